@@ -1,0 +1,1 @@
+"""What processes say to each other: typed messages and thin clients, one file a conversation."""

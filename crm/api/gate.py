@@ -1,0 +1,50 @@
+"""The conversation over mgmtd's Unix socket: tools and people on one side, daemons on the other.
+
+Frames are a four-byte big-endian length and that many bytes, one `Envelope` each. The first
+frame each way is `Greeting`. An envelope carries a message of another conversation in the bytes
+of that conversation's codec; mgmtd replaces `request` by a number of its own on the way in and
+restores it on the way out, checks the right to send it, and fills in who is asking.
+
+Source: docs/protocol/gate.md, decision 2 of the design.
+"""
+
+from __future__ import annotations
+
+from crm.plumbing.codec import Codec, Message
+
+SERVICE = "mgmtd"
+PROTOCOL = 1
+MAX_FRAME_BYTES = 32 * 1024 * 1024
+SOCKET = "run/heartbeat/mgmtd"
+"""Where the socket lies, relative to the root of the installation."""
+
+
+class Greeting(Message, frozen=True, omit_defaults=True):
+    """Who speaks: protocol version and a name for the log (`crm_mon`, `mgmtd`)."""
+
+    protocol: int
+    name: str
+    node: str = ""
+
+
+class Envelope(Message, frozen=True):
+    """A message for (or from) the daemon `service`, in that conversation's bytes."""
+
+    service: str
+    payload: bytes
+
+
+class Watch(Message, frozen=True):
+    """Ask to be sent `CibChanged` and `NodeChanged` envelopes from now on."""
+
+
+class Refusal(Message, frozen=True, omit_defaults=True):
+    """mgmtd did not pass a message on. `code` is a classic exit code (4 denied, 102 no daemon)."""
+
+    code: int
+    message: str
+    request: int = 0
+    hint: str = ""
+
+
+FRAMES = Codec(Greeting, Envelope, Watch, Refusal)

@@ -1,0 +1,232 @@
+"""The conversation with `heartbeat`: nodes, links, views, and ordered messages between nodes.
+
+This is the whole contract of the cluster layer: another stack that offers it can take the place
+of `messaging/`. A client signs on under a name; from then on it is told, in this order, who it is
+(`SignedOn`), the state of every node (`NodeChanged`), which clients run where (`ClientChanged`),
+the current view (`ViewInstalled`), and afterwards every change.
+
+What is promised for cluster messages: first in, first out per sending node; each arrives at most
+once at each client; a message to all also reaches the sender's own client; a message to a client
+that is not signed on is dropped. A client is told `ClientChanged(..., OFFLINE or LEAVE)` only
+after the last message of that life of the peer.
+
+Source: Heartbeat's client API and CCM events, docs/protocol/membership.md.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from crm.plumbing.codec import Codec, Message
+
+SERVICE = "heartbeat"
+
+
+class NodeKind(enum.Enum):
+    """A node that can hold resources and vote, or a host that is only pinged."""
+
+    NORMAL = "normal"
+    PING = "ping"
+
+
+class NodeStatus(enum.Enum):
+    """The classic status words of a node."""
+
+    INIT = "init"
+    UP = "up"
+    ACTIVE = "active"
+    DEAD = "dead"
+    PING = "ping"
+
+
+class LinkStatus(enum.Enum):
+    """Whether a node is heard over one medium."""
+
+    UP = "up"
+    DEAD = "dead"
+
+
+class ClientStatus(enum.Enum):
+    """Whether a client of that name is signed on at a node.
+
+    JOIN and LEAVE are the moment of the change, ONLINE and OFFLINE the answer to a question.
+    """
+
+    JOIN = "join"
+    LEAVE = "leave"
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+class ViewEvent(enum.Enum):
+    """The classic events of CCM, by the words of the log lines."""
+
+    NEW_MEMBERSHIP = "NEW MEMBERSHIP"
+    INVALID = "INVALID"
+    NOT_PRIMARY = "NOT PRIMARY"
+    PRIMARY_RESTORED = "PRIMARY RESTORED"
+    EVICTED = "EVICTED"
+
+
+class Member(Message, frozen=True, omit_defaults=True):
+    """One member of a view.
+
+    `index` is the position among all node names sorted by name, `born` the id of the view in
+    which this life of the node joined. `incarnation` is random per start of its heartbeat.
+    """
+
+    name: str
+    uuid: str
+    index: int
+    born: int
+    incarnation: str = ""
+
+
+class View(Message, frozen=True, omit_defaults=True):
+    """One agreed membership: the same on each of its members.
+
+    A member that restarted faster than it was missed is in both `new` and `lost`: its resources
+    and everything else it held are in an unknown state. `new` and `lost` are relative to the view
+    this node had before.
+    """
+
+    id: int
+    members: tuple[Member, ...]
+    quorate: bool
+    new: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    total_nodes: int = 0
+    leader: str = ""
+
+
+# --- from clients to heartbeat --------------------------------------------------------------
+
+
+class SignOn(Message, frozen=True):
+    """Register under a client name; answered by `SignedOn` and the current state."""
+
+    client: str
+    pid: int
+
+
+class SignOff(Message, frozen=True):
+    """Leave in order: peers are told LEAVE."""
+
+
+class SendCluster(Message, frozen=True, omit_defaults=True):
+    """Send `payload` to the client `to_client` of one node, or of every node when `to_node` is ""."""
+
+    to_client: str
+    payload: bytes
+    to_node: str = ""
+
+
+class AskCluster(Message, frozen=True):
+    """Ask for the state of the cluster layer; answered by `ClusterDescription`."""
+
+    request: int
+
+
+# --- from heartbeat to clients --------------------------------------------------------------
+
+
+class SignedOn(Message, frozen=True, omit_defaults=True):
+    """Who and where we are. `parameters` are directives of ha.cf by name, as text.
+
+    `mode` is "crm" or "haresources". Times in `parameters` are written in milliseconds
+    (`keepalive`, `deadtime`, `warntime`, `initdead`, `deadping`: "3000").
+    """
+
+    node: str
+    uuid: str
+    cluster: str
+    nodes: tuple[str, ...]
+    incarnation: str
+    mode: str = "crm"
+    parameters: dict[str, str] = {}
+
+
+class NodeChanged(Message, frozen=True, omit_defaults=True):
+    """A node is, or now has become, what is said here."""
+
+    node: str
+    kind: NodeKind
+    status: NodeStatus
+    uuid: str = ""
+
+
+class LinkChanged(Message, frozen=True):
+    """A node is heard, or no longer heard, over one medium."""
+
+    node: str
+    link: str
+    status: LinkStatus
+
+
+class ClientChanged(Message, frozen=True):
+    """A client signed on or off (or died) at a node, the local node included."""
+
+    node: str
+    client: str
+    status: ClientStatus
+
+
+class ClusterMessage(Message, frozen=True):
+    """A message of the same-named client at another node (or our own, for messages to all)."""
+
+    from_node: str
+    from_client: str
+    payload: bytes
+
+
+class ViewInstalled(Message, frozen=True):
+    """A CCM event. NOT_PRIMARY and EVICTED carry the view that was current until now."""
+
+    event: ViewEvent
+    view: View
+
+
+class LinkDescription(Message, frozen=True):
+    """One link of one node, with the silence on it in milliseconds (-1: never heard)."""
+
+    name: str
+    status: LinkStatus
+    silent_ms: int = -1
+
+
+class NodeDescription(Message, frozen=True, omit_defaults=True):
+    """One node with its links, as `cl_status` shows it."""
+
+    node: str
+    kind: NodeKind
+    status: NodeStatus
+    uuid: str = ""
+    links: tuple[LinkDescription, ...] = ()
+    clients: tuple[str, ...] = ()
+    weight: int = 100
+    site: str = ""
+
+
+class ClusterDescription(Message, frozen=True, omit_defaults=True):
+    """The answer to `AskCluster`. `counters` are packets by reason (sent, received, dropped-…)."""
+
+    request: int
+    node: str
+    nodes: tuple[NodeDescription, ...]
+    view: View | None = None
+    parameters: dict[str, str] = {}
+    counters: dict[str, int] = {}
+    children: dict[str, int] = {}
+    resources_held: str = ""
+
+
+TO_HEARTBEAT = Codec(SignOn, SignOff, SendCluster, AskCluster)
+TO_CLIENT = Codec(
+    SignedOn,
+    NodeChanged,
+    LinkChanged,
+    ClientChanged,
+    ClusterMessage,
+    ViewInstalled,
+    ClusterDescription,
+)

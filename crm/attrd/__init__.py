@@ -1,0 +1,1 @@
+"""Transient node attributes, with dampening."""

@@ -1,0 +1,1 @@
+"""The configuration: one XML document, replicated, validated and durable."""

@@ -1,0 +1,1 @@
+"""Fencing devices, their topology, and the confirmation that a node is down."""

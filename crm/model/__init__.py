@@ -1,0 +1,1 @@
+"""The words of the domain: names, scores, roles, resources, constraints, graphs; no I/O."""
