@@ -1,0 +1,293 @@
+"""A tool's end of the gate: one blocking Unix socket, questions and their answers in turn.
+
+Responsible for connecting, checking who serves the socket, request numbers, and keeping events
+that arrive between answers. Not for deciding anything, and not for printing. Neither asyncio nor
+zmq is imported: a command that asks one question must start fast.
+
+Source: docs/protocol/gate.md; faults-and-security, "The client checks the server".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import socket
+import struct
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from crm.api import gate
+from crm.api.conversations import BY_SERVICE
+from crm.plumbing.errors import (
+    CrmError,
+    LocalProtocolError,
+    RemoteProtocolError,
+    Unreachable,
+)
+
+if TYPE_CHECKING:
+    from typing import Self
+
+ROOT_VARIABLE = "PACEKEEPER_ROOT"
+MAX_KEPT_EVENTS = 10_000
+MAX_PATH_BYTES = 107
+"""The kernel's limit for the path of a Unix socket; longer ones are reached by descriptor."""
+
+_LENGTH = struct.Struct("!I")
+_CREDENTIALS = struct.Struct("iII")
+
+
+class Denied(CrmError):
+    """The gate did not pass a request on; `code` is the exit code to end with.
+
+    4: not allowed; 102: the daemon is not running. `hint` says what to do.
+    """
+
+    def __init__(self, message: str, code: int, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.hint = hint
+
+
+class Arrival(NamedTuple):
+    """A message that answers no question: an event of `service`."""
+
+    service: str
+    message: msgspec.Struct
+
+
+def installation_root(option: str | Path | None = None) -> Path:
+    """Find the installation: what the call says, else $PACEKEEPER_ROOT, else `/`."""
+    return Path(option or os.environ.get(ROOT_VARIABLE) or "/").absolute()
+
+
+def connect(root: Path, *, name: str, timeout_s: float = 10) -> Session:
+    """Open a session at the gate of the installation at `root`; `name` is for its log.
+
+    Units: `timeout_s` bounds the connection and, unless `ask` says otherwise, each answer.
+    Raises: Unreachable if nobody serves the socket; RemoteProtocolError if it is not our gate.
+    """
+    path = root / gate.SOCKET
+    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        stream.settimeout(timeout_s)
+        try:
+            _connect(stream, path)
+        except OSError as problem:
+            raise _unreachable(path, problem) from problem
+        _check_server(stream, path)
+        return Session(stream, path, name=name, timeout_s=timeout_s)
+    except BaseException:
+        stream.close()
+        raise
+
+
+class Session:
+    """A conversation with the gate. One thread uses it; close it, or use it in a `with`."""
+
+    def __init__(self, stream: socket.socket, path: Path, *, name: str, timeout_s: float) -> None:
+        self._stream = stream
+        self._path = path
+        self._timeout_s = timeout_s
+        self._request = 0
+        self._kept: deque[Arrival] = deque(maxlen=MAX_KEPT_EVENTS)
+        self._received = bytearray()
+        self._send(gate.Greeting(protocol=gate.PROTOCOL, name=name), timeout_s)
+        self.server = self._greeting()
+        """The gate's own greeting: its node stands in `server.node`."""
+
+    def ask(
+        self, service: str, message: msgspec.Struct, *, timeout_s: float | None = None
+    ) -> msgspec.Struct:
+        """Send a request to a daemon and wait for its answer.
+
+        The `request` field is filled in here. Events that arrive meanwhile are kept for `events`.
+
+        Raises: Denied if the gate refused it; Unreachable if no answer came in time or the gate
+        closed; LocalProtocolError if `message` is none that `service` understands.
+        """
+        limit_s = self._timeout_s if timeout_s is None else timeout_s
+        ends_at = time.monotonic() + limit_s
+        self._request += 1
+        number = self._request
+        numbered = msgspec.structs.replace(message, request=number)
+        self._send(self._wrap(service, numbered), limit_s)
+        while True:
+            answer = self._read(ends_at)
+            match answer:
+                case gate.Refusal(request=request) if request in (0, number):
+                    raise Denied(answer.message, answer.code, answer.hint)
+                case gate.Envelope():
+                    arrival = self._unwrap(answer)
+                    if arrival.service == service and _answers(arrival.message, number):
+                        return arrival.message
+                    if not hasattr(arrival.message, "request"):
+                        self._kept.append(arrival)
+                case _:
+                    pass  # a refusal of an earlier request whose answer we no longer await
+
+    def tell(self, service: str, message: msgspec.Struct) -> None:
+        """Send a message that has no answer."""
+        self._send(self._wrap(service, message), self._timeout_s)
+
+    def watch(self) -> None:
+        """Ask for events (`CibChanged`, `NodeChanged` …) from now on; read them with `events`."""
+        self._send(gate.Watch(), self._timeout_s)
+
+    def events(self, *, timeout_s: float | None = None) -> Iterator[Arrival]:
+        """Yield events as they come; ends when `timeout_s` passes without one (None: never).
+
+        Raises: Unreachable if the gate closed.
+        """
+        while True:
+            while self._kept:
+                yield self._kept.popleft()
+            ends_at = None if timeout_s is None else time.monotonic() + timeout_s
+            try:
+                frame = self._read(ends_at)
+            except TimeoutError:
+                return
+            if isinstance(frame, gate.Refusal):
+                raise Denied(frame.message, frame.code, frame.hint)
+            if isinstance(frame, gate.Envelope):
+                yield self._unwrap(frame)
+
+    def close(self) -> None:
+        """End the session; harmless when it is over already."""
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # --- frames -----------------------------------------------------------------------------
+
+    def _greeting(self) -> gate.Greeting:
+        answer = self._read(time.monotonic() + self._timeout_s)
+        if isinstance(answer, gate.Refusal):
+            raise Denied(answer.message, answer.code, answer.hint)
+        if not isinstance(answer, gate.Greeting):
+            raise RemoteProtocolError(f"'{self._path}' did not greet us first")
+        if answer.protocol != gate.PROTOCOL:
+            raise RemoteProtocolError(
+                f"'{self._path}' speaks protocol {answer.protocol}, we speak {gate.PROTOCOL}"
+            )
+        return answer
+
+    def _wrap(self, service: str, message: msgspec.Struct) -> gate.Envelope:
+        languages = BY_SERVICE.get(service)
+        if languages is None:
+            raise LocalProtocolError(f"there is no service '{service}' behind the gate")
+        return gate.Envelope(service=service, payload=languages.requests.encode(message))
+
+    def _unwrap(self, envelope: gate.Envelope) -> Arrival:
+        languages = BY_SERVICE.get(envelope.service)
+        if languages is None:
+            raise RemoteProtocolError(f"the gate speaks for an unknown '{envelope.service}'")
+        return Arrival(envelope.service, languages.replies.decode(envelope.payload))
+
+    def _send(self, message: msgspec.Struct, timeout_s: float) -> None:
+        frame = gate.FRAMES.encode(message)
+        if len(frame) > gate.MAX_FRAME_BYTES:
+            raise LocalProtocolError(
+                f"a frame of {len(frame)} bytes exceeds {gate.MAX_FRAME_BYTES} bytes"
+            )
+        try:
+            self._stream.settimeout(timeout_s)
+            self._stream.sendall(_LENGTH.pack(len(frame)) + frame)
+        except OSError as problem:
+            # The gate may have said why it hangs up before it did.
+            with contextlib.suppress(OSError, Unreachable):
+                last = self._read(time.monotonic() + 1)
+                if isinstance(last, gate.Refusal):
+                    raise Denied(last.message, last.code, last.hint) from problem
+            raise _unreachable(self._path, problem) from problem
+
+    def _read(self, ends_at: float | None) -> msgspec.Struct:
+        """Read one frame. A `TimeoutError` leaves the bytes that came for the next call."""
+        (length,) = _LENGTH.unpack(self._exactly(0, _LENGTH.size, ends_at))
+        if length > gate.MAX_FRAME_BYTES:
+            raise RemoteProtocolError(f"the gate announces a frame of {length} bytes")
+        body = self._exactly(_LENGTH.size, length, ends_at)
+        del self._received[: _LENGTH.size + length]
+        return gate.FRAMES.decode(body)
+
+    def _exactly(self, start: int, size: int, ends_at: float | None) -> bytes:
+        while len(self._received) < start + size:
+            self._stream.settimeout(_remaining_s(ends_at, self._path))
+            try:
+                piece = self._stream.recv(262_144)
+            except TimeoutError as problem:
+                raise AnswerTimeout(self._path) from problem
+            except OSError as problem:
+                raise _unreachable(self._path, problem) from problem
+            if not piece:
+                raise Unreachable(f"the gate at '{self._path}' closed the connection")
+            self._received += piece
+        return bytes(self._received[start : start + size])
+
+
+class AnswerTimeout(Unreachable, TimeoutError):
+    """The gate is there but no answer came in time; what was asked may still happen."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"no answer in time from the gate at '{path}'")
+
+
+def _answers(message: msgspec.Struct, number: int) -> bool:
+    return getattr(message, "request", None) == number
+
+
+def _remaining_s(ends_at: float | None, path: Path) -> float | None:
+    if ends_at is None:
+        return None
+    remaining_s = ends_at - time.monotonic()
+    if remaining_s <= 0:
+        raise AnswerTimeout(path)
+    return remaining_s
+
+
+def _connect(stream: socket.socket, path: Path) -> None:
+    if len(os.fsencode(path)) <= MAX_PATH_BYTES:
+        stream.connect(os.fspath(path))
+        return
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        stream.connect(f"/proc/self/fd/{directory}/{path.name}")
+    finally:
+        os.close(directory)
+
+
+def _check_server(stream: socket.socket, path: Path) -> None:
+    """Refuse a socket that somebody else has put in the gate's place."""
+    raw = stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _pid, uid, _gid = _CREDENTIALS.unpack(raw)
+    if uid in (0, os.getuid()):
+        return
+    with contextlib.suppress(KeyError):
+        if uid == pwd.getpwnam("hacluster").pw_uid:
+            return
+    raise RemoteProtocolError(f"'{path}' is served by uid {uid}, not by root or hacluster")
+
+
+def _unreachable(path: Path, problem: OSError) -> Unreachable:
+    if isinstance(problem, PermissionError):
+        return Unreachable(f"no permission to talk to '{path}'; join the group haclient")
+    if isinstance(problem, TimeoutError):
+        return Unreachable(f"'{path}' takes no connections in time; is mgmtd overloaded?")
+    reason = problem.strerror or str(problem)
+    return Unreachable(f"nobody listens on '{path}' ({reason}); is heartbeat running?")
