@@ -1,0 +1,120 @@
+"""XML in and out: the only parser and the only writer of this project.
+
+Responsible for refusing what could hurt before a tree exists or right after: document types,
+entities, foreign encodings, too many bytes, elements, levels or attributes. Not responsible for
+what the elements mean.
+
+How the limits are kept cheap: libxml2 itself stops entity expansion, network access and more
+than 256 levels. The number of start tags is known before parsing from a count of two byte
+sequences (which is why only UTF-8 is read: in another encoding the bytes would look different).
+Attributes and levels are checked by compiled XPath on the finished tree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from lxml import etree
+
+from crm.plumbing.errors import ConfigurationError, error
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a document may measure before it is refused."""
+
+    total_bytes: int = 64 * 1024 * 1024
+    depth: int = 64
+    elements: int = 200_000
+    attributes: int = 64
+    attribute_chars: int = 65_536
+
+
+ORDINARY = Limits()
+
+
+def parse(data: bytes, limits: Limits = ORDINARY, *, keep_comments: bool = False) -> etree._Element:
+    """Parse one UTF-8 document within limits; comments (unless kept) and PIs are left out.
+
+    Raises: ConfigurationError with one problem: `xml-syntax`, `xml-too-large`, `xml-doctype`,
+    `xml-encoding` or `xml-empty`; the message gives line and column where they are known.
+    """
+    _check_bytes(data, limits)
+    parser = etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=not keep_comments,
+        remove_pis=True,
+        remove_blank_text=True,
+    )
+    try:
+        root = etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as problem:
+        line, column = problem.position
+        where = f"line {line}, column {column}"
+        # libxml2's own text ends with the position in words; ours names it once.
+        text = (problem.msg or "not XML").split(", line ")[0].strip()
+        raise _refused("xml-syntax", where, f"{where}: {text}", "correct the XML") from problem
+    _check_tree(root, limits)
+    return root
+
+
+def serialise(element: etree._Element, pretty: bool = False) -> bytes:
+    """Write an element (without what follows it) as UTF-8, with a line end when `pretty`."""
+    return etree.tostring(element, encoding="utf-8", pretty_print=pretty, with_tail=False)
+
+
+def _check_bytes(data: bytes, limits: Limits) -> None:
+    if len(data) > limits.total_bytes:
+        raise _refused(
+            "xml-too-large",
+            "document",
+            f"the document has {len(data)} bytes, at most {limits.total_bytes} are read",
+        )
+    if not data.strip():
+        raise _refused("xml-empty", "document", "the document is empty")
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        raise _refused(
+            "xml-encoding", f"line {line}", f"line {line}: byte {problem.start} is not UTF-8"
+        ) from problem
+    elements = data.count(b"<") - data.count(b"</")
+    if elements > limits.elements:
+        raise _refused(
+            "xml-too-large",
+            "document",
+            f"the document has {elements} elements, at most {limits.elements} are read",
+        )
+
+
+def _check_tree(root: etree._Element, limits: Limits) -> None:
+    # Any: the stubs do not say that a document may have no DTD.
+    document: Any = root.getroottree().docinfo
+    if document.doctype or document.internalDTD is not None:
+        raise _refused("xml-doctype", "document", "a DOCTYPE is not allowed", "remove it")
+    deep = "/" + "/*" * (limits.depth + 1)
+    checks = (
+        (f"({deep})[1]", f"more than {limits.depth} levels"),
+        (f"(//*[@*[{limits.attributes + 1}]])[1]", f"more than {limits.attributes} attributes"),
+        (
+            f"(//*[@*[string-length() > {limits.attribute_chars}]])[1]",
+            f"an attribute of more than {limits.attribute_chars} characters",
+        ),
+    )
+    for xpath, what in checks:
+        # cast: an XPath that selects elements gives a list of them.
+        found = cast("list[etree._Element]", root.xpath(xpath))
+        if found:
+            where = f"line {found[0].sourceline}"
+            raise _refused("xml-too-large", where, f"{where}: <{found[0].tag}> has {what}")
+
+
+def _refused(code: str, subject: str, message: str, hint: str = "") -> ConfigurationError:
+    return ConfigurationError(message, [error(code, subject, message, hint)])
