@@ -1,0 +1,115 @@
+"""The two-node set-up of the first tutorial: haresources mode, fail-over and fail-back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cli.lab.evidence import ClientView, await_answer, log_of
+from cli.lab.plan import LabPlan, read_plan
+from cli.lab.remote import Lab
+
+pytestmark = pytest.mark.system
+
+_SEED = Path(__file__).resolve().parents[3] / "shared/reference/seed-configs"
+_ADDRESS = "192.168.198.161"
+
+
+@pytest.fixture
+def plan() -> LabPlan:
+    directory = _SEED / "000_7b2709cd0c5a0840"
+    if not directory.is_dir():
+        pytest.skip("the configuration files of the tutorials are not beside the repository")
+    return read_plan(directory)
+
+
+def _holds(lab: Lab, node: str) -> bool:
+    return _ADDRESS in lab.run(node, "ip", "-4", "addr", "show", "ens33").stdout
+
+
+def _await_owner(lab: Lab, node: str, limit_s: float) -> None:
+    await_answer(
+        lab,
+        node,
+        ["ip", "-4", "addr", "show", "ens33"],
+        lambda text: _ADDRESS in text,
+        limit_s=limit_s,
+    )
+
+
+def test_the_address_fails_over_and_comes_home(
+    plan: LabPlan, make_lab: Callable[[LabPlan], Lab]
+) -> None:
+    lab = make_lab(plan)
+    client = ClientView(lab, f"http://{_ADDRESS}/", interface="ens33")
+    try:
+        lab.start()
+        _await_owner(lab, "node1", 40)
+        shown = lab.run("node1", "ip", "-4", "addr", "show", "ens33").stdout
+        assert "ens33:0" in shown
+        assert not _holds(lab, "node2")
+
+        mark = log_of(lab, "node2").mark()
+        lab.crash("node1")
+        log_of(lab, "node2").await_line("node node1: is dead", since=mark, limit_s=20)
+        _await_owner(lab, "node2", 10)
+
+        lab.start("node1")
+        _await_owner(lab, "node1", 40)
+        await_answer(
+            lab,
+            "node2",
+            ["ip", "-4", "addr", "show", "ens33"],
+            lambda text: _ADDRESS not in text,
+            limit_s=10,
+        )
+        assert client.duels() == []
+    finally:
+        client.close()
+
+
+def test_an_orderly_stop_hands_over_at_once(
+    plan: LabPlan, make_lab: Callable[[LabPlan], Lab]
+) -> None:
+    lab = make_lab(plan)
+    lab.start()
+    client = ClientView(lab, f"http://{_ADDRESS}/", interface="ens33")
+    try:
+        _await_owner(lab, "node1", 40)
+        began = time.monotonic()
+        lab.stop("node1")
+        _await_owner(lab, "node2", 5)
+        assert not _holds(lab, "node1")
+        # Far below the deadtime of 15 s: the node said goodbye.
+        assert time.monotonic() - began < 15
+    finally:
+        client.close()
+
+
+def test_authkeys_that_others_may_read_are_refused(
+    plan: LabPlan, make_lab: Callable[[LabPlan], Lab]
+) -> None:
+    lab = make_lab(plan)
+    (lab.root("node1") / "etc/ha.d/authkeys").chmod(0o644)
+    place = ["--root", str(lab.root("node1")), "--node", "node1"]
+    done = lab.run("node1", "heartbeat", "-f", *place)
+    assert done.returncode != 0
+    assert "Bad permissions on keyfile" in done.stdout + done.stderr
+    assert "600 recommended" in done.stdout + done.stderr
+
+
+def test_an_unknown_directive_keeps_heartbeat_from_starting(
+    plan: LabPlan, make_lab: Callable[[LabPlan], Lab]
+) -> None:
+    lab = make_lab(plan)
+    ha_cf = lab.root("node1") / "etc/ha.d/ha.cf"
+    ha_cf.write_text(ha_cf.read_text() + "keepalife 2\n")
+    place = ["--root", str(lab.root("node1")), "--node", "node1"]
+    done = lab.run("node1", "heartbeat", "-f", *place)
+    assert done.returncode == 6
+    said = done.stdout + done.stderr
+    assert "keepalife" in said
+    assert f":{len(ha_cf.read_text().splitlines())}" in said or "line 13" in said
