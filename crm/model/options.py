@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from crm.model import score
 from crm.model.score import Score
+from crm.plumbing import durations
 
 
 class Kind(enum.Enum):
@@ -587,35 +588,6 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
 _TRUE = frozenset({"true", "on", "yes", "y", "1"})
 _FALSE = frozenset({"false", "off", "no", "n", "0"})
 
-_UNIT_US = {
-    "us": 1,
-    "usec": 1,
-    "ms": 1_000,
-    "msec": 1_000,
-    "": 1_000_000,
-    "s": 1_000_000,
-    "sec": 1_000_000,
-    "m": 60_000_000,
-    "min": 60_000_000,
-    "h": 3_600_000_000,
-    "hr": 3_600_000_000,
-}
-_SIMPLE = re.compile(r"\s*\+?(\d{1,15})(?:\.\d*)?\s*([A-Za-z]*)\s*\Z")
-_ISO = re.compile(
-    r"P(?:(?P<years>\d{1,9})Y)?(?:(?P<months>\d{1,9})M)?(?:(?P<weeks>\d{1,9})W)?"
-    r"(?:(?P<days>\d{1,9})D)?"
-    r"(?:T(?:(?P<hours>\d{1,9})H)?(?:(?P<minutes>\d{1,9})M)?(?:(?P<seconds>\d{1,9})S)?)?\Z"
-)
-_ISO_SECONDS = {
-    "years": 365 * 86_400,
-    "months": 30 * 86_400,
-    "weeks": 7 * 86_400,
-    "days": 86_400,
-    "hours": 3_600,
-    "minutes": 60,
-    "seconds": 1,
-}
-
 
 def as_bool(text: str) -> bool:
     """Read a boolean as the CIB and ha.cf write them.
@@ -645,20 +617,12 @@ def as_score(text: str) -> Score:
 
 
 def as_duration_ms(text: str) -> int:
-    """Read a duration: a number with an optional unit (seconds without), or an ISO 8601 one.
+    """Read a duration of the CIB: a number with an optional unit (seconds without), or ISO 8601.
 
-    Units: milliseconds. A year counts 365 days and a month 30: an interval has no calendar.
+    Units: milliseconds.
     Raises: ValueError if the text is no duration.
     """
-    if match := _SIMPLE.match(text):
-        amount, unit = match.groups()
-        if (unit_us := _UNIT_US.get(unit.lower())) is not None:
-            return int(amount) * unit_us // 1_000
-    elif (match := _ISO.match(text.strip())) and len(text.strip()) > 2 and text.strip()[-1] != "T":
-        parts = match.groupdict()
-        seconds = sum(int(parts[name] or 0) * _ISO_SECONDS[name] for name in _ISO_SECONDS)
-        return seconds * 1_000
-    raise ValueError(f"'{text}' is no duration: expected such as 30, 500ms, 20s, 5min, 2h or PT1M")
+    return durations.parse_ms(text)
 
 
 def _check_integer(text: str) -> None:

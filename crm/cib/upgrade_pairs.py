@@ -1,0 +1,97 @@
+"""Sets of pairs in the Heartbeat-2 dialect: unwrapped, and option names in today's spelling."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lxml import etree
+
+from crm.model import score as scores
+
+SET_TAGS = ("cluster_property_set", "instance_attributes", "meta_attributes", "utilization")
+
+_ROLES = {
+    "master": "Promoted",
+    "promoted": "Promoted",
+    "slave": "Unpromoted",
+    "unpromoted": "Unpromoted",
+    "started": "Started",
+    "stopped": "Stopped",
+}
+_SCORE = re.compile(r"([+-]?\d+)(\.\d*)?\Z")
+
+RENAMED_OPTIONS = {
+    "master-max": "promoted-max",
+    "master-node-max": "promoted-node-max",
+}
+
+
+def children(element: etree._Element) -> list[etree._Element]:
+    """List the child elements without comments and processing instructions."""
+    return [child for child in element if isinstance(child.tag, str)]
+
+
+def unwrap(pair_set: etree._Element) -> None:
+    """Take the pairs of a set out of their `<attributes>` wrapper, which ends the set."""
+    for wrapper in pair_set.findall("attributes"):
+        pair_set.remove(wrapper)
+        pair_set.extend(list(wrapper))
+
+
+def pairs(pair_set: etree._Element) -> list[etree._Element]:
+    """List the pairs of an unwrapped set."""
+    return pair_set.findall("nvpair")
+
+
+def is_guarded(pair_set: etree._Element) -> bool:
+    """Tell whether a set holds only sometimes, or ranks among others: it has a rule or score."""
+    return pair_set.get("score") is not None or pair_set.find("rule") is not None
+
+
+def add_pair(pair_set: etree._Element, name: str, value: str) -> etree._Element:
+    """Append a pair; its id is made later, with all missing ids."""
+    return etree.SubElement(pair_set, "nvpair", name=name, value=value)
+
+
+def hyphenated(name: str) -> str:
+    """Spell the name of an option as today."""
+    name = name.replace("_", "-")
+    return RENAMED_OPTIONS.get(name, name)
+
+
+def role(text: str) -> str:
+    """Spell a role as today; unknown words stay for the checks to name."""
+    return _ROLES.get(text.strip().lower(), text)
+
+
+def score(text: str) -> str:
+    """Spell a score as today: fractions cut off, INFINITY in capitals; else as it was."""
+    word = text.strip()
+    if match := _SCORE.match(word):
+        return scores.text(scores.parse(match.group(1)))
+    try:
+        return scores.text(scores.parse(word))
+    except ValueError:
+        return text
+
+
+def is_default(value: str) -> bool:
+    """Tell whether a value means "as if this were not given"."""
+    return value.strip().lower() in {"default", "#default"}
+
+
+def take(element: etree._Element, name: str) -> str | None:
+    """Remove an attribute and give its value, or None when the element has none."""
+    value = element.get(name)
+    if value is not None:
+        del element.attrib[name]
+    return value
+
+
+def replaced(element: etree._Element, attributes: Iterator[tuple[str, str]]) -> None:
+    """Give an element these attributes instead of its own, in this order."""
+    wanted = list(attributes)
+    element.attrib.clear()
+    for name, value in wanted:
+        element.set(name, value)
