@@ -1,0 +1,298 @@
+"""Sealed packets: who is speaking, in which life, and whether it was said before.
+
+Responsible for keys, nonces, replay and the handshake that proves a session to be alive. Not
+responsible for what the packets say.
+
+Theory of operation. Each start of a node is a *session* with a random name of eight bytes. All
+its packets are sealed with a key derived from the shared secret, the cluster, the node and the
+session, under a nonce that is a salt of the session and a counter that never repeats. A receiver
+knows at most one session of each peer. Packets of that session pass a sliding window; packets of
+any other are dropped, and answered by a *challenge*, a random word. Only a session that throws
+the word back is alive now; it takes the place of the known one. So a recording of an earlier
+life is worthless, even to a receiver that has just started and remembers nothing, and no clock is
+needed. The cheap checks come first: length, magic, version, cluster, key number, sender, window.
+
+The first speaker challenges with its first packet, the answer challenges back: after one round
+trip the starter believes its peers, half a trip later they believe it.
+
+Invariants: a packet is accepted at most once; a counter is used once; a word is answered once.
+
+Source: docs/protocol/wire.md, decision 0010.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from crm.plumbing.errors import RemoteProtocolError
+from messaging import frame
+from messaging.authkeys import KeyFile
+
+SESSION_BYTES = 8
+CHALLENGE_BYTES = 16
+WINDOW = 4096
+CHALLENGE_LIFE_S = 2.0
+CHALLENGE_PAUSE_S = 0.02
+MAX_HANDSHAKES_PER_S = 100
+_CRC_SECRET = b"pacekeeper: a key file with method crc protects against accidents only"
+
+
+@dataclass(frozen=True)
+class Received:
+    """What became of one packet.
+
+    `body` is None when there is nothing to read; `reason` then says why (also a counter's name).
+    `reply` is a packet to send back on the same link. `opened` tells that `session` has just
+    become the known session of `sender`.
+    """
+
+    sender: str = ""
+    session: bytes = b""
+    body: bytes | None = None
+    reply: bytes | None = None
+    opened: bool = False
+    reason: str = ""
+
+
+@dataclass
+class _Session:
+    """A known life of a peer and the window of counters seen in it."""
+
+    name: bytes
+    highest: int
+    floor: int
+    seen: int = 1
+
+    def has_seen(self, counter: int) -> bool:
+        if counter > self.highest:
+            return False
+        distance = self.highest - counter
+        return counter <= self.floor or distance >= WINDOW or bool(self.seen >> distance & 1)
+
+    def note(self, counter: int) -> None:
+        if counter > self.highest:
+            shift = counter - self.highest
+            self.seen = ((self.seen << shift) | 1) & _MASK if shift < WINDOW else 1
+            self.highest = counter
+        else:
+            self.seen |= 1 << (self.highest - counter)
+
+
+_MASK = (1 << WINDOW) - 1
+
+
+@dataclass
+class _Peer:
+    """What is known of one configured node."""
+
+    node: str
+    session: _Session | None = None
+    challenge: bytes = b""
+    challenged_at: float = 0.0
+    sent_at: float = float("-inf")
+    handshakes: collections.deque[float] = field(default_factory=collections.deque)
+
+
+class Wire:
+    """Seals what this node says and opens what its peers say.
+
+    `random_bytes` is the only source of randomness; a simulator gives its own.
+    """
+
+    def __init__(
+        self,
+        keys: KeyFile,
+        *,
+        cluster: str,
+        node: str,
+        peers: Iterable[str],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._cluster = cluster
+        self._node = node
+        self._cluster_tag = frame.cluster_tag(cluster)
+        self._own_tag = frame.sender_tag(cluster, node)
+        self._peers = {frame.sender_tag(cluster, peer): _Peer(peer) for peer in peers}
+        self._by_name = {peer.node: peer for peer in self._peers.values()}
+        self._random_bytes = random_bytes
+        self.session = random_bytes(SESSION_BYTES)
+        self._counter = 0
+        self._ciphers: dict[tuple[int, bytes, bytes], tuple[AESGCM, bytes]] = {}
+        self._keys = keys
+        self.counters: collections.Counter[str] = collections.Counter()
+
+    def __repr__(self) -> str:
+        return f"Wire({self._node}, <hidden>)"
+
+    def replace_keys(self, keys: KeyFile) -> None:
+        """Take a new key file into use; known sessions stay known."""
+        self._keys = keys
+        self._ciphers.clear()
+
+    def session_of(self, node: str) -> bytes | None:
+        """The known session of a peer."""
+        peer = self._by_name.get(node)
+        return None if peer is None or peer.session is None else peer.session.name
+
+    # --- sealing ----------------------------------------------------------------------------
+
+    def seal(self, body: bytes, kind: frame.Kind = frame.Kind.DATA) -> bytes:
+        """Turn a body into a packet; every call yields a packet of its own counter."""
+        self._counter += 1
+        header = frame.Header(
+            kind,
+            self._cluster_tag,
+            self._keys.signing,
+            self._own_tag,
+            self.session,
+            self._counter,
+        )
+        clear = header.pack()
+        cipher = self._cipher(header)
+        assert cipher is not None, "the signing key is one of the keys"
+        self.counters["sent"] += 1
+        nonce = cipher[1] + self._counter.to_bytes(8, "big")
+        return clear + cipher[0].encrypt(nonce, body, clear)
+
+    def hello(self, now: float) -> bytes:
+        """The first packet of a life: a challenge to every peer."""
+        challenges = {
+            peer.node: self._challenge(peer, now)
+            for peer in self._by_name.values()
+            if peer.session is None
+        }
+        return self._seal_handshake(frame.Handshake(challenges))
+
+    def _seal_handshake(self, handshake: frame.Handshake) -> bytes:
+        return self.seal(frame.HANDSHAKES.encode(handshake), frame.Kind.HANDSHAKE)
+
+    # --- opening ----------------------------------------------------------------------------
+
+    def open(self, data: bytes, now: float) -> Received:
+        """Check a packet; whatever is not believed leaves everything as it was."""
+        received = self._open(data, now)
+        self.counters[f"dropped-{received.reason}" if received.reason else "received"] += 1
+        return received
+
+    def _open(self, data: bytes, now: float) -> Received:
+        try:
+            header = frame.unpack_header(data)
+        except RemoteProtocolError as problem:
+            return Received(reason=str(problem))
+        if header.cluster != self._cluster_tag:
+            return Received(reason="other-cluster")
+        if header.sender == self._own_tag:
+            return Received(reason="own")
+        peer = self._peers.get(header.sender)
+        if peer is None:
+            return Received(reason="unknown-sender")
+        known = peer.session is not None and peer.session.name == header.session
+        if header.kind == frame.Kind.HANDSHAKE:
+            return self._open_handshake(peer, header, data, now)
+        if not known:
+            return Received(
+                peer.node, reason="unknown-session", reply=self._challenge_packet(peer, now)
+            )
+        assert peer.session is not None
+        if peer.session.has_seen(header.counter):
+            return Received(peer.node, reason="replayed")
+        body = self._decrypt(header, data)
+        if body is None:
+            return Received(peer.node, reason="bad-signature")
+        peer.session.note(header.counter)
+        return Received(peer.node, header.session, body)
+
+    def _open_handshake(
+        self, peer: _Peer, header: frame.Header, data: bytes, now: float
+    ) -> Received:
+        """Believe a session that throws our word back; throw back the peer's word."""
+        while peer.handshakes and peer.handshakes[0] <= now - 1.0:
+            peer.handshakes.popleft()
+        if len(peer.handshakes) >= MAX_HANDSHAKES_PER_S:
+            return Received(peer.node, reason="too-many-handshakes")
+        peer.handshakes.append(now)
+        body = self._decrypt(header, data)
+        if body is None:
+            return Received(peer.node, reason="bad-signature")
+        try:
+            handshake = frame.HANDSHAKES.decode(body)
+        except RemoteProtocolError:
+            return Received(peer.node, reason="unreadable")
+        assert isinstance(handshake, frame.Handshake)
+        opened = self._take_answer(peer, header, handshake.answers.get(self._node), now)
+        word = handshake.challenges.get(self._node, b"")
+        known = peer.session is not None and peer.session.name == header.session
+        reply = None
+        if len(word) == CHALLENGE_BYTES:
+            challenges = {} if known else {peer.node: self._challenge(peer, now)}
+            reply = self._seal_handshake(frame.Handshake(challenges, {peer.node: word}))
+        return Received(peer.node, header.session, reply=reply, opened=opened)
+
+    def _take_answer(
+        self, peer: _Peer, header: frame.Header, answer: bytes | None, now: float
+    ) -> bool:
+        """Open the session of a packet that carries the word we are waiting for."""
+        fresh = now - peer.challenged_at <= CHALLENGE_LIFE_S
+        if not peer.challenge or answer != peer.challenge or not fresh:
+            return False
+        peer.challenge = b""
+        if peer.session is not None and peer.session.name == header.session:
+            return False
+        peer.session = _Session(header.session, header.counter, header.counter)
+        return True
+
+    def _challenge(self, peer: _Peer, now: float) -> bytes:
+        """The word this peer has to throw back; made anew when the old one has aged."""
+        if not peer.challenge or now - peer.challenged_at > CHALLENGE_LIFE_S / 2:
+            peer.challenge = self._random_bytes(CHALLENGE_BYTES)
+            peer.challenged_at = now
+        return peer.challenge
+
+    def _challenge_packet(self, peer: _Peer, now: float) -> bytes | None:
+        if now - peer.sent_at < CHALLENGE_PAUSE_S:
+            return None
+        peer.sent_at = now
+        return self._seal_handshake(frame.Handshake({peer.node: self._challenge(peer, now)}))
+
+    def _decrypt(self, header: frame.Header, data: bytes) -> bytes | None:
+        cipher = self._cipher(header)
+        if cipher is None:
+            return None
+        nonce = cipher[1] + header.counter.to_bytes(8, "big")
+        clear, sealed = data[: frame.HEADER_BYTES], data[frame.HEADER_BYTES :]
+        try:
+            return cipher[0].decrypt(nonce, sealed, clear)
+        except InvalidTag:
+            return None
+
+    # --- keys -------------------------------------------------------------------------------
+
+    def _cipher(self, header: frame.Header) -> tuple[AESGCM, bytes] | None:
+        """The cipher and nonce salt of one session, or None for a key number nobody has."""
+        place = (header.key_number, header.sender, header.session)
+        cipher = self._ciphers.get(place)
+        if cipher is not None:
+            return cipher
+        secret = next(
+            (key.secret or _CRC_SECRET for key in self._keys.keys if key.number == place[0]), None
+        )
+        if secret is None:
+            return None
+        derived = HKDF(
+            algorithm=hashes.SHA256(),
+            length=36,
+            salt=header.session,
+            info=b"pacekeeper wire 1\0" + self._cluster.encode() + b"\0" + header.sender,
+        ).derive(secret)
+        cipher = (AESGCM(derived[:32]), derived[32:])
+        if len(self._ciphers) >= 4 * (len(self._peers) + 1) * max(len(self._keys.keys), 1):
+            self._ciphers.clear()
+        self._ciphers[place] = cipher
+        return cipher

@@ -1,0 +1,149 @@
+"""What ha.cf says, as values: nodes, media, ping nodes, deadlines, programs to run.
+
+Responsible for the meaning of the settings and for what follows from them (the lease, the
+parameters told to clients). Not responsible for reading text (`ha_cf`) or for files (`daemon`).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+DEFAULT_PORT = 694
+DEFAULT_CLUSTER = "linux-ha"
+
+
+class MediumKind(enum.Enum):
+    """How packets travel over one network."""
+
+    UCAST = "ucast"
+    BCAST = "bcast"
+    MCAST = "mcast"
+
+
+@dataclass(frozen=True)
+class Medium:
+    """One media line: the interface is also the name of the link, as the logs print it."""
+
+    kind: MediumKind
+    device: str
+    port: int = DEFAULT_PORT
+    address: str = ""
+    ttl: int = 1
+    loop: int = 0
+
+
+@dataclass(frozen=True)
+class PingTarget:
+    """A host, or a group of hosts, that is pinged and shown as a node of its own kind."""
+
+    name: str
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RespawnLine:
+    """A program that runs while the node is active. `failfast` ends the node when it dies."""
+
+    user: str
+    command: str
+    failfast: bool = False
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The deadlines of a cluster, in seconds.
+
+    `initdead_s` stands in for `deadtime_s` until communication is up for the first time.
+    """
+
+    keepalive_s: float = 1.0
+    deadtime_s: float = 30.0
+    warntime_s: float = 15.0
+    initdead_s: float = 30.0
+    deadping_s: float = 30.0
+
+    @property
+    def lease_s(self) -> float:
+        """How long a confirmation that a peer hears us keeps it in our quorum.
+
+        It is shorter than the deadtime, so that a node that lost its quorum lets go before the
+        others may take over.
+
+        Source: docs/protocol/membership.md, "The quorum lease".
+        """
+        margin = max(1.5 * self.keepalive_s, min(2.0, self.deadtime_s / 3))
+        return max(2 * self.keepalive_s, self.deadtime_s - margin)
+
+    @property
+    def margin_s(self) -> float:
+        """How long a node that must let go has before others may act."""
+        return max(self.deadtime_s - self.lease_s, 0.0)
+
+    @property
+    def suspicion_s(self) -> float:
+        """The silence after which a peer is probed."""
+        return 1.25 * self.keepalive_s
+
+    @property
+    def probe_interval_s(self) -> float:
+        """How often a suspect is probed: at least eight times before the lease ends."""
+        spare = max(self.lease_s - self.suspicion_s, 0.0)
+        return max(min(self.keepalive_s / 4, spare / 8), 0.005)
+
+    @property
+    def update_s(self) -> float:
+        """The fallback after which an unfinished membership round is begun again."""
+        return min(5 * self.keepalive_s, self.deadtime_s)
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """Where log lines go; `facility` "" means no syslog was asked for."""
+
+    logfile: str = ""
+    debugfile: str = ""
+    facility: str = ""
+    use_logd: bool | None = None
+    debug: int = 0
+    syslog_format: bool = True
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """Everything an ha.cf states, checked as a whole."""
+
+    nodes: tuple[str, ...]
+    media: tuple[Medium, ...]
+    pings: tuple[PingTarget, ...] = ()
+    respawns: tuple[RespawnLine, ...] = ()
+    timing: Timing = field(default_factory=Timing)
+    cluster: str = DEFAULT_CLUSTER
+    crm: bool = True
+    auto_failback: str = "legacy"
+    compression: str = "zlib"
+    compression_threshold_bytes: int = 2048
+    log: LogSettings = field(default_factory=LogSettings)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def mode(self) -> str:
+        """The word clients are told: "crm" or "haresources"."""
+        return "crm" if self.crm else "haresources"
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The names of the links, each once, in the order of the file."""
+        return tuple(dict.fromkeys(medium.device for medium in self.media))
+
+    @property
+    def sorted_nodes(self) -> tuple[str, ...]:
+        """The nodes by name: the index in this list is the classic node id."""
+        return tuple(sorted(self.nodes))
+
+    def peers_of(self, node: str) -> tuple[str, ...]:
+        """The other nodes, by name."""
+        return tuple(name for name in self.sorted_nodes if name != node)

@@ -1,0 +1,233 @@
+"""What travels between nodes: the clear header of a packet, and the messages sealed inside.
+
+Responsible for form only. Who may be believed is `auth`'s, what is heard when is `links`',
+order and repetition are `delivery`'s.
+
+A packet is a header of 33 bytes, the sealed body, and a tag of 16 bytes. The header is clear, but
+the tag covers it too:
+
+    magic 2 | version 1 | kind 1 | cluster 4 | key number 1 | sender 8 | session 8 | counter 8
+
+Source: docs/protocol/wire.md.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import struct
+from typing import NamedTuple
+
+from crm.plumbing.codec import Codec, Message
+from crm.plumbing.errors import RemoteProtocolError
+
+MAGIC = b"PK"
+VERSION = 1
+TAG_BYTES = 16
+MAX_PACKET_BYTES = 1400
+CHUNK_BYTES = 1240
+"""What of a message one packet carries, so that no packet is cut into IP fragments."""
+_HEADER = struct.Struct(">2sBB4sB8s8sQ")
+HEADER_BYTES = _HEADER.size
+
+
+class Kind(enum.IntEnum):
+    """A handshake may come from a session nobody knows yet; data may not."""
+
+    DATA = 0
+    HANDSHAKE = 1
+
+
+class Header(NamedTuple):
+    """The clear part of a packet."""
+
+    kind: int
+    cluster: bytes
+    key_number: int
+    sender: bytes
+    session: bytes
+    counter: int
+
+    def pack(self) -> bytes:
+        """Turn the header into its bytes."""
+        return _HEADER.pack(MAGIC, VERSION, *self)
+
+
+def unpack_header(data: bytes) -> Header:
+    """Read the header of a packet, checking length, magic and version.
+
+    Raises: RemoteProtocolError whose text is the reason to count ("length", "magic", "version").
+    """
+    if not HEADER_BYTES + TAG_BYTES <= len(data) <= MAX_PACKET_BYTES + HEADER_BYTES:
+        raise RemoteProtocolError("length")
+    magic, version, *rest = _HEADER.unpack_from(data)
+    if magic != MAGIC:
+        raise RemoteProtocolError("magic")
+    if version != VERSION:
+        raise RemoteProtocolError("version")
+    header = Header(*rest)
+    if header.kind not in (Kind.DATA, Kind.HANDSHAKE):
+        raise RemoteProtocolError("version")
+    return header
+
+
+def cluster_tag(cluster: str) -> bytes:
+    """The four bytes by which packets of other clusters are told apart cheaply."""
+    return hashlib.sha256(b"cluster\0" + cluster.encode()).digest()[:4]
+
+
+def sender_tag(cluster: str, node: str) -> bytes:
+    """The eight bytes that stand for a node's name in the header."""
+    return hashlib.sha256(b"node\0" + cluster.encode() + b"\0" + node.encode()).digest()[:8]
+
+
+# --- sealed messages ----------------------------------------------------------------------
+
+
+class Handshake(Message, frozen=True, array_like=True):
+    """Random words thrown to peers, and words of theirs thrown back: proof of being alive."""
+
+    challenges: dict[str, bytes] = {}
+    answers: dict[str, bytes] = {}
+
+
+class Hearing(Message, frozen=True, array_like=True, tag=False):
+    """What a node says to (or about) one peer: "this is what I last heard of you".
+
+    `session` is the life of the peer it hears, `echo` the highest stamp heard of that life.
+    `my_epoch` counts how often the speaker has given the peer up, `your_epoch` is the peer's
+    count as the speaker knows it.
+    """
+
+    session: bytes
+    echo: int
+    my_epoch: int
+    your_epoch: int
+
+
+class Status(Message, frozen=True, array_like=True):
+    """The heartbeat: to all, each keepalive and at every own change. Never repeated.
+
+    `stamp` is the sender's monotonic time in microseconds; only the sender reads it again.
+    `members` are the names of its quorate view, if it is in one.
+    """
+
+    status: str
+    stamp: int
+    deadtime_ms: int
+    keepalive_ms: int
+    uuid: str
+    nodes: int
+    hearings: dict[str, Hearing]
+    members: tuple[str, ...] = ()
+
+
+class Beat(Message, frozen=True, array_like=True):
+    """A small status for one peer: a probe when `ask` is set, else the answer to one."""
+
+    to: str
+    ask: bool
+    stamp: int
+    hearing: Hearing | None
+
+
+class Data(Message, frozen=True, array_like=True):
+    """A piece of a message in one of the streams between two nodes.
+
+    `peer_session` and the two epochs name the contact: a piece of an earlier contact is dropped.
+    """
+
+    to: str
+    peer_session: bytes
+    my_epoch: int
+    your_epoch: int
+    channel: int
+    seq: int
+    last: bool
+    chunk: bytes
+
+
+class Ack(Message, frozen=True, array_like=True):
+    """What has arrived of a stream: all up to `upto`; `missing` are ranges to send again."""
+
+    to: str
+    peer_session: bytes
+    my_epoch: int
+    your_epoch: int
+    channel: int
+    upto: int
+    missing: tuple[tuple[int, int], ...] = ()
+
+
+HANDSHAKES = Codec(Handshake)
+PACKETS = Codec(Status, Beat, Data, Ack)
+
+
+# --- messages in the streams --------------------------------------------------------------
+
+
+class SeatOf(Message, frozen=True, array_like=True, tag=False):
+    """One member as membership messages write it: name, life, uuid, and view of its joining."""
+
+    name: str
+    incarnation: str
+    uuid: str
+    born: int
+
+
+class Join(Message, frozen=True, array_like=True):
+    """A node's word in a membership round: whom it hears, and which view it comes from.
+
+    `reach` pairs names with incarnations. `broken` are members of its view whose contact was
+    interrupted since. `origin` is the speaker; others pass it on where it is not heard.
+    """
+
+    round: int
+    origin: str
+    incarnation: str
+    uuid: str
+    nodes: int
+    reach: tuple[tuple[str, str], ...]
+    broken: tuple[str, ...]
+    highest_id: int
+    view_id: int = 0
+    cookie: str = ""
+    quorate: bool = False
+    members: tuple[SeatOf, ...] = ()
+
+
+class LetGo(Message, frozen=True, array_like=True):
+    """A node that a round leaves out has told its clients; the others may go on."""
+
+    round: int
+    origin: str
+    incarnation: str
+
+
+class Clients(Message, frozen=True, array_like=True):
+    """The clients signed on at the sender; the first message of every contact."""
+
+    names: tuple[str, ...]
+
+
+class ClientMoved(Message, frozen=True, array_like=True):
+    """A client of the sender signed on or left."""
+
+    name: str
+    joined: bool
+
+
+class ClientData(Message, frozen=True, array_like=True):
+    """A message between clients of two nodes."""
+
+    from_client: str
+    to_client: str
+    payload: bytes
+
+
+class Leaving(Message, frozen=True, array_like=True):
+    """The sender has given up everything and ends: it may be taken off the lists at once."""
+
+
+MEMBERSHIP_MESSAGES = Codec(Join, LetGo)
+NODE_MESSAGES = Codec(Clients, ClientMoved, ClientData, Leaving)
