@@ -21,7 +21,8 @@ from cli.lab.remote import Lab
 from cli.view.timeline import Timeline
 from crm.plumbing.errors import CrmError
 
-_EXAMPLE = Path(__file__).resolve().parents[2] / "docs/examples/three-directors"
+EXAMPLE = Path(__file__).resolve().parents[2] / "docs/examples/three-directors"
+"""The tutorial's own ha.cf, authkeys, haresources and hosts."""
 _ADDRESS = "192.168.71.205"
 _VIP = "IPaddr_192_168_71_205"
 _HOME = "litsha21"
@@ -30,12 +31,17 @@ _DEADTIME_S = 10.0
 
 
 class Story:
-    """The steps of the demonstration, each with what must be seen."""
+    """The steps of the demonstration, each with what must be seen.
+
+    `holder` is the director that loses its power first, `survivor` the one left alone after that.
+    """
 
     def __init__(self, lab: Lab, timeline: Timeline) -> None:
         self._lab = lab
         self._say = timeline
         self._client = ClientView(lab, f"http://{_ADDRESS}/")
+        self.holder = ""
+        self.survivor = ""
 
     def close(self) -> None:
         """End the observer."""
@@ -49,11 +55,11 @@ class Story:
         self._convert()
         self._start()
         self._serve_a_page()
-        holder = self._move_away_from_home()
-        survivor = self._lose(holder)
-        self._lose_quorum(survivor)
-        self._regain_quorum(survivor, holder)
-        self._go_home(holder)
+        self.holder = self._move_away_from_home()
+        self.survivor = self._lose(self.holder)
+        self._lose_quorum(self.survivor)
+        self._regain_quorum(self.survivor, self.holder)
+        self._go_home()
         self._check_single_owner()
 
     def _convert(self) -> None:
@@ -162,7 +168,7 @@ class Story:
         )
         self._say(f"{third} is back as well", since=began)
 
-    def _go_home(self, third: str) -> None:
+    def _go_home(self) -> None:
         self._say.chapter(f"crm node online {_HOME}")
         began = time.monotonic()
         self._command(_HOME, "crm", "node", "online", _HOME)
@@ -223,7 +229,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     story: Story | None = None
     code = 1
     try:
-        lab = Lab.up(read_plan(_EXAMPLE), directory / "lab")
+        lab = Lab.up(read_plan(EXAMPLE), directory / "lab")
         story = Story(lab, timeline)
         story.tell()
         code = 0
