@@ -1,4 +1,4 @@
-"""The three directors of 2007: the demonstration's story, and the log lines its readers look for."""
+"""The three directors of 2007: the story of the demonstration, and the log lines it leaves."""
 
 from __future__ import annotations
 
