@@ -1,0 +1,76 @@
+"""The last events and effects of a machine, kept for the day it breaks.
+
+A ring with a limit on entries and on bytes, so that keeping them costs nothing one would notice.
+Written out as a transcript (`crm.plumbing.transcript`), which drops into tests/transcripts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import traceback
+from collections import deque
+from pathlib import Path
+
+import msgspec
+
+from crm.plumbing import transcript
+
+MAX_ENTRIES = 400
+MAX_BYTES = 4 * 1024 * 1024
+
+
+class BlackBox:
+    """Remembers what went in and what came out, in order."""
+
+    def __init__(self, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> None:
+        self._entries: deque[tuple[float, str, object, int]] = deque()
+        self._max_entries = max_entries
+        self._max_bytes = max_bytes
+        self._bytes = 0
+
+    def remember(self, now: float, mark: str, item: object) -> None:
+        """Keep an event (mark `>`), an effect (`<`) or a tick (`@`); `now` is monotonic."""
+        size = _weight(item, 3)
+        self._entries.append((now, mark, item, size))
+        self._bytes += size
+        while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
+            self._bytes -= self._entries.popleft()[3]
+
+    def text(self) -> str:
+        """Everything kept, as a transcript."""
+        lines = []
+        moment: float | None = None
+        for now, mark, item, _ in self._entries:
+            if now != moment:
+                lines.append(f"at {now:.6f}")
+                moment = now
+            lines.append("tick" if mark == "@" else f"{mark} {transcript.render(item)}")
+        return "\n".join(lines) + "\n"
+
+    def write(self, path: Path, problem: BaseException) -> None:
+        """Write the transcript and, as remarks before it, what went wrong.
+
+        Raises: OSError if that cannot be done.
+        """
+        trace = "".join(traceback.format_exception(problem))
+        remarks = "".join(f"# {line}\n" for line in trace.splitlines())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(remarks + self.text(), encoding="utf-8", errors="backslashreplace")
+        path.chmod(0o600)
+
+
+def _weight(item: object, levels: int) -> int:
+    """About how many bytes an item holds on to."""
+    if isinstance(item, (bytes, str)):
+        return len(item)
+    if levels == 0:
+        return 64
+    if isinstance(item, msgspec.Struct):
+        values = [getattr(item, name) for name in item.__struct_fields__]
+        return 64 + sum(_weight(value, levels - 1) for value in values)
+    if dataclasses.is_dataclass(item):
+        fields = dataclasses.fields(item)
+        return 64 + sum(_weight(getattr(item, each.name), levels - 1) for each in fields)
+    if isinstance(item, tuple):
+        return 64 + 64 * len(item) + sum(_weight(value, levels - 1) for value in item[:8])
+    return 64
