@@ -18,8 +18,11 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """No message is larger: a CIB of sixteen nodes and a thousand resources has about ten million."""
 
 
-class Message(msgspec.Struct, frozen=True, tag=True, omit_defaults=True):
-    """Base of every message: frozen, tagged with its class name, defaults left out."""
+class Message(msgspec.Struct, frozen=True, tag=True, tag_field="_", omit_defaults=True):
+    """Base of every message: frozen, tagged with its class name, defaults left out.
+
+    The tag is kept under a name that no field has (`type` is one of an agent's own words).
+    """
 
 
 class Codec:
