@@ -5,8 +5,8 @@ loop or a ZeroMQ context: the nursery is a fork of it that imports what its chil
 then waits on one socket. For each request it forks twice; when the middle process has ended, it
 answers with the number of the last one. The parent, being a subreaper, becomes the parent of what
 was forked. So every child is waited for by the one who asked for it, and is not disturbed when
-the nursery ends. A nursery whose parent ends sees the end of its socket and ends too; daemons see the
-end of their *lifeline*, a pipe whose other end only the parent holds.
+the nursery ends. A nursery whose parent ends sees the end of its socket and ends too; daemons see
+the end of their *lifeline*, a pipe whose other end only the parent holds.
 
 A request is one datagram of JSON, with descriptors beside it. It is synchronous, because it takes
 two forks (a few milliseconds) and must take less than `TIMEOUT_S`.

@@ -1,0 +1,82 @@
+"""XML from anybody: what is refused, why, and how quickly."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crm.plumbing import xml
+from crm.plumbing.errors import ConfigurationError
+
+BILLION = b"""<!DOCTYPE a [<!ENTITY x "lol"><!ENTITY y "&x;&x;&x;&x;&x;&x;&x;&x;&x;&x;">
+<!ENTITY z "&y;&y;&y;&y;&y;&y;&y;&y;&y;&y;">]><a>&z;</a>"""
+
+
+@pytest.mark.parametrize(
+    ("code", "document"),
+    [
+        ("xml-syntax", b"<a><b></a>"),
+        ("xml-syntax", b"<a>\0</a>"),
+        ("xml-syntax", b"<a" + b"/>" * 2),
+        ("xml-syntax", b"<a>&undefined;</a>"),
+        ("xml-empty", b" \n"),
+        ("xml-encoding", "<a b='é'/>".encode("latin-1")),
+        ("xml-encoding", "<a/>".encode("utf-16")),
+        ("xml-doctype", b"<!DOCTYPE a><a/>"),
+        ("xml-doctype", b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>'),
+        ("xml-too-large", b"<a>" * 65 + b"</a>" * 65),
+        ("xml-too-large", b"<a>" + b"<b/>" * 200_001 + b"</a>"),
+        ("xml-too-large", b"<a " + b" ".join(b"a%d=''" % n for n in range(65)) + b"/>"),
+        ("xml-too-large", b"<a " + b" ".join(b"a%d=''" % n for n in range(300_000)) + b"/>"),
+        ("xml-too-large", b"<a b='" + b"x" * 65_537 + b"'/>"),
+        ("xml-too-large", b"<a>" + b" " * (64 * 1024 * 1024) + b"</a>"),
+    ],
+    ids=range(15),
+)
+def test_hostile_input_is_refused_quickly_and_by_name(code: str, document: bytes) -> None:
+    began = time.process_time()
+    with pytest.raises(ConfigurationError) as refusal:
+        xml.parse(document)
+    assert [problem.code for problem in refusal.value.problems] == [code]
+    assert time.process_time() - began < 1
+
+
+def test_entities_are_never_expanded() -> None:
+    with pytest.raises(ConfigurationError):
+        xml.parse(BILLION)
+
+
+def test_a_syntax_error_says_where_it_is() -> None:
+    with pytest.raises(ConfigurationError, match="line 2, column 10"):
+        xml.parse(b"<cib>\n  <a></b>\n</cib>")
+
+
+def test_exactly_the_limits_are_accepted() -> None:
+    limits = xml.Limits(depth=3, elements=4, attributes=2, attribute_chars=5)
+    xml.parse(b"<a><b><c x='12345' y=''/></b><d/></a>", limits)
+
+
+def test_comments_are_left_out_unless_they_are_wanted() -> None:
+    document = b"<a><!-- why --><?pi?><b/></a>"
+    assert xml.serialise(xml.parse(document)) == b"<a><b/></a>"
+    kept = xml.serialise(xml.parse(document, keep_comments=True))
+    assert kept == b"<a><!-- why --><b/></a>"
+
+
+def test_what_follows_an_element_is_not_written_with_it() -> None:
+    root = xml.parse(b"<a><b/>text</a>")
+    assert xml.serialise(root[0]) == b"<b/>"
+    assert xml.serialise(root[0], pretty=True) == b"<b/>\n"
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_parsed_or_refused_as_configuration(data: bytes) -> None:
+    try:
+        root = xml.parse(b"<a>" + data + b"</a>")
+    except ConfigurationError as refusal:
+        assert refusal.problems
+    else:
+        assert root.tag == "a"
