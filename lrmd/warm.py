@@ -1,0 +1,112 @@
+"""The warm runner: a small process that has our agents loaded and starts every agent for lrmd.
+
+Theory of operation. It is single-threaded and holds no lock, so it may fork: one of our own agents
+costs a fork instead of an interpreter start. Programs are started by posix_spawn. Its standard
+input is a stream socket to lrmd, which speaks first; orders come in, starts and ends go out. When
+the socket ends, lrmd is gone: whatever runs is killed, since the next lrmd would not know of it,
+and the process ends.
+
+Not responsible for timeouts (lrmd sends `KillRun`) and not for what a result means.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import socket
+import sys
+import time
+from typing import TextIO
+
+from crm.plumbing.errors import RemoteProtocolError
+from lrmd import agents_built_in
+from lrmd.agentkit import agent
+from lrmd.commands import (
+    FROM_RUNNER,
+    TO_RUNNER,
+    Command,
+    Frames,
+    KillRun,
+    RunCommand,
+    RunStarted,
+    frame,
+)
+from lrmd.spawn import Children
+
+
+class WarmRunner:
+    """Serves one lrmd over `peer` until it hangs up."""
+
+    def __init__(self, peer: socket.socket) -> None:
+        self._peer = peer
+        self._frames = Frames()
+        self._epoll = select.epoll()
+        self._epoll.register(peer.fileno(), select.EPOLLIN)
+        self._children = Children(self._epoll, run_built_in)
+
+    def serve(self) -> None:
+        """Work until lrmd is gone, then leave nothing running."""
+        try:
+            while self._serve_once():
+                pass
+        finally:
+            self._children.kill_all()
+
+    def _serve_once(self) -> bool:
+        deadline = self._children.next_deadline()
+        wait_s = -1.0 if deadline is None else max(0.0, deadline - time.monotonic())
+        for fd, _ in self._epoll.poll(wait_s):
+            if fd == self._peer.fileno():
+                if not self._obey():
+                    return False
+                continue
+            ended = self._children.ready(fd)
+            if ended is not None:
+                self._peer.sendall(frame(FROM_RUNNER.encode(ended)))
+        self._children.enforce(time.monotonic())
+        return True
+
+    def _obey(self) -> bool:
+        data = self._peer.recv(256 * 1024)
+        if not data:
+            return False
+        for payload in self._frames.feed(data):
+            match TO_RUNNER.decode(payload):
+                case RunCommand(run, command):
+                    started = self._children.start(run, command)
+                    answer = RunStarted(run, started) if isinstance(started, int) else started
+                    self._peer.sendall(frame(FROM_RUNNER.encode(answer)))
+                case KillRun(run):
+                    self._children.kill(run, time.monotonic())
+        return True
+
+
+def run_built_in(command: Command) -> int:
+    """Run one of our own agents in this process; return its exit code."""
+    provider, _, name = command.built_in.partition("/")
+    kind = agents_built_in.BUILT_IN[provider, name]
+    with _stream(1) as out, _stream(2) as errors:
+        return agent.run(kind, command.argv[0], environ=command.environment, out=out, errors=errors)
+
+
+def _stream(fd: int) -> TextIO:
+    return os.fdopen(fd, "w", encoding="utf-8", errors="replace", closefd=False)
+
+
+def main() -> int:
+    """Serve the lrmd at the other end of standard input."""
+    gc.collect()
+    gc.freeze()
+    os.umask(0o022)
+    os.chdir("/")
+    with socket.socket(fileno=os.dup(0)) as peer:
+        try:
+            WarmRunner(peer).serve()
+        except (ConnectionError, RemoteProtocolError):
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
