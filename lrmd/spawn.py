@@ -16,6 +16,7 @@ import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -200,6 +201,43 @@ def start_python_module(module: str, *, stdin: int, search: str) -> int:
         setsigmask=(),
         setsigdef=_ALL_SIGNALS,
     )
+
+
+def output_of(
+    argv: tuple[str, ...], environment: dict[str, str], *, timeout_s: float, limit_bytes: int
+) -> bytes:
+    """Run a program to its end and return the beginning of its standard output.
+
+    For tools that ask an agent about itself; b"" when it cannot be run or takes too long.
+    """
+    with contextlib.ExitStack() as closing:
+        read, write = _pipe(closing)
+        try:
+            null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+            closing.callback(os.close, null)
+            pid = _posix_spawn(Command(argv, environment), write, null)
+        except (OSError, ValueError):
+            return b""
+        handle = os.pidfd_open(pid)
+        closing.callback(os.close, handle)
+        said = _read_until_end(read, handle, time.monotonic() + timeout_s, limit_bytes)
+        signal_group(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    return said
+
+
+def _read_until_end(read: int, handle: int, deadline: float, limit_bytes: int) -> bytes:
+    """Read until the writer closes its end, the process ends, or time or room is used up."""
+    said = bytearray()
+    while len(said) < limit_bytes:
+        ready = select.select([read, handle], [], [], max(0.0, deadline - time.monotonic()))[0]
+        if read in ready:
+            data = os.read(read, _READ_BYTES)
+            said += data
+            if data:
+                continue
+        break
+    return bytes(said[:limit_bytes])
 
 
 def _watch_end(pid: int, pipes: list[int]) -> int:
