@@ -54,6 +54,8 @@ def dialect_of(root: etree._Element) -> Dialect:
         return Dialect.UNCHECKED
     if schema is not None:
         return Dialect.PACEMAKER
+    if root.find("configuration") is None:
+        return Dialect.PACEMAKER  # no configuration at all: nothing to convert, much to refuse
     if _has_old_forms(root) or not _has_new_forms(root):
         return Dialect.HEARTBEAT_2
     return Dialect.PACEMAKER

@@ -339,6 +339,13 @@ _CLUSTER = (
         advanced=True,
     ),
     Option(
+        "transition-idle-timeout",
+        Kind.DURATION,
+        "",
+        "old name of cluster-delay",
+        advanced=True,
+    ),
+    Option(
         "default-action-timeout",
         Kind.DURATION,
         "",
