@@ -1,0 +1,1 @@
+"""The transition graph made from a plan. Decides nothing."""

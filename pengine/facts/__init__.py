@@ -1,0 +1,1 @@
+"""What is true: nodes, instances, activity, failures, constraints resolved. Decides nothing."""

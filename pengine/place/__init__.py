@@ -1,0 +1,1 @@
+"""Which instance goes to which node, with every score and its source. Plans no actions."""

@@ -1,4 +1,4 @@
-"""Reads an element and what is below it as an `Item`; meaning and validity are checked elsewhere."""
+"""Reads an element and all below it as an `Item`; meaning and validity are checked elsewhere."""
 
 from __future__ import annotations
 

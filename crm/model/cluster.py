@@ -1,0 +1,44 @@
+"""A whole CIB as one frozen value: the input of the scheduler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crm.model.constraints import Constraint
+from crm.model.resources import AttributeSet, Resource
+from crm.model.score import ZERO, Score
+from crm.model.status import NodeState
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A configured machine. `kind` is member, remote or ping."""
+
+    id: str
+    name: str
+    kind: str = "member"
+    attributes: tuple[AttributeSet, ...] = ()
+    utilization: tuple[AttributeSet, ...] = ()
+    score: Score = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Configuration and status, resolved of templates and references, rules not yet judged.
+
+    `tags` maps a tag (or a template) to the ids it stands for. `execution_s` is the time a kept
+    input was made at (seconds since 1970), None in a live CIB.
+    """
+
+    options: tuple[AttributeSet, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    resources: tuple[Resource, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
+    resource_defaults: tuple[AttributeSet, ...] = ()
+    operation_defaults: tuple[AttributeSet, ...] = ()
+    status: tuple[NodeState, ...] = ()
+    tags: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    has_quorum: bool = False
+    dc_id: str = ""
+    execution_s: int | None = None
+    dialect: str = ""

@@ -1,0 +1,49 @@
+"""Moments and durations of ISO 8601 as date expressions write them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+_ORDINAL = re.compile(r"(\d{4})-?(\d{3})(?=[T ]|$)")
+_ZONE_WITH_BLANK = re.compile(r"\s+(?=[+-]\d\d:?\d\d$|Z$)")
+
+
+def moment(text: str) -> datetime:
+    """Read a moment: calendar, week or ordinal date, with or without a time and a zone.
+
+    Without a zone it is UTC.
+    Raises: ValueError if the text is no such moment.
+    """
+    word = _ZONE_WITH_BLANK.sub("", text.strip())
+    if match := _ORDINAL.match(word):
+        year, day = int(match[1]), int(match[2])
+        if not 1 <= day <= 366:
+            raise ValueError(f"'{text}' has no day {day}")
+        date = datetime(year, 1, 1, tzinfo=UTC) + timedelta(days=day - 1)
+        word = date.strftime("%Y-%m-%d") + word[match.end() :]
+    try:
+        found = datetime.fromisoformat(word)
+    except ValueError:
+        raise ValueError(f"'{text}' is no date: expected such as 2026-11-21 08:00:00Z") from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+_UNIT_DAYS = {"years": 365, "months": 30, "weeks": 7, "days": 1}
+
+
+def duration(fields: dict[str, str]) -> timedelta:
+    """Add up the attributes of a `<duration>`; months count 30 days, years 365.
+
+    Raises: ValueError if a field is no number or the sum is out of range.
+    """
+    try:
+        days = sum(int(fields.get(unit, "0")) * size for unit, size in _UNIT_DAYS.items())
+        return timedelta(
+            days=days,
+            hours=int(fields.get("hours", "0")),
+            minutes=int(fields.get("minutes", "0")),
+            seconds=int(fields.get("seconds", "0")),
+        )
+    except OverflowError:
+        raise ValueError("the duration is too long") from None

@@ -1,0 +1,105 @@
+"""Reads `<status>`: what nodes report, in both dialects of node_state."""
+
+from __future__ import annotations
+
+import re
+
+from lxml import etree
+
+from crm.model import options
+from crm.model.readxml.reader import Reader, children
+from crm.model.readxml.sets import read_sets
+from crm.model.resources import AttributeSet
+from crm.model.status import HistoryEntry, NodeState, ResourceHistory
+
+_TRANSITION_KEY = re.compile(r"(?:-?\d+:-?\d+;)?(-?\d+):(-?\d+):(-?\d+):")
+
+
+def read_status(reader: Reader, section: etree._Element | None) -> tuple[NodeState, ...]:
+    """Read the state of every node, in document order."""
+    return tuple(_read_node_state(reader, element) for element in children(section, "node_state"))
+
+
+def _is_set(text: str | None) -> bool:
+    """Read a flag that is a boolean in the old dialect and a time in the new one."""
+    if text is None:
+        return False
+    word = text.strip().lower()
+    if word.isdigit():
+        return int(word) > 0
+    if word in ("online", "offline"):
+        return word == "online"
+    try:
+        return options.as_bool(word)
+    except ValueError:
+        return False
+
+
+def _read_node_state(reader: Reader, element: etree._Element) -> NodeState:
+    attributes: list[AttributeSet] = []
+    for block in children(element, "transient_attributes"):
+        attributes += read_sets(reader, block, "instance_attributes")
+    history = [
+        _read_resource_history(reader, item)
+        for lrm in children(element, "lrm")
+        for block in children(lrm, "lrm_resources")
+        for item in children(block, "lrm_resource")
+    ]
+    maintenance = element.get("node_in_maintenance")
+    return NodeState(
+        id=element.get("id", ""),
+        name=element.get("uname", ""),
+        in_membership=_is_set(element.get("in_ccm")),
+        process_online=_is_set(element.get("crmd")),
+        join=element.get("join", ""),
+        expected=element.get("expected", ""),
+        is_seen=element.get("in_ccm") is not None or element.get("crmd") is not None,
+        maintenance=_is_set(maintenance),
+        attributes=tuple(attributes),
+        history=tuple(history),
+    )
+
+
+def _read_resource_history(reader: Reader, element: etree._Element) -> ResourceHistory:
+    entries = [_read_entry(reader, item) for item in children(element, "lrm_rsc_op")]
+    return ResourceHistory(
+        id=element.get("id", ""),
+        standard=element.get("class", ""),
+        provider=element.get("provider", ""),
+        type=element.get("type", ""),
+        entries=tuple(entries),
+    )
+
+
+def _number(text: str | None, default: int) -> int:
+    try:
+        return int(text) if text else default
+    except ValueError:
+        return default
+
+
+def _read_entry(reader: Reader, element: etree._Element) -> HistoryEntry:
+    magic = element.get("transition-magic", "")
+    key = element.get("transition-key") or magic.partition(";")[2]
+    match = _TRANSITION_KEY.match(key)
+    interval = element.get("interval", "0")
+    return HistoryEntry(
+        id=element.get("id", ""),
+        operation=element.get("operation", ""),
+        # The history counts intervals in milliseconds, whatever unit the configuration used.
+        interval_ms=_number(interval, 0),
+        call_id=_number(element.get("call-id"), 0),
+        exit_code=_number(element.get("rc-code"), 193),
+        status=_number(element.get("op-status"), 0),
+        target_rc=int(match[3]) if match else None,
+        transition_key=key,
+        transition_magic=magic,
+        digest=element.get("op-digest", ""),
+        restart_digest=element.get("op-restart-digest", ""),
+        force_restart=element.get("op-force-restart", ""),
+        exit_reason=element.get("exit-reason", ""),
+        last_change_s=_number(element.get("last-rc-change"), 0),
+        last_run_s=_number(element.get("last-run"), 0),
+        migrate_source=element.get("migrate_source", ""),
+        migrate_target=element.get("migrate_target", ""),
+    )

@@ -1,0 +1,65 @@
+"""The status section: what each node reports about itself and about its resources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crm.model.resources import AttributeSet
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One `lrm_rsc_op`: the last execution of an operation on a node.
+
+    `target_rc` is the exit code the cluster expected, from the transition key; None if the entry
+    has no readable key. Units: times are seconds since 1970, 0 when not recorded.
+    """
+
+    id: str
+    operation: str
+    interval_ms: int
+    call_id: int
+    exit_code: int
+    status: int
+    target_rc: int | None = None
+    transition_key: str = ""
+    transition_magic: str = ""
+    digest: str = ""
+    restart_digest: str = ""
+    force_restart: str = ""
+    exit_reason: str = ""
+    last_change_s: int = 0
+    last_run_s: int = 0
+    migrate_source: str = ""
+    migrate_target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceHistory:
+    """What a node remembers of one resource; agent words included, for removed resources."""
+
+    id: str
+    standard: str
+    provider: str
+    type: str
+    entries: tuple[HistoryEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """One `node_state`. Join, membership and process are as written; the scheduler interprets.
+
+    `in_membership` and `process` accept both dialects: a boolean (or online/offline), or the
+    time since when, 0 meaning not.
+    """
+
+    id: str
+    name: str
+    in_membership: bool
+    process_online: bool
+    join: str = ""
+    expected: str = ""
+    is_seen: bool = True
+    maintenance: bool = False
+    attributes: tuple[AttributeSet, ...] = ()
+    history: tuple[ResourceHistory, ...] = ()

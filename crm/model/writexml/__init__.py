@@ -1,0 +1,1 @@
+"""Turns values of `crm.model` into XML; no decisions, no files."""

@@ -1,0 +1,84 @@
+"""The third of the five values: all that might have to be done, needed or not.
+
+An action that is not needed takes part in orderings all the same: something that waits for it may
+make it needed. `needed` and `runnable` here are what the action's own resource says; the next
+stage settles them over all orderings.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pengine.facts.instances import Instance
+from pengine.facts.operations import OperationFacts
+
+
+class Task(enum.Enum):
+    """What an action does. RUNNING and STOPPED mark that a whole group or clone has."""
+
+    START = "start"
+    STOP = "stop"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    MONITOR = "monitor"
+    CANCEL = "cancel"
+    DELETE = "delete"
+    CLEAR_FAIL_COUNT = "clear_failcount"
+    SHUTDOWN = "do_shutdown"
+
+
+ActionId = tuple[str, str]
+"""Key and node: an action exists once per node. Cancels have a key of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One possible action. `owner` is the item it belongs to, "" for a node's own actions.
+
+    `reasons` are in the words of the summary ("node shutdown"), the first is the deciding one.
+    """
+
+    id: ActionId
+    task: Task
+    owner: str
+    node: str = ""
+    interval_ms: int = 0
+    instance: Instance | None = None
+    operation: OperationFacts | None = None
+    expected_rc: int | None = None
+    call_id: int | None = None
+    is_pseudo: bool = False
+    needed: bool = False
+    runnable: bool = True
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def is_probe(self) -> bool:
+        """Tell whether this is a one-time look at the state."""
+        return self.task is Task.MONITOR and self.interval_ms == 0
+
+    @property
+    def key(self) -> str:
+        """The operation key without the mark of a cancellation."""
+        return self.id[0].removeprefix("cancel ")
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """All actions by id, in the order they came up."""
+
+    by_id: Mapping[ActionId, Action]
+    by_owner: Mapping[str, tuple[Action, ...]] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Action]:
+        return iter(self.by_id.values())
+
+    def of(self, owner: str, task: Task) -> tuple[Action, ...]:
+        """List an owner's actions with one task; for MONITOR the recurring ones only."""
+        return tuple(a for a in self.by_owner.get(owner, ()) if a.task is task and not a.is_probe)
+
+    def probes(self, owner: str) -> tuple[Action, ...]:
+        """List an owner's probes."""
+        return tuple(a for a in self.by_owner.get(owner, ()) if a.is_probe)

@@ -1,0 +1,99 @@
+"""Collects actions while the stage runs: one per key and node, in the order they come up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from crm.model.names import operation_key
+from pengine.act.actions import Action, ActionId, Actions, Task
+from pengine.facts.facts import Facts
+from pengine.facts.instances import Instance
+from pengine.facts.nodes import NodeFacts
+from pengine.facts.settings import QuorumPolicy
+from pengine.place.placement import Placement
+
+
+class Builder:
+    """The actions found so far; it does not leave the stage."""
+
+    def __init__(self, facts: Facts, placement: Placement) -> None:
+        self.facts = facts
+        self.placement = placement
+        self.actions: dict[ActionId, Action] = {}
+        self.nodes: dict[str, NodeFacts] = {node.name: node for node in facts.nodes}
+
+    def finish(self) -> Actions:
+        """Freeze what was collected."""
+        by_owner: dict[str, list[Action]] = {}
+        for action in self.actions.values():
+            by_owner.setdefault(action.owner, []).append(action)
+        return Actions(self.actions, {key: tuple(found) for key, found in by_owner.items()})
+
+    def add(self, action: Action) -> Action:
+        """Add an action, or join it with what is known of it already."""
+        known = self.actions.get(action.id)
+        if known is not None:
+            action = replace(
+                known,
+                needed=known.needed or action.needed,
+                runnable=known.runnable and action.runnable,
+                reasons=(*known.reasons, *(r for r in action.reasons if r not in known.reasons)),
+            )
+        self.actions[action.id] = action
+        return action
+
+    def start(self, instance: Instance, node: str, *, needed: bool, reason: str = "") -> Action:
+        """Add a start."""
+        runnable, why_not = self.may_start(instance, node)
+        reasons = tuple(r for r in (reason, why_not) if r)
+        return self._operate(instance, Task.START, node, needed, runnable, reasons)
+
+    def stop(self, instance: Instance, node: str, *, needed: bool, reason: str = "") -> Action:
+        """Add a stop."""
+        runnable = self.nodes[node].may_act and self.facts.is_managed(instance)
+        return self._operate(
+            instance, Task.STOP, node, needed, runnable, (reason,) if reason else ()
+        )
+
+    def may_start(self, instance: Instance, node: str) -> tuple[bool, str]:
+        """Say whether an instance may start on a node, and if not why."""
+        facts = self.facts
+        if not facts.may_start_anything:
+            return False, "no fencing device"
+        if not facts.is_managed(instance):
+            return False, "unmanaged"
+        if not self.nodes[node].may_act:
+            return False, "node availability"
+        if facts.quorum_is_missed and instance.meta.requires.value != "nothing":
+            is_frozen = facts.settings.no_quorum_policy is QuorumPolicy.FREEZE
+            if not (is_frozen and facts.activity[instance.id].nodes):
+                return False, "no quorum"
+        return True, ""
+
+    def _operate(
+        self,
+        instance: Instance,
+        task: Task,
+        node: str,
+        needed: bool,
+        runnable: bool,
+        reasons: tuple[str, ...],
+    ) -> Action:
+        return self.add(
+            Action(
+                id=(key_of(instance, task, 0), node),
+                task=task,
+                owner=instance.id,
+                node=node,
+                instance=instance,
+                operation=self.facts.operation(instance, task.value),
+                needed=needed,
+                runnable=runnable,
+                reasons=reasons,
+            )
+        )
+
+
+def key_of(instance: Instance, task: Task, interval_ms: int) -> str:
+    """Name an operation of an instance as history and graph do."""
+    return operation_key(instance.history_id, task.value, interval_ms)

@@ -1,0 +1,81 @@
+"""Actions that belong to nodes and counters: shutting down, clearing fail counts; group marks."""
+
+from __future__ import annotations
+
+from pengine.act.actions import Action, Task
+from pengine.act.builder import Builder
+from pengine.facts.instances import (
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    Placeable,
+    instances_of,
+)
+
+
+def add_clearings(builder: Builder) -> None:
+    """Clear fail counts whose failures have expired."""
+    facts = builder.facts
+    by_id = {instance.id: instance for instance in facts.instances()}
+    for (instance_id, node), count in facts.fail_counts.items():
+        if count.has_expired and builder.nodes[node].may_act:
+            instance = by_id[instance_id]
+            builder.add(
+                Action(
+                    id=(f"{instance.history_id}_clear_failcount_0", node),
+                    task=Task.CLEAR_FAIL_COUNT,
+                    owner=instance_id,
+                    node=node,
+                    instance=instance,
+                    operation=facts.operation(instance, "clear_failcount"),
+                    needed=True,
+                    reasons=("its failures have expired",),
+                )
+            )
+
+
+def add_shutdowns(builder: Builder) -> None:
+    """Let nodes go that want to leave."""
+    for node in builder.facts.nodes:
+        if node.shutting_down and node.may_act:
+            builder.add(
+                Action(
+                    id=(f"do_shutdown-{node.name}", node.name),
+                    task=Task.SHUTDOWN,
+                    owner="",
+                    node=node.name,
+                    needed=True,
+                    reasons=("the node asked to leave",),
+                )
+            )
+
+
+def add_marks(builder: Builder, item: Placeable) -> None:
+    """Add the marks at which a group or clone begins and ends to start and to stop."""
+    match item:
+        case Instance():
+            return
+        case GroupInstance():
+            _marks(builder, item)
+        case CloneInstance():
+            for copy in item.copies:
+                add_marks(builder, copy)
+            _marks(builder, item)
+
+
+def _marks(builder: Builder, item: GroupInstance | CloneInstance) -> None:
+    inner = {instance.id for instance in instances_of(item)}
+    acting = [a for a in builder.actions.values() if a.owner in inner]
+    for begin, end in ((Task.START, Task.RUNNING), (Task.STOP, Task.STOPPED)):
+        parts = [a for a in acting if a.task is begin]
+        needed = any(a.needed for a in parts)
+        for task in (begin, end):
+            builder.add(
+                Action(
+                    id=(f"{item.id}_{task.value}_0", ""),
+                    task=task,
+                    owner=item.id,
+                    is_pseudo=True,
+                    needed=needed,
+                )
+            )

@@ -1,0 +1,115 @@
+"""Recurring monitors: which start, which go on, which are cancelled."""
+
+from __future__ import annotations
+
+from crm.model.names import operation_key
+from crm.model.outcomes import OperationStatus
+from crm.model.roles import Role
+from crm.model.status import HistoryEntry
+from pengine.act.actions import Action, Task
+from pengine.act.builder import Builder, key_of
+from pengine.facts.changes import Change, compare
+from pengine.facts.instances import Instance
+from pengine.facts.operations import OperationFacts
+
+
+def _runs_while_started(operation: OperationFacts) -> bool:
+    return (
+        operation.interval_ms > 0
+        and operation.enabled
+        and operation.role in (None, Role.STARTED, Role.UNPROMOTED)
+    )
+
+
+def _recorded(builder: Builder, instance: Instance, node: str) -> list[HistoryEntry]:
+    found = builder.facts.activity[instance.id].at(node)
+    if found is None:
+        return []
+    return [
+        entry
+        for entry in found.entries
+        if entry.interval_ms > 0
+        and entry.status != OperationStatus.CANCELLED
+        and not entry.id.endswith("_last_failure_0")
+    ]
+
+
+def add_cancels(builder: Builder) -> None:
+    """Cancel recurring operations that are no longer configured; renew those that changed."""
+    facts = builder.facts
+    if not facts.settings.cancel_removed_actions:
+        return
+    for instance in facts.instances():
+        if instance.is_removed:
+            continue
+        for node in facts.activity[instance.id].nodes:
+            if not builder.nodes[node].may_act:
+                continue
+            for entry in _recorded(builder, instance, node):
+                _judge_recorded(builder, instance, node, entry)
+
+
+def _judge_recorded(builder: Builder, instance: Instance, node: str, entry: HistoryEntry) -> None:
+    configured = [
+        o
+        for o in instance.operations
+        if o.name == entry.operation and o.interval_ms == entry.interval_ms and o.enabled
+    ]
+    if not configured or builder.nodes[node].maintenance:
+        builder.add(_cancel(builder, instance, node, entry))
+        return
+    parameters = {**builder.facts.parameters(instance, node), **configured[0].parameters}
+    change = compare(entry, parameters, entry.interval_ms, configured[0].timeout_ms)
+    if change is Change.RESTART:
+        builder.add(_monitor(builder, instance, configured[0], node, needed=True))
+
+
+def _cancel(builder: Builder, instance: Instance, node: str, entry: HistoryEntry) -> Action:
+    key = operation_key(instance.history_id, entry.operation, entry.interval_ms)
+    return Action(
+        id=(f"cancel {key}", node),
+        task=Task.CANCEL,
+        owner=instance.id,
+        node=node,
+        interval_ms=entry.interval_ms,
+        instance=instance,
+        operation=builder.facts.operation(instance, "cancel"),
+        call_id=entry.call_id,
+        needed=True,
+        reasons=("the operation is no longer configured",),
+    )
+
+
+def _monitor(
+    builder: Builder, instance: Instance, operation: OperationFacts, node: str, *, needed: bool
+) -> Action:
+    return Action(
+        id=(key_of(instance, Task.MONITOR, operation.interval_ms), node),
+        task=Task.MONITOR,
+        owner=instance.id,
+        node=node,
+        interval_ms=operation.interval_ms,
+        instance=instance,
+        operation=operation,
+        needed=needed,
+        runnable=builder.nodes[node].may_act,
+    )
+
+
+def add_monitors(builder: Builder, instance: Instance) -> None:
+    """Add the recurring monitors of an instance on the node it will be on."""
+    facts = builder.facts
+    node = builder.placement.choices[instance.id].node
+    if instance.is_removed or node is None or builder.nodes[node].maintenance:
+        return
+    if instance.meta.maintenance or facts.settings.maintenance:
+        return
+    if not facts.is_managed(instance) and not facts.activity[instance.id].nodes:
+        return
+    known = {(e.operation, e.interval_ms) for e in _recorded(builder, instance, node)}
+    is_there = node in facts.activity[instance.id].nodes
+    for operation in instance.operations:
+        if operation.name != "monitor" or not _runs_while_started(operation):
+            continue
+        is_running = is_there and (operation.name, operation.interval_ms) in known
+        builder.add(_monitor(builder, instance, operation, node, needed=not is_running))

@@ -1,0 +1,88 @@
+"""Looks at the state of resources where it is unknown: one monitor per resource and node."""
+
+from __future__ import annotations
+
+from crm.model.constraints import Discovery
+from crm.model.outcomes import ExitCode
+from pengine.act.actions import Action, Task
+from pengine.act.builder import Builder, key_of
+from pengine.facts.facts import Facts
+from pengine.facts.instances import (
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    Placeable,
+    instances_of,
+)
+
+
+def add_probes(builder: Builder) -> None:
+    """Add every probe that is due, node by node."""
+    facts = builder.facts
+    if not facts.settings.enable_startup_probes:
+        return
+    hidden = _never_looked_for(facts)
+    for node in facts.nodes:
+        if not node.may_act:
+            continue
+        for item in facts.items:
+            for instance in _to_probe(facts, item, node.name):
+                if (instance.id, node.name) not in hidden:
+                    _add_probe(builder, instance, node.name)
+
+
+def _to_probe(facts: Facts, item: Placeable, node: str) -> list[Instance]:
+    match item:
+        case Instance():
+            return [] if facts.activity[item.id].is_known_on(node) else [item]
+        case GroupInstance():
+            return [m for m in item.members if not facts.activity[m.id].is_known_on(node)]
+        case CloneInstance():
+            if item.is_unique:
+                return [i for i in instances_of(item) if not facts.activity[i.id].is_known_on(node)]
+            return _to_probe_of_anonymous(facts, item, node)
+
+
+def _to_probe_of_anonymous(facts: Facts, clone: CloneInstance, node: str) -> list[Instance]:
+    """Probe an anonymous clone once per node, whichever copy may be there."""
+    known = {i.history_id for i in instances_of(clone) if facts.activity[i.id].is_known_on(node)}
+    if not clone.copies:
+        return []
+    return [i for i in instances_of(clone.copies[0]) if i.history_id not in known]
+
+
+def _add_probe(builder: Builder, instance: Instance, node: str) -> None:
+    builder.add(
+        Action(
+            id=(key_of(instance, Task.MONITOR, 0), node),
+            task=Task.MONITOR,
+            owner=instance.id,
+            node=node,
+            instance=instance,
+            operation=builder.facts.operation(instance, "monitor"),
+            expected_rc=ExitCode.NOT_RUNNING,
+            needed=True,
+            reasons=("its state there is unknown",),
+        )
+    )
+
+
+def _never_looked_for(facts: Facts) -> set[tuple[str, str]]:
+    """Collect (instance, node) pairs that resource-discovery leaves alone."""
+    found: set[tuple[str, str]] = set()
+    kept: dict[str, set[str]] = {}
+    for preference in facts.links.preferences:
+        names = {name for name, _ in preference.scores}
+        if preference.discovery is Discovery.NEVER:
+            found |= {(preference.resource, name) for name in names}
+        elif preference.discovery is Discovery.EXCLUSIVE:
+            kept.setdefault(preference.resource, set()).update(names)
+    for resource, names in kept.items():
+        found |= {(resource, n.name) for n in facts.nodes if n.name not in names}
+    spread = set()
+    for item in facts.items:
+        for instance in instances_of(item):
+            for node in facts.nodes:
+                if {(item.id, node.name), (instance.id, node.name)} & found:
+                    spread.add((instance.id, node.name))
+    return spread

@@ -1,0 +1,27 @@
+"""Runs the passes that find actions; their order is the order in which actions come up."""
+
+from __future__ import annotations
+
+from pengine.act.actions import Actions
+from pengine.act.builder import Builder
+from pengine.act.housekeeping import add_clearings, add_marks, add_shutdowns
+from pengine.act.monitors import add_cancels
+from pengine.act.probes import add_probes
+from pengine.act.steps import add_failure_stops, add_restarts_for_changes, add_steps
+from pengine.facts.facts import Facts
+from pengine.place.placement import Placement
+
+
+def act(facts: Facts, placement: Placement) -> Actions:
+    """Find all that might have to be done."""
+    builder = Builder(facts, placement)
+    add_cancels(builder)
+    add_failure_stops(builder)
+    add_restarts_for_changes(builder)
+    add_clearings(builder)
+    add_probes(builder)
+    add_steps(builder)
+    for item in facts.items:
+        add_marks(builder, item)
+    add_shutdowns(builder)
+    return builder.finish()

@@ -1,0 +1,117 @@
+"""What takes an instance from where it is to where it shall be: stops, a start, clean-up.
+
+A restart is a stop and a start on the same node. Both exist as optional actions for anything that
+runs and stays, because an ordering or a changed parameter may make them needed.
+"""
+
+from __future__ import annotations
+
+from pengine.act.actions import Action, Task
+from pengine.act.builder import Builder, key_of
+from pengine.act.monitors import add_monitors
+from pengine.facts.changes import Change, compare
+from pengine.facts.instances import Instance
+
+
+def add_failure_stops(builder: Builder) -> None:
+    """Stop what failed, where it failed."""
+    for instance in builder.facts.instances():
+        if not builder.facts.is_managed(instance):
+            continue
+        for node in builder.facts.activity[instance.id].stops:
+            builder.stop(instance, node, needed=True, reason="failed")
+
+
+def add_restarts_for_changes(builder: Builder) -> None:
+    """Restart what was started with parameters that have changed since."""
+    facts = builder.facts
+    for instance in facts.instances():
+        if instance.is_removed or not facts.is_managed(instance):
+            continue
+        for node in facts.activity[instance.id].nodes:
+            if has_changed(builder, instance, node):
+                builder.start(instance, node, needed=True, reason="resource definition change")
+
+
+def has_changed(builder: Builder, instance: Instance, node: str) -> bool:
+    """Tell whether the start that is in the history had other parameters than today."""
+    found = builder.facts.activity[instance.id].at(node)
+    if found is None:
+        return False
+    parameters = builder.facts.parameters(instance, node)
+    for entry in found.entries:
+        is_start = entry.operation in ("start", "migrate_from") or (
+            entry.operation == "monitor" and entry.interval_ms == 0
+        )
+        if is_start and compare(entry, parameters, 0, 0) in (Change.RESTART, Change.RELOAD):
+            return True
+    return False
+
+
+def add_steps(builder: Builder) -> None:
+    """Add stops and starts of every instance, and what follows from them."""
+    for instance in builder.facts.instances():
+        _step(builder, instance)
+        add_monitors(builder, instance)
+        if instance.is_removed:
+            _delete(builder, instance)
+
+
+def _step(builder: Builder, instance: Instance) -> None:
+    facts = builder.facts
+    state = facts.activity[instance.id]
+    target = builder.placement.choices[instance.id].node
+    if not facts.is_managed(instance):
+        if target is not None and state.nodes:
+            builder.start(instance, target, needed=False)
+        return
+    stays = target is not None and state.nodes == (target,)
+    if not stays:
+        for node in state.nodes:
+            builder.stop(instance, node, needed=True, reason=_why_stop(builder, instance, node))
+        if target is not None:
+            builder.start(instance, target, needed=True)
+        return
+    assert target is not None
+    may_start, why_not = builder.may_start(instance, target)
+    if not may_start:
+        # It could not be started here: what cannot start must not go on running either.
+        builder.stop(instance, target, needed=True, reason=why_not)
+        builder.start(instance, target, needed=True)
+        return
+    builder.stop(instance, target, needed=False)
+    start = builder.start(instance, target, needed=bool(state.stops))
+    if state.pending == "start" and not start.needed:
+        builder.start(instance, target, needed=True)
+
+
+def _why_stop(builder: Builder, instance: Instance, node: str) -> str:
+    choice = builder.placement.choices[instance.id]
+    if len(builder.facts.activity[instance.id].nodes) > 1:
+        return "being multiply active"
+    if choice.node is None:
+        if builder.nodes[node].standby or builder.nodes[node].shutting_down:
+            return "node availability"
+        return ""
+    return ""
+
+
+def _delete(builder: Builder, instance: Instance) -> None:
+    """Forget a removed resource on every node that remembers it."""
+    facts = builder.facts
+    if not facts.settings.stop_removed_resources:
+        return
+    for name in facts.activity[instance.id].on_node or {}:
+        if builder.nodes[name].may_act:
+            builder.add(
+                Action(
+                    id=(key_of(instance, Task.DELETE, 0), name),
+                    task=Task.DELETE,
+                    owner=instance.id,
+                    node=name,
+                    instance=instance,
+                    operation=facts.operation(instance, "delete"),
+                    needed=True,
+                    reasons=("it is no longer configured",),
+                )
+            )

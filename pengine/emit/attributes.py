@@ -1,0 +1,42 @@
+"""What goes with an action: the agent's parameters and what Pacemaker calls CRM_meta_*."""
+
+from __future__ import annotations
+
+from pengine.act.actions import Action, Task
+from pengine.facts.facts import Facts
+
+
+def parameters_of(facts: Facts, action: Action) -> dict[str, str]:
+    """Give the parameters an agent gets: the resource's, and the operation's over them."""
+    if action.instance is None or action.task in (Task.DELETE, Task.CLEAR_FAIL_COUNT):
+        return {}
+    found = dict(facts.parameters(action.instance, action.node))
+    if action.operation is not None:
+        found.update(action.operation.parameters)
+    return found
+
+
+def meta_of(facts: Facts, action: Action, node_id: str) -> dict[str, str]:
+    """Give the meta attributes without their prefix, underscores for hyphens."""
+    found: dict[str, str] = {}
+    if action.operation is not None:
+        found = {name.replace("-", "_"): value for name, value in action.operation.meta.items()}
+    elif action.is_pseudo:
+        found = {"timeout": "20000"}
+    if action.node:
+        found["on_node"] = action.node
+        found["on_node_uuid"] = node_id
+    if action.expected_rc is not None:
+        found["op_target_rc"] = str(int(action.expected_rc))
+    if action.task is Task.SHUTDOWN:
+        found["op_no_wait"] = "true"
+    if action.task is Task.CLEAR_FAIL_COUNT:
+        found["op_no_wait"] = "true"
+    if action.task is Task.CANCEL:
+        found["interval"] = str(action.interval_ms)
+        found["operation"] = action.key.rsplit("_", 2)[1]
+        found["call_id"] = str(action.call_id)
+    instance = action.instance
+    if instance is not None and instance.number is not None:
+        found["clone"] = str(instance.number)
+    return found

@@ -1,0 +1,107 @@
+"""The fifth of the five values: the transition graph, made of what is needed and possible."""
+
+from __future__ import annotations
+
+from crm.model import graph as model
+from crm.model.graph import ActionKind, Graph, GraphResource, Synapse
+from pengine.act.actions import Action, ActionId, Task
+from pengine.emit.attributes import meta_of, parameters_of
+from pengine.facts.facts import Facts
+from pengine.facts.instances import (
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    Placeable,
+)
+from pengine.order.plan import Plan
+
+
+def emit(facts: Facts, plan: Plan, transition: int = 0) -> Graph:
+    """Make the graph: resources in their order, each one's newest action first."""
+    included = [action for action in plan.actions.values() if plan.is_in_graph(action.id)]
+    numbers = {action.id: number for number, action in enumerate(included, start=1)}
+    inputs: dict[ActionId, list[int]] = {}
+    for ordering in plan.orderings:
+        if not ordering.is_hidden and ordering.first in numbers and ordering.then in numbers:
+            inputs.setdefault(ordering.then, []).append(numbers[ordering.first])
+    synapses: list[Synapse] = []
+    for action in _in_graph_order(facts, included):
+        synapses.append(
+            Synapse(
+                id=len(synapses),
+                actions=(_action(facts, action, numbers[action.id]),),
+                inputs=tuple(sorted(set(inputs.get(action.id, ())))),
+            )
+        )
+    return Graph(
+        transition=transition,
+        synapses=tuple(synapses),
+        cluster_delay_ms=facts.settings.cluster_delay_ms,
+        fencing_timeout_ms=facts.settings.fencing_timeout_ms,
+        failed_start_is_infinity=facts.settings.start_failure_is_fatal,
+        batch_limit=facts.settings.batch_limit,
+        migration_limit=facts.settings.migration_limit,
+        recheck_at=facts.next_change_s,
+    )
+
+
+def _in_graph_order(facts: Facts, included: list[Action]) -> list[Action]:
+    by_owner: dict[str, list[Action]] = {}
+    for action in included:
+        by_owner.setdefault(action.owner, []).append(action)
+    ordered: list[Action] = []
+    for item in facts.everything:
+        for owner in _owners(item):
+            ordered += reversed(by_owner.pop(owner, []))
+    for rest in by_owner.values():
+        ordered += rest
+    return ordered
+
+
+def _owners(item: Placeable) -> list[str]:
+    match item:
+        case Instance():
+            return [item.id]
+        case GroupInstance():
+            return [item.id, *(member.id for member in item.members)]
+        case CloneInstance():
+            return [item.id, *(owner for copy in item.copies for owner in _owners(copy))]
+
+
+def _action(facts: Facts, action: Action, number: int) -> model.Action:
+    kind = ActionKind.RESOURCE
+    if action.is_pseudo:
+        kind = ActionKind.PSEUDO
+    elif action.task in (Task.SHUTDOWN, Task.CLEAR_FAIL_COUNT):
+        kind = ActionKind.CLUSTER
+    node_id = facts.node(action.node).id if action.node else ""
+    return model.Action(
+        id=number,
+        kind=kind,
+        task=action.task.value,
+        key=action.key,
+        node=action.node,
+        node_id=node_id,
+        resource=_resource(action),
+        interval_ms=action.interval_ms if action.task is not Task.CANCEL else 0,
+        timeout_ms=action.operation.timeout_ms if action.operation else 20_000,
+        expected_rc=action.expected_rc,
+        parameters=parameters_of(facts, action),
+        meta=meta_of(facts, action, node_id),
+        reasons=action.reasons,
+    )
+
+
+def _resource(action: Action) -> GraphResource | None:
+    instance = action.instance
+    if instance is None:
+        return None
+    agent = instance.resource.agent
+    is_copy = instance.number is not None and not instance.is_unique
+    return GraphResource(
+        id=instance.history_id,
+        agent_class=agent.standard,
+        type=agent.type,
+        provider=agent.provider,
+        long_id=instance.id if is_copy else "",
+    )

@@ -1,0 +1,226 @@
+"""Where every instance is active, and in what state it is, over all nodes.
+
+Joins the histories of the nodes (`pengine.facts.history`): an instance may be active on none, one
+or several of them. Anonymous copies get their numbers here, in the order of the node states,
+which is what published behaviour does. Resources that the configuration no longer names become
+*removed* instances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from crm.model.agent import Agent
+from crm.model.cluster import Cluster
+from crm.model.resources import Primitive
+from crm.model.roles import Role
+from crm.model.status import ResourceHistory
+from pengine.facts.history import Circumstances, Failure, OnNode, read_history
+from pengine.facts.instances import (
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    MultipleActive,
+    Placeable,
+    instances_of,
+    make_instance,
+    read_meta,
+)
+from pengine.facts.nodes import NodeFacts
+from pengine.facts.operations import OnFail, OperationRules
+from pengine.facts.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """The state of one instance. `nodes` are those it is active on, in the order of the status."""
+
+    role: Role = Role.STOPPED
+    nodes: tuple[str, ...] = ()
+    on_node: Mapping[str, OnNode] | None = None
+    failed: bool = False
+    blocked: bool = False
+    must_stop: bool = False
+    stops: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    pending: str = ""
+
+    def at(self, node: str) -> OnNode | None:
+        """Look up what is known about one node."""
+        return (self.on_node or {}).get(node)
+
+    def is_known_on(self, node: str) -> bool:
+        """Tell whether the state on a node is known."""
+        found = self.at(node)
+        return found is not None and found.is_known
+
+
+def conclude_activity(
+    cluster: Cluster,
+    items: tuple[Placeable, ...],
+    nodes: tuple[NodeFacts, ...],
+    settings: Settings,
+    rules: OperationRules,
+) -> tuple[dict[str, Activity], tuple[Instance, ...]]:
+    """Conclude the activity of every instance by id, and the removed instances found."""
+    finder = _Finder(items, settings, rules)
+    by_id = {node.id: node for node in nodes}
+    by_name = {node.name: node for node in nodes}
+    states = list(cluster.status)
+    if not settings.fencing_enabled:
+        # Offline nodes last, so that active anonymous copies get the low numbers.
+        states.sort(key=lambda s: not _is_online(by_id.get(s.id) or by_name.get(s.name)))
+    found: dict[str, dict[str, OnNode]] = {}
+    for state in states:
+        node = by_id.get(state.id) or by_name.get(state.name)
+        if node is None or not (node.online or node.unclean or settings.fencing_enabled):
+            continue
+        given = Circumstances(rules, rules.now.timestamp(), node.unclean)
+        for history in state.history:
+            instance = finder.find(history, node)
+            if instance is None:
+                continue
+            outcome = read_history(instance, node.name, history.entries, given)
+            found.setdefault(instance.id, {})[node.name] = outcome
+            if outcome.role.is_active:
+                finder.occupy(instance, node.name)
+    everything = [i for item in items for i in instances_of(item)] + list(finder.removed)
+    activity = {i.id: _join(i, found.get(i.id, {}), by_name) for i in everything}
+    return activity, tuple(finder.removed)
+
+
+def _is_online(node: NodeFacts | None) -> bool:
+    return node is not None and node.online
+
+
+def _join(
+    instance: Instance, on_node: dict[str, OnNode], nodes: Mapping[str, NodeFacts]
+) -> Activity:
+    active = [n for n, state in on_node.items() if state.role.is_active]
+    active = [n for n in active if nodes[n].online or nodes[n].unclean]
+    role = max((on_node[n].role for n in active), default=Role.STOPPED)
+    failed, blocked, must_stop, stops = False, False, False, []
+    for name in active:
+        match on_node[name].on_fail:
+            case None | OnFail.IGNORE:
+                continue
+            case OnFail.BLOCK:
+                failed, blocked = True, True
+            case OnFail.STOP:
+                failed, must_stop = True, True
+                stops.append(name)
+            case _:
+                failed = True
+                stops.append(name)
+    if len(active) > 1 and instance.meta.multiple_active is MultipleActive.BLOCK:
+        blocked = True
+    pending = next((s.pending for s in on_node.values() if s.pending), "")
+    return Activity(
+        role=role,
+        nodes=tuple(active),
+        on_node=on_node,
+        failed=failed,
+        blocked=blocked,
+        must_stop=must_stop,
+        stops=tuple(stops),
+        failures=tuple(f for state in on_node.values() for f in state.failures),
+        pending=pending,
+    )
+
+
+class _Finder:
+    """Finds the instance a history belongs to; makes removed ones; it does not leave here."""
+
+    def __init__(
+        self, items: tuple[Placeable, ...], settings: Settings, rules: OperationRules
+    ) -> None:
+        self.removed: list[Instance] = []
+        self._settings = settings
+        self._rules = rules
+        self._plain: dict[str, Instance] = {}
+        self._anonymous: dict[str, list[Instance]] = {}
+        self._taken: dict[str, str] = {}
+        self._copy_of: dict[str, int] = {}
+        self._node_copy: dict[tuple[str, str], int] = {}
+        for item in items:
+            for instance in instances_of(item):
+                if instance.is_unique:
+                    self._plain[instance.id] = instance
+                else:
+                    self._anonymous.setdefault(instance.history_id, []).append(instance)
+
+    def find(self, history: ResourceHistory, node: NodeFacts) -> Instance | None:
+        """Find or make the instance that a history of a node is about."""
+        exact = self._plain.get(history.id)
+        if exact is not None:
+            return exact
+        base = history.id.partition(":")[0]
+        if base in self._anonymous:
+            found = self._anonymous_copy(base, node.name)
+            if found is not None:
+                return found
+            number = len(self._anonymous[base])
+            return self._make_removed(history, f"{base}:{number}", base)
+        return self._make_removed(history, history.id, history.id)
+
+    def _anonymous_copy(self, base: str, node: str) -> Instance | None:
+        copies = self._anonymous[base]
+        for copy in copies:
+            if self._taken.get(copy.id) == node:
+                return None
+        number = self._node_copy.get((copies[0].top, node))
+        if number is not None and number < len(copies) and copies[number].id not in self._taken:
+            self._taken[copies[number].id] = node
+            return copies[number]
+        for index, copy in enumerate(copies):
+            if copy.id in self._taken or self._sibling_is_elsewhere(copy, index, node):
+                continue
+            self._taken[copy.id] = node
+            return copy
+        return None
+
+    def _sibling_is_elsewhere(self, copy: Instance, index: int, node: str) -> bool:
+        """Members of one copy of a cloned group stay together."""
+        holders = {n for (top, n), i in self._node_copy.items() if top == copy.top and i == index}
+        return bool(holders) and node not in holders
+
+    def occupy(self, instance: Instance, node: str) -> None:
+        """Remember that a copy is active on a node; its siblings follow it there."""
+        if not instance.is_unique and instance.number is not None:
+            self._node_copy.setdefault((instance.top, node), instance.number)
+
+    def _make_removed(self, history: ResourceHistory, key: str, name: str) -> Instance | None:
+        known = next((r for r in self.removed if r.id == key), None)
+        if known is not None:
+            return known
+        if not history.type or not history.standard:
+            return None
+        primitive = Primitive(key, Agent(history.standard, history.provider, history.type))
+        meta = read_meta({}, self._settings.fencing_enabled, primitive.agent.is_fencing)
+        made = make_instance(primitive, meta, self._rules, top=key)
+        removed = Instance(
+            id=made.id,
+            history_id=name,
+            resource=primitive,
+            meta=meta,
+            operations=(),
+            parent="",
+            top=key,
+            is_removed=True,
+        )
+        self.removed.append(removed)
+        return removed
+
+
+def is_active(item: Placeable, activity: Mapping[str, Activity]) -> bool:
+    """Tell whether any instance in something placeable is active."""
+    return any(activity[i.id].nodes for i in instances_of(item))
+
+
+def copies_of(item: Placeable) -> tuple[Instance | GroupInstance, ...]:
+    """List the copies of a clone, or the thing itself."""
+    return item.copies if isinstance(item, CloneInstance) else (item,)
+
+
+__all__ = ["Activity", "GroupInstance", "conclude_activity", "copies_of", "is_active"]

@@ -1,0 +1,239 @@
+"""The first of the five values: all that is true before anything is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from crm.model import score
+from crm.model.cluster import Cluster
+from crm.model.resources import AttributeSet, Clone, Group, Primitive
+from crm.plumbing import errors
+from crm.plumbing.errors import Problem
+from pengine.facts import activity as activities
+from pengine.facts import links as linking
+from pengine.facts.activity import Activity
+from pengine.facts.failures import FailCount, fail_count
+from pengine.facts.instances import (
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    Placeable,
+    conclude_instances,
+    instances_of,
+)
+from pengine.facts.links import Links
+from pengine.facts.nodes import NodeFacts, conclude_nodes
+from pengine.facts.operations import OperationFacts, OperationRules, find, unconfigured
+from pengine.facts.settings import QuorumPolicy, Settings, read_settings
+from pengine.facts.values import depends_on_node, flatten, situation
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is true. `items` are the top-level things to place, `removed` those to get rid of.
+
+    `next_change_s` is when time alone may change the answer (seconds since 1970), or None.
+    """
+
+    now: datetime
+    settings: Settings
+    has_quorum: bool
+    nodes: tuple[NodeFacts, ...]
+    items: tuple[Placeable, ...]
+    removed: tuple[Instance, ...]
+    activity: Mapping[str, Activity]
+    fail_counts: Mapping[tuple[str, str], FailCount]
+    links: Links
+    parameter_sets: Mapping[str, tuple[AttributeSet, ...]]
+    shared_parameters: Mapping[str, Mapping[str, str]]
+    operation_rules: OperationRules
+    has_fencing_device: bool
+    problems: tuple[Problem, ...]
+    next_change_s: float | None
+
+    def node(self, name: str) -> NodeFacts:
+        """Look a node up by name."""
+        return next(node for node in self.nodes if node.name == name)
+
+    @property
+    def everything(self) -> tuple[Placeable, ...]:
+        """All top-level things, removed ones last."""
+        return (*self.items, *self.removed)
+
+    def instances(self) -> Iterator[Instance]:
+        """Walk over all instances, removed ones last."""
+        for item in self.everything:
+            yield from instances_of(item)
+
+    @property
+    def quorum_is_missed(self) -> bool:
+        """Tell whether the lack of quorum keeps things from starting."""
+        return not self.has_quorum and self.settings.no_quorum_policy is not QuorumPolicy.IGNORE
+
+    @property
+    def may_start_anything(self) -> bool:
+        """Tell whether starts are allowed at all: with fencing on, a device must exist."""
+        return not self.settings.fencing_enabled or self.has_fencing_device
+
+    def is_managed(self, instance: Instance) -> bool:
+        """Tell whether the cluster may touch an instance, where it is now."""
+        if not instance.meta.is_managed or instance.meta.maintenance or self.settings.maintenance:
+            return False
+        if not self.may_start_anything:
+            return False
+        if instance.is_removed and not self.settings.stop_removed_resources:
+            return False
+        state = self.activity[instance.id]
+        if state.blocked:
+            return False
+        return not any(self.node(name).maintenance for name in state.nodes)
+
+    def parameters(self, instance: Instance, node: str = "") -> Mapping[str, str]:
+        """Give an instance's parameters on a node; they differ by node only through rules."""
+        shared = self.shared_parameters.get(instance.resource.id)
+        if shared is not None:
+            return shared
+        sets = self.parameter_sets.get(instance.resource.id, ())
+        attributes = self.node(node).attributes if node else None
+        return flatten(sets, situation(self.now, attributes))
+
+    def operation(self, instance: Instance, name: str, interval_ms: int = 0) -> OperationFacts:
+        """Give an operation with its defaults, configured or not."""
+        found = find(instance.operations, name, interval_ms)
+        if found is not None and found.enabled:
+            return found
+        return unconfigured(instance.resource, name, interval_ms, self.operation_rules)
+
+
+def conclude(cluster: Cluster, wall: datetime) -> Facts:
+    """Conclude what is true from configuration, status and the time."""
+    now = wall
+    if cluster.execution_s is not None:
+        now = datetime.fromtimestamp(cluster.execution_s, UTC)
+    settings, problems = read_settings(flatten(cluster.options, situation(now)))
+    nodes = conclude_nodes(cluster, settings, now)
+    rules = OperationRules(cluster.operation_defaults, now, settings.fencing_enabled)
+    items = conclude_instances(
+        cluster, now, fencing_enabled=settings.fencing_enabled, node_count=len(nodes)
+    )
+    for item in items:
+        if isinstance(item, CloneInstance) and item.promotable:
+            problems.append(
+                errors.warning(
+                    "unsupported-promotion",
+                    item.id,
+                    f"clone '{item.id}' is promotable: its instances are started, never promoted",
+                )
+            )
+    activity, removed = activities.conclude_activity(cluster, items, nodes, settings, rules)
+    sets = _parameter_sets(cluster)
+    shared = {
+        key: flatten(found, situation(now))
+        for key, found in sets.items()
+        if not depends_on_node(found)
+    }
+    meta = {i.id: i.meta.pairs for item in items for i in instances_of(item)}
+    links, link_problems = linking.conclude_links(
+        cluster, nodes, _known_ids(items), shared, meta, now
+    )
+    problems += link_problems
+    counts = _fail_counts(items, nodes, now.timestamp())
+    has_device = settings.has_watchdog or any(
+        i.resource.agent.is_fencing for item in items for i in instances_of(item)
+    )
+    if settings.fencing_enabled and not has_device and items:
+        problems.append(
+            errors.error(
+                "no-fencing-device",
+                "stonith-enabled",
+                "resources do not start: fencing is enabled and no fencing device is configured",
+                "configure a device, or set stonith-enabled=false",
+            )
+        )
+    return Facts(
+        now=now,
+        settings=settings,
+        has_quorum=cluster.has_quorum,
+        nodes=nodes,
+        items=items,
+        removed=removed,
+        activity=activity,
+        fail_counts=counts,
+        links=links,
+        parameter_sets=sets,
+        shared_parameters=shared,
+        operation_rules=rules,
+        has_fencing_device=has_device,
+        problems=tuple(problems),
+        next_change_s=_next_change_s(links, counts, activity),
+    )
+
+
+def _known_ids(items: tuple[Placeable, ...]) -> list[str]:
+    found = []
+    for item in items:
+        found.append(item.id)
+        match item:
+            case GroupInstance():
+                found += [member.id for member in item.members]
+            case CloneInstance():
+                found.append(item.child_id)
+                found += [copy.id for copy in item.copies]
+                found += sorted({i.resource.id for i in instances_of(item)} - {item.child_id})
+            case Instance():
+                pass
+    return found
+
+
+def _parameter_sets(cluster: Cluster) -> dict[str, tuple[AttributeSet, ...]]:
+    """Collect each primitive's parameter sets: its own before those of its parents."""
+    found: dict[str, tuple[AttributeSet, ...]] = {}
+
+    def collect(resource: Primitive | Group | Clone, outer: tuple[AttributeSet, ...]) -> None:
+        match resource:
+            case Primitive():
+                found[resource.id] = (*resource.parameters, *outer)
+            case Group():
+                for member in resource.members:
+                    collect(member, (*resource.parameters, *outer))
+            case Clone():
+                collect(resource.child, (*resource.parameters, *outer))
+
+    for resource in cluster.resources:
+        collect(resource, ())
+    return found
+
+
+def _fail_counts(
+    items: tuple[Placeable, ...], nodes: tuple[NodeFacts, ...], now_s: float
+) -> dict[tuple[str, str], FailCount]:
+    found = {}
+    failing = [n for n in nodes if any(key.startswith("fail-count-") for key in n.transient)]
+    for item in items:
+        for instance in instances_of(item):
+            for node in failing:
+                count = fail_count(instance, node, now_s)
+                if count.total > score.ZERO:
+                    found[instance.id, node.name] = count
+    return found
+
+
+def _next_change_s(
+    links: Links,
+    counts: Mapping[tuple[str, str], FailCount],
+    activity: Mapping[str, Activity],
+) -> float | None:
+    moments: list[float] = [
+        count.next_change_s for count in counts.values() if count.next_change_s is not None
+    ]
+    moments += [
+        state.next_change_s
+        for found in activity.values()
+        for state in (found.on_node or {}).values()
+        if state.next_change_s is not None
+    ]
+    if links.next_change is not None:
+        moments.append(links.next_change.timestamp())
+    return min(moments, default=None)

@@ -1,0 +1,349 @@
+"""What is placed: the configured resources, turned into instances with their meta attributes.
+
+A primitive makes one `Instance`; a group makes a `GroupInstance` of them; a clone makes one copy
+of its child per number (`web:0`, `web:1`). Instances of an anonymous clone are known in the
+history under the plain id (`history_id`).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from crm.model import options, roles
+from crm.model.cluster import Cluster
+from crm.model.resources import AttributeSet, Clone, Group, Primitive, Resource
+from crm.model.roles import Role
+from crm.model.rules import Situation
+from crm.model.score import INFINITY, Score
+from pengine.facts.operations import OperationFacts, OperationRules, conclude_operations
+from pengine.facts.values import flatten
+
+
+class MultipleActive(enum.Enum):
+    """What is done with a resource that runs in more than one place."""
+
+    STOP_START = "stop_start"
+    STOP_ONLY = "stop_only"
+    BLOCK = "block"
+    STOP_UNEXPECTED = "stop_unexpected"
+
+
+class Requires(enum.Enum):
+    """What must be there before a resource may start."""
+
+    NOTHING = "nothing"
+    QUORUM = "quorum"
+    FENCING = "fencing"
+    UNFENCING = "unfencing"
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """Meta attributes, read and defaulted. `pairs` are those configured, for tools."""
+
+    priority: int
+    target_role: Role | None
+    is_managed: bool
+    maintenance: bool
+    stickiness: Score
+    threshold: Score
+    failure_timeout_ms: int
+    multiple_active: MultipleActive
+    requires: Requires
+    critical: bool
+    pairs: Mapping[str, str]
+
+    @property
+    def must_stop(self) -> bool:
+        """Tell whether the administrator wants it stopped."""
+        return self.target_role is Role.STOPPED
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Instance:
+    """One thing to place on one node. `parent` is the id of its group or clone, or ""."""
+
+    id: str
+    history_id: str
+    resource: Primitive
+    meta: Meta
+    operations: tuple[OperationFacts, ...]
+    parent: str = ""
+    top: str = ""
+    is_removed: bool = False
+    is_unique: bool = True
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupInstance:
+    """Members that stay together and act in order."""
+
+    id: str
+    meta: Meta
+    members: tuple[Instance, ...]
+    parent: str = ""
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CloneInstance:
+    """Copies of one child, of which several nodes may have some."""
+
+    id: str
+    child_id: str
+    meta: Meta
+    copies: tuple[Instance | GroupInstance, ...]
+    clone_max: int
+    node_max: int
+    is_unique: bool
+    is_ordered: bool
+    is_interleaved: bool
+    notifies: bool
+    promotable: bool
+
+
+Placeable = Instance | GroupInstance | CloneInstance
+
+
+def instances_of(item: Placeable) -> Iterator[Instance]:
+    """Walk over the single instances in something placeable, in order."""
+    match item:
+        case Instance():
+            yield item
+        case GroupInstance():
+            yield from item.members
+        case CloneInstance():
+            for copy in item.copies:
+                yield from instances_of(copy)
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    cluster: Cluster
+    now: datetime
+    operation_rules: OperationRules
+    fencing_enabled: bool
+    node_count: int
+
+
+def conclude_instances(
+    cluster: Cluster, now: datetime, *, fencing_enabled: bool, node_count: int
+) -> tuple[Placeable, ...]:
+    """Make all instances, the most important resource first, else in configuration order."""
+    making = _Making(
+        cluster,
+        now,
+        OperationRules(cluster.operation_defaults, now, fencing_enabled),
+        fencing_enabled,
+        node_count,
+    )
+    made = [_make(making, resource) for resource in cluster.resources]
+    return tuple(sorted(made, key=lambda item: -item.meta.priority))
+
+
+def _make(making: _Making, resource: Resource) -> Placeable:
+    match resource:
+        case Primitive():
+            return make_instance(
+                resource,
+                _meta(making, resource, ()),
+                making.operation_rules,
+                top=resource.id,
+            )
+        case Group():
+            return _make_group(making, resource, (), None, resource.id)
+        case Clone():
+            return _make_clone(making, resource)
+
+
+def make_instance(
+    resource: Primitive,
+    meta: Meta,
+    operation_rules: OperationRules,
+    *,
+    top: str,
+    parent: str = "",
+    number: int | None = None,
+    is_unique: bool = True,
+) -> Instance:
+    """Make one instance; a number makes it a copy inside a clone."""
+    instance_id = resource.id if number is None else f"{resource.id}:{number}"
+    return Instance(
+        id=instance_id,
+        history_id=instance_id if is_unique else resource.id,
+        resource=resource,
+        meta=meta,
+        operations=conclude_operations(resource, operation_rules),
+        parent=parent,
+        top=top,
+        is_unique=is_unique,
+        number=number,
+    )
+
+
+def _make_group(
+    making: _Making,
+    group: Group,
+    outer: tuple[AttributeSet, ...],
+    number: int | None,
+    top: str,
+    is_unique: bool = True,
+) -> GroupInstance:
+    group_id = group.id if number is None else f"{group.id}:{number}"
+    members = tuple(
+        make_instance(
+            member,
+            _meta(making, member, (*group.meta, *outer)),
+            making.operation_rules,
+            top=top,
+            parent=group_id,
+            number=number,
+            is_unique=is_unique,
+        )
+        for member in group.members
+    )
+    meta = _meta(making, group, outer)
+    return GroupInstance(group_id, meta, members, "" if number is None else top, number)
+
+
+def _make_clone(making: _Making, clone: Clone) -> CloneInstance:
+    pairs = flatten(clone.meta, Situation(making.now))
+    group_pairs = flatten(clone.child.meta, Situation(making.now))
+    read = {**group_pairs, **pairs}
+    unique = _boolean(read.get("globally-unique", read.get("globally_unique")), False)
+    node_max = max(1, _integer(read.get("clone-node-max", read.get("clone_node_max")), 1))
+    if not unique:
+        node_max = 1
+    count = max(
+        0, _integer(read.get("clone-max", read.get("clone_max")), max(1, making.node_count))
+    )
+    copies = [make_copy(making, clone, number, unique) for number in range(count)]
+    return CloneInstance(
+        id=clone.id,
+        child_id=clone.child.id,
+        meta=_meta(making, clone, ()),
+        copies=tuple(copies),
+        clone_max=count,
+        node_max=node_max,
+        is_unique=unique,
+        is_ordered=_boolean(read.get("ordered"), False),
+        is_interleaved=_boolean(read.get("interleave"), False),
+        notifies=_boolean(read.get("notify"), False),
+        promotable=clone.promotable or _boolean(read.get("promotable"), False),
+    )
+
+
+def make_copy(making: _Making, clone: Clone, number: int, unique: bool) -> Instance | GroupInstance:
+    """Make the copy of a clone's child with the given number."""
+    child = clone.child
+    if isinstance(child, Group):
+        return _make_group(making, child, clone.meta, number, clone.id, unique)
+    return make_instance(
+        child,
+        _meta(making, child, clone.meta),
+        making.operation_rules,
+        top=clone.id,
+        parent=clone.id,
+        number=number,
+        is_unique=unique,
+    )
+
+
+# --- meta attributes ------------------------------------------------------------------------
+
+
+def _meta(making: _Making, resource: Resource, outer: tuple[AttributeSet, ...]) -> Meta:
+    agent = None
+    if isinstance(resource, Primitive):
+        agent = (resource.agent.standard, resource.agent.provider, resource.agent.type)
+    situation = Situation(now=making.now, agent=agent)
+    own = flatten((*resource.meta, *outer), situation)
+    pairs = {**flatten(making.cluster.resource_defaults, situation), **own}
+    for old in ("resource-stickiness", "is-managed"):
+        legacy = "default-resource-stickiness" if old == "resource-stickiness" else ""
+        value = _legacy_default(making.cluster, legacy) if legacy else None
+        if value is not None:
+            pairs.setdefault(old, value)
+    is_fencing = isinstance(resource, Primitive) and resource.agent.is_fencing
+    return read_meta(pairs, making.fencing_enabled, is_fencing)
+
+
+def _legacy_default(cluster: Cluster, name: str) -> str | None:
+    for item in cluster.options:
+        for key, value in item.values:
+            if key.replace("_", "-") == name:
+                return value
+    return None
+
+
+def read_meta(pairs: Mapping[str, str], fencing_enabled: bool, is_fencing: bool) -> Meta:
+    """Read meta attributes; what makes no sense counts as not given."""
+    get = {name.replace("_", "-"): value for name, value in pairs.items()}.get
+    requires = Requires.FENCING if fencing_enabled and not is_fencing else Requires.QUORUM
+    try:
+        requires = Requires(get("requires", requires.value).strip().lower())
+    except ValueError:
+        pass
+    if requires in (Requires.FENCING, Requires.UNFENCING) and not fencing_enabled:
+        requires = Requires.QUORUM
+    return Meta(
+        priority=_integer(get("priority"), 0),
+        target_role=_role(get("target-role")),
+        is_managed=_boolean(get("is-managed"), True),
+        maintenance=_boolean(get("maintenance"), False),
+        stickiness=_score(get("resource-stickiness"), 0),
+        threshold=_score(get("migration-threshold"), INFINITY),
+        failure_timeout_ms=_duration(get("failure-timeout")),
+        multiple_active=_multiple_active(get("multiple-active")),
+        requires=requires,
+        critical=_boolean(get("critical"), True),
+        pairs=dict(pairs),
+    )
+
+
+def _role(text: str | None) -> Role | None:
+    if not text:
+        return None
+    try:
+        return roles.parse(text)
+    except ValueError:
+        return None
+
+
+def _multiple_active(text: str | None) -> MultipleActive:
+    try:
+        return MultipleActive((text or "stop_start").strip().lower())
+    except ValueError:
+        return MultipleActive.STOP_START
+
+
+def _boolean(text: str | None, default: bool) -> bool:
+    try:
+        return default if text is None else options.as_bool(text)
+    except ValueError:
+        return default
+
+
+def _integer(text: str | None, default: int) -> int:
+    try:
+        return default if text is None else int(options.as_score(text))
+    except ValueError:
+        return default
+
+
+def _score(text: str | None, default: int) -> Score:
+    try:
+        return Score(default) if text is None else options.as_score(text)
+    except ValueError:
+        return Score(default)
+
+
+def _duration(text: str | None) -> int:
+    try:
+        return 0 if not text else options.as_duration_ms(text)
+    except ValueError:
+        return 0

@@ -1,0 +1,412 @@
+"""Constraints made concrete: rules judged per node, tags and sets resolved into pairs.
+
+Afterwards a *preference* is about one resource, a *colocation* and an *order* are about two. The
+id of the constraint stays with each, because reasons point at it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from crm.model import options, roles, rules
+from crm.model.cluster import Cluster
+from crm.model.constraints import (
+    Colocation,
+    Discovery,
+    Location,
+    Order,
+    OrderKind,
+    ResourceSet,
+)
+from crm.model.roles import Role
+from crm.model.rules import Rule, Situation
+from crm.model.score import INFINITY, ZERO, Score
+from crm.plumbing import errors
+from crm.plumbing.errors import Problem
+from pengine.facts.nodes import NodeFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """How much a resource is wanted on some nodes. `role` None means in any role."""
+
+    constraint: str
+    resource: str
+    scores: tuple[tuple[str, Score], ...]
+    role: Role | None = None
+    discovery: Discovery | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """`dependent` with `primary`, by nodes of equal `node_attribute`."""
+
+    constraint: str
+    dependent: str
+    primary: str
+    score: Score
+    dependent_role: Role | None = None
+    primary_role: Role | None = None
+    node_attribute: str = "#uname"
+    influence: bool | None = None
+
+    @property
+    def is_mandatory(self) -> bool:
+        """Tell whether the score is infinite either way."""
+        return abs(self.score) >= INFINITY
+
+
+@dataclass(frozen=True, slots=True)
+class InOrder:
+    """`first_action` of `first` before `then_action` of `then`."""
+
+    constraint: str
+    first: str
+    then: str
+    first_action: str
+    then_action: str
+    kind: OrderKind
+    symmetrical: bool
+    alternative: str = ""
+    """Orders with the same non-empty word need only one of their firsts (require-all=false)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """All constraints in their concrete form."""
+
+    preferences: tuple[Preference, ...]
+    together: tuple[Together, ...]
+    in_order: tuple[InOrder, ...]
+    next_change: datetime | None
+
+
+def conclude_links(
+    cluster: Cluster,
+    nodes: tuple[NodeFacts, ...],
+    resources: Iterable[str],
+    parameters: Mapping[str, Mapping[str, str]],
+    meta: Mapping[str, Mapping[str, str]],
+    now: datetime,
+) -> tuple[Links, list[Problem]]:
+    """Resolve every constraint against the known resources and nodes."""
+    resolver = _Resolver(cluster, nodes, tuple(resources), parameters, meta, now)
+    for constraint in cluster.constraints:
+        match constraint:
+            case Location():
+                resolver.take_location(constraint)
+            case Colocation():
+                resolver.take_colocation(constraint)
+            case Order():
+                resolver.take_order(constraint)
+    return (
+        Links(
+            tuple(resolver.preferences),
+            tuple(resolver.together),
+            tuple(resolver.in_order),
+            min(resolver.changes, default=None),
+        ),
+        resolver.problems,
+    )
+
+
+class _Resolver:
+    """Collects what constraints resolve to; it does not leave this module."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        nodes: tuple[NodeFacts, ...],
+        resources: tuple[str, ...],
+        parameters: Mapping[str, Mapping[str, str]],
+        meta: Mapping[str, Mapping[str, str]],
+        now: datetime,
+    ) -> None:
+        self.preferences: list[Preference] = []
+        self.together: list[Together] = []
+        self.in_order: list[InOrder] = []
+        self.problems: list[Problem] = []
+        self.changes: list[datetime] = []
+        self._tags = dict(cluster.tags)
+        self._nodes = nodes
+        self._resources = resources
+        self._known = frozenset(resources)
+        self._parameters = parameters
+        self._meta = meta
+        self._now = now
+
+    def _expand(self, key: str, constraint: str) -> tuple[str, ...]:
+        """Replace a tag or template by what it stands for; report what nothing is."""
+        if key in self._known:
+            return (key,)
+        if key in self._tags:
+            return tuple(i for i in self._tags[key] if i in self._known)
+        near = options.nearest(key, self._resources)
+        hint = f"there is a resource '{near}'" if near else ""
+        self.problems.append(
+            errors.warning(
+                "unknown-resource",
+                constraint,
+                f"constraint '{constraint}' names '{key}', which does not exist",
+                hint,
+            )
+        )
+        return ()
+
+    def _role(self, text: str, constraint: str) -> Role | None:
+        if not text:
+            return None
+        try:
+            role = roles.parse(text)
+        except ValueError as problem:
+            self.problems.append(
+                errors.warning("bad-value", constraint, f"constraint '{constraint}': {problem}")
+            )
+            return None
+        return None if role is Role.STARTED else role
+
+    # --- locations --------------------------------------------------------------------------
+
+    def take_location(self, location: Location) -> None:
+        """Judge a location for each of its resources."""
+        ids = [i for key in location.resources for i in self._expand(key, location.id)]
+        if location.pattern:
+            ids += self._matching(location)
+        for key in ids:
+            self._prefer(location, key)
+
+    def _matching(self, location: Location) -> list[str]:
+        try:
+            pattern = re.compile(location.pattern)
+        except re.error as problem:
+            self.problems.append(
+                errors.warning(
+                    "bad-pattern",
+                    location.id,
+                    f"location '{location.id}': '{location.pattern}' is no pattern: {problem}",
+                )
+            )
+            return []
+        return [
+            key for key in self._resources if bool(pattern.search(key)) is not location.inverted
+        ]
+
+    def _prefer(self, location: Location, key: str) -> None:
+        role = self._role(location.role, location.id)
+        if location.node:
+            wanted = location.node.lower()
+            scores = [
+                (node.name, location.score or ZERO)
+                for node in self._nodes
+                if node.name.lower() == wanted
+            ]
+            self.preferences.append(
+                Preference(location.id, key, tuple(scores), role, location.discovery)
+            )
+        for rule in location.rules:
+            self._prefer_by_rule(location, rule, key, role)
+
+    def _prefer_by_rule(self, location: Location, rule: Rule, key: str, role: Role | None) -> None:
+        change = rules.next_change(rule, self._now)
+        if change is not None:
+            self.changes.append(change)
+        scores = []
+        for node in self._nodes:
+            situation = Situation(
+                self._now,
+                node.attributes,
+                self._parameters.get(key, {}),
+                self._meta.get(key, {}),
+            )
+            if rules.holds(rule, situation):
+                found = self._rule_score(rule, node)
+                if found is not None:
+                    scores.append((node.name, found))
+        rule_role = self._role(rule.role, rule.id)
+        self.preferences.append(
+            Preference(rule.id, key, tuple(scores), rule_role or role, location.discovery)
+        )
+
+    def _rule_score(self, rule: Rule, node: NodeFacts) -> Score | None:
+        if not rule.score_attribute:
+            return rule.score if rule.score is not None else ZERO
+        text = node.attributes.get(rule.score_attribute)
+        if text is None:
+            return None
+        try:
+            return options.as_score(text)
+        except ValueError:
+            self.problems.append(
+                errors.warning(
+                    "bad-value",
+                    rule.id,
+                    f"rule '{rule.id}': node attribute '{rule.score_attribute}' of"
+                    f" '{node.name}' is '{text}', which is no score",
+                )
+            )
+            return None
+
+    # --- colocations ------------------------------------------------------------------------
+
+    def take_colocation(self, constraint: Colocation) -> None:
+        """Resolve a colocation of two resources or of sets."""
+        if not constraint.sets:
+            self._take_pair(constraint)
+            return
+        previous: ResourceSet | None = None
+        for item in constraint.sets:
+            self._take_set(constraint, item)
+            if previous is not None:
+                self._take_sets(constraint, previous, item)
+            previous = item
+
+    def _take_pair(self, constraint: Colocation) -> None:
+        for dependent in self._expand(constraint.dependent, constraint.id):
+            for primary in self._expand(constraint.primary, constraint.id):
+                self.together.append(
+                    Together(
+                        constraint.id,
+                        dependent,
+                        primary,
+                        constraint.score,
+                        self._role(constraint.dependent_role, constraint.id),
+                        self._role(constraint.primary_role, constraint.id),
+                        constraint.node_attribute,
+                        constraint.influence,
+                    )
+                )
+
+    def _members(self, constraint: str, item: ResourceSet) -> list[str]:
+        return [i for key in item.resources for i in self._expand(key, constraint)]
+
+    def _take_set(self, constraint: Colocation, item: ResourceSet) -> None:
+        score = constraint.score if item.score is None else item.score
+        if not item.sequential or score == 0:
+            return
+        role = self._role(item.role, item.id)
+        members = self._members(constraint.id, item)
+        if score > 0:
+            pairs = list(zip(members[1:], members[:-1], strict=True))
+        else:
+            pairs = [(b, a) for i, b in enumerate(members) for a in members[:i]]
+        for dependent, primary in pairs:
+            self.together.append(
+                Together(
+                    item.id, dependent, primary, score, role, role, "#uname", constraint.influence
+                )
+            )
+
+    def _take_sets(self, constraint: Colocation, one: ResourceSet, two: ResourceSet) -> None:
+        dependents = self._members(constraint.id, one)
+        primaries = self._members(constraint.id, two)
+        if one.sequential:
+            dependents = dependents[:1]
+        if two.sequential:
+            primaries = primaries[-1:]
+        for dependent in dependents:
+            for primary in primaries:
+                self.together.append(
+                    Together(
+                        constraint.id,
+                        dependent,
+                        primary,
+                        constraint.score,
+                        self._role(one.role, one.id),
+                        self._role(two.role, two.id),
+                        "#uname",
+                        constraint.influence,
+                    )
+                )
+
+    # --- orders -----------------------------------------------------------------------------
+
+    def take_order(self, order: Order) -> None:
+        """Resolve an order of two resources or of sets."""
+        if not order.sets:
+            self._take_order_pair(order)
+            return
+        previous: ResourceSet | None = None
+        for item in order.sets:
+            self._order_set(order, item)
+            if previous is not None:
+                self._order_sets(order, previous, item)
+            previous = item
+
+    def _symmetrical(self, order: Order, kind: OrderKind) -> bool:
+        if kind is OrderKind.SERIALIZE:
+            return False
+        return True if order.symmetrical is None else order.symmetrical
+
+    def _take_order_pair(self, order: Order) -> None:
+        first_action = order.first_action or "start"
+        alternative = "" if order.require_all else order.id
+        for first in self._expand(order.first, order.id):
+            for then in self._expand(order.then, order.id):
+                self.in_order.append(
+                    InOrder(
+                        order.id,
+                        first,
+                        then,
+                        first_action,
+                        order.then_action or first_action,
+                        order.kind,
+                        self._symmetrical(order, order.kind),
+                        alternative,
+                    )
+                )
+
+    def _order_set(self, order: Order, item: ResourceSet) -> None:
+        kind = item.kind or order.kind
+        members = self._members(order.id, item)
+        action = item.action or "start"
+        for first, then in _pairs_in_set(members, item.sequential, kind):
+            self.in_order.append(
+                InOrder(
+                    item.id,
+                    first,
+                    then,
+                    action,
+                    action,
+                    kind,
+                    self._symmetrical(order, kind),
+                )
+            )
+
+    def _order_sets(self, order: Order, one: ResourceSet, two: ResourceSet) -> None:
+        firsts, thens = self._members(order.id, one), self._members(order.id, two)
+        kind = one.kind or order.kind
+        alternative = ""
+        if one.require_all:
+            firsts = firsts[-1:] if one.sequential else firsts
+        else:
+            alternative = one.id
+        if two.sequential:
+            thens = thens[:1]
+        for then in thens:
+            for first in firsts:
+                self.in_order.append(
+                    InOrder(
+                        order.id,
+                        first,
+                        then,
+                        one.action or "start",
+                        two.action or "start",
+                        kind,
+                        self._symmetrical(order, kind),
+                        alternative,
+                    )
+                )
+
+
+def _pairs_in_set(
+    members: list[str], sequential: bool, kind: OrderKind
+) -> Iterator[tuple[str, str]]:
+    if kind is OrderKind.SERIALIZE:
+        for index, first in enumerate(members):
+            for then in members[index + 1 :]:
+                yield first, then
+    elif sequential:
+        yield from zip(members[:-1], members[1:], strict=True)

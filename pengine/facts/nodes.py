@@ -1,0 +1,170 @@
+"""What is true of each machine: is it there, may it run things, does it want to leave.
+
+Without fencing a node that is not a full member of the cluster is simply offline. With fencing, a
+node that should be there and is not is *unclean*: nobody knows what it runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from crm.model import options
+from crm.model.cluster import Cluster, Node
+from crm.model.score import Score
+from crm.model.status import NodeState
+from pengine.facts.settings import Settings
+from pengine.facts.values import flatten, situation
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """One machine. `attributes` holds permanent, transient and special (`#uname`) ones."""
+
+    name: str
+    id: str
+    kind: str
+    online: bool
+    unclean: bool
+    pending: bool
+    standby: bool
+    maintenance: bool
+    shutting_down: bool
+    is_dc: bool
+    is_seen: bool
+    attributes: Mapping[str, str]
+    transient: Mapping[str, str]
+    score: Score
+    standby_by_failure: bool = False
+
+    @property
+    def may_run(self) -> bool:
+        """Tell whether new instances may be placed here."""
+        return (
+            self.online
+            and not self.unclean
+            and not self.pending
+            and not self.standby
+            and not self.shutting_down
+            and not self.maintenance
+        )
+
+    @property
+    def may_act(self) -> bool:
+        """Tell whether operations (probes, stops) can be carried out here."""
+        return self.online and not self.unclean and not self.pending
+
+
+_PARTS = re.compile(r"(\d+)")
+
+
+def display_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort names as people do: digits as numbers, case ignored (node2 before node10)."""
+    return tuple(
+        (0, int(part), "") if part.isdigit() else (1, 0, part.lower())
+        for part in _PARTS.split(name)
+        if part
+    )
+
+
+def conclude_nodes(cluster: Cluster, settings: Settings, now: datetime) -> tuple[NodeFacts, ...]:
+    """Judge every configured member, sorted by name."""
+    states = {state.id: state for state in cluster.status}
+    by_name = {state.name: state for state in cluster.status if state.name}
+    found = []
+    for node in cluster.nodes:
+        if node.kind in ("ping", "remote"):
+            continue
+        state = states.get(node.id) or by_name.get(node.name)
+        found.append(_judge(node, state, cluster, settings, now))
+    return tuple(sorted(found, key=lambda facts: display_key(facts.name)))
+
+
+def _judge(
+    node: Node, state: NodeState | None, cluster: Cluster, settings: Settings, now: datetime
+) -> NodeFacts:
+    transient = flatten(state.attributes, situation(now)) if state is not None else {}
+    special = {
+        "#uname": node.name,
+        "#id": node.id,
+        "#is_dc": "true" if node.id == cluster.dc_id else "false",
+        "#kind": "cluster",
+    }
+    permanent = flatten(node.attributes, situation(now, special))
+    attributes = {**permanent, **transient, **special}
+    cluster_name = dict(settings.pairs).get("cluster-name")
+    if cluster_name is not None:
+        attributes["#cluster-name"] = cluster_name
+    attributes["#site-name"] = attributes.get("site-name", cluster_name or "")
+    if not attributes["#site-name"]:
+        del attributes["#site-name"]
+    shutting_down = _is_nonzero(transient.get("shutdown", "0"))
+    online, unclean, pending = _presence(state, settings, shutting_down)
+    return NodeFacts(
+        name=node.name,
+        id=node.id,
+        kind=node.kind,
+        online=online,
+        unclean=unclean,
+        pending=pending,
+        standby=_is_true(attributes.get("standby")),
+        maintenance=_is_true(attributes.get("maintenance"))
+        or (state is not None and state.maintenance)
+        or settings.maintenance,
+        shutting_down=shutting_down,
+        is_dc=bool(cluster.dc_id) and node.id == cluster.dc_id,
+        is_seen=state is not None and state.is_seen,
+        attributes=attributes,
+        transient=transient,
+        score=node.score,
+    )
+
+
+def _presence(
+    state: NodeState | None, settings: Settings, shutting_down: bool
+) -> tuple[bool, bool, bool]:
+    """Conclude (online, unclean, pending)."""
+    if state is None or not state.is_seen:
+        unclean = settings.fencing_enabled and settings.startup_fencing
+        return False, unclean, False
+    joined = state.join == "member"
+    if shutting_down:
+        return state.process_online, False, False
+    if not settings.fencing_enabled:
+        return state.in_membership and state.process_online and joined, False, False
+    return _presence_with_fencing(state, joined)
+
+
+def _presence_with_fencing(state: NodeState, joined: bool) -> tuple[bool, bool, bool]:
+    expected_up = state.expected == "member"
+    if joined and state.in_membership and state.process_online:
+        return True, False, False
+    if not state.in_membership and not state.process_online:
+        return False, expected_up, False
+    if state.in_membership and not state.process_online:
+        return False, expected_up, not expected_up
+    if not state.in_membership:
+        return False, True, False
+    # In the membership with a live process, and not joined: on its way.
+    return True, False, True
+
+
+def _is_nonzero(text: str) -> bool:
+    word = text.strip()
+    return bool(word) and word != "0" and word.lower() != "false"
+
+
+def _is_true(text: str | None) -> bool:
+    if text is None:
+        return False
+    try:
+        return options.as_bool(text)
+    except ValueError:
+        return False
+
+
+def names(nodes: Iterable[NodeFacts]) -> tuple[str, ...]:
+    """List the names of nodes in their order."""
+    return tuple(node.name for node in nodes)

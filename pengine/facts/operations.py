@@ -1,0 +1,206 @@
+"""The operations of an instance with every default filled in."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from crm.model import options, roles
+from crm.model.resources import AttributeSet, Operation, Primitive
+from crm.model.roles import Role
+from crm.model.rules import Situation
+from pengine.facts.values import flatten
+
+DEFAULT_TIMEOUT_MS = 20_000
+
+
+class OnFail(enum.IntEnum):
+    """What the failure of an operation leads to, the mildest first."""
+
+    IGNORE = 0
+    RESTART = 1
+    DEMOTE = 2
+    BAN = 3
+    BLOCK = 4
+    STOP = 5
+    STANDBY = 6
+    FENCE = 7
+
+
+_ON_FAIL_WORDS = {
+    "ignore": OnFail.IGNORE,
+    "nothing": OnFail.IGNORE,
+    "restart": OnFail.RESTART,
+    "restart-container": OnFail.RESTART,
+    "demote": OnFail.DEMOTE,
+    "ban": OnFail.BAN,
+    "migrate": OnFail.BAN,
+    "block": OnFail.BLOCK,
+    "stop": OnFail.STOP,
+    "standby": OnFail.STANDBY,
+    "fence": OnFail.FENCE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OperationFacts:
+    """One operation as it will be executed. `meta` is what goes with it as CRM_meta_*."""
+
+    id: str
+    name: str
+    interval_ms: int
+    timeout_ms: int
+    on_fail: OnFail
+    role: Role | None
+    enabled: bool
+    is_configured: bool
+    meta: Mapping[str, str]
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRules:
+    """What is needed to fill in operations of one primitive."""
+
+    defaults: tuple[AttributeSet, ...]
+    now: datetime
+    fencing_enabled: bool
+
+
+def conclude_operations(primitive: Primitive, given: OperationRules) -> tuple[OperationFacts, ...]:
+    """Fill in all configured operations; of equal name, interval and role the first counts."""
+    found: list[OperationFacts] = []
+    seen: set[tuple[str, int]] = set()
+    for operation in primitive.operations:
+        key = (operation.name, operation.interval_ms)
+        if operation.interval_ms > 0 and key in seen:
+            continue
+        seen.add(key)
+        found.append(_fill(primitive, operation, given))
+    return tuple(found)
+
+
+def find(
+    operations: Iterable[OperationFacts], name: str, interval_ms: int
+) -> OperationFacts | None:
+    """Find a configured operation, enabled ones first of all."""
+    matches = [o for o in operations if o.name == name and o.interval_ms == interval_ms]
+    return next((o for o in matches if o.enabled), matches[0] if matches else None)
+
+
+def unconfigured(
+    primitive: Primitive, name: str, interval_ms: int, given: OperationRules
+) -> OperationFacts:
+    """Make up an operation that is not configured; a probe borrows its timeout from a monitor."""
+    operation = Operation(id="", name=name, interval_ms=interval_ms)
+    filled = _fill(primitive, operation, given)
+    if name != "monitor" or interval_ms != 0:
+        return filled
+    timeout_ms = _probe_timeout_ms(primitive, given)
+    if timeout_ms is None:
+        return filled
+    meta = {**filled.meta, "timeout": str(timeout_ms)}
+    return OperationFacts(
+        filled.id, name, 0, timeout_ms, filled.on_fail, None, True, False, meta, {}
+    )
+
+
+def _probe_timeout_ms(primitive: Primitive, given: OperationRules) -> int | None:
+    """Borrow from the most frequent enabled monitor."""
+    monitors = [
+        filled
+        for operation in primitive.operations
+        if operation.name == "monitor" and operation.interval_ms > 0
+        for filled in [_fill(primitive, operation, given)]
+        if filled.enabled and ("timeout" in filled.meta)
+    ]
+    if not monitors:
+        return None
+    return min(monitors, key=lambda filled: filled.interval_ms).timeout_ms
+
+
+def _fill(primitive: Primitive, operation: Operation, given: OperationRules) -> OperationFacts:
+    agent = primitive.agent
+    situation = Situation(
+        now=given.now,
+        agent=(agent.standard, agent.provider, agent.type),
+        operation=(operation.name, operation.interval_ms),
+    )
+    raw: dict[str, str] = dict(operation.attributes)
+    for name, value in flatten(operation.sets, situation).items():
+        raw.setdefault(name, value)
+    is_configured = bool(operation.id)
+    if is_configured:
+        raw.setdefault("name", operation.name)
+    for name, value in flatten(given.defaults, situation).items():
+        raw.setdefault(name, value)
+    timeout_ms = _duration(raw.get("timeout"), DEFAULT_TIMEOUT_MS)
+    meta = {name: value for name, value in raw.items() if name != "description"}
+    meta["timeout"] = str(timeout_ms)
+    if operation.interval_ms > 0:
+        meta["interval"] = str(operation.interval_ms)
+    if "start-delay" in raw:
+        meta["start-delay"] = str(_duration(raw["start-delay"], 0))
+    role = _role(raw.get("role"))
+    return OperationFacts(
+        id=operation.id,
+        name=operation.name,
+        interval_ms=operation.interval_ms,
+        timeout_ms=timeout_ms,
+        on_fail=_on_fail(raw.get("on-fail", raw.get("on_fail")), operation, role, given),
+        role=role,
+        enabled=_boolean(raw.get("enabled"), True),
+        is_configured=is_configured,
+        meta=meta,
+        parameters=flatten(operation.parameters, situation),
+    )
+
+
+def _on_fail(
+    word: str | None, operation: Operation, role: Role | None, given: OperationRules
+) -> OnFail:
+    found = _ON_FAIL_WORDS.get(word.lower()) if word else None
+    if found is None:
+        if operation.name == "stop":
+            return OnFail.FENCE if given.fencing_enabled else OnFail.BLOCK
+        if operation.name == "demote":
+            return OnFail.RESTART
+        return OnFail.RESTART
+    if found is OnFail.FENCE and not given.fencing_enabled:
+        # Nobody could carry it out: a stop that failed keeps the resource as it is, anything
+        # else ends it.
+        return OnFail.BLOCK if operation.name == "stop" else OnFail.STOP
+    if found is OnFail.STANDBY and operation.name == "stop" and not given.fencing_enabled:
+        return OnFail.BLOCK
+    if found is OnFail.DEMOTE and role is not Role.PROMOTED and operation.name != "promote":
+        return OnFail.RESTART
+    return found
+
+
+def _role(text: str | None) -> Role | None:
+    if not text:
+        return None
+    try:
+        return roles.parse(text)
+    except ValueError:
+        return None
+
+
+def _duration(text: str | None, default_ms: int) -> int:
+    if not text:
+        return default_ms
+    try:
+        return options.as_duration_ms(text)
+    except ValueError:
+        return default_ms
+
+
+def _boolean(text: str | None, default: bool) -> bool:
+    if text is None:
+        return default
+    try:
+        return options.as_bool(text)
+    except ValueError:
+        return default

@@ -1,0 +1,31 @@
+"""Flattens attribute sets into plain mappings: rules judged, the most important value wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from crm.model import rules
+from crm.model.resources import AttributeSet
+from crm.model.rules import Situation
+
+
+def flatten(sets: Iterable[AttributeSet], situation: Situation) -> dict[str, str]:
+    """Join sets into one mapping; an earlier set hides equal names of a later one."""
+    found: dict[str, str] = {}
+    for item in sets:
+        if item.rule is not None and not rules.holds(item.rule, situation):
+            continue
+        for name, value in item.values:
+            found.setdefault(name, value)
+    return found
+
+
+def depends_on_node(sets: Iterable[AttributeSet]) -> bool:
+    """Tell whether any set has a rule, so that its values may differ between nodes."""
+    return any(item.rule is not None for item in sets)
+
+
+def situation(now: datetime, attributes: Mapping[str, str] | None = None) -> Situation:
+    """Make the situation in which a set about a node (or about none) is judged."""
+    return Situation(now=now, attributes=attributes)

@@ -1,0 +1,63 @@
+"""The fourth of the five values: what must wait for what, and what is needed after all."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pengine.act.actions import Action, ActionId
+
+
+class Meaning(enum.Enum):
+    """What an ordering does besides putting one action before another."""
+
+    NEED_SPREADS = "need spreads"
+    """When the first is needed, so is the then: what restarts takes along what stands on it."""
+
+    NEED_PULLS = "need pulls"
+    """When the then is needed, so is the first: nothing stops under something that runs."""
+
+    BLOCKS = "blocks"
+    """When the first cannot run, neither can the then."""
+
+    RESTART = "restart"
+    """Stop and start of one instance: needing, or being unable, to start again means to stop."""
+
+    HIDDEN = "hidden"
+    """Only flags pass; the graph shows the mark of the group or clone instead."""
+
+
+PLAIN: frozenset[Meaning] = frozenset()
+"""Only an order: whoever acts, in this sequence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ordering:
+    """One edge between two actions. `source` is the CIB id or the named cause."""
+
+    first: ActionId
+    then: ActionId
+    meanings: frozenset[Meaning] = PLAIN
+    source: str = ""
+
+    @property
+    def is_hidden(self) -> bool:
+        """Tell whether the edge is left out of the graph."""
+        return Meaning.HIDDEN in self.meanings
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All actions with their final flags, and all orderings.
+
+    `blocked_by` says for a needed action that cannot run, what keeps it.
+    """
+
+    actions: Mapping[ActionId, Action]
+    orderings: tuple[Ordering, ...]
+
+    def is_in_graph(self, action: ActionId) -> bool:
+        """Tell whether an action will be carried out."""
+        found = self.actions[action]
+        return found.needed and found.runnable

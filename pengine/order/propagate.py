@@ -1,0 +1,103 @@
+"""Spreads need and inability along orderings until nothing changes any more.
+
+Each flag only ever changes one way (needed becomes true, runnable becomes false), so the work
+ends after at most two changes per action.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+
+from pengine.act.actions import Action, ActionId, Actions, Task
+from pengine.facts.facts import Facts
+from pengine.order.declared import declared_orderings, missing_firsts
+from pengine.order.implied import implied_orderings
+from pengine.order.plan import Meaning, Ordering, Plan
+
+
+def order(facts: Facts, actions: Actions) -> Plan:
+    """Settle all orderings and all flags."""
+    orderings = _unique((*implied_orderings(facts, actions), *declared_orderings(facts, actions)))
+    spreading = _Spreading(actions, orderings)
+    for start, reason in missing_firsts(facts, actions):
+        spreading.block(start, reason)
+    spreading.run()
+    return Plan(spreading.actions, orderings)
+
+
+def _unique(found: Iterable[Ordering]) -> tuple[Ordering, ...]:
+    """Drop repetitions, and orderings of an action with itself."""
+    return tuple({o: None for o in found if o.first != o.then})
+
+
+class _Spreading:
+    def __init__(self, actions: Actions, orderings: tuple[Ordering, ...]) -> None:
+        self.actions: dict[ActionId, Action] = dict(actions.by_id)
+        self._touching: dict[ActionId, list[Ordering]] = {}
+        for ordering in orderings:
+            if ordering.meanings:
+                self._touching.setdefault(ordering.first, []).append(ordering)
+                self._touching.setdefault(ordering.then, []).append(ordering)
+        self._queue: deque[ActionId] = deque(self.actions)
+
+    def run(self) -> None:
+        """Spread flags until nothing is left to look at."""
+        queued = set(self._queue)
+        while self._queue:
+            current = self._queue.popleft()
+            queued.discard(current)
+            for ordering in self._touching.get(current, ()):
+                for changed in self._apply(ordering):
+                    if changed not in queued:
+                        queued.add(changed)
+                        self._queue.append(changed)
+
+    def _apply(self, ordering: Ordering) -> list[ActionId]:
+        first, then = self.actions[ordering.first], self.actions[ordering.then]
+        changed = []
+        meanings = ordering.meanings
+        if Meaning.NEED_SPREADS in meanings and first.needed and self._need(then, first):
+            changed.append(then.id)
+        if Meaning.NEED_PULLS in meanings and then.needed and self._need(first, then):
+            changed.append(first.id)
+        if Meaning.BLOCKS in meanings and not first.runnable and then.runnable:
+            self.block(then.id, f"unrunnable {_subject(first)}")
+            changed.append(then.id)
+        if Meaning.RESTART in meanings:
+            changed += self._restart(first, then)
+        return changed
+
+    def _restart(self, stop: Action, start: Action) -> list[ActionId]:
+        changed = []
+        if stop.needed and self._need(start, stop):
+            changed.append(start.id)
+        start = self.actions[start.id]
+        if stop.node == start.node and not stop.needed:
+            cannot_stay = not start.runnable and stop.runnable
+            if (start.needed or cannot_stay) and self._need(stop, start):
+                changed.append(stop.id)
+        stop = self.actions[stop.id]
+        if stop.needed and not stop.runnable and start.runnable:
+            self.block(start.id, f"unrunnable {_subject(stop)}")
+            changed.append(start.id)
+        return changed
+
+    def _need(self, action: Action, because: Action) -> bool:
+        if action.needed:
+            return False
+        reason = f"required {_subject(because)}"
+        self.actions[action.id] = replace(action, needed=True, reasons=(*action.reasons, reason))
+        return True
+
+    def block(self, action: ActionId, reason: str) -> None:
+        """Mark an action as impossible."""
+        found = self.actions[action]
+        self.actions[action] = replace(found, runnable=False, reasons=(*found.reasons, reason))
+
+
+def _subject(action: Action) -> str:
+    """Name an action as reasons do: `web start`."""
+    word = action.task.value if action.task is not Task.MONITOR else "monitor"
+    return f"{action.owner} {word}"

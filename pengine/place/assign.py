@@ -1,0 +1,250 @@
+"""Chooses a node for every instance, the important ones first.
+
+Placing one thing first places everything it wants to be with; loops of colocations are broken
+where they are entered. A member is never placed before its group or clone asks for it.
+"""
+
+from __future__ import annotations
+
+from crm.model.roles import Role
+from crm.model.score import MINUS_INFINITY, Score
+from pengine.facts.facts import Facts
+from pengine.facts.instances import (
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    Placeable,
+    instances_of,
+)
+from pengine.facts.settings import QuorumPolicy
+from pengine.place import passes
+from pengine.place.colocation import Merger, Ties, tie
+from pengine.place.placement import Choice, Placement, ScoreTable
+from pengine.place.tally import Tally, everything_in
+
+
+def place(facts: Facts) -> Placement:
+    """Choose a node, or none, for every instance."""
+    tally = Tally(facts)
+    passes.all_passes(facts, tally)
+    placing = _Placing(facts, tally)
+    for item in facts.items:
+        placing.place_item(item)
+    for instance in facts.removed:
+        placing.place_item(instance)
+    return Placement(placing.choices, ScoreTable(tuple(tally.contributions), tuple(tally.lines)))
+
+
+class _Placing:
+    """The choices made so far; it does not leave the stage."""
+
+    def __init__(self, facts: Facts, tally: Tally) -> None:
+        self.facts = facts
+        self.tally = tally
+        self.ties: Ties = tie(facts)
+        self.merger = Merger(facts, tally, self.ties)
+        self.choices: dict[str, Choice] = {}
+        self.load = {node.name: 0 for node in facts.nodes}
+        self._may_run = {node.name for node in facts.nodes if node.may_run}
+        self._busy: set[str] = set()
+        self._parents: dict[str, Placeable] = {}
+        for item in facts.items:
+            for part in everything_in(item):
+                self._parents[part.id] = item
+
+    # --- what is placed when ----------------------------------------------------------------
+
+    def place_item(self, item: Placeable) -> None:
+        """Place a top-level item with all that is in it."""
+        match item:
+            case Instance():
+                self._place_instance(item)
+            case GroupInstance():
+                self._place_group(item)
+            case CloneInstance():
+                self._place_clone(item)
+
+    def _place_group(self, group: GroupInstance) -> None:
+        if group.id in self._busy or all(m.id in self.choices for m in group.members):
+            return
+        self._busy.add(group.id)
+        self.tally.record("group", group)
+        for member in group.members:
+            self._place_instance(member)
+        self._busy.discard(group.id)
+
+    def _place_clone(self, clone: CloneInstance) -> None:
+        if clone.id in self._busy or all(i.id in self.choices for i in instances_of(clone)):
+            return
+        self._busy.add(clone.id)
+        for link in self.ties.with_others.get(clone.id, ()):
+            self._place_primary(link.primary)
+            self.merger.follow(clone.id, link)
+            for copy in clone.copies:
+                for part in everything_in(copy):
+                    self.merger.follow(part.id, link)
+        self.tally.record("clone", clone)
+        taken = {node.name: 0 for node in self.facts.nodes}
+        waiting = []
+        for copy in clone.copies:
+            # First those that can stay where they are, so that nothing is shuffled.
+            home = self._home(clone, copy, taken)
+            if home is None:
+                waiting.append(copy)
+            else:
+                self._place_copy(clone, copy, taken, only=home)
+        for copy in waiting:
+            self._place_copy(clone, copy, taken)
+        self._busy.discard(clone.id)
+
+    def _home(
+        self, clone: CloneInstance, copy: Instance | GroupInstance, taken: dict[str, int]
+    ) -> str | None:
+        for instance in instances_of(copy):
+            state = self.facts.activity[instance.id]
+            if not state.nodes or state.failed:
+                continue
+            node = state.nodes[0]
+            scores = self.tally.scores[copy.id]
+            if (
+                node in self._may_run
+                and taken[node] < clone.node_max
+                and scores.get(node, MINUS_INFINITY) >= 0
+            ):
+                return node
+        return None
+
+    def _place_copy(
+        self,
+        clone: CloneInstance,
+        copy: Instance | GroupInstance,
+        taken: dict[str, int],
+        only: str = "",
+    ) -> None:
+        full = [n for n, count in taken.items() if count >= clone.node_max]
+        for part in everything_in(copy):
+            for node in full:
+                self.tally.ban(part.id, node, "clone", "clone-node-max", "its share is there")
+            if only:
+                for node in self.tally.scores[part.id]:
+                    if node != only:
+                        self.tally.ban(part.id, node, "clone", clone.id, "it stays")
+        if isinstance(copy, GroupInstance):
+            self._place_group(copy)
+            chosen = self.choices[copy.members[0].id].node
+        else:
+            self._place_instance(copy)
+            chosen = self.choices[copy.id].node
+        if chosen is not None:
+            taken[chosen] += 1
+
+    def _place_primary(self, key: str) -> None:
+        """Place what something wants to be with; its group or clone goes first."""
+        item = self._parents.get(key) or self._parents.get(self.ties.items[key].id)
+        if item is not None:
+            self.place_item(item)
+
+    # --- one instance -----------------------------------------------------------------------
+
+    def _place_instance(self, instance: Instance) -> None:
+        if instance.id in self.choices or instance.id in self._busy:
+            return
+        self._busy.add(instance.id)
+        self._merge(instance)
+        must_stop = self._must_stop(instance)
+        if must_stop:
+            self.tally.ban_everywhere(instance.id, "role", must_stop)
+        self.tally.record("primitive", instance)
+        choice = self._choose(instance, must_stop)
+        self.choices[instance.id] = choice
+        self.merger.placed[instance.id] = choice.node
+        if choice.node is not None:
+            self.load[choice.node] += 1
+        self._busy.discard(instance.id)
+
+    def _merge(self, instance: Instance) -> None:
+        """Merge colocations in both directions, the mandatory ones first."""
+        mine = self.ties.with_others.get(instance.id, ())
+        theirs = self.ties.others_with.get(instance.id, ())
+        for mandatory in (True, False):
+            for link in mine:
+                if link.is_mandatory is mandatory:
+                    self._place_primary(link.primary)
+                    if self._is_settled(link.primary):
+                        self.merger.follow(instance.id, link)
+            for link in theirs:
+                if link.is_mandatory is mandatory:
+                    self.merger.be_pulled(instance.id, link)
+
+    def _is_settled(self, key: str) -> bool:
+        """Tell whether a primary is placed; in a loop it may not be."""
+        return all(i.id in self.choices for i in instances_of(self.ties.items[key]))
+
+    def _must_stop(self, instance: Instance) -> str:
+        """Say what forbids the instance to run anywhere, or ""."""
+        if not self.facts.is_managed(instance):
+            return ""
+        if instance.meta.must_stop:
+            return "target-role"
+        if self.facts.activity[instance.id].must_stop:
+            return "on-fail"
+        return ""
+
+    def _choose(self, instance: Instance, must_stop: str) -> Choice:
+        scores = dict(self.tally.scores[instance.id])
+        state = self.facts.activity[instance.id]
+        if not self.facts.is_managed(instance):
+            here = state.nodes[0] if state.nodes else None
+            role = state.role if here is not None else Role.STOPPED
+            return Choice(instance.id, here, role, self._why_unmanaged(instance), scores)
+        refusal = must_stop or self._refusal(instance)
+        if refusal:
+            return Choice(instance.id, None, Role.STOPPED, refusal, scores)
+        node = self._best(instance, scores)
+        if node is None:
+            return Choice(instance.id, None, Role.STOPPED, "no node may run it", scores)
+        return Choice(instance.id, node, Role.STARTED, self._why(instance, node, scores), scores)
+
+    def _why_unmanaged(self, instance: Instance) -> str:
+        if not self.facts.may_start_anything:
+            return "fencing is enabled and no fencing device is configured"
+        if self.facts.activity[instance.id].blocked:
+            return "a failure blocks it"
+        return "it is not managed"
+
+    def _refusal(self, instance: Instance) -> str:
+        if self.facts.settings.stop_all:
+            return "stop-all-resources"
+        if instance.is_removed:
+            return "it is no longer configured"
+        return ""
+
+    def _best(self, instance: Instance, scores: dict[str, Score]) -> str | None:
+        usable = [n for n, value in scores.items() if n in self._may_run and value >= 0]
+        if not usable:
+            return None
+        active = self.facts.activity[instance.id].nodes
+
+        def key(name: str) -> tuple[int, int, bool, str]:
+            return (-scores[name], self.load[name], name not in active, name)
+
+        best = min(usable, key=key)
+        here = active[0] if active else None
+        keeps = instance.number is None or not instance.is_unique
+        if here in usable and here is not None and scores[here] == scores[best] > 0 and keeps:
+            return here
+        return best
+
+    def _why(self, instance: Instance, node: str, scores: dict[str, Score]) -> str:
+        usable = [n for n, value in scores.items() if n in self._may_run and value >= 0]
+        if len(usable) == 1:
+            return "no other node may run it"
+        equal = [n for n in usable if scores[n] == scores[node]]
+        if len(equal) == 1:
+            return "its score is the highest there"
+        if node in self.facts.activity[instance.id].nodes:
+            return "it is there already and no node is better"
+        return "no node is better and fewer resources are there"
+
+
+__all__ = ["QuorumPolicy", "place"]

@@ -1,0 +1,281 @@
+"""Merges scores between resources that belong together or apart.
+
+Two directions. The *dependent* goes where its primary was placed: a mandatory colocation forbids
+all other nodes and adds nothing, a finite one adds its score. The *primary*, placed first, is
+pulled to where its dependents would like to be: their scores are added to its own, weakened by
+the score of the colocation, and so on through their dependents.
+
+Source: docs/scheduler/placement.md; published cases coloc_fp_logic, enforce-colo1, rsc_dep3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from crm.model import score
+from crm.model.roles import Role
+from crm.model.score import INFINITY, MINUS_INFINITY, ZERO, Score
+from pengine.facts.facts import Facts
+from pengine.facts.instances import (
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    Placeable,
+    instances_of,
+)
+from pengine.facts.links import Together
+from pengine.place.passes import times
+from pengine.place.placement import Contribution
+from pengine.place.tally import Tally, everything_in
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """Colocations by the instance that carries them, the important ones first.
+
+    `with_others[x]` are those in which x is the dependent, `others_with[x]` those in which it is
+    the primary. Groups carry theirs on their first and last member, and each member is tied to
+    the one before it.
+    """
+
+    with_others: Mapping[str, tuple[Together, ...]]
+    others_with: Mapping[str, tuple[Together, ...]]
+    items: Mapping[str, Placeable]
+    members: Mapping[str, tuple[str, ...]]
+
+
+def tie(facts: Facts) -> Ties:
+    """Find who carries which colocation."""
+    items: dict[str, Placeable] = {}
+    for top in facts.everything:
+        for part in everything_in(top):
+            items[part.id] = part
+        if isinstance(top, CloneInstance):
+            items.setdefault(top.child_id, top)
+    with_others: dict[str, list[Together]] = {}
+    others_with: dict[str, list[Together]] = {}
+    for link in facts.links.together:
+        if link.score == 0 or Role.PROMOTED in (link.dependent_role, link.primary_role):
+            continue
+        dependent, primary = items.get(link.dependent), items.get(link.primary)
+        if dependent is None or primary is None or dependent is primary:
+            continue
+        with_others.setdefault(_first(dependent), []).append(link)
+        others_with.setdefault(_last(primary), []).append(link)
+    for item in items.values():
+        if isinstance(item, GroupInstance):
+            for before, after in zip(item.members[:-1], item.members[1:], strict=True):
+                link = Together(item.id, after.id, before.id, INFINITY)
+                with_others.setdefault(after.id, []).append(link)
+                others_with.setdefault(before.id, []).append(link)
+    members = {
+        item.id: tuple(m.id for m in item.members)
+        for item in items.values()
+        if isinstance(item, GroupInstance)
+    }
+    return Ties(
+        {key: _sorted(links, items, of_primary=True) for key, links in with_others.items()},
+        {key: _sorted(links, items, of_primary=False) for key, links in others_with.items()},
+        items,
+        members,
+    )
+
+
+def _first(item: Placeable) -> str:
+    return item.members[0].id if isinstance(item, GroupInstance) else item.id
+
+
+def _last(item: Placeable) -> str:
+    return item.members[-1].id if isinstance(item, GroupInstance) else item.id
+
+
+def _rank(item: Placeable) -> int:
+    match item:
+        case CloneInstance():
+            return 0
+        case GroupInstance():
+            return 1
+        case Instance():
+            return 2
+
+
+def _sorted(
+    links: Iterable[Together], items: Mapping[str, Placeable], *, of_primary: bool
+) -> tuple[Together, ...]:
+    def key(link: Together) -> tuple[int, int, str]:
+        other = items[link.primary if of_primary else link.dependent]
+        return (-other.meta.priority, _rank(other), other.id)
+
+    return tuple(sorted(links, key=key))
+
+
+class Merger:
+    """Applies colocations to a tally while instances are being placed."""
+
+    def __init__(self, facts: Facts, tally: Tally, ties: Ties) -> None:
+        self._facts = facts
+        self._tally = tally
+        self._ties = ties
+        self._may_run = {node.name for node in facts.nodes if node.may_run}
+        self.placed: dict[str, str | None] = {}
+
+    # --- the dependent follows its primary --------------------------------------------------
+
+    def follow(self, dependent: str, link: Together) -> None:
+        """Change the scores of a dependent now that its primary is placed."""
+        table = self._tally.scores[dependent]
+        targets = self._where(link)
+        if targets is None:
+            self._follow_nobody(dependent, link)
+            return
+        wanted = {self._attribute(node, link.node_attribute) for node in targets}
+        work = dict(table)
+        reasons: list[Contribution] = []
+        for node in table:
+            matches = self._attribute(node, link.node_attribute) in wanted
+            amount = _pull(link.score, matches)
+            if amount != 0:
+                work[node] = score.add(work[node], amount)
+                reasons.append(
+                    Contribution(
+                        dependent,
+                        node,
+                        amount,
+                        "colocation",
+                        link.constraint,
+                        f"with {link.primary}",
+                    )
+                )
+        if link.score >= INFINITY or link.score <= MINUS_INFINITY or self._has_room(work):
+            self._tally.scores[dependent] = work
+            self._tally.contributions += reasons
+
+    def _follow_nobody(self, dependent: str, link: Together) -> None:
+        if link.score <= 0:
+            return
+        table = self._tally.scores[dependent]
+        amount = MINUS_INFINITY if link.score >= INFINITY else Score(-link.score)
+        work = {node: score.add(value, amount) for node, value in table.items()}
+        if amount == MINUS_INFINITY or self._has_room(work):
+            text = f"{link.primary} does not run"
+            for node in table:
+                self._tally.add(dependent, node, amount, "colocation", link.constraint, text)
+
+    def _where(self, link: Together) -> list[str] | None:
+        """Say on which nodes the primary will be, or None if nowhere."""
+        primary = self._ties.items[link.primary]
+        if isinstance(primary, GroupInstance):
+            nodes = [self.placed.get(member.id) for member in primary.members]
+            if link.score > 0 and None in nodes:
+                return None
+            found = [node for node in nodes if node is not None]
+            return found[-1:] or None
+        placed = [self.placed.get(i.id) for i in instances_of(primary)]
+        found = sorted({node for node in placed if node is not None})
+        return found or None
+
+    def _attribute(self, node: str, name: str) -> str | None:
+        if name == "#uname":
+            return node
+        return self._facts.node(node).attributes.get(name)
+
+    def _has_room(self, table: Mapping[str, Score]) -> bool:
+        return any(value >= 0 and node in self._may_run for node, value in table.items())
+
+    # --- the primary is pulled by its dependents --------------------------------------------
+
+    def be_pulled(self, primary: str, link: Together) -> None:
+        """Add what a dependent that is not placed yet would like to the primary's scores."""
+        dependent = self._ties.items[link.dependent]
+        if not self._has_influence(primary, dependent, link):
+            return
+        factor = link.score / INFINITY
+        work, reasons = self._merged(
+            dict(self._tally.scores[primary]),
+            _first(dependent),
+            factor,
+            link,
+            frozenset({primary}),
+        )
+        self._tally.scores[primary] = work
+        self._tally.contributions += [replace(r, resource=primary) for r in reasons]
+
+    def _has_influence(self, primary: str, dependent: Placeable, link: Together) -> bool:
+        if link.influence is not None:
+            wanted = link.influence
+        else:
+            wanted = dependent.meta.critical
+        return wanted or not self._facts.activity[primary].nodes
+
+    def _merged(
+        self,
+        work: dict[str, Score],
+        source: str,
+        factor: float,
+        link: Together,
+        busy: frozenset[str],
+    ) -> tuple[dict[str, Score], list[Contribution]]:
+        """Add the scores of one dependent and, weakened, of its own dependents."""
+        item = self._ties.items[source]
+        if source in busy or any(i.id in self.placed for i in instances_of(item)):
+            return work, []
+        if isinstance(item, CloneInstance):
+            return work, []
+        result, reasons = self._add_scores(work, source, factor, link)
+        if not self._has_room(result):
+            return work, []
+        for further in self._ties.others_with.get(source, ()):
+            dependent = _first(self._ties.items[further.dependent])
+            result, more = self._merged(
+                result,
+                dependent,
+                factor * further.score / INFINITY,
+                further,
+                busy | {source},
+            )
+            reasons += more
+        return result, reasons
+
+    def _add_scores(
+        self, work: dict[str, Score], source: str, factor: float, link: Together
+    ) -> tuple[dict[str, Score], list[Contribution]]:
+        result, reasons = dict(work), []
+        given = self._by_attribute(source, link.node_attribute)
+        for node in work:
+            amount = given.get(self._attribute(node, link.node_attribute) or "", ZERO)
+            if factor < 0 and amount < 0 and not self._must_avoid(source):
+                # Avoiding where somebody we avoid would not go is no reason to go there.
+                continue
+            delta = times(amount, factor)
+            if delta != 0:
+                result[node] = score.add(result[node], delta)
+                reasons.append(
+                    Contribution(
+                        "", node, delta, "colocation", link.constraint, f"preference of {source}"
+                    )
+                )
+        return result, reasons
+
+    def _by_attribute(self, source: str, name: str) -> dict[str, Score]:
+        table = self._tally.scores[source]
+        if name == "#uname":
+            return table
+        best: dict[str, Score] = {}
+        for node, value in table.items():
+            key = self._attribute(node, name)
+            if key is not None and node in self._may_run:
+                best[key] = max(best.get(key, MINUS_INFINITY), value)
+        return best
+
+    def _must_avoid(self, source: str) -> bool:
+        """Tell whether a dependent has but one node to be on."""
+        table = self._tally.scores[source]
+        return sum(1 for n, v in table.items() if v >= 0 and n in self._may_run) == 1
+
+
+def _pull(amount: Score, matches: bool) -> Score:
+    """Say what a colocation does to a node, given whether the primary is there."""
+    if amount >= INFINITY:
+        return ZERO if matches else MINUS_INFINITY
+    return amount if matches else ZERO

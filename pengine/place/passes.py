@@ -1,0 +1,170 @@
+"""The passes that give scores before anything is placed: location, stickiness, bans.
+
+Each pass reads facts and adds to the tally; their order is part of the published behaviour, as
+bans are looked at with the preferences already in place.
+"""
+
+from __future__ import annotations
+
+from crm.model.constraints import Discovery
+from crm.model.roles import Role
+from crm.model.score import INFINITY, MINUS_INFINITY, ZERO, Score
+from pengine.facts.facts import Facts
+from pengine.facts.instances import (
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    Placeable,
+    instances_of,
+)
+from pengine.facts.links import Preference
+from pengine.facts.operations import OnFail
+from pengine.place.tally import Tally, everything_in
+
+
+def all_passes(facts: Facts, tally: Tally) -> None:
+    """Run every pass in order."""
+    targets = _targets(facts)
+    unmanaged(facts, tally)
+    location(facts, tally, targets)
+    stickiness(facts, tally)
+    thresholds(facts, tally, targets)
+    failures(facts, tally, targets)
+    exclusive_discovery(facts, tally, targets)
+    removed(facts, tally)
+
+
+def _targets(facts: Facts) -> dict[str, list[Placeable]]:
+    """Map what a constraint may name to the items it means."""
+    found: dict[str, list[Placeable]] = {}
+    for item in facts.everything:
+        for part in everything_in(item):
+            found.setdefault(part.id, []).append(part)
+        if isinstance(item, CloneInstance):
+            found.setdefault(item.child_id, []).append(item)
+            for instance in instances_of(item):
+                found.setdefault(instance.resource.id, []).append(instance)
+    return found
+
+
+def unmanaged(facts: Facts, tally: Tally) -> None:
+    """Hold what may not be touched where it is; that also attracts what belongs to it."""
+    for instance in facts.instances():
+        nodes = facts.activity[instance.id].nodes
+        if facts.is_managed(instance):
+            continue
+        for node in nodes:
+            tally.add(instance.id, node, INFINITY, "unmanaged", "is-managed", "it is not managed")
+
+
+def location(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) -> None:
+    """Apply location constraints."""
+    for preference in facts.links.preferences:
+        if preference.role is Role.PROMOTED:
+            continue
+        for item in targets.get(preference.resource, ()):
+            _prefer(facts, tally, item, preference)
+
+
+def _prefer(facts: Facts, tally: Tally, item: Placeable, preference: Preference) -> None:
+    match item:
+        case Instance():
+            for node, amount in preference.scores:
+                tally.add(item.id, node, amount, "location", preference.constraint)
+        case GroupInstance():
+            for node, amount in preference.scores:
+                tally.add(item.id, node, amount, "location", preference.constraint)
+                for index, member in enumerate(item.members):
+                    # The chain of members carries the score on; the others are only allowed.
+                    given = amount if index == 0 else ZERO
+                    tally.add(member.id, node, given, "location", preference.constraint)
+        case CloneInstance():
+            for node, amount in preference.scores:
+                tally.add(item.id, node, amount, "location", preference.constraint)
+            for copy in item.copies:
+                _prefer(facts, tally, copy, preference)
+
+
+def stickiness(facts: Facts, tally: Tally) -> None:
+    """Let an instance that runs in one place prefer to stay there."""
+    for instance in facts.instances():
+        nodes = facts.activity[instance.id].nodes
+        amount = instance.meta.stickiness
+        if len(nodes) != 1 or amount == 0 or not facts.is_managed(instance):
+            continue
+        if nodes[0] in tally.scores[instance.id]:
+            tally.add(instance.id, nodes[0], amount, "stickiness", "resource-stickiness")
+
+
+def thresholds(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) -> None:
+    """Ban nodes on which a resource has failed too often."""
+    for (instance_id, node), count in facts.fail_counts.items():
+        instance = targets[instance_id][0]
+        assert isinstance(instance, Instance)
+        threshold = instance.meta.threshold
+        if threshold <= 0 or not facts.is_managed(instance) or count.effective < threshold:
+            continue
+        if not instance.is_unique and instance.number not in (None, 0):
+            continue
+        text = f"it failed {count.effective} times (migration-threshold {threshold})"
+        for item in _banned_with(instance, targets):
+            tally.ban(item.id, node, "threshold", f"fail-count-{instance.history_id}", text)
+
+
+def _banned_with(instance: Instance, targets: dict[str, list[Placeable]]) -> list[Placeable]:
+    """List what is banned with an instance: all copies of an anonymous clone."""
+    if instance.is_unique:
+        return [instance]
+    return [part for item in targets[instance.top] for part in everything_in(item)]
+
+
+def failures(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) -> None:
+    """Ban nodes whose history says that the agent cannot work there."""
+    for instance in facts.instances():
+        state = facts.activity[instance.id]
+        for name, found in (state.on_node or {}).items():
+            if found.banned_everywhere:
+                for item in _banned_with(instance, targets):
+                    tally.ban_everywhere(item.id, "failure", name, found.banned_everywhere)
+            elif found.banned:
+                for item in _banned_with(instance, targets):
+                    tally.ban(item.id, name, "failure", name, found.banned)
+            if found.on_fail is OnFail.BAN:
+                tally.ban(instance.id, name, "failure", name, "on-fail=ban")
+
+
+def exclusive_discovery(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) -> None:
+    """Ban nodes that exclusive discovery leaves out."""
+    kept: dict[str, set[str]] = {}
+    for preference in facts.links.preferences:
+        if preference.discovery is Discovery.EXCLUSIVE:
+            for item in targets.get(preference.resource, ()):
+                for part in everything_in(item):
+                    kept.setdefault(part.id, set()).update(n for n, _ in preference.scores)
+    for item_id, names in kept.items():
+        for node in facts.nodes:
+            if node.name not in names:
+                tally.ban(item_id, node.name, "location", "resource-discovery", "exclusive")
+
+
+def removed(facts: Facts, tally: Tally) -> None:
+    """Ban everywhere what the configuration no longer names."""
+    if not facts.settings.stop_removed_resources:
+        return
+    for instance in facts.removed:
+        tally.ban_everywhere(instance.id, "removed", "stop-orphan-resources")
+
+
+def times(amount: Score, factor: float) -> Score:
+    """Multiply a score; a result is never rounded to nothing, and infinity stays.
+
+    Source: reference "Merging scores by colocation": rounded half away from zero, at least 1.
+    """
+    if amount == 0 or factor == 0:
+        return ZERO
+    if abs(amount) >= INFINITY:
+        return INFINITY if (amount > 0) == (factor > 0) else MINUS_INFINITY
+    exact = amount * factor
+    rounded = int(abs(exact) + 0.5)
+    signed = max(1, rounded) * (1 if exact > 0 else -1)
+    return Score(max(MINUS_INFINITY, min(INFINITY, signed)))

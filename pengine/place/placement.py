@@ -1,0 +1,71 @@
+"""The second of the five values: which instance goes to which node, with every reason.
+
+A `ScoreTable` remembers each contribution to each score (who, where, how much, because of which
+CIB id) and the totals at the moment an item was placed. Scores, summary and explanations are
+printed from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from crm.model.roles import Role
+from crm.model.score import Score
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One change of one score. `source` is a CIB id or a named cause, `stage` the pass."""
+
+    resource: str
+    node: str
+    amount: Score
+    stage: str
+    source: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreLine:
+    """A total at the moment `placed` (primitive, group, clone) was looked at."""
+
+    placed: str
+    resource: str
+    node: str
+    total: Score
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTable:
+    """All contributions in the order they were made, and all totals printed."""
+
+    contributions: tuple[Contribution, ...]
+    lines: tuple[ScoreLine, ...]
+
+    def about(self, resource: str) -> tuple[Contribution, ...]:
+        """List what contributed to the scores of one resource."""
+        return tuple(c for c in self.contributions if c.resource == resource)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where an instance goes (`node` None: nowhere), in what role, and why."""
+
+    instance: str
+    node: str | None
+    role: Role
+    reason: str
+    final_scores: Mapping[str, Score]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """All choices by instance id, in the order they were made."""
+
+    choices: Mapping[str, Choice]
+    table: ScoreTable
+
+    def node_of(self, instance: str) -> str | None:
+        """Say where an instance goes."""
+        return self.choices[instance].node
