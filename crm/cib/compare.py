@@ -1,0 +1,67 @@
+"""Turning one tree into another by the fewest edits: whole replacements and crm_diff.
+
+Responsible for matching elements by kind and id and for the edits that lead from the old to the
+new. Not used for ordinary changes, which know what they change.
+
+Source: docs/protocol/cib.md, "Patches".
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+
+from lxml import etree
+
+from crm.cib import document as documents
+
+_Key = tuple[str, str, int]
+
+
+def become(edit: documents.Edit, old: etree._Element, new: etree._Element) -> None:
+    """Make `old` (in the edited document) equal to `new` (a tree of its own, left as it is).
+
+    Deletions come first, then attributes, creations and moves in document order.
+    """
+    _set_attributes(edit, old, new)
+    wanted = _keyed(new)
+    present = _keyed(old)
+    for key, own in list(present.items()):
+        if key not in wanted or (own.text or "") != (wanted[key].text or ""):
+            edit.remove(own)
+            del present[key]
+    order: list[etree._Element] = list(old)
+    for place, (key, target) in enumerate(wanted.items()):
+        child = present.get(key)
+        if child is None:
+            made = copy.deepcopy(target)
+            edit.insert(old, made, place)
+            order.insert(place, made)
+            continue
+        if order[place] is not child:
+            order.remove(child)
+            order.insert(place, child)
+            edit.move(child, place)
+        if documents.is_element(child):
+            become(edit, child, target)
+
+
+def _set_attributes(edit: documents.Edit, old: etree._Element, new: etree._Element) -> None:
+    for name in [name for name in old.attrib if name not in new.attrib]:
+        edit.set(old, str(name), None)
+    for name, value in new.attrib.items():
+        edit.set(old, str(name), str(value))
+
+
+def _keyed(parent: etree._Element) -> dict[_Key, etree._Element]:
+    """Name each child by kind, id (or text, for a comment) and number among its equals."""
+    seen: Counter[tuple[str, str]] = Counter()
+    result: dict[_Key, etree._Element] = {}
+    for child in parent:
+        if documents.is_element(child):
+            name = (str(child.tag), child.get("id", ""))
+        else:
+            name = ("#comment", child.text or "")
+        result[(*name, seen[name])] = child
+        seen[name] += 1
+    return result

@@ -1,0 +1,457 @@
+"""One CIB document in memory: an XML tree, what finds things in it, and undoable edits.
+
+Responsible for the tree, its indexes (ids of the configuration, histories of the status), its
+version and the digest of its configuration, and for `Edit`, through which alone the tree is
+changed: an edit remembers how to take itself back, and which changes a patch must carry.
+Not responsible for what an operation means (`operations`), nor for what is valid (`schema`).
+
+Cost: every edit is addressed through an index, so it does not grow with the document; the
+digest is a hash of per-object hashes, of which only those of edited objects are made anew.
+
+Source: docs/protocol/cib.md, "Document"; faults-and-security section 9.5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from lxml import etree
+
+from crm.model.version import Version
+from crm.plumbing import errors, xml
+
+FEATURE_SET = "3.16.1"
+"""The CRM feature set this CIB speaks: node states in the words true/false, online/offline.
+
+Feature sets from 3.18 on write times instead, which older tools cannot read (decision 0020).
+"""
+
+SCHEMA = "pacemaker-3.9"
+"""What a new document is validated with."""
+
+SECTIONS = (
+    "crm_config",
+    "nodes",
+    "resources",
+    "constraints",
+    "rsc_defaults",
+    "op_defaults",
+    "acls",
+    "tags",
+    "alerts",
+    "fencing-topology",
+)
+"""The sections of the configuration; the first four are always there."""
+
+VERSION_ATTRIBUTES = ("admin_epoch", "epoch", "num_updates")
+
+_EMPTY = (
+    f'<cib crm_feature_set="{FEATURE_SET}" validate-with="{SCHEMA}" epoch="{{epoch}}"'
+    ' num_updates="0" admin_epoch="0"><configuration><crm_config/><nodes/><resources/>'
+    "<constraints/></configuration><status/></cib>"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """An element that was inserted below `path` (its parent's) at `position`."""
+
+    path: str
+    position: int
+    element: etree._Element
+
+
+@dataclass(frozen=True, slots=True)
+class Modified:
+    """An element at `path` whose attributes were set, or taken away (None)."""
+
+    path: str
+    element: etree._Element
+    attributes: dict[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """An element that stood at `path`; `position` tells comments apart, else it is None."""
+
+    path: str
+    parent: etree._Element
+    element: etree._Element
+    position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An element at `path` that was moved to `position` among its siblings."""
+
+    path: str
+    element: etree._Element
+    position: int
+
+
+Change = Created | Modified | Deleted | Moved
+
+
+def is_element(node: etree._Element) -> bool:
+    """Tell an element from a comment, which lxml hands out as the same type."""
+    return isinstance(node.tag, str)
+
+
+def attributes_of(element: etree._Element) -> dict[str, str]:
+    """Copy the attributes of an element."""
+    return {str(name): str(value) for name, value in element.attrib.items()}
+
+
+def empty(epoch: int = 0) -> etree._Element:
+    """Make the CIB that says nothing."""
+    return xml.parse(_EMPTY.format(epoch=epoch).encode())
+
+
+class Document:
+    """One CIB. Read it freely; change it through `Edit` only.
+
+    Raises: ConfigurationError from the constructor if the root is no CIB with a version.
+    """
+
+    def __init__(self, root: etree._Element) -> None:
+        if root.tag != "cib":
+            raise _unfit("not-a-cib", f"the root element is <{root.tag}>, not <cib>")
+        self.root = root
+        self.configuration = self._part("configuration")
+        self.status = self._part("status")
+        self._ids: dict[str, etree._Element] = {}
+        self._histories: dict[tuple[str, str], etree._Element] = {}
+        self._digests: dict[etree._Element, bytes] = {}
+        for section in SECTIONS[:4]:
+            if self.configuration.find(section) is None:
+                etree.SubElement(self.configuration, section)
+        self.enter(self.configuration)
+        self.enter(self.status)
+        self.version = self.read_version()
+
+    @classmethod
+    def parse(cls, data: bytes) -> Document:
+        """Read a document from bytes, comments included.
+
+        Raises: ConfigurationError if it is not well-formed, too large, or no CIB.
+        """
+        return cls(xml.parse(data, keep_comments=True))
+
+    def read_version(self) -> Version:
+        """Read the version from the root's attributes; a missing number counts as 0.
+
+        Raises: ConfigurationError if one is not a number.
+        """
+        numbers = []
+        for name in VERSION_ATTRIBUTES:
+            text = self.root.get(name, "0")
+            if not (text.isascii() and text.isdigit() and len(text) < 16):
+                raise _unfit("bad-version", f"{name} is '{text}', which is not a whole number")
+            numbers.append(int(text))
+        return Version(*numbers)
+
+    @property
+    def schema(self) -> str:
+        """The name of the schema the document says it follows."""
+        return self.root.get("validate-with", "")
+
+    def section(self, name: str) -> etree._Element | None:
+        """Find a section by its name; `cib` or an unknown name is the root."""
+        if name == "status":
+            return self.status
+        if name == "configuration":
+            return self.configuration
+        if name in SECTIONS:
+            return self.configuration.find(name)
+        return self.root
+
+    def by_id(self, identity: str) -> etree._Element | None:
+        """Find an element of the configuration by its id."""
+        return self._ids.get(identity)
+
+    def node_state(self, *, uuid: str = "", name: str = "") -> etree._Element | None:
+        """Find the state of a node by its id or its name."""
+        for state in self.status.iterchildren("node_state"):
+            if (uuid and state.get("id") == uuid) or (name and state.get("uname") == name):
+                return state
+        return None
+
+    def history(self, uuid: str, resource: str) -> etree._Element | None:
+        """Find the `lrm_resource` of a resource on the node with this id."""
+        return self._histories.get((uuid, resource))
+
+    def select(self, expression: str) -> list[etree._Element]:
+        """Evaluate an XPath; attributes and text stand for their element.
+
+        An expression that is malformed or does not select nodes selects nothing.
+        """
+        try:
+            found: Any = self.root.getroottree().xpath(expression)  # Any: XPath has five types
+        except etree.XPathError:
+            return []
+        if not isinstance(found, list):
+            return []
+        elements: list[etree._Element] = []
+        for item in found:
+            element = item if isinstance(item, etree._Element) else item.getparent()
+            if element is not None and is_element(element):
+                elements.append(cast("etree._Element", element))
+        return elements
+
+    def in_configuration(self, element: etree._Element) -> bool:
+        """Tell whether an element is the configuration or stands in it."""
+        return any(step is self.configuration for step in _upwards(element))
+
+    def text(self, *, pretty: bool = False) -> bytes:
+        """Write the whole document."""
+        return xml.serialise(self.root, pretty)
+
+    def configuration_text(self) -> bytes:
+        """Write the document without its status, in the form that is kept on the disk."""
+        head = etree.Element("cib", attributes_of(self.root))
+        inner = etree.tostring(self.configuration, encoding="utf-8", pretty_print=True)
+        lines = inner.decode().splitlines()
+        body = "\n".join("  " + line for line in lines)
+        opening = etree.tostring(head, encoding="unicode")[:-2] + ">"
+        return f"{opening}\n{body}\n  <status/>\n</cib>\n".encode()
+
+    def digest(self) -> str:
+        """Hash the configuration (and the schema it follows), each object by itself."""
+        total = hashlib.sha256(self.schema.encode())
+        for section in self.configuration:
+            if not is_element(section):
+                continue
+            total.update(f"\0{section.tag}\0".encode())
+            for item in section:
+                total.update(self._digest_of(item))
+        return total.hexdigest()[:32]
+
+    def _digest_of(self, item: etree._Element) -> bytes:
+        known = self._digests.get(item)
+        if known is None:
+            if is_element(item):
+                known = hashlib.sha256(
+                    etree.tostring(item, method="c14n", with_tail=False)
+                ).digest()
+            else:
+                known = hashlib.sha256(b"#" + (item.text or "").encode()).digest()
+            self._digests[item] = known
+        return known
+
+    def _part(self, tag: str) -> etree._Element:
+        part = self.root.find(tag)
+        if part is None:
+            part = etree.SubElement(self.root, tag)
+        return part
+
+    # --- what Edit keeps in step -------------------------------------------------------------
+
+    def enter(self, element: etree._Element) -> None:
+        """Note an element that has just been put into the tree, with all below it."""
+        if self.in_configuration(element):
+            for item in element.iter(etree.Element):
+                identity = item.get("id")
+                if identity is not None:
+                    self._ids.setdefault(identity, item)
+            return
+        for item in element.iter("lrm_resource"):
+            key = _history_key(item)
+            if key is not None:
+                self._histories[key] = item
+
+    def leave(self, element: etree._Element) -> None:
+        """Forget an element that is about to be taken out of the tree, with all below it."""
+        if self.in_configuration(element):
+            for item in element.iter(etree.Element):
+                identity = item.get("id")
+                if identity is not None and self._ids.get(identity) is item:
+                    del self._ids[identity]
+                self._digests.pop(item, None)
+            self._digests.pop(element, None)
+            return
+        for item in element.iter("lrm_resource"):
+            key = _history_key(item)
+            if key is not None and self._histories.get(key) is item:
+                del self._histories[key]
+
+    def forget_digest(self, element: etree._Element) -> None:
+        """Note that an element of the configuration no longer is what was hashed."""
+        for step in _upwards(element):
+            if self._digests.pop(step, None) is not None:
+                return
+
+    def reindex_id(self, element: etree._Element, old: str | None, new: str | None) -> None:
+        """Note that an element has another id."""
+        if not self.in_configuration(element):
+            self._histories.clear()
+            self.enter(self.status)
+            return
+        if old is not None and self._ids.get(old) is element:
+            del self._ids[old]
+        if new is not None:
+            self._ids.setdefault(new, element)
+
+
+class Edit:
+    """Changes of one document that stand or fall together.
+
+    `changes` is what a patch must say to repeat them, in order; what happens inside an element
+    that the edit itself created is part of that creation. `undo` takes everything back.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.changes: list[Change] = []
+        self.touches_configuration = False
+        self.touches_status = False
+        self.touches_root = False
+        self._undo: list[tuple[str, etree._Element, Any, Any]] = []
+        self._fresh: set[etree._Element] = set()  # membership only: its order is never seen
+
+    def set(self, element: etree._Element, name: str, value: str | None) -> None:
+        """Set an attribute, or take it away with None; nothing happens if it is so already."""
+        old = element.get(name)
+        if old == value:
+            return
+        self._undo.append(("set", element, name, old))
+        if not self._is_fresh(element):
+            self._note_modified(element, name, value)
+        _assign(element, name, value)
+        if name == "id":
+            self.document.reindex_id(element, old, value)
+        self._mark(element)
+
+    def insert(
+        self, parent: etree._Element, element: etree._Element, position: int | None = None
+    ) -> None:
+        """Put a new element (which becomes the document's own) below `parent`."""
+        place = len(parent) if position is None else max(0, min(position, len(parent)))
+        if not self._is_fresh(parent):
+            self.changes.append(Created(path_of(parent), place, element))
+            self._fresh.add(element)
+        parent.insert(place, element)
+        self.document.enter(element)
+        self._undo.append(("insert", element, parent, None))
+        self._mark(element)
+
+    def remove(self, element: etree._Element) -> None:
+        """Take an element out of the tree."""
+        parent = element.getparent()
+        assert parent is not None, "the root is never removed"
+        place = parent.index(element)
+        if not self._is_fresh(parent):
+            position = None if is_element(element) else place
+            self.changes.append(Deleted(path_of(element), parent, element, position))
+        self._mark(element)
+        self.document.leave(element)
+        parent.remove(element)
+        self._undo.append(("remove", element, parent, place))
+
+    def move(self, element: etree._Element, position: int) -> None:
+        """Give an element another place among its siblings."""
+        parent = element.getparent()
+        assert parent is not None, "the root is never moved"
+        place = parent.index(element)
+        if place == position:
+            return
+        if not self._is_fresh(parent):
+            self.changes.append(Moved(path_of(element), element, position))
+        parent.remove(element)
+        parent.insert(position, element)
+        self._undo.append(("move", element, parent, place))
+        self._mark(element)
+
+    def undo(self) -> None:
+        """Take back everything, the last first."""
+        for kind, element, first, second in reversed(self._undo):
+            if kind == "set":
+                new = element.get(first)
+                _assign(element, first, second)
+                if first == "id":
+                    self.document.reindex_id(element, new, second)
+            elif kind == "insert":
+                self.document.leave(element)
+                first.remove(element)
+            elif kind == "remove":
+                first.insert(second, element)
+                self.document.enter(element)
+            else:
+                first.remove(element)
+                first.insert(second, element)
+            self.document.forget_digest(element)
+        self._undo.clear()
+        self.changes.clear()
+
+    def _is_fresh(self, element: etree._Element) -> bool:
+        return bool(self._fresh) and any(step in self._fresh for step in _upwards(element))
+
+    def _note_modified(self, element: etree._Element, name: str, value: str | None) -> None:
+        last = self.changes[-1] if self.changes else None
+        if name != "id" and isinstance(last, Modified) and last.element is element:
+            last.attributes[name] = value
+            return
+        self.changes.append(Modified(path_of(element), element, {name: value}))
+
+    def _mark(self, element: etree._Element) -> None:
+        document = self.document
+        if element is document.root:
+            self.touches_root = True
+        elif document.in_configuration(element):
+            self.touches_configuration = True
+            document.forget_digest(element)
+        else:
+            self.touches_status = True
+
+
+def path_of(element: etree._Element) -> str:
+    """Write where an element stands, as patches do: `/cib/configuration/nodes/node[@id='1']`.
+
+    An element without an id that has siblings of its kind gets its number among them.
+    """
+    steps = []
+    for step in _upwards(element):
+        steps.append(_step(step))
+    return "/" + "/".join(reversed(steps))
+
+
+def _step(element: etree._Element) -> str:
+    if not is_element(element):
+        return "comment"
+    tag = element.tag
+    identity = element.get("id")
+    if identity is not None:
+        quote = '"' if "'" in identity else "'"
+        return f"{tag}[@id={quote}{identity}{quote}]"
+    before = sum(1 for _ in element.itersiblings(tag, preceding=True))
+    if before or next(element.itersiblings(tag), None) is not None:
+        return f"{tag}[{before + 1}]"
+    return tag
+
+
+def _upwards(element: etree._Element) -> Iterator[etree._Element]:
+    step: etree._Element | None = element
+    while step is not None:
+        yield step
+        step = step.getparent()
+
+
+def _history_key(item: etree._Element) -> tuple[str, str] | None:
+    for step in _upwards(item):
+        if step.tag == "node_state":
+            return step.get("id", ""), item.get("id", "")
+    return None
+
+
+def _assign(element: etree._Element, name: str, value: str | None) -> None:
+    if value is None:
+        if name in element.attrib:
+            del element.attrib[name]
+    else:
+        element.set(name, value)
+
+
+def _unfit(code: str, message: str) -> errors.ConfigurationError:
+    return errors.ConfigurationError(message, [errors.error(code, "cib", message)])

@@ -1,0 +1,129 @@
+"""Changes of this node's clients on their way to the master.
+
+Responsible for keeping each change until its outcome is known: held while there is no master,
+sent once to the one there is, answered when he answers. When the master is lost, what was sent
+has an unknown outcome, unless doing it twice does no harm (typed status changes): that is sent
+to the next master.
+
+Source: docs/protocol/cib.md, "Forwarding".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crm.api import cib as api
+from crm.cib import wire
+from crm.cib.outbox import Answer, Asker, Outbox
+from crm.model.version import Version
+from crm.plumbing import errors
+
+HELD_S = 10.0
+SENT_S = 30.0
+MAX_ON_THE_WAY = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class _OnTheWay:
+    asker: Asker
+    change: api.Change
+    until: float
+    master: str = ""
+
+
+class Forwarding:
+    """Passes changes on to the master, at most once each."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._master = ""
+        self._token = 0
+        self._changes: dict[int, _OnTheWay] = {}
+
+    def set_master(self, master: str, version: Version, now: float) -> None:
+        """Send everything to this node from now on; "" holds it back."""
+        if master != self._master:
+            self.lost(self._master, version, now)
+            self._master = master
+        self._send_held(now)
+
+    def lost(self, node: str, version: Version, now: float) -> None:
+        """Note that the cib of this node will not answer any more."""
+        for token, item in list(self._changes.items()):
+            if not item.master or item.master != node:
+                continue
+            if _may_be_repeated(item.change):
+                self._changes[token] = _OnTheWay(item.asker, item.change, now + HELD_S)
+                continue
+            del self._changes[token]
+            message = f"{node}, which had the change, is gone: whether it was made is not known"
+            problem = errors.error("unknown-outcome", "cib", message, "look whether it was made")
+            self._outbox.refuse(item.asker, api.Outcome.UNKNOWN_OUTCOME, version, problem)
+
+    def add(self, asker: Asker, change: api.Change, version: Version, now: float) -> None:
+        """Take a change of a client."""
+        if len(self._changes) >= MAX_ON_THE_WAY:
+            self._not_ready(asker, version, "too many changes are on their way")
+            return
+        self._token += 1
+        self._changes[self._token] = _OnTheWay(asker, change, now + HELD_S)
+        self._send_held(now)
+
+    def answered(self, message: wire.Forwarded, node: str, now: float) -> None:
+        """Take the master's answer; one that is no master leaves the change in our hands."""
+        item = self._changes.get(message.token)
+        if item is None or item.master != node:
+            return
+        if message.not_master:
+            self._changes[message.token] = _OnTheWay(item.asker, item.change, now + HELD_S)
+            if node == self._master:
+                self._master = ""  # until our crmd names one again
+            return
+        del self._changes[message.token]
+        answer = Answer(message.outcome, message.version, message.findings, message.xml)
+        self._outbox.answer(item.asker, answer)
+
+    def take_back(self) -> list[tuple[Asker, api.Change]]:
+        """Hand over what has not been sent, because this node is master now."""
+        held = [(t, item) for t, item in self._changes.items() if not item.master]
+        for token, _ in held:
+            del self._changes[token]
+        return [(item.asker, item.change) for _, item in held]
+
+    def tick(self, version: Version, now: float) -> None:
+        """Give up what has waited too long."""
+        for token, item in list(self._changes.items()):
+            if now < item.until:
+                continue
+            del self._changes[token]
+            if item.master:
+                message = f"{item.master} has not answered for {SENT_S:g} s"
+                problem = errors.error(
+                    "unknown-outcome", "cib", message, "look whether it was made"
+                )
+                self._outbox.refuse(item.asker, api.Outcome.UNKNOWN_OUTCOME, version, problem)
+            else:
+                self._not_ready(item.asker, version, "there is no DC to make the change")
+
+    def next_deadline(self) -> float | None:
+        """Say when the first change has waited too long."""
+        return min((item.until for item in self._changes.values()), default=None)
+
+    def _send_held(self, now: float) -> None:
+        if not self._master:
+            return
+        for token, item in list(self._changes.items()):
+            if item.master:
+                continue
+            self._changes[token] = _OnTheWay(item.asker, item.change, now + SENT_S, self._master)
+            self._outbox.to_node(self._master, wire.Forward(token, item.change))
+
+    def _not_ready(self, asker: Asker, version: Version, reason: str) -> None:
+        problem = errors.error("not-ready", "cib", reason, "try again when the cluster has a DC")
+        self._outbox.refuse(asker, api.Outcome.NOT_READY, version, problem)
+
+
+def _may_be_repeated(change: api.Change) -> bool:
+    """Tell whether making a change twice is the same as making it once."""
+    xml = any(isinstance(operation, api.XmlOperation) for operation in change.operations)
+    return not xml and not api.touches_configuration(change.operations)

@@ -1,0 +1,91 @@
+"""This node's copy of the CIB, with what it is worth.
+
+Responsible for the document, the reign under which its configuration was written last, and for
+taking over another copy without losing sight of what is given up. Not responsible for deciding
+which copy wins (`mastery`) nor for the disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crm.cib import wire
+from crm.cib.disk import Content, Mark
+from crm.cib.document import Document
+from crm.cib.operations import Rules
+from crm.model.version import Reign
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Keep a configuration that lost against another one, for the administrator."""
+
+    data: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What a takeover did: whether anything is different now, and what was given up."""
+
+    differs: bool
+    configuration_differs: bool
+    given_up: Archive | None
+
+
+class LocalCopy:
+    """The document of this node."""
+
+    def __init__(self, document: Document, rules: Rules, written: Reign) -> None:
+        self.document = document
+        self.rules = rules
+        self.written = written
+
+    def standing(self) -> wire.Standing:
+        """Say what this copy is worth."""
+        version = self.document.version
+        return wire.Standing(
+            version.admin_epoch,
+            self.written,
+            version.epoch,
+            version.updates,
+            self.document.digest(),
+        )
+
+    def packed(self) -> bytes:
+        """Pack the whole document for its way to another node."""
+        return wire.pack(self.document.text())
+
+    def content(self, mark: Mark) -> Content:
+        """Say what belongs on the disk now."""
+        document = self.document
+        return Content(document.configuration_text(), document.version, self.written, mark)
+
+    def adopt(self, packed: bytes, written: Reign, *, giver: str) -> Adopted:
+        """Take over another node's document.
+
+        A configuration that is not simply older than the new one is given up, not outgrown: it
+        comes back as `given_up`, to be archived.
+
+        Raises: RemoteProtocolError or ConfigurationError if it cannot be read; the local copy
+        is then as it was.
+        """
+        text = wire.unpack(packed)
+        own = self.document
+        if text == own.text():
+            configuration_differs = written != self.written
+            self.written = written
+            return Adopted(False, configuration_differs, None)
+        new = Document.parse(text)
+        same = new.digest() == own.digest()
+        given_up = None
+        if not same:
+            ours = (own.version.admin_epoch, own.version.epoch)
+            theirs = (new.version.admin_epoch, new.version.epoch)
+            if ours >= theirs:
+                reason = f"version {own.version} lost against {new.version} of {giver}"
+                given_up = Archive(own.configuration_text(), reason)
+        unchanged = same and written == self.written and own.version.epoch == new.version.epoch
+        self.document = new
+        self.written = written
+        return Adopted(True, not unchanged, given_up)

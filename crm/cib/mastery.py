@@ -1,0 +1,601 @@
+"""The duties of the master: one order of changes, on every member's disk before it is answered.
+
+Theory of operation
+-------------------
+*Reigns.* Each mastery has a reign, greater than any this node has heard of. The master speaks
+first: it hails every member. A member that has promised nothing greater makes the promise to
+this reign durable and presents the standing of its copy; from then on it accepts nothing of an
+earlier reign. If it has promised more, its answer says so, and the master takes a greater reign
+and hails again. If its copy is the better one, the master asks for it and takes it over.
+
+*Installing.* Every member that has presented itself gets a snapshot, and from then on each
+change, numbered without gaps within the reign. A member that finds a gap, or another digest
+than it is told, presents itself again and gets another snapshot. So the copy of an installed
+member is always an earlier state of the master's copy.
+
+*Changes.* A change of the status is applied, answered, and replicated in batches. A change of
+the configuration waits until every member of the view has presented itself in this reign and
+our own promise is durable ("settled"). It is stamped with the reign if the view is quorate, and
+answered OK when it is durable here and at every member of the view. Members that leave the view
+are no longer waited for while the view stays quorate; when quorum is lost, what was not answered
+is answered "unknown".
+
+*Why nothing acknowledged is lost (I2).* An acknowledged change is durable at every member of a
+quorate view. Any later quorate view has a member in common with that one, and its master writes
+nothing before that member has presented its standing. The standing orders by the reign of the
+last write: a copy that was written under a later reign descends from one that had seen all
+members of a quorate view, so by induction the best copy holds every acknowledged change. An
+earlier master can acknowledge nothing more, because the common member refuses it (the promise).
+`admin_epoch` outranks all this on purpose: it is how an administrator decides.
+
+*What may be lost:* any message (hails are repeated each second, snapshots asked for again),
+changes of the status that were replicated to nobody (the DC's join writes them anew), and
+configuration changes that were never acknowledged.
+
+Source: docs/protocol/cib.md, decision 4 of the design; the argument is Raft's, with "every
+member of an agreed view" in the place of "a majority".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from crm.api import cib as api
+from crm.api.membership import View
+from crm.cib import operations, wire
+from crm.cib.disk import Disk, Mark
+from crm.cib.localcopy import LocalCopy
+from crm.cib.outbox import Answer, Asker, Outbox, RemoteAsker, findings_of
+from crm.model.version import Reign
+from crm.plumbing import errors
+from crm.plumbing.errors import Problem
+
+HAIL_AGAIN_S = 1.0
+GRACE_S = 1.0
+"""How long status changes wait for the members' copies when a reign begins."""
+
+HELD_S = 10.0
+ACKNOWLEDGE_S = 20.0
+SYNC_S = 10.0
+FETCH_S = 5.0
+BATCH_S = 0.005
+MAX_HELD = 2_000
+MAX_PENDING = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    asker: Asker
+    change: api.Change
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    sequence: int
+    asker: Asker
+    answer: Answer
+    until: float
+    forced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Sync:
+    peer: str
+    request: int
+    nodes: tuple[str, ...]
+    sequence: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    peer: str
+    request: int
+    node: str
+    until: float
+
+
+class Mastery:
+    """One reign of this node, from `BecomeMaster` until somebody else rules.
+
+    `wall` gives the time of day as text for `cib-last-written`.
+    """
+
+    def __init__(
+        self,
+        *,
+        node: str,
+        reign: Reign,
+        copy: LocalCopy,
+        disk: Disk,
+        outbox: Outbox,
+        wall: Callable[[], str],
+        now: float,
+    ) -> None:
+        self.node = node
+        self.reign = reign
+        self.sequence = 0
+        self.promise_kept = False
+        self._configuration_sequence = 0  # the last one that members acknowledge
+        self._was_settled = False
+        self._copy = copy
+        self._disk = disk
+        self._outbox = outbox
+        self._wall = wall
+        self._grace_until = now + GRACE_S
+        self._hail_at = now + HAIL_AGAIN_S
+        self._view: View | None = None
+        self._presented: dict[str, wire.Standing] = {}
+        self._installed: dict[str, int] = {}
+        self._failing: dict[str, str] = {}
+        self._awaited = ""
+        self._awaited_until = 0.0
+        self._batch: list[wire.Replicated] = []
+        self._batch_at: float | None = None
+        self._last_batch = now - BATCH_S
+        self._held: deque[_Held] = deque()
+        self._pending: deque[_Pending] = deque()
+        self._syncs: list[_Sync] = []
+        self._fetches: list[_Fetch] = []
+        self._last_tried = now
+        outbox.to_node("", wire.Hail(reign))
+
+    # --- what the replica tells -----------------------------------------------------------------
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The other members of the view."""
+        if self._view is None:
+            return ()
+        return tuple(m.name for m in self._view.members if m.name != self.node)
+
+    @property
+    def is_settled(self) -> bool:
+        """Tell whether every member has promised this reign and shown what it has."""
+        return (
+            self._view is not None
+            and self.promise_kept
+            and not self._awaited
+            and all(member in self._presented for member in self.members)
+        )
+
+    def viewed(self, view: View | None, now: float) -> None:
+        """Take in the membership: forget who left, hail who came."""
+        self._view = view
+        for node in [*self._presented, *self._installed, *self._failing]:
+            if node not in self.members or (view is not None and node in view.lost):
+                self.forget(node)
+        if not self._may_write_without_force():
+            self._give_up(lambda pending: not pending.forced, "quorum was lost")
+        for node in self.members:
+            if node not in self._presented:
+                self._outbox.to_node(node, wire.Hail(self.reign))
+        self.advance(now)
+
+    def hail(self, node: str, *, again: bool) -> None:
+        """Hail a node whose cib runs; `again`: it has just started, what it knew is gone."""
+        if again:
+            self.forget(node)
+        elif node in self._presented:
+            return
+        self._outbox.to_node(node, wire.Hail(self.reign))
+
+    def forget(self, node: str) -> None:
+        """Forget the life of a cib that has ended."""
+        self._presented.pop(node, None)
+        self._installed.pop(node, None)
+        self._failing.pop(node, None)
+        if self._awaited == node:
+            self._awaited = ""
+
+    def presented(self, node: str, message: wire.Present, now: float) -> None:
+        """Compare a member's copy with ours: take the better one, give it the snapshot."""
+        if message.reign != self.reign:
+            return
+        self._presented[node] = message.standing
+        self._installed.pop(node, None)
+        self._flush(now)
+        self._take_or_install(node, now)
+        self.advance(now)
+
+    def _take_or_install(self, node: str, now: float) -> None:
+        if not self._is_better(self._presented[node]):
+            self._install(node)
+        elif not self._awaited:
+            self._awaited = node
+            self._awaited_until = now + FETCH_S
+            self._outbox.to_node(node, wire.Give(self.reign))
+
+    def _is_better(self, theirs: wire.Standing) -> bool:
+        """Tell whether a member's copy must be taken over.
+
+        Once the reign has been settled, a copy with our configuration is not better only because
+        it counted more changes of the status: a newcomer's status is older than ours.
+        """
+        ours = self._copy.standing()
+        if self._was_settled and theirs.digest == ours.digest and theirs.written == ours.written:
+            return (theirs.admin_epoch, theirs.epoch) > (ours.admin_epoch, ours.epoch)
+        return theirs > ours
+
+    def given(self, node: str, message: wire.Snapshot, now: float) -> None:
+        """Take over the better copy, and install it everywhere.
+
+        Raises: what `LocalCopy.adopt` raises.
+        """
+        if node != self._awaited or message.reign != self.reign:
+            return
+        self._awaited = ""
+        version = self._copy.document.version
+        adopted = self._copy.adopt(message.packed, message.written, giver=node)
+        self._outbox.info(f"Took the CIB of {node}: {version} -> {self._copy.document.version}")
+        if adopted.given_up is not None:
+            self._outbox.warn(f"Archived our configuration: {adopted.given_up.reason}")
+            self._outbox.add(adopted.given_up)
+        self._give_up(lambda _: True, f"the better copy of {node} was taken over")
+        self._batch.clear()
+        self._batch_at = None
+        self.sequence += 1
+        self._configuration_sequence = self.sequence
+        if adopted.configuration_differs:
+            self._disk.want()
+        if adopted.differs:
+            self._outbox.replaced(self._copy.document.version)
+        for member in self._presented:
+            self._take_or_install(member, now)
+        self.advance(now)
+
+    def acknowledged(self, node: str, message: wire.Acknowledge, now: float) -> None:
+        """Note how far a member has come."""
+        if message.reign != self.reign or node not in self._presented:
+            return
+        if message.problem:
+            self._failing[node] = message.problem
+            self._refuse_undurable(message.sequence, f"{node}: {message.problem}")
+        else:
+            self._failing.pop(node, None)
+            self._installed[node] = max(message.sequence, self._installed.get(node, 0))
+        self.advance(now)
+
+    def written(self, mark: Mark, now: float) -> None:
+        """Note that our own write ended, one way or the other."""
+        if self._disk.problem:
+            sequence = mark[1] if mark[0] == self.reign else 0
+            self._refuse_undurable(sequence, f"{self.node}: {self._disk.problem}")
+        self.advance(now)
+
+    def asked(self, asker: Asker, change: api.Change, now: float) -> None:
+        """Make a change, or hold it until it may be made."""
+        if self._may_begin(change, now):
+            self._make(asker, change, now)
+        elif len(self._held) >= MAX_HELD:
+            self._not_ready(asker, "too many changes are waiting")
+        else:
+            self._held.append(_Held(asker, change, now + HELD_S))
+
+    def fetch(self, peer: str, request: int, node: str, now: float) -> None:
+        """Answer when our copy is at least as good as that of `node`."""
+        self._fetches.append(_Fetch(peer, request, node, now + FETCH_S))
+        self.advance(now)
+
+    def sync(self, peer: str, request: int, nodes: tuple[str, ...], now: float) -> None:
+        """Answer when these nodes have our document."""
+        others = tuple(node for node in nodes if node != self.node)
+        if set(others) >= set(self.members):
+            self._outbox.info("sync_our_cib: Syncing CIB to all peers")
+        else:
+            for node in others:
+                self._outbox.info(f"sync_our_cib: Syncing CIB to {node}")
+        self._flush(now)
+        sequence = self._configuration_sequence
+        self._syncs.append(_Sync(peer, request, others, sequence, now + SYNC_S))
+        self.advance(now)
+
+    def end(self) -> list[tuple[Asker, api.Change]]:
+        """Leave office: nobody knows how pending changes end; held ones were not begun."""
+        self._give_up(lambda _: True, "another master took over")
+        for sync in self._syncs:
+            self._outbox.tell(
+                sync.peer, api.SyncDone(sync.request, api.Outcome.NOT_READY, missing=sync.nodes)
+            )
+        for fetch in self._fetches:
+            self._outbox.tell(
+                fetch.peer,
+                api.SyncDone(fetch.request, api.Outcome.NOT_READY, missing=(fetch.node,)),
+            )
+        return [(held.asker, held.change) for held in self._held]
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Act on deadlines."""
+        if now >= self._hail_at:
+            self._hail_at = now + HAIL_AGAIN_S
+            for node in self.members:
+                if node not in self._presented:
+                    self._outbox.to_node(node, wire.Hail(self.reign))
+        if self._awaited and now >= self._awaited_until:
+            self.forget(self._awaited)
+        if self._batch_at is not None and now >= self._batch_at:
+            self._flush(now)
+        self.advance(now)
+        while self._held and now >= self._held[0].until:
+            self._not_ready(self._held.popleft().asker, self._why_not_settled())
+        while self._pending and now >= self._pending[0].until:
+            pending = self._pending.popleft()
+            missing = [n for n in self.members if self._installed.get(n, -1) < pending.sequence]
+            self._unknown(pending, f"no acknowledgement from {', '.join(missing) or self.node}")
+
+    def next_deadline(self) -> float | None:
+        """Say when `tick` is due."""
+        due: list[float] = []
+        if not all(member in self._presented for member in self.members):
+            due.append(self._hail_at)
+        if self._awaited:
+            due.append(self._awaited_until)
+        if self._batch_at is not None:
+            due.append(self._batch_at)
+        if self._held:
+            due.append(self._held[0].until)
+            if self._grace_until < self._held[0].until and self._grace_until > self._last_tried:
+                due.append(self._grace_until)
+        if self._pending:
+            due.append(self._pending[0].until)
+        due.extend(sync.until for sync in self._syncs)
+        due.extend(fetch.until for fetch in self._fetches)
+        return min(due, default=None)
+
+    def advance(self, now: float) -> None:
+        """Do what has become possible: held changes, answers, syncs, fetches."""
+        self._last_tried = now
+        self._was_settled = self._was_settled or self.is_settled
+        held, self._held = self._held, deque()
+        for item in held:
+            if self._may_begin(item.change, now):
+                self._make(item.asker, item.change, now)
+            else:
+                self._held.append(item)
+        self._settle()
+        self._end_fetches(now)
+        self._end_syncs(now)
+
+    # --- making changes -----------------------------------------------------------------------
+
+    def _may_begin(self, change: api.Change, now: float) -> bool:
+        if self.is_settled:
+            return True
+        if api.touches_configuration(change.operations) and not change.dry_run:
+            return False
+        return now >= self._grace_until and not self._awaited
+
+    def _may_write_without_force(self) -> bool:
+        if self._view is not None and self._view.quorate:
+            return True
+        return _no_quorum_policy(self._copy) == "ignore"
+
+    def _make(self, asker: Asker, change: api.Change, now: float) -> None:
+        copy = self._copy
+        configuration = api.touches_configuration(change.operations)
+        refusal = self._objection(change, configuration=configuration)
+        if refusal is not None:
+            self._outbox.refuse(asker, refusal[0], copy.document.version, refusal[1])
+            return
+        carried = operations.carry_out(
+            copy.document,
+            change.operations,
+            copy.rules,
+            stamp=self._stamp(change.origin),
+            dry_run=change.dry_run,
+            status_only=not configuration,
+        )
+        answer = Answer(carried.outcome, carried.after, findings_of(carried.findings), carried.xml)
+        if carried.patch:
+            self._replicate(carried, change.origin, now)
+        if carried.outcome is api.Outcome.OK and configuration and not change.dry_run:
+            # A change that changes nothing says "it is so": that, too, must be durable first.
+            self._pending.append(
+                _Pending(
+                    self._configuration_sequence, asker, answer, now + ACKNOWLEDGE_S, change.force
+                )
+            )
+            self._settle()
+            return
+        if isinstance(asker, RemoteAsker):
+            self._flush(now)
+        self._outbox.answer(asker, answer)
+
+    def _objection(
+        self, change: api.Change, *, configuration: bool
+    ) -> tuple[api.Outcome, Problem] | None:
+        if change.based_on is not None:
+            current = self._copy.document.version
+            base = change.based_on
+            if (base.admin_epoch, base.epoch) != (current.admin_epoch, current.epoch):
+                message = f"the configuration is at {current}, the change was made for {base}"
+                hint = "read it again and repeat the change there"
+                return api.Outcome.CONFLICT, errors.error("conflict", "cib", message, hint)
+        if not configuration or change.dry_run:
+            return None
+        if not change.force and not self._may_write_without_force():
+            message = "this partition has no quorum, its configuration stays as it is"
+            hint = "wait for more nodes, or force the change"
+            return api.Outcome.NO_QUORUM, errors.error("no-quorum", "cib", message, hint)
+        failing = dict(self._failing)
+        if self._disk.problem:
+            failing[self.node] = self._disk.problem
+        if failing:
+            where = ", ".join(f"{node}: {reason}" for node, reason in failing.items())
+            return api.Outcome.NOT_DURABLE, _not_durable(where)
+        if len(self._pending) >= MAX_PENDING:
+            problem = errors.error("busy", "cib", "too many changes wait for the disks")
+            return api.Outcome.NOT_READY, problem
+        return None
+
+    def _stamp(self, origin: api.Origin) -> dict[str, str]:
+        stamp = {
+            "cib-last-written": self._wall(),
+            "update-origin": origin.node or self.node,
+            "update-client": origin.client,
+        }
+        if origin.user:
+            stamp["update-user"] = origin.user
+        return stamp
+
+    def _replicate(self, carried: operations.Carried, origin: api.Origin, now: float) -> None:
+        change = wire.Replicated(
+            carried.before,
+            carried.after,
+            carried.patch,
+            carried.touched,
+            origin,
+            carried.replaced,
+        )
+        self._batch.append(change)
+        self._outbox.changed(change, alone=not self.members)
+        if carried.configuration:
+            if self._view is not None and self._view.quorate:
+                self._copy.written = self.reign
+            self._flush(now, digest=self._copy.document.digest())
+            self._disk.want()
+        elif now >= self._last_batch + BATCH_S:
+            self._flush(now)
+        elif self._batch_at is None:
+            self._batch_at = self._last_batch + BATCH_S
+
+    def _flush(self, now: float, digest: str = "") -> None:
+        """Send the changes collected so far as one message."""
+        if not self._batch:
+            return
+        self.sequence += 1
+        if digest:
+            self._configuration_sequence = self.sequence
+        if self.members:
+            self._outbox.to_node(
+                "",
+                wire.Apply(
+                    self.reign, self.sequence, self._copy.written, tuple(self._batch), digest
+                ),
+            )
+        self._batch.clear()
+        self._batch_at = None
+        self._last_batch = now
+
+    def _install(self, node: str) -> None:
+        self._installed.pop(node, None)
+        self._outbox.to_node(
+            node,
+            wire.Snapshot(self.reign, self.sequence, self._copy.written, self._copy.packed()),
+        )
+
+    # --- answering ----------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Answer what is durable everywhere, in order."""
+        while self._pending and self._is_durable(self._pending[0].sequence):
+            pending = self._pending.popleft()
+            self._outbox.answer(pending.asker, pending.answer)
+
+    def _is_durable(self, sequence: int) -> bool:
+        mark = self._disk.durable
+        here = self._disk.is_idle or (mark[0] == self.reign and mark[1] >= sequence)
+        return here and all(self._installed.get(m, -1) >= sequence for m in self.members)
+
+    def _give_up(self, concerns: Callable[[_Pending], bool], reason: str) -> None:
+        kept: deque[_Pending] = deque()
+        for pending in self._pending:
+            if concerns(pending):
+                self._unknown(pending, reason)
+            else:
+                kept.append(pending)
+        self._pending = kept
+
+    def _unknown(self, pending: _Pending, reason: str) -> None:
+        message = f"whether the change stays is not known: {reason}"
+        problem = errors.error("unknown-outcome", "cib", message, "look whether it was made")
+        version = self._copy.document.version
+        self._outbox.refuse(pending.asker, api.Outcome.UNKNOWN_OUTCOME, version, problem)
+
+    def _refuse_undurable(self, sequence: int, where: str) -> None:
+        kept: deque[_Pending] = deque()
+        for pending in self._pending:
+            if pending.sequence <= sequence:
+                version = self._copy.document.version
+                problem = _not_durable(where)
+                self._outbox.refuse(pending.asker, api.Outcome.NOT_DURABLE, version, problem)
+            else:
+                kept.append(pending)
+        self._pending = kept
+
+    def _not_ready(self, asker: Asker, reason: str) -> None:
+        problem = errors.error("not-ready", "cib", reason, "try again")
+        version = self._copy.document.version
+        self._outbox.refuse(asker, api.Outcome.NOT_READY, version, problem)
+
+    def _why_not_settled(self) -> str:
+        if self._view is None:
+            return "there is no membership yet"
+        silent = [member for member in self.members if member not in self._presented]
+        if silent:
+            return f"no word from the cib of {', '.join(silent)}"
+        return f"waiting for the copy of {self._awaited}" if self._awaited else "the disk is slow"
+
+    def _end_fetches(self, now: float) -> None:
+        waiting: list[_Fetch] = []
+        for fetch in self._fetches:
+            theirs = self._presented.get(fetch.node)
+            has_it = fetch.node == self.node or (
+                theirs is not None and not self._awaited and not self._is_better(theirs)
+            )
+            if has_it or now >= fetch.until or self._has_left(fetch.node):
+                outcome = api.Outcome.OK if has_it else api.Outcome.NOT_READY
+                version = self._copy.document.version
+                missing = () if has_it else (fetch.node,)
+                self._outbox.tell(
+                    fetch.peer, api.SyncDone(fetch.request, outcome, version, missing)
+                )
+            else:
+                waiting.append(fetch)
+        self._fetches = waiting
+
+    def _end_syncs(self, now: float) -> None:
+        waiting: list[_Sync] = []
+        for sync in self._syncs:
+            open_nodes = self._behind(sync.nodes, sync.sequence)
+            gone = tuple(node for node in open_nodes if self._has_left(node))
+            if len(gone) == len(open_nodes) or now >= sync.until:
+                outcome = api.Outcome.OK if not open_nodes else api.Outcome.NOT_READY
+                version = self._copy.document.version
+                self._outbox.tell(
+                    sync.peer, api.SyncDone(sync.request, outcome, version, open_nodes)
+                )
+            else:
+                waiting.append(sync)
+        self._syncs = waiting
+
+    def _behind(self, nodes: Iterable[str], sequence: int) -> tuple[str, ...]:
+        return tuple(node for node in nodes if self._installed.get(node, -1) < sequence)
+
+    def _has_left(self, node: str) -> bool:
+        return self._view is not None and node not in self.members and node != self.node
+
+
+def _no_quorum_policy(copy: LocalCopy) -> str:
+    """Read what the configuration says about partitions without quorum."""
+    section = copy.document.section("crm_config")
+    if section is None:
+        return "stop"
+    for pair in section.iterfind("cluster_property_set/nvpair"):
+        if pair.get("name") in ("no-quorum-policy", "no_quorum_policy"):
+            return pair.get("value", "stop").lower()
+    return "stop"
+
+
+def _not_durable(where: str) -> Problem:
+    return errors.error(
+        "not-durable",
+        "cib",
+        f"the configuration cannot be written to every disk: {where}",
+        "free space or repair the disk; writing is tried again by itself",
+    )

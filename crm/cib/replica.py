@@ -1,0 +1,533 @@
+"""The cib of one node: serves its clients, follows a master, or is the master itself.
+
+Theory of operation
+-------------------
+The local crmd says whether this node rules (`BecomeMaster`) or whom it follows
+(`BecomeFollower`). A master's duties are `mastery`'s, whose theory says why no acknowledged
+change is lost. This module is the other end of the same conversation:
+
+- *Hailed* by a master, it makes the promise to his reign durable (if it has promised nothing
+  greater), and then presents what its copy is worth. A greater promise is the refusal.
+- *Installed* by his snapshot, it applies his changes in sequence, and acknowledges those of the
+  configuration once they are durable. A gap or a wrong digest makes it present itself again.
+- A hail of a greater reign ends our own mastery. If our crmd still wants us to rule, we try
+  again a second later with a greater reign; crmds decide who rules, reigns only order it.
+
+Reads are answered from the local copy at once. Changes go to the master (`forwarding`).
+Subscribers hear of every change of the local copy, in order.
+
+What may be lost: any message between nodes. What holds: the copy of an installed node is a
+state its master's copy has been in; a promise is never taken back.
+
+Source: docs/protocol/cib.md.
+"""
+
+from __future__ import annotations
+
+import copy as copying
+from collections.abc import Callable
+
+from lxml import etree
+
+from crm.api import cib as api
+from crm.api import membership
+from crm.cib import operations, patch, wire
+from crm.cib.disk import Disk, KeepPromise, Mark, Persisted
+from crm.cib.document import Document
+from crm.cib.forwarding import Forwarding
+from crm.cib.localcopy import LocalCopy
+from crm.cib.mastery import Mastery
+from crm.cib.outbox import Asker, LocalAsker, Outbox, RemoteAsker
+from crm.model.version import Reign
+from crm.plumbing import errors, xml
+from crm.plumbing.machine import Exit, MessageArrived, PeerConnected, PeerLost, StopRequested
+
+Event = MessageArrived | PeerConnected | PeerLost | StopRequested | Persisted
+REBID_S = 1.0
+PROMISE_RETRY_S = 5.0
+
+
+class Replica:
+    """The machine of the cib.
+
+    `written` and `promised` come from the disk with the document. `wall` gives the time of day
+    as text. Effects are those of every machine, `Persist`, `KeepPromise` and `Archive`.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        *,
+        rules: operations.Rules,
+        node: str = "",
+        written: Reign = Reign(),  # noqa: B008 - frozen
+        promised: Reign = Reign(),  # noqa: B008 - frozen
+        wall: Callable[[], str] = lambda: "",
+        pid: int = 0,
+    ) -> None:
+        self.node = node
+        self.promised = promised
+        self._copy = LocalCopy(document, rules, written)
+        self._disk = Disk()
+        self._outbox = Outbox()
+        self._forwarding = Forwarding(self._outbox)
+        self._wall = wall
+        self._pid = pid
+        self._view: membership.View | None = None
+        self._mastery: Mastery | None = None
+        self._wants_to_rule = False
+        self._rebid_at: float | None = None
+        self._installed: tuple[Reign, int] | None = None
+        self._due: Mark | None = None
+        self._promise_ticket = -1
+        self._promise_kept = promised
+        self._promise_retry_at: float | None = None
+        self._present_to: tuple[str, Reign] | None = None
+        self._stopping = False
+
+    # --- the machine --------------------------------------------------------------------------
+
+    def receive(self, event: Event, now: float) -> list[object]:
+        """Take in something that happened."""
+        match event:
+            case MessageArrived(peer=membership.SERVICE, message=message):
+                self._from_heartbeat(message, now)
+            case MessageArrived(peer=peer, message=message):
+                self._from_client(peer, message, now)
+            case PeerConnected(peer=membership.SERVICE):
+                self._outbox.tell(membership.SERVICE, membership.SignOn(api.SERVICE, self._pid))
+            case PeerLost(peer=membership.SERVICE):
+                self._view = None
+            case PeerLost(peer=peer):
+                self._outbox.unsubscribe(peer)
+            case Persisted():
+                self._persisted(event, now)
+            case StopRequested():
+                self._stop()
+            case _:
+                pass
+        return self._conclude(now)
+
+    def tick(self, now: float) -> list[object]:
+        """Act on deadlines."""
+        if self._rebid_at is not None and now >= self._rebid_at:
+            self._rebid_at = None
+            if self._wants_to_rule and self._mastery is None:
+                self._rule(self.promised.number + 1, now)
+        if self._promise_retry_at is not None and now >= self._promise_retry_at:
+            self._promise_retry_at = None
+            self._keep_promise()
+        if self._mastery is not None:
+            self._mastery.tick(now)
+        self._forwarding.tick(self.document.version, now)
+        return self._conclude(now)
+
+    def next_deadline(self) -> float | None:
+        """Say when `tick` is due."""
+        due = [
+            self._rebid_at,
+            self._promise_retry_at,
+            self._disk.next_deadline(),
+            self._forwarding.next_deadline(),
+            None if self._mastery is None else self._mastery.next_deadline(),
+        ]
+        return min((moment for moment in due if moment is not None), default=None)
+
+    @property
+    def document(self) -> Document:
+        """The local copy."""
+        return self._copy.document
+
+    @property
+    def is_master(self) -> bool:
+        """Tell whether this node orders the changes."""
+        return self._mastery is not None
+
+    def _conclude(self, now: float) -> list[object]:
+        write = self._disk.write(lambda: self._copy.content(self._mark()), now)
+        if write is not None:
+            self._outbox.add(write)
+        if self._stopping and self._disk.is_idle:
+            self._outbox.tell(membership.SERVICE, membership.SignOff())
+            self._outbox.add(Exit(0))
+            self._stopping = False
+        return self._outbox.take()
+
+    def _mark(self) -> Mark:
+        """Say which place of which sequence the copy is at now."""
+        if self._mastery is not None:
+            return self._mastery.reign, self._mastery.sequence
+        return self._installed if self._installed is not None else (Reign(), 0)
+
+    def _stop(self) -> None:
+        self._stopping = True
+        if self._mastery is not None:
+            self._step_down()
+
+    # --- clients ------------------------------------------------------------------------------
+
+    def _from_client(self, peer: str, message: object, now: float) -> None:
+        match message:
+            case api.Query():
+                self._outbox.tell(peer, answer_query(self.document, message))
+            case api.Change():
+                self._asked(LocalAsker(peer, message.request), message, now)
+            case api.DescribeCib(request=request):
+                document = self.document
+                self._outbox.tell(
+                    peer,
+                    api.CibDescription(
+                        request, document.version, document.digest(), document.schema
+                    ),
+                )
+            case api.Subscribe():
+                self._outbox.subscribe(peer)
+            case api.BecomeMaster(request=request, reign=reign):
+                self._become_master(reign, now)
+                self._outbox.tell(peer, api.RoleTaken(request, self.document.version))
+            case api.BecomeFollower(master=master):
+                self._become_follower(master, now)
+            case api.FetchFrom(request=request, node=node):
+                if self._mastery is None:
+                    self._refuse_sync(peer, request, (node,))
+                else:
+                    self._mastery.fetch(peer, request, node, now)
+            case api.SyncTo(request=request, nodes=nodes):
+                if self._mastery is None:
+                    self._refuse_sync(peer, request, nodes)
+                else:
+                    self._mastery.sync(peer, request, nodes, now)
+            case _:
+                self._outbox.warn(f"{peer} sent a {type(message).__name__}, which is not for a cib")
+
+    def _asked(self, asker: Asker, change: api.Change, now: float) -> None:
+        if self._mastery is not None:
+            self._mastery.asked(asker, change, now)
+        else:
+            self._forwarding.add(asker, change, self.document.version, now)
+
+    def _refuse_sync(self, peer: str, request: int, nodes: tuple[str, ...]) -> None:
+        version = self.document.version
+        self._outbox.tell(peer, api.SyncDone(request, api.Outcome.NOT_READY, version, nodes))
+
+    # --- roles --------------------------------------------------------------------------------
+
+    def _become_master(self, reign: Reign, now: float) -> None:
+        self._wants_to_rule = True
+        if self._mastery is None or reign.number > self._mastery.reign.number:
+            self._rule(max(reign.number, self.promised.number + 1), now)
+
+    def _rule(self, number: int, now: float) -> None:
+        waiting = [] if self._mastery is None else self._mastery.end()
+        self._rebid_at = None
+        self._installed = None
+        self._present_to = None
+        self.promised = Reign(number, self.node)
+        self._mastery = Mastery(
+            node=self.node,
+            reign=self.promised,
+            copy=self._copy,
+            disk=self._disk,
+            outbox=self._outbox,
+            wall=self._wall,
+            now=now,
+        )
+        self._outbox.info(f"cib_process_readwrite: We are now in R/W mode (reign {self.promised})")
+        self._keep_promise()
+        self._forwarding.set_master("", self.document.version, now)
+        self._mastery.viewed(self._view, now)
+        for asker, change in [*waiting, *self._forwarding.take_back()]:
+            self._mastery.asked(asker, change, now)
+
+    def _become_follower(self, master: str, now: float) -> None:
+        self._wants_to_rule = False
+        self._rebid_at = None
+        waiting = self._step_down()
+        target = "" if master == self.node else master
+        self._forwarding.set_master(target, self.document.version, now)
+        for asker, change in waiting:
+            self._forwarding.add(asker, change, self.document.version, now)
+
+    def _step_down(self) -> list[tuple[Asker, api.Change]]:
+        if self._mastery is None:
+            return []
+        waiting = self._mastery.end()
+        self._mastery = None
+        self._outbox.info("cib_process_readwrite: We are now in R/O mode")
+        local: list[tuple[Asker, api.Change]] = []
+        for asker, change in waiting:
+            if isinstance(asker, RemoteAsker):
+                self._not_master(asker)
+            else:
+                local.append((asker, change))
+        return local
+
+    def _not_master(self, asker: RemoteAsker) -> None:
+        refusal = wire.Forwarded(asker.token, api.Outcome.NOT_READY, not_master=True)
+        self._outbox.to_node(asker.node, refusal)
+
+    # --- heartbeat ----------------------------------------------------------------------------
+
+    def _from_heartbeat(self, message: object, now: float) -> None:
+        match message:
+            case membership.SignedOn(node=node):
+                self.node = node
+            case membership.ViewInstalled(event=event, view=view):
+                self._viewed(event, view, now)
+            case membership.ClientChanged(client=api.SERVICE) if message.node != self.node:
+                self._client_changed(message.node, message.status, now)
+            case membership.ClusterMessage(from_node=node) if node != self.node:
+                self._from_peer(node, message.payload, now)
+            case _:
+                pass
+
+    def _viewed(self, event: membership.ViewEvent, view: membership.View, now: float) -> None:
+        self._log_view(event, view)
+        match event:
+            case membership.ViewEvent.INVALID | membership.ViewEvent.NOT_PRIMARY:
+                return  # the view that follows decides
+            case membership.ViewEvent.EVICTED:
+                self._view = None
+            case _:
+                self._view = view
+        if self._mastery is not None:
+            self._mastery.viewed(self._view, now)
+        for node in view.lost:
+            self._forwarding.lost(node, self.document.version, now)
+
+    def _log_view(self, event: membership.ViewEvent, view: membership.View) -> None:
+        name = "OC_EV_MS_" + event.value.replace(" ", "_")
+        self._outbox.info(f"mem_handle_event: Got an event {name} from ccm")
+        if event is membership.ViewEvent.INVALID:
+            self._outbox.info("mem_handle_event: no mbr_track info")
+            return
+        nodes, new, lost = len(view.members), len(view.new), len(view.lost)
+        self._outbox.info(
+            f"mem_handle_event: instance={view.id}, nodes={nodes}, new={new}, lost={lost},"
+            f" n_idx=0, new_idx={0 if new == nodes else nodes},"
+            f" old_idx={nodes + max(view.total_nodes, nodes)}"
+        )
+        if event is membership.ViewEvent.NOT_PRIMARY:
+            return
+        for node in view.lost:
+            self._outbox.info(f"cib_ccm_msg_callback: LOST: {node}")
+        for member in view.members:
+            self._outbox.info(f"cib_ccm_msg_callback: PEER: {member.name}")
+
+    def _client_changed(self, node: str, status: membership.ClientStatus, now: float) -> None:
+        self._outbox.info(
+            f"cib_client_status_callback: Status update: Client {node}/{api.SERVICE}"
+            f" now has status [{status.value}]"
+        )
+        gone = status in (membership.ClientStatus.LEAVE, membership.ClientStatus.OFFLINE)
+        if gone:
+            self._forwarding.lost(node, self.document.version, now)
+        if self._mastery is None:
+            return
+        if gone:
+            self._mastery.forget(node)
+        else:
+            self._mastery.hail(node, again=status is membership.ClientStatus.JOIN)
+
+    # --- the other cibs -----------------------------------------------------------------------
+
+    def _from_peer(self, node: str, payload: bytes, now: float) -> None:
+        try:
+            message = wire.PEERS.decode(payload)
+            self._hear(node, message, now)
+        except (errors.RemoteProtocolError, errors.ConfigurationError) as problem:
+            self._outbox.error(f"cib_peer_callback: What {node} sent is of no use: {problem}")
+
+    def _hear(self, node: str, message: object, now: float) -> None:
+        master = self._mastery
+        match message:
+            case wire.Hail(reign=reign):
+                self._hailed(node, reign, now)
+            case wire.Apply():
+                self._apply(node, message, now)
+            case wire.Snapshot() if master is not None:
+                master.given(node, message, now)
+            case wire.Snapshot():
+                self._install(node, message)
+            case wire.Give(reign=reign) if reign == self.promised:
+                snapshot = wire.Snapshot(reign, 0, self._copy.written, self._copy.packed())
+                self._outbox.to_node(node, snapshot)
+            case wire.Present() if master is not None:
+                self._presented(node, message, now)
+            case wire.Acknowledge() if master is not None:
+                master.acknowledged(node, message, now)
+            case wire.Forward(token=token, change=change):
+                asker = RemoteAsker(node, token)
+                if master is None:
+                    self._not_master(asker)
+                else:
+                    master.asked(asker, change, now)
+            case wire.Forwarded():
+                self._forwarding.answered(message, node, now)
+            case _:
+                pass  # meant for a role we no longer have
+
+    def _presented(self, node: str, message: wire.Present, now: float) -> None:
+        """A greater promise ends our reign; if we are still to rule, a greater one begins."""
+        assert self._mastery is not None, "only a master is presented to"
+        if message.reign == self._mastery.reign and message.promised > message.reign:
+            self._outbox.warn(f"{node} has promised the reign {message.promised}, not ours")
+            self._yield(message.promised, now)
+            return
+        self._mastery.presented(node, message, now)
+
+    def _yield(self, greater: Reign, now: float) -> None:
+        self.promised = max(self.promised, greater)
+        for asker, change in self._step_down():
+            self._forwarding.add(asker, change, self.document.version, now)
+        if self._wants_to_rule:
+            self._rebid_at = now + REBID_S
+
+    def _hailed(self, node: str, reign: Reign, now: float) -> None:
+        if reign.dc != node:
+            return
+        if reign > self.promised:
+            if self._mastery is not None:
+                self._yield(reign, now)
+            self.promised = reign
+            self._installed = None
+            self._due = None
+            self._present_to = (node, reign)
+            self._keep_promise()
+            return
+        self._present_to = (node, reign)
+        self._present()
+
+    def _keep_promise(self) -> None:
+        self._promise_ticket += 2  # odd numbers: the disk's writes have the even ones
+        self._outbox.add(KeepPromise(self._promise_ticket, self.promised))
+
+    def _present(self) -> None:
+        """Answer a hail, once the promise it needs is durable."""
+        if self._present_to is None or self._promise_kept < self.promised:
+            return
+        node, reign = self._present_to
+        self._present_to = None
+        self._outbox.to_node(node, wire.Present(reign, self.promised, self._copy.standing()))
+
+    def _install(self, node: str, message: wire.Snapshot) -> None:
+        if message.reign != self.promised or message.reign.dc != node:
+            return
+        before = self.document.version
+        adopted = self._copy.adopt(message.packed, message.written, giver=node)
+        self._installed = (message.reign, message.sequence)
+        if adopted.given_up is not None:
+            self._outbox.warn(f"Archived our configuration: {adopted.given_up.reason}")
+            self._outbox.add(adopted.given_up)
+        if adopted.differs:
+            self._outbox.info(
+                f"cib_process_replace: Replaced {before} with {self.document.version} from {node}"
+            )
+            self._outbox.replaced(self.document.version)
+        self._to_acknowledge(changed=adopted.configuration_differs)
+
+    def _apply(self, node: str, message: wire.Apply, now: float) -> None:
+        if message.reign > self.promised:
+            self._hailed(node, message.reign, now)
+            return
+        if self._installed is None or message.reign != self._installed[0]:
+            return  # not installed yet, or of an earlier reign
+        expected = self._installed[1] + 1
+        if message.sequence < expected:
+            return
+        if message.sequence > expected or not self._apply_all(node, message):
+            self._outbox.warn(f"Asking {node} for its CIB: lost step at {message.sequence}")
+            self._installed = None
+            self._present_to = (node, message.reign)
+            self._present()
+            return
+        self._installed = (message.reign, message.sequence)
+        if message.digest:
+            self._copy.written = message.written
+            self._to_acknowledge(changed=True)
+
+    def _apply_all(self, node: str, message: wire.Apply) -> bool:
+        for change in message.changes:
+            try:
+                operations.apply_patch(self.document, change.patch, change.before, change.after)
+            except (errors.StaleVersion, errors.ConfigurationError, patch.PatchDoesNotFit) as why:
+                self._outbox.error(f"A change of {node} does not fit: {why}")
+                return False
+            self._outbox.changed(change, alone=False)
+        if message.digest and message.digest != self.document.digest():
+            self._outbox.error(f"{node} has another configuration at {self.document.version}")
+            return False
+        return True
+
+    # --- the disk -----------------------------------------------------------------------------
+
+    def _to_acknowledge(self, *, changed: bool) -> None:
+        if changed:
+            self._disk.want()
+        self._due = self._installed
+        if self._disk.is_idle:
+            self._acknowledge(self._due)
+
+    def _acknowledge(self, mark: Mark | None) -> None:
+        if mark is None or self._installed is None or mark[0] != self._installed[0]:
+            return
+        self._outbox.to_node(mark[0].dc, wire.Acknowledge(mark[0], mark[1], self._disk.problem))
+        if self._due is not None and self._due <= mark:
+            self._due = None
+
+    def _persisted(self, event: Persisted, now: float) -> None:
+        if event.ticket % 2:
+            self._promise_written(event, now)
+            return
+        content = self._disk.finished(event, now)
+        if content is None:
+            return
+        if not event.ok:
+            self._outbox.error(
+                f"write_cib_contents: Version {content.version} of the CIB could not be written:"
+                f" {event.reason}"
+            )
+        if self._mastery is not None:
+            self._mastery.written(content.mark, now)
+        else:
+            self._acknowledge(content.mark)
+
+    def _promise_written(self, event: Persisted, now: float) -> None:
+        if event.ticket != self._promise_ticket:
+            return
+        if not event.ok:
+            self._outbox.error(f"The promise to {self.promised} could not be kept: {event.reason}")
+            self._promise_retry_at = now + PROMISE_RETRY_S
+            return
+        self._promise_kept = self.promised
+        if self._mastery is not None:
+            self._mastery.promise_kept = True
+            self._mastery.advance(now)
+        else:
+            self._present()
+
+
+def answer_query(document: Document, query: api.Query) -> api.QueryReply:
+    """Read what a query selects."""
+    if query.xpath:
+        found = document.select(query.xpath)
+    else:
+        section = document.section(query.section)
+        found = [] if section is None else [section]
+    if not found:
+        return api.QueryReply(query.request, api.Outcome.NOT_FOUND, document.version)
+    if query.no_children:
+        found = [_without_children(element) for element in found]
+    if len(found) == 1:
+        text = xml.serialise(found[0])
+    else:
+        inner = b"".join(xml.serialise(element) for element in found)
+        text = b"<xpath-query>" + inner + b"</xpath-query>"
+    return api.QueryReply(query.request, api.Outcome.OK, document.version, text)
+
+
+def _without_children(element: etree._Element) -> etree._Element:
+    bare = copying.copy(element)
+    for child in list(bare):
+        bare.remove(child)
+    return bare

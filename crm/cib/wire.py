@@ -1,0 +1,136 @@
+"""What the cibs of two nodes say to each other.
+
+Responsible for the messages alone; when they are said is the affair of `replica`. Nothing of
+this is seen by another daemon.
+
+Source: docs/protocol/cib.md, "Between nodes".
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import msgspec
+
+from crm.api.cib import Change, Finding, Origin, Outcome, Touched
+from crm.model.version import Reign, Version
+from crm.plumbing.codec import MAX_MESSAGE_BYTES, Codec, Message
+from crm.plumbing.errors import RemoteProtocolError
+
+
+class Standing(msgspec.Struct, frozen=True, order=True):
+    """How much a copy is worth: of two copies the greater wins.
+
+    `admin_epoch` comes first because an administrator raises it to decide; then the reign under
+    which the configuration was last written, so that what a later master acknowledged beats what
+    an earlier one wrote and lost; then the counters; the digest only makes the order total.
+    """
+
+    admin_epoch: int
+    written: Reign
+    epoch: int
+    updates: int
+    digest: str
+
+
+class Hail(Message, frozen=True):
+    """(Master) I rule from `reign` on: promise to follow nobody earlier, and say what you have."""
+
+    reign: Reign
+
+
+class Present(Message, frozen=True):
+    """(Follower) what I have. `promised` beyond `reign` is a refusal. Also asks for a snapshot."""
+
+    reign: Reign
+    promised: Reign
+    standing: Standing
+
+
+class Give(Message, frozen=True):
+    """(Master) yours is the better copy: send it."""
+
+    reign: Reign
+
+
+class Snapshot(Message, frozen=True):
+    """A whole document, packed. From the master it is to be installed, to it to be judged."""
+
+    reign: Reign
+    sequence: int
+    written: Reign
+    packed: bytes
+
+
+class Replicated(Message, frozen=True, omit_defaults=True):
+    """One change, as the master made it."""
+
+    before: Version
+    after: Version
+    patch: bytes
+    touched: tuple[Touched, ...]
+    origin: Origin
+    replaced: bool = False
+
+
+class Apply(Message, frozen=True, omit_defaults=True):
+    """(Master) make these changes, in this order.
+
+    With `digest` the configuration was changed: it has this digest afterwards, and the follower
+    acknowledges once it is durable.
+    """
+
+    reign: Reign
+    sequence: int
+    written: Reign
+    changes: tuple[Replicated, ...]
+    digest: str = ""
+
+
+class Acknowledge(Message, frozen=True, omit_defaults=True):
+    """(Follower) all up to `sequence` is applied and durable, or cannot be made so (`problem`)."""
+
+    reign: Reign
+    sequence: int
+    problem: str = ""
+
+
+class Forward(Message, frozen=True):
+    """(Follower) a change of a client of mine; answered by `Forwarded` with the same token."""
+
+    token: int
+    change: Change
+
+
+class Forwarded(Message, frozen=True, omit_defaults=True):
+    """How a forwarded change ended. `not_master`: nothing was done, ask somebody else."""
+
+    token: int
+    outcome: Outcome
+    version: Version = Version()
+    findings: tuple[Finding, ...] = ()
+    xml: bytes = b""
+    not_master: bool = False
+
+
+PEERS = Codec(Hail, Present, Give, Snapshot, Apply, Acknowledge, Forward, Forwarded)
+
+
+def pack(document: bytes) -> bytes:
+    """Make a document small for its way; speed counts more than the last percent."""
+    return zlib.compress(document, 1)
+
+
+def unpack(packed: bytes) -> bytes:
+    """Take a packed document out again.
+
+    Raises: RemoteProtocolError if it is damaged or larger than any message may be.
+    """
+    reader = zlib.decompressobj()
+    try:
+        document = reader.decompress(packed, MAX_MESSAGE_BYTES)
+    except zlib.error as problem:
+        raise RemoteProtocolError(f"a snapshot is damaged: {problem}") from problem
+    if not reader.eof:
+        raise RemoteProtocolError(f"a snapshot is cut off or exceeds {MAX_MESSAGE_BYTES} bytes")
+    return document
