@@ -1,0 +1,1 @@
+"""What people see: every word a tool prints comes from here."""

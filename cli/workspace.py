@@ -1,0 +1,364 @@
+"""The CIB in hand: where it comes from, what was changed, and bringing the change back.
+
+A workspace works on a copy. What it wrote last is its *base*; a commit compares the copy with the
+base, checks the whole candidate, and hands over only the difference. A change by somebody else in
+between is noticed by the version and refused, never overwritten.
+
+Not responsible for the words of commands (`levels/`), nor for showing anything (`view/`).
+
+Source: crm-shell, section 2, "Commit rules".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from crm.api import cib
+from crm.api.gateclient import Session, connect
+from crm.model.configuration import Item
+from crm.model.readxml import configuration as reading
+from crm.model.version import Version
+from crm.model.writexml import configuration as writing
+from crm.plumbing import xml
+from crm.plumbing.atomicfile import write_durably
+from crm.plumbing.errors import (
+    ConfigurationError,
+    CrmError,
+    Problem,
+    RemoteProtocolError,
+    Severity,
+    StaleVersion,
+    Unreachable,
+    has_errors,
+)
+
+MAX_ATTEMPTS = 3
+"""How often a small change (`resource start`) is tried again when others change the CIB."""
+
+SHADOW_DIRECTORY = "var/lib/heartbeat/crm"
+
+
+class CommitRefused(CrmError):
+    """The candidate is not acceptable; `problems` says why. Nothing was written."""
+
+    def __init__(self, message: str, problems: tuple[Problem, ...] = (), code: int = 1) -> None:
+        super().__init__(message)
+        self.problems = problems
+        self.code = code
+
+
+class Source(Protocol):
+    """Where a CIB lives."""
+
+    def read(self) -> Item:
+        """Read the whole document."""
+        ...
+
+    def write(self, base: Item, candidate: Item, *, force: bool) -> Item:
+        """Bring the configuration from `base` to `candidate`; returns the new document."""
+        ...
+
+
+# --- a file -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """A CIB in a file: `CIB_file`, or a shadow."""
+
+    path: Path
+
+    def read(self) -> Item:
+        """Read the file.
+
+        Raises: ConfigurationError if it is absent, unreadable or not a CIB.
+        """
+        try:
+            data = self.path.read_bytes()
+        except OSError as problem:
+            reason = problem.strerror or str(problem)
+            raise ConfigurationError(f"cannot read the CIB file '{self.path}': {reason}") from None
+        return parse_document(data, str(self.path))
+
+    def write(self, base: Item, candidate: Item, *, force: bool) -> Item:
+        """Write the file, unless it changed since it was read.
+
+        Raises: StaleVersion if it did.
+        """
+        del force  # a file has no quorum to override
+        now = self.read()
+        if version_of(now) != version_of(base):
+            raise StaleVersion(f"'{self.path}' was changed by somebody else meanwhile")
+        written = candidate.copy()
+        old = version_of(base)
+        written.attributes["epoch"] = str(old.epoch + 1)
+        written.attributes["num_updates"] = "0"
+        mode = self.path.stat().st_mode & 0o777
+        write_durably(self.path, writing.document(written), mode=mode)
+        return written
+
+
+# --- the running cluster ------------------------------------------------------------------------
+
+
+class LiveSource:
+    """The CIB of the running cluster, by way of the gate."""
+
+    def __init__(self, root: Path, *, client: str = "crm") -> None:
+        self._root = root
+        self._client = client
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """The session at the gate; made when first needed."""
+        if self._session is None:
+            self._session = connect(self._root, name=self._client)
+        return self._session
+
+    def read(self) -> Item:
+        """Ask the local cib for its document.
+
+        Raises: Unreachable, Denied.
+        """
+        reply = self.session.ask(cib.SERVICE, cib.Query(request=0))
+        if not isinstance(reply, cib.QueryReply) or reply.outcome is not cib.Outcome.OK:
+            raise Unreachable("the cib has no document to show yet")
+        return parse_document(reply.xml, "the cluster's CIB")
+
+    def write(self, base: Item, candidate: Item, *, force: bool) -> Item:
+        """Send the difference as one change, based on the version it was made from.
+
+        Raises: StaleVersion if the configuration changed meanwhile; CommitRefused with the
+        cib's findings.
+        """
+        operations = difference(configuration_of(base), configuration_of(candidate))
+        change = cib.Change(
+            request=0,
+            operations=tuple(operations),
+            origin=cib.Origin(client=self._client),
+            based_on=version_of(base),
+            force=force,
+        )
+        reply = self.session.ask(cib.SERVICE, change, timeout_s=60)
+        if not isinstance(reply, cib.ChangeReply):
+            raise RemoteProtocolError("the cib answered a change with something else")
+        _raise_for(reply)
+        return self.read()
+
+
+def _raise_for(reply: cib.ChangeReply) -> None:
+    outcome = reply.outcome
+    if outcome is cib.Outcome.OK:
+        return
+    problems = tuple(
+        Problem(each.code, Severity(each.severity), each.subject, each.message, each.hint)
+        for each in reply.findings
+    )
+    if outcome in (cib.Outcome.CONFLICT, cib.Outcome.OLD_DATA):
+        raise StaleVersion("the configuration was changed by somebody else meanwhile")
+    texts: Mapping[cib.Outcome, str] = {
+        cib.Outcome.NO_QUORUM: "this partition has no quorum, so nothing may be changed",
+        cib.Outcome.UNKNOWN_OUTCOME: "the answer was lost; the change may have been made",
+        cib.Outcome.NOT_READY: "the cib is not ready: there is no DC yet",
+        cib.Outcome.INVALID_XML: "the cib refused the change",
+        cib.Outcome.DENIED: "you may not make this change",
+    }
+    text = texts.get(outcome, f"the cib refused the change ({outcome.name.lower()})")
+    raise CommitRefused(text, problems, code=int(outcome))
+
+
+def difference(base: Item, candidate: Item) -> list[cib.XmlOperation]:
+    """Say how to get from one configuration to another, object by object.
+
+    What is gone is deleted first, so that an id can move (a primitive into a group).
+    """
+    deletions: list[cib.XmlOperation] = []
+    additions: list[cib.XmlOperation] = []
+    for new in candidate.children:
+        old = base.first(new.tag)
+        if old is None:
+            if new.children or new.attributes:
+                additions.append(_operation(cib.XmlTask.CREATE, new, "configuration"))
+            continue
+        if old == new:
+            continue
+        known = {(each.tag, each.id): each for each in old.children}
+        wanted = {(each.tag, each.id): each for each in new.children}
+        for key, each in known.items():
+            if key not in wanted:
+                only_id = Item(each.tag, {"id": each.id})
+                deletions.append(_operation(cib.XmlTask.DELETE, only_id, new.tag))
+        for key, each in wanted.items():
+            if key not in known:
+                additions.append(_operation(cib.XmlTask.CREATE, each, new.tag))
+            elif each != known[key]:
+                additions.append(_operation(cib.XmlTask.REPLACE, each, new.tag))
+    for old in base.children:
+        if candidate.first(old.tag) is None:
+            deletions.append(_operation(cib.XmlTask.DELETE, Item(old.tag), "configuration"))
+    return deletions + additions
+
+
+def _operation(task: cib.XmlTask, item: Item, section: str) -> cib.XmlOperation:
+    return cib.XmlOperation(task=task, xml=writing.serialise(item), section=section)
+
+
+# --- the workspace ------------------------------------------------------------------------------
+
+
+def parse_document(data: bytes, where: str) -> Item:
+    """Read a CIB.
+
+    Raises: ConfigurationError if it is no well-formed CIB.
+    """
+    root = xml.parse(data, keep_comments=True)
+    document = reading.read(root)
+    if document.tag != "cib":
+        raise ConfigurationError(f"{where} is no CIB: its root is <{document.tag}>")
+    return document
+
+
+def configuration_of(document: Item) -> Item:
+    """Find the configuration in a document (an empty one is made when there is none)."""
+    found = document.first("configuration")
+    if found is None:
+        found = Item("configuration")
+        document.children.insert(0, found)
+    return found
+
+
+def version_of(document: Item) -> Version:
+    """Read the version of a document; an absent or odd number counts as 0."""
+
+    def number(name: str) -> int:
+        text = document.get(name, "0")
+        return int(text) if text.isdigit() else 0
+
+    return Version(number("admin_epoch"), number("epoch"), number("num_updates"))
+
+
+def open_source(
+    root: Path, *, shadow: str = "", environment: Mapping[str, str] = os.environ
+) -> Source:
+    """Choose the CIB to work on: a shadow, `CIB_file`, or the running cluster."""
+    name = shadow or environment.get("CIB_shadow", "")
+    if name:
+        directory = environment.get("CIB_shadow_dir") or root / SHADOW_DIRECTORY
+        return FileSource(Path(directory) / f"shadow.{name}")
+    file = environment.get("CIB_file", "")
+    if file:
+        return FileSource(Path(file))
+    return LiveSource(root)
+
+
+class Workspace:
+    """A document being edited."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._base: Item | None = None
+        self._working: Item | None = None
+
+    @property
+    def document(self) -> Item:
+        """The document as edited; read when first needed."""
+        if self._working is None:
+            self._base = self.source.read()
+            self._working = self._base.copy()
+        return self._working
+
+    @property
+    def configuration(self) -> Item:
+        """The configuration as edited."""
+        return configuration_of(self.document)
+
+    @property
+    def base(self) -> Item:
+        """The configuration as it was read, or last committed."""
+        self.document  # noqa: B018 - reads the base as well
+        assert self._base is not None
+        return configuration_of(self._base)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether there is anything to commit."""
+        return self._working is not None and self._working != self._base
+
+    @property
+    def is_live(self) -> bool:
+        """Whether this is the running cluster's CIB."""
+        return isinstance(self.source, LiveSource)
+
+    def refresh(self) -> None:
+        """Drop all changes and read again when next needed."""
+        self._base = self._working = None
+
+    def check(self) -> list[Problem]:
+        """Check the whole candidate: the grammar of the CIB, then its sense."""
+        # Compiling the schema takes time that commands which only read should not pay.
+        from crm.cib import schema, semantics
+
+        root = writing.element(self.document)
+        problems = schema.check(root)
+        if has_errors(problems):
+            return problems
+        return problems + semantics.check(root)
+
+    def commit(self, *, force: bool = False) -> list[Problem]:
+        """Check and write the changes; returns warnings.
+
+        Raises: CommitRefused with the problems if the candidate has errors (`force` lets those
+        of the semantic checks pass); StaleVersion.
+        """
+        problems = self.check()
+        fatal = [each for each in problems if each.severity is Severity.ERROR]
+        if fatal and not force:
+            raise CommitRefused("the changes were not committed", tuple(problems))
+        assert self._base is not None
+        written = self.source.write(self._base, self.document, force=force)
+        self._base = written
+        self._working = written.copy()
+        return problems
+
+    def apply(self, edit: Callable[[Item], None], *, force: bool = False) -> list[Problem]:
+        """Make one small change and commit it; tried again when others write at that moment.
+
+        Raises: whatever `edit` raises; CommitRefused; StaleVersion after MAX_ATTEMPTS.
+        """
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            edit(self.configuration)
+            if not self.is_changed:
+                return []
+            try:
+                return self.commit(force=force)
+            except StaleVersion:
+                if attempt == MAX_ATTEMPTS:
+                    raise
+            finally:
+                if self.is_changed:
+                    self.refresh()
+        return []
+
+
+def live_session(workspace: Workspace, what: str) -> Session:
+    """Give the gate session, for what only a running cluster can do.
+
+    Raises: Unreachable when the workspace is a file.
+    """
+    if not isinstance(workspace.source, LiveSource):
+        raise Unreachable(f"{what} needs a running cluster; CIB_file or a shadow is in use")
+    return workspace.source.session
+
+
+def ask_daemon(
+    workspace: Workspace, service: str, message: msgspec.Struct, *, what: str, timeout_s: float = 30
+) -> msgspec.Struct:
+    """Ask a daemon of the running cluster."""
+    return live_session(workspace, what).ask(service, message, timeout_s=timeout_s)
