@@ -37,19 +37,38 @@ def neighbour_advertisement(address: ipaddress.IPv6Address, hardware: bytes) -> 
     return head + address.packed + struct.pack(">BB", _TARGET_LINK_ADDRESS, 1) + hardware
 
 
-def announce(address: Address, link: Link, target: bytes = BROADCAST) -> None:
-    """Tell all neighbours on an interface, once: by request and reply, since some heed only one.
+def open_wire(address: Address, link: Link) -> socket.socket:
+    """Open the socket announcements of an address leave by.
+
+    Closing it for good makes the kernel wait for all its processors (10 ms and more): whoever is in
+    a hurry leaves that to a process in the background.
 
     Raises: OSError if this process may not send raw packets, or the interface is gone.
     """
     if isinstance(address, ipaddress.IPv4Address):
-        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
-            wire.bind((link.name, 0))
-            for operation in (_ARP_REQUEST, _ARP_REPLY):
-                wire.send(gratuitous_arp(address, link.hardware, operation, target))
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        bind_to: tuple[object, ...] = (link.name, 0)
+    else:
+        wire = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+        bind_to = (str(address), 0, 0, link.index if address.is_link_local else 0)
+    try:
+        if isinstance(address, ipaddress.IPv6Address):
+            wire.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+            wire.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, link.index)
+        wire.bind(bind_to)
+    except OSError:
+        wire.close()
+        raise
+    return wire
+
+
+def announce(wire: socket.socket, address: Address, link: Link, target: bytes = BROADCAST) -> None:
+    """Tell all neighbours on an interface, once.
+
+    ARP goes out as request and as reply, since some hosts heed only one of them.
+    """
+    if isinstance(address, ipaddress.IPv4Address):
+        for operation in (_ARP_REQUEST, _ARP_REPLY):
+            wire.send(gratuitous_arp(address, link.hardware, operation, target))
         return
-    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as wire:
-        wire.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
-        wire.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, link.index)
-        wire.bind((str(address), 0, 0, link.index if address.is_link_local else 0))
-        wire.sendto(neighbour_advertisement(address, link.hardware), (_ALL_NODES, 0, 0, link.index))
+    wire.sendto(neighbour_advertisement(address, link.hardware), (_ALL_NODES, 0, 0, link.index))

@@ -74,6 +74,18 @@ def end(pidfile: Path, *, patience_s: float) -> bool:
     return True
 
 
+def kill(pidfile: Path) -> None:
+    """Kill the process a pid file names and do not wait: it runs no instruction of its own again.
+
+    For a process that keeps nothing; waiting until the kernel has cleared it away can take long.
+    """
+    pid = find(pidfile)
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    pidfile.unlink(missing_ok=True)
+
+
 def start_time(pid: int) -> str | None:
     """Return when a process started, in the kernel's ticks since boot; None if it is gone."""
     try:

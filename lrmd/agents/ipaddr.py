@@ -30,8 +30,6 @@ from lrmd.rtnetlink import MAX_LABEL_BYTES, Address, Assigned, Link, NetlinkSock
 MAX_ALIASES = 512
 """Aliases are numbered from 0 up to here."""
 
-SENDER_PATIENCE_S = 1.0
-
 
 def _address_complaint(text: str) -> str:
     try:
@@ -137,7 +135,7 @@ class FloatingAddress(agent.Agent):
 
     def stop(self) -> Outcome:
         """Take the address off, wherever it is, and stop announcing it."""
-        background.end(self._sender_pidfile(), patience_s=SENDER_PATIENCE_S)
+        background.kill(self._sender_pidfile())
         with NetlinkSocket() as kernel:
             links = {link.index: link for link in kernel.links()}
             held = self._held(links, kernel.addresses())
@@ -316,20 +314,21 @@ class FloatingAddress(agent.Agent):
             f"{address} {target.hex()}"
         )
         try:
-            announce.announce(address, link, target)
+            wire = announce.open_wire(address, link)
+            announce.announce(wire, address, link, target)
         except OSError as problem:
             self.warn(f"{address} could not be announced on {link.name}: {problem}")
             return
-        background.end(pidfile, patience_s=SENDER_PATIENCE_S)
+        background.kill(pidfile)
 
         def repeat() -> None:
             for _ in range(count - 1):
                 signal.sigtimedwait([], interval_ms / 1000)
-                announce.announce(address, link, target)
+                announce.announce(wire, address, link, target)
 
-        if count > 1 and self.values.is_true(self.background_parameter):
-            background.detach(pidfile, "send_arp", repeat)
-        elif count > 1:
+        if self.values.is_true(self.background_parameter):
+            background.detach(pidfile, "send_arp", repeat, keep=(wire.fileno(),))
+        else:
             with contextlib.suppress(OSError):
                 repeat()
 
