@@ -31,15 +31,15 @@ MAX_NODES = 100
 MAX_MEDIA = 64
 MAX_TEXT = 1024 * 1024
 FACILITIES = frozenset(
-    "auth authpriv cron daemon ftp kern lpr mail news none syslog user uucp".split()
+    ["auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "none", "syslog", "user", "uucp"]
 ) | {f"local{number}" for number in range(8)}
-BAUD_RATES = frozenset("9600 19200 38400 57600 115200 230400 460800".split())
+BAUD_RATES = frozenset(["9600", "19200", "38400", "57600", "115200", "230400", "460800"])
 TRUE_WORDS = frozenset(("true", "on", "yes", "y", "1"))
 FALSE_WORDS = frozenset(("false", "off", "no", "n", "0"))
 _TIME = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|us|s)?\Z")
 _TIME_UNITS = {None: 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
 _WHOLE_LINE = frozenset(
-    "stonith stonith_host apiauth respawn failfast ucast ucast6 mcast mcast6 ping_group rds tipc".split()
+    ["stonith", "stonith_host", "apiauth", "respawn", "failfast", "ucast", "ucast6", "mcast", "mcast6", "ping_group", "rds", "tipc"]
 )
 _REFUSED = {
     "serial": "serial lines are not supported; use ucast, bcast or mcast",
@@ -54,12 +54,10 @@ _REFUSED = {
     "use_apphbd": "the application heartbeat daemon is not supported; remove the line",
 }
 _IGNORED_BOOLEANS = frozenset(
-    "realtime coredumps normalpoll log_badpack traditional_compression record_config_changes "
-    "record_pengine_inputs enable_config_writes crmd_spawns_pengine".split()
+    ["realtime", "coredumps", "normalpoll", "log_badpack", "traditional_compression", "record_config_changes", "record_pengine_inputs", "enable_config_writes", "crmd_spawns_pengine"]
 )
 _IGNORED_VALUES = frozenset(
-    "coreroot crm_daemon_dir hopfudge memreserve rtprio max_rexmit_delay msgfmt hbgenmethod "
-    "watchdog uuidfrom".split()
+    ["coreroot", "crm_daemon_dir", "hopfudge", "memreserve", "rtprio", "max_rexmit_delay", "msgfmt", "hbgenmethod", "watchdog", "uuidfrom"]
 )
 
 
@@ -397,9 +395,7 @@ class _Reader:
         values = self._values
         keepalive = values.get("keepalive", 1.0)
         deadtime = values.get("deadtime", 30.0)
-        default_initdead = (
-            deadtime if deadtime > 10 else (12.0 if deadtime < 6 else 2 * deadtime)
-        )
+        default_initdead = deadtime if deadtime > 10 else (12.0 if deadtime < 6 else 2 * deadtime)
         timing = Timing(
             keepalive_s=keepalive,
             deadtime_s=deadtime,
@@ -497,7 +493,9 @@ class _Reader:
         return log
 
     def _check_failed(self, code: str, directive: str, message: str, hint: str) -> None:
-        self.problems.append(error(code, self._subject(directive), self._at(directive, message), hint))
+        self.problems.append(
+            error(code, self._subject(directive), self._at(directive, message), hint)
+        )
 
     def _warn_check(self, code: str, directive: str, message: str) -> None:
         self.problems.append(warning(code, self._subject(directive), message))

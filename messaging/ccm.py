@@ -1,0 +1,612 @@
+"""Agreement on views: from "whom I am in contact with" to one list all its members share.
+
+Responsible for rounds, for the largest fully connected subset, for the numbers of views and the
+"born" of members, for quorum and the events clients see. Not responsible for who is in contact
+(`links`), nor for carrying messages (`delivery`).
+
+Theory of operation. Whenever a contact of an active node changes, it opens a *round* with a
+number above all it knows, and says `Join`: whom it is in contact with, from which view it comes.
+Who hears a higher round joins it. A node says one Join per round; a Join is passed on to nodes
+its origin is not in contact with. A round is *complete* for a node when it has the Joins of all
+nodes named in Joins, beginning with its own. From the complete table everybody computes the same
+view; nobody has to be asked, so agreement takes one message round, and no time-out.
+
+Two nodes that name each other close over the same table, hence compute the same view (proof in
+docs/protocol/membership.md). If contacts change meanwhile, the next round follows.
+
+A node that the computed view leaves out though it is in contact with some member has to let go
+before the members go on: it tells its clients EVICTED, says `LetGo`, and the members install the
+view `margin_s` after they heard that. If it cannot say so, its contacts end and a new round comes.
+
+Born and numbers: the *base* is the quorate view with the highest number any Join comes from (else
+the highest at all). Members of the base keep their born; all others, and members whose contact
+was interrupted, are born in the new view. The number is one above the highest ever heard of.
+
+Source: docs/protocol/membership.md; the words are Heartbeat's CCM.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from crm.api.membership import Member, View, ViewEvent
+from crm.plumbing.machine import Note, debug, error, info
+from messaging import frame, quorum
+from messaging.cluster_settings import ClusterSettings
+
+MAX_EXACT_NODES = 16
+MAX_EARLY_LETGOS = 256
+
+
+# --- events -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Activated:
+    """This node is active: it takes part from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAppeared:
+    """Contact was made with this life of a peer."""
+
+    peer: str
+    incarnation: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerActivated:
+    """A peer in contact says it is active."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerVanished:
+    """The contact with a peer ended, whatever the cause."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A membership message came from a peer in contact."""
+
+    peer: str
+    message: frame.Join | frame.LetGo
+
+
+Event = Activated | PeerAppeared | PeerActivated | PeerVanished | Heard
+
+# --- effects ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Speak:
+    """Send a membership message to these peers."""
+
+    peers: tuple[str, ...]
+    message: frame.Join | frame.LetGo
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Tell clients about the membership."""
+
+    event: ViewEvent
+    view: View
+
+
+Effect = Speak | Announce | Note
+
+# --- the computation ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a complete table says. `unchanged` means that all come from this very view."""
+
+    members: tuple[frame.SeatOf, ...]
+    view_id: int
+    cookie: str
+    quorate: bool
+    leader: str
+    must_let_go: tuple[str, ...]
+    unchanged: bool
+
+
+def judge(table: Mapping[str, frame.Join], total: int) -> Verdict:
+    """Compute the view of a complete table; every holder of the table gets the same."""
+    base = _choose_base(table.values())
+    seats = {
+        seat.name: seat
+        for seat in (base.members if base else ())
+        if seat.name in table and _continues(table[seat.name], seat)
+    }
+    leader = _leader(seats.values()) or max(table)
+    clique = largest_clique(_neighbours(table), leader)
+    view_id = max(join.highest_id for join in table.values()) + 1
+    kept = {name: seat for name, seat in seats.items() if name in clique}
+    for name in _interrupted(kept, table):
+        del kept[name]
+    members = tuple(
+        kept.get(name)
+        or frame.SeatOf(name, table[name].incarnation, table[name].uuid, born=view_id)
+        for name in sorted(clique)
+    )
+    origins = {(table[name].view_id, table[name].cookie) for name in clique}
+    unchanged = base is not None and origins == {(base.view_id, base.cookie)}
+    if unchanged and base is not None and members == base.members:
+        view_id, cookie = base.view_id, base.cookie
+    else:
+        unchanged, cookie = False, _cookie(view_id, members)
+    return Verdict(
+        members=members,
+        view_id=view_id,
+        cookie=cookie,
+        quorate=quorum.has_quorum(len(members), total),
+        leader=_leader(members),
+        must_let_go=tuple(
+            name for name in sorted(table) if name not in clique and table[name].view_id > 0
+        ),
+        unchanged=unchanged,
+    )
+
+
+def _continues(join: frame.Join, seat: frame.SeatOf) -> bool:
+    """Whether the speaker still holds the seat: the same life, and never told to let go since."""
+    return join.incarnation == seat.incarnation and join.view_id > 0
+
+
+def is_mutual(table: Mapping[str, frame.Join]) -> bool:
+    """Whether everybody who is named names back: if not, somebody has news to come."""
+    reach = {name: dict(join.reach) for name, join in table.items()}
+    return all(
+        reach[other].get(name) == table[name].incarnation
+        and reach[name][other] == table[other].incarnation
+        for name in table
+        for other in reach[name]
+    )
+
+
+def _choose_base(joins: Iterable[frame.Join]) -> frame.Join | None:
+    """The view whose members keep their born: quorate before not, then the highest number."""
+    with_view = [join for join in joins if join.view_id > 0]
+    return max(with_view, key=lambda join: (join.quorate, join.view_id, join.cookie), default=None)
+
+
+def _leader(seats: Iterable[frame.SeatOf]) -> str:
+    """The member with the smallest born; the larger name among equals."""
+    leader = ""
+    born = 0
+    for seat in seats:
+        if not leader or seat.born < born or (seat.born == born and seat.name > leader):
+            leader, born = seat.name, seat.born
+    return leader
+
+
+def _neighbours(table: Mapping[str, frame.Join]) -> dict[str, frozenset[str]]:
+    """Who is connected to whom: each must name the other's present life."""
+    reach = {name: dict(join.reach) for name, join in table.items()}
+    return {
+        name: frozenset(
+            other
+            for other in table
+            if other != name
+            and reach[name].get(other) == table[other].incarnation
+            and reach[other].get(name) == table[name].incarnation
+        )
+        for name in sorted(table)
+    }
+
+
+def largest_clique(neighbours: Mapping[str, frozenset[str]], leader: str) -> frozenset[str]:
+    """The largest fully connected subset; with the leader, then with smaller names, on a tie."""
+    names = sorted(neighbours)
+    if all(len(neighbours[name]) == len(names) - 1 for name in names):
+        return frozenset(names)
+    if len(names) > MAX_EXACT_NODES:
+        return _shrink_to_clique(neighbours)
+    for size in range(len(names), 0, -1):
+        cliques = [
+            group
+            for group in itertools.combinations(names, size)
+            if all(b in neighbours[a] for a, b in itertools.combinations(group, 2))
+        ]
+        if cliques:
+            return frozenset(min(cliques, key=lambda group: (leader not in group, group)))
+    return frozenset()
+
+
+def _shrink_to_clique(neighbours: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Drop the least connected node until all are connected (large clusters only)."""
+    left = set(neighbours)
+    while True:
+        degrees = {name: len(neighbours[name] & left) for name in sorted(left)}
+        if all(degree == len(left) - 1 for degree in degrees.values()):
+            return frozenset(left)
+        worst = min(
+            sorted(left, reverse=True),
+            key=lambda name: (
+                degrees[name],
+                sum(degrees[other] for other in neighbours[name] & left),
+            ),
+        )
+        left.remove(worst)
+
+
+def _interrupted(seats: Mapping[str, frame.SeatOf], table: Mapping[str, frame.Join]) -> list[str]:
+    """The fewest members that must be born again so that no interrupted pair remains."""
+    pairs = {
+        frozenset((name, other))
+        for name in seats
+        for other in table[name].broken
+        if other in seats and other != name
+    }
+    reborn: list[str] = []
+    while pairs:
+        counts = {name: sum(name in pair for pair in pairs) for name in sorted(seats)}
+        worst = max(sorted(seats), key=lambda name: (counts[name], seats[name].born, name))
+        reborn.append(worst)
+        pairs = {pair for pair in pairs if worst not in pair}
+    return reborn
+
+
+def _cookie(view_id: int, members: Iterable[frame.SeatOf]) -> str:
+    text = f"{view_id} " + " ".join(f"{seat.incarnation}:{seat.born}" for seat in members)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+# --- the machine --------------------------------------------------------------------------
+
+
+@dataclass
+class _Peer:
+    incarnation: str
+    is_active: bool = False
+    is_refused: bool = False
+
+
+@dataclass
+class _Round:
+    """One round: what was said in it, and what came out."""
+
+    number: int = 0
+    table: dict[str, frame.Join] = field(default_factory=dict)
+    let_go: set[tuple[str, str]] = field(default_factory=set)
+    verdict: Verdict | None = None
+    is_settled: bool = True
+    is_overdue: bool = False
+    install_at: float | None = None
+    begun_at: float = 0.0
+
+
+class Ccm:
+    """The machine of membership on one node."""
+
+    def __init__(
+        self, settings: ClusterSettings, *, node: str, incarnation: str, uuid: str, now: float
+    ) -> None:
+        self._timing = settings.timing
+        self._cluster = settings.cluster
+        self._names = settings.sorted_nodes
+        self._node = node
+        self._incarnation = incarnation
+        self._uuid = uuid
+        self._started_at = now
+        self._looked_at = now
+        self._is_active = False
+        self._peers: dict[str, _Peer] = {}
+        self._round = _Round()
+        self._highest_round = 0
+        self._highest_id = 0
+        self._early_let_go: list[tuple[str, frame.LetGo]] = []
+        self._let_go_at: dict[tuple[str, str], float] = {}
+        self._broken: set[str] = set()
+        self._seats: tuple[frame.SeatOf, ...] = ()
+        self._cookie = ""
+        self._in_flux = False
+        self.view: View | None = None
+
+    # --- the machine ------------------------------------------------------------------------
+
+    def receive(self, event: Event, now: float) -> list[Effect]:
+        """Take in a change of contacts, or what a peer says."""
+        match event:
+            case Activated():
+                self._is_active = True
+                return self._open_round(now)
+            case PeerAppeared(peer, incarnation):
+                self._peers[peer] = _Peer(incarnation)
+                return []
+            case PeerActivated(peer):
+                return self._activate_peer(peer, now)
+            case PeerVanished(peer):
+                return self._lose_peer(peer, now)
+            case Heard(peer, frame.Join() as join):
+                return self._hear_join(peer, join, now)
+            case Heard(peer, frame.LetGo() as let_go):
+                return self._hear_let_go(peer, let_go, now)
+        return []
+
+    def tick(self, now: float) -> list[Effect]:
+        """Install a view whose waiting time is over, or begin again."""
+        self._looked_at = now
+        if not self._is_active or self._round.is_settled:
+            return []
+        if self._round.install_at is not None:
+            return self._install(now) if now >= self._round.install_at else []
+        if now >= self._round.begun_at + self._timing.update_s:
+            self._round.is_overdue = True
+            effects = self._conclude(now)
+            if not effects and not self._round.is_settled and self._round.install_at is None:
+                return [debug("ccm", "a membership round takes too long"), *self._open_round(now)]
+            return effects
+        return self._conclude(now)
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do."""
+        if not self._is_active or self._round.is_settled:
+            return None
+        if self._round.install_at is not None:
+            return self._round.install_at
+        deadline = self._round.begun_at + self._timing.update_s
+        patience = self._started_at + self._timing.initdead_s
+        return min(deadline, patience) if patience > self._looked_at else deadline
+
+    # --- contacts ---------------------------------------------------------------------------
+
+    def _reach(self) -> list[str]:
+        """The peers that take part, by name."""
+        return sorted(
+            name for name, peer in self._peers.items() if peer.is_active and not peer.is_refused
+        )
+
+    def _activate_peer(self, name: str, now: float) -> list[Effect]:
+        peer = self._peers.get(name)
+        if peer is None or peer.is_active:
+            return []
+        peer.is_active = True
+        return self._open_round(now) if self._is_active else []
+
+    def _lose_peer(self, name: str, now: float) -> list[Effect]:
+        peer = self._peers.pop(name, None)
+        if peer is None:
+            return []
+        if any(seat.name == name for seat in self._seats):
+            self._broken.add(name)
+        if not self._is_active:
+            return []
+        effects: list[Effect] = []
+        if self.view is not None and name == self.view.leader and not self._in_flux:
+            self._in_flux = True
+            effects.append(Announce(ViewEvent.NOT_PRIMARY, self.view))
+        if not peer.is_active:
+            return effects + self._conclude(now)
+        return effects + self._open_round(now)
+
+    # --- rounds -----------------------------------------------------------------------------
+
+    def _open_round(self, now: float) -> list[Effect]:
+        return self._enter_round(self._highest_round + 1, now)
+
+    def _enter_round(self, number: int, now: float) -> list[Effect]:
+        """Say our word in a round, the only one we say in it."""
+        self._highest_round = number
+        join = frame.Join(
+            round=number,
+            origin=self._node,
+            incarnation=self._incarnation,
+            uuid=self._uuid,
+            nodes=len(self._names),
+            reach=tuple((name, self._peers[name].incarnation) for name in self._reach()),
+            broken=tuple(sorted(self._broken)),
+            highest_id=self._highest_id,
+            view_id=0 if self.view is None else self.view.id,
+            cookie=self._cookie,
+            quorate=self.view is not None and self.view.quorate,
+            members=self._seats,
+        )
+        self._round = _Round(number, {self._node: join}, is_settled=False, begun_at=now)
+        effects: list[Effect] = [Speak(tuple(sorted(self._peers)), join)]
+        for peer, let_go in [early for early in self._early_let_go if early[1].round == number]:
+            effects += self._hear_let_go(peer, let_go, now)
+        self._early_let_go = [early for early in self._early_let_go if early[1].round > number]
+        return effects + self._conclude(now)
+
+    def _hear_join(self, name: str, join: frame.Join, now: float) -> list[Effect]:
+        peer = self._peers.get(name)
+        if peer is None or (join.origin == name and join.incarnation != peer.incarnation):
+            return []
+        self._highest_id = max(self._highest_id, join.highest_id, join.view_id)
+        if not self._is_active:
+            self._highest_round = max(self._highest_round, join.round)
+            peer.is_active = True
+            return []
+        if join.nodes != len(self._names):
+            return self._refuse(join, now)
+        effects: list[Effect] = []
+        newly_active = not peer.is_active
+        peer.is_active = True
+        if join.round > self._round.number:
+            effects += self._enter_round(join.round, now)
+        elif newly_active:
+            effects += self._open_round(now)
+        if join.round != self._round.number or join.origin in self._round.table:
+            return effects
+        self._round.table[join.origin] = join
+        if join.view_id == 0 and self._has_seat(join.origin, join.incarnation):
+            self._let_go_at.setdefault((join.origin, join.incarnation), now)
+        named = {other for other, _ in join.reach}
+        onward = tuple(
+            other
+            for other in self._reach()
+            if other not in named and other not in (join.origin, name)
+        )
+        if onward:
+            effects.append(Speak(onward, join))
+        return effects + self._conclude(now)
+
+    def _has_seat(self, name: str, incarnation: str) -> bool:
+        return any(seat.name == name and seat.incarnation == incarnation for seat in self._seats)
+
+    def _refuse(self, join: frame.Join, now: float) -> list[Effect]:
+        """A node with another idea of the cluster's size takes no part here."""
+        peer = self._peers.get(join.origin)
+        if peer is None or peer.is_refused:
+            return []
+        peer.is_refused = True
+        text = (
+            f"Node count from node {join.origin} does not agree: local count={len(self._names)},"
+            f" count in message ={join.nodes}"
+        )
+        return [error("ccm", text), *self._open_round(now)]
+
+    def _closure(self) -> set[str] | None:
+        """The names the table must hold, if it holds them all."""
+        table = self._round.table
+        found = {self._node}
+        pending = [self._node]
+        while pending:
+            join = table.get(pending.pop())
+            if join is None:
+                return None
+            for name, _ in join.reach:
+                if name not in found:
+                    found.add(name)
+                    pending.append(name)
+        return found
+
+    def _conclude(self, now: float) -> list[Effect]:
+        """Compute the view once the round is complete."""
+        if self._round.verdict is not None or self._round.is_settled:
+            return self._go_on(now)
+        closure = self._closure()
+        if closure is None:
+            return []
+        table = {name: self._round.table[name] for name in sorted(closure)}
+        if not self._round.is_overdue and not is_mutual(table):
+            return []
+        nobody_has_view = all(join.view_id == 0 for join in table.values())
+        somebody_starts = any(not peer.is_active for peer in self._peers.values())
+        patient = now < self._started_at + self._timing.initdead_s
+        if nobody_has_view and somebody_starts and patient:
+            return []
+        self._round.verdict = judge(table, len(self._names))
+        return self._go_on(now)
+
+    def _go_on(self, now: float) -> list[Effect]:
+        """Act on a verdict, as far as those who must let go allow."""
+        verdict = self._round.verdict
+        if verdict is None or self._round.is_settled or self._round.install_at is not None:
+            return []
+        if all(seat.name != self._node for seat in verdict.members):
+            return self._step_aside()
+        lives = [(join.origin, join.incarnation) for join in self._round.table.values()]
+        if any(life not in self._let_go_at for life in lives if life[0] in verdict.must_let_go):
+            return []
+        seated = {seat.name for seat in verdict.members}
+        free_at = max(
+            (
+                self._let_go_at[life] + self._timing.margin_s
+                for life in lives
+                if life in self._let_go_at and life[0] not in seated
+            ),
+            default=now,
+        )
+        if free_at > now:
+            self._round.install_at = free_at
+            return []
+        return self._install(now)
+
+    def _step_aside(self) -> list[Effect]:
+        """The others form a view without us: tell our clients, then the others."""
+        self._round.is_settled = True
+        effects: list[Effect] = []
+        if self.view is not None:
+            effects.append(info("ccm", "this node was evicted from the membership"))
+            effects.append(Announce(ViewEvent.EVICTED, self.view))
+        self.view = None
+        self._seats = ()
+        self._cookie = ""
+        self._broken.clear()
+        self._let_go_at.clear()
+        self._in_flux = False
+        let_go = frame.LetGo(self._round.number, self._node, self._incarnation)
+        return [*effects, Speak(tuple(sorted(self._peers)), let_go)]
+
+    def _hear_let_go(self, peer: str, let_go: frame.LetGo, now: float) -> list[Effect]:
+        if not self._is_active or let_go.round < self._round.number:
+            return []
+        if let_go.round > self._round.number:
+            self._early_let_go.append((peer, let_go))
+            del self._early_let_go[:-MAX_EARLY_LETGOS]
+            return []
+        known = (let_go.origin, let_go.incarnation)
+        if known in self._round.let_go:
+            return []
+        self._round.let_go.add(known)
+        self._let_go_at.setdefault(known, now)
+        effects: list[Effect] = []
+        join = self._round.table.get(let_go.origin)
+        named = {name for name, _ in join.reach} if join else set()
+        onward = tuple(
+            name
+            for name in self._reach()
+            if name not in named and name not in (peer, let_go.origin)
+        )
+        if onward:
+            effects.append(Speak(onward, let_go))
+        return effects + self._conclude(now)
+
+    # --- views ------------------------------------------------------------------------------
+
+    def _install(self, now: float) -> list[Effect]:
+        verdict = self._round.verdict
+        assert verdict is not None, "a view is installed after a verdict"
+        self._round.is_settled = True
+        previous = {(seat.name, seat.incarnation, seat.born) for seat in self._seats}
+        following = {(seat.name, seat.incarnation, seat.born) for seat in verdict.members}
+        if verdict.unchanged and self.view is not None:
+            return self._restore(self.view)
+        view = View(
+            id=verdict.view_id,
+            members=tuple(
+                Member(
+                    name=seat.name,
+                    uuid=seat.uuid,
+                    index=self._names.index(seat.name),
+                    born=seat.born,
+                    incarnation=seat.incarnation,
+                )
+                for seat in verdict.members
+            ),
+            quorate=verdict.quorate,
+            new=tuple(sorted(name for name, *rest in following - previous)),
+            lost=tuple(
+                sorted(name for name, *rest in previous - following if name != self._node)
+            ),
+            total_nodes=len(self._names),
+            leader=verdict.leader,
+        )
+        self.view = view
+        self._seats = verdict.members
+        self._cookie = verdict.cookie
+        self._highest_id = max(self._highest_id, view.id)
+        self._broken.clear()
+        self._let_go_at.clear()
+        self._in_flux = False
+        event = ViewEvent.NEW_MEMBERSHIP if view.quorate else ViewEvent.INVALID
+        lines = quorum.debug_lines(len(view.members), len(self._names), self._cluster)
+        return [*(debug("ccm", line) for line in lines), Announce(event, view)]
+
+    def _restore(self, view: View) -> list[Effect]:
+        """The round confirmed the view we have."""
+        if not self._in_flux:
+            return []
+        self._in_flux = False
+        event = ViewEvent.PRIMARY_RESTORED if view.quorate else ViewEvent.INVALID
+        return [Announce(event, view)]

@@ -1,0 +1,235 @@
+"""The programs that run while this node is active: when they start, start again, and stop.
+
+Responsible for their order and for the respawn rule. Not responsible for making processes
+(`daemon` does, through the nursery).
+
+Theory of operation. All start in the order of the list once the node is active. One that ends
+with code 100 stays ended. Any other end is mended: at once after a run of `SHORT_RUN_S`, else
+after `PAUSE_S`; after more than `MAX_SHORT_RUNS` short runs in a row it is given up, and if the
+node cannot work without it, the node leaves. To stop, one after the other gets SIGTERM and is
+waited for: the controller first, because it moves its resources and needs all others for that,
+then the rest in reverse order. What does not end in time is killed.
+
+Source: docs/protocol/links.md, "Children"; Heartbeat's respawn rule.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crm.plumbing.machine import Note, error, info
+
+EXIT_DO_NOT_RESPAWN = 100
+SHORT_RUN_S = 30.0
+PAUSE_S = 1.0
+MAX_SHORT_RUNS = 10
+STOP_LIMIT_S = 1200.0
+KILL_LIMIT_S = 10.0
+FIRST_TO_STOP = "crmd"
+
+
+@dataclass(frozen=True)
+class ChildPlan:
+    """A program to keep running. `title` is what the log calls it."""
+
+    name: str
+    title: str
+    is_vital: bool = False
+    is_failfast: bool = False
+
+
+# --- events -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStarted:
+    """A child runs."""
+
+    name: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEnded:
+    """A child (or the attempt to start it) ended, with a code or by a signal (else 0)."""
+
+    name: str
+    code: int
+    signal: int = 0
+
+
+Event = ChildStarted | ChildEnded
+
+# --- effects ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StartChild:
+    """Start this child; answered by `ChildStarted` or `ChildEnded`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalChild:
+    """Send a signal to this child."""
+
+    name: str
+    signal: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildrenGone:
+    """Every child has ended, as was asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class VitalChildFailed:
+    """A child this node cannot work without stays down: the node has to leave."""
+
+    name: str
+
+
+Effect = StartChild | SignalChild | ChildrenGone | VitalChildFailed | Note
+
+
+@dataclass
+class _Child:
+    plan: ChildPlan
+    pid: int = 0
+    is_wanted: bool = False
+    is_running: bool = False
+    started_at: float = 0.0
+    start_due: float | None = None
+    short_runs: int = 0
+
+
+class Children:
+    """The machine that keeps the children running."""
+
+    def __init__(self, plans: Sequence[ChildPlan]) -> None:
+        self._children = {plan.name: _Child(plan) for plan in plans}
+        self._stopping: list[str] | None = None
+        self._kill_due: float | None = None
+        self._was_killed = False
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process ids of the running children, by name."""
+        return {name: child.pid for name, child in self._children.items() if child.pid}
+
+    def start(self, now: float) -> list[Effect]:
+        """Start all, in order."""
+        effects: list[Effect] = []
+        if self._stopping is not None:
+            return effects
+        for child in self._children.values():
+            child.is_wanted = True
+            effects += self._start(child, now)
+        return effects
+
+    def stop(self, now: float) -> list[Effect]:
+        """Stop all, one after the other."""
+        if self._stopping is not None:
+            return []
+        names = [name for name in reversed(self._children) if name != FIRST_TO_STOP]
+        if FIRST_TO_STOP in self._children:
+            names.insert(0, FIRST_TO_STOP)
+        for child in self._children.values():
+            child.is_wanted = False
+            child.start_due = None
+        self._stopping = names
+        self._kill_due = now + STOP_LIMIT_S
+        return self._stop_next()
+
+    def receive(self, event: Event, now: float) -> list[Effect]:
+        """Take in what became of a child."""
+        child = self._children.get(event.name)
+        if child is None:
+            return []
+        if isinstance(event, ChildStarted):
+            child.pid = event.pid
+            return []
+        was_short = now - child.started_at < SHORT_RUN_S
+        child.pid = 0
+        child.is_running = False
+        if self._stopping is not None:
+            return self._stop_next()
+        return self._mend(child, event, was_short, now)
+
+    def _mend(self, child: _Child, event: ChildEnded, was_short: bool, now: float) -> list[Effect]:
+        title = child.plan.title
+        how = f"killed by signal {event.signal}" if event.signal else f"exited with {event.code}"
+        if event.code == EXIT_DO_NOT_RESPAWN and not event.signal:
+            child.is_wanted = False
+            return [info("heartbeat", f'Client "{title}" {how}: exit and do not respawn')]
+        if child.plan.is_failfast and (event.code or event.signal):
+            child.is_wanted = False
+            return [
+                error("heartbeat", f'Failfast client "{title}" {how}'),
+                VitalChildFailed(child.plan.name),
+            ]
+        child.short_runs = child.short_runs + 1 if was_short else 0
+        if child.short_runs > MAX_SHORT_RUNS:
+            child.is_wanted = False
+            effects: list[Effect] = [
+                error("heartbeat", f'Client "{title}" respawning too fast ({how})')
+            ]
+            if child.plan.is_vital:
+                effects.append(VitalChildFailed(child.plan.name))
+            return effects
+        note = error("heartbeat", f'Respawning client "{title}": ({how})')
+        if not was_short:
+            return [note, *self._start(child, now)]
+        child.start_due = now + PAUSE_S
+        return [note]
+
+    def _start(self, child: _Child, now: float) -> list[Effect]:
+        child.is_running = True
+        child.started_at = now
+        child.start_due = None
+        return [
+            info("heartbeat", f'Starting child client "{child.plan.title}"'),
+            StartChild(child.plan.name),
+        ]
+
+    def _stop_next(self) -> list[Effect]:
+        """Signal the next that still runs; say so when none is left."""
+        assert self._stopping is not None
+        while self._stopping and not self._children[self._stopping[0]].is_running:
+            self._stopping.pop(0)
+        if not self._stopping:
+            self._kill_due = None
+            return [ChildrenGone()]
+        child = self._children[self._stopping[0]]
+        number = int(signal.SIGKILL if self._was_killed else signal.SIGTERM)
+        return [
+            info("heartbeat", f"killing {child.plan.title} process group {child.pid}"),
+            SignalChild(child.plan.name, number),
+        ]
+
+    def tick(self, now: float) -> list[Effect]:
+        """Start what has paused long enough; kill what does not end."""
+        effects: list[Effect] = []
+        for child in self._children.values():
+            if child.start_due is not None and now >= child.start_due:
+                effects += self._start(child, now)
+        if self._kill_due is not None and now >= self._kill_due:
+            self._kill_due = now + KILL_LIMIT_S
+            self._was_killed = True
+            effects.append(error("heartbeat", "the children do not end: killing all of them"))
+            effects += [
+                SignalChild(name, int(signal.SIGKILL))
+                for name, child in self._children.items()
+                if child.is_running
+            ]
+        return effects
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do."""
+        due = [child.start_due for child in self._children.values() if child.start_due is not None]
+        if self._kill_due is not None:
+            due.append(self._kill_due)
+        return min(due, default=None)

@@ -1,0 +1,665 @@
+"""The whole cluster layer of one node as one machine: packets, peers, views, clients, children.
+
+Responsible for joining its parts: `auth` believes packets, `links` judges peers, `delivery` carries
+messages, `ccm` agrees on views, `children` keeps programs running. What passes between them goes
+through here; they never meet. Also responsible for the clients' conversation
+(`crm.api.membership`). Not responsible for sockets, files or processes (`daemon`).
+
+Theory of operation. Before anything is taken in, time is: deadlines that have come are acted on,
+so a process that was stopped for a while first learns what that means, then reads old packets.
+
+Order at a client: a message of a peer's client is passed on before the news that the client left;
+all clients of a lost node leave before the view without that node is shown. Both hold because
+messages, client news and contacts are handled one by one in the order of `delivery`.
+
+To end: the children stop first, then `Leaving` is said to all peers; when they have acknowledged
+it, or after `LEAVE_LIMIT_S`, the process exits.
+
+Source: docs/protocol/membership.md, docs/protocol/links.md.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from crm.api import membership as api
+from crm.api.membership import ClientStatus, NodeKind, NodeStatus, ViewEvent
+from crm.plumbing.errors import RemoteProtocolError
+from crm.plumbing.machine import (
+    Exit,
+    MessageArrived,
+    Note,
+    PeerConnected,
+    PeerLost,
+    StopRequested,
+    Tell,
+    debug,
+    error,
+    info,
+    warn,
+)
+from messaging import auth, ccm, children, delivery, frame, links
+from messaging.authkeys import KeyFile
+from messaging.cluster_settings import ClusterSettings
+
+LEAVE_LIMIT_S = 1.0
+COMPLAINT_PAUSE_S = 60.0
+VERSION = "3.0.6"
+"""The release of Heartbeat whose log lines and commands are followed."""
+
+# --- events -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The media are open: begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatagramArrived:
+    """Bytes from anybody came in on a link; `source` is where an answer would go."""
+
+    link: str
+    source: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeysRead:
+    """A changed authkeys file was accepted."""
+
+    keys: KeyFile
+
+
+EchoArrived = links.EchoArrived
+ChildStarted = children.ChildStarted
+ChildEnded = children.ChildEnded
+
+Event = (
+    Started
+    | DatagramArrived
+    | KeysRead
+    | links.EchoArrived
+    | children.ChildStarted
+    | children.ChildEnded
+    | MessageArrived
+    | PeerConnected
+    | PeerLost
+    | StopRequested
+)
+
+# --- effects ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SendDatagram:
+    """Send bytes on a link: to `destination`, or to all it reaches when that is ""."""
+
+    link: str
+    data: bytes
+    destination: str = ""
+
+
+SendEcho = links.SendEcho
+StartChild = children.StartChild
+SignalChild = children.SignalChild
+
+Effect = (
+    SendDatagram | links.SendEcho | children.StartChild | children.SignalChild | Tell | Note | Exit
+)
+
+
+class Messaging:
+    """The machine of `heartbeat`.
+
+    `random_bytes` is its only source of randomness; the session drawn from it is the
+    incarnation of this life. `child_plans` are started, in order, when the node is active.
+    """
+
+    def __init__(
+        self,
+        settings: ClusterSettings,
+        keys: KeyFile,
+        *,
+        node: str,
+        uuid: str,
+        now: float,
+        random_bytes: Callable[[int], bytes],
+        child_plans: Sequence[children.ChildPlan] = (),
+        generation: int = 0,
+    ) -> None:
+        self._settings = settings
+        self._node = node
+        self._uuid = uuid
+        self._generation = generation
+        self._wire = auth.Wire(
+            keys,
+            cluster=settings.cluster,
+            node=node,
+            peers=settings.peers_of(node),
+            random_bytes=random_bytes,
+        )
+        session = self._wire.session
+        self.incarnation = session.hex()
+        self._links = links.Links(
+            settings,
+            node=node,
+            session=session,
+            uuid=uuid,
+            now=now,
+            random_bytes=random_bytes,
+        )
+        self._delivery = delivery.Delivery(
+            node,
+            session=session,
+            compression=settings.compression,
+            threshold_bytes=settings.compression_threshold_bytes,
+        )
+        self._ccm = ccm.Ccm(settings, node=node, incarnation=self.incarnation, uuid=uuid, now=now)
+        self._children = children.Children(child_plans)
+        self._status = NodeStatus.UP
+        self._clients: dict[str, str] = {}  # bus name → client name
+        self._remote: dict[str, list[str]] = {}  # node → client names
+        self._complained_at: dict[tuple[str, str], float] = {}
+        self._dropped: collections.Counter[str] = collections.Counter()
+        self._is_stopping = False
+        self._exit_code = 0
+        self._leave_due: float | None = None
+        self._has_ended = False
+
+    @property
+    def view(self) -> api.View | None:
+        """The view this node is in."""
+        return self._ccm.view
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Packets by what became of them."""
+        return dict(sorted((self._wire.counters + self._dropped).items()))
+
+    # --- the machine ------------------------------------------------------------------------
+
+    def receive(self, event: Event, now: float) -> list[Effect]:
+        """Take in what came from the network, a client, a child or the system."""
+        if self._has_ended:
+            return []
+        effects = self._run_clock(now)
+        match event:
+            case Started():
+                effects += self._begin(now)
+            case DatagramArrived(link, source, data):
+                effects += self._take_datagram(link, source, data, now)
+            case MessageArrived(peer, message):
+                effects += self._take_request(peer, message, now)
+            case PeerLost(peer):
+                effects += self._lose_client(peer, now)
+            case links.EchoArrived():
+                effects += self._follow_links(self._links.receive(event, now), now)
+            case children.ChildStarted() | children.ChildEnded():
+                effects += self._follow_children(self._children.receive(event, now), now)
+            case KeysRead(keys):
+                self._wire.replace_keys(keys)
+                effects.append(info("heartbeat", "Rereading authentication file."))
+            case StopRequested():
+                effects += self._stop(now)
+            case PeerConnected():
+                pass
+        return effects + self._consider_exit(now)
+
+    def tick(self, now: float) -> list[Effect]:
+        """Act on the deadlines that have come."""
+        if self._has_ended:
+            return []
+        return self._run_clock(now) + self._consider_exit(now)
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do."""
+        if self._has_ended:
+            return None
+        parts = (
+            self._links.next_deadline(),
+            self._delivery.next_deadline(),
+            self._ccm.next_deadline(),
+            self._children.next_deadline(),
+            self._leave_due,
+        )
+        return min((due for due in parts if due is not None), default=None)
+
+    def _run_clock(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        due = self._links.next_deadline()
+        if due is not None and now >= due:
+            effects += self._follow_links(self._links.tick(now), now)
+        due = self._delivery.next_deadline()
+        if due is not None and now >= due:
+            effects += self._follow_delivery(self._delivery.tick(now), now)
+        due = self._ccm.next_deadline()
+        if due is not None and now >= due:
+            effects += self._follow_ccm(self._ccm.tick(now), now)
+        due = self._children.next_deadline()
+        if due is not None and now >= due:
+            effects += self._follow_children(self._children.tick(now), now)
+        return effects
+
+    def _begin(self, now: float) -> list[Effect]:
+        effects: list[Effect] = [
+            info("heartbeat", f"heartbeat: version {VERSION}"),
+            info("heartbeat", f"Heartbeat generation: {self._generation}"),
+            info("heartbeat", "Local status now set to: 'up'"),
+            *self._everywhere(self._wire.hello(now)),
+        ]
+        changed = links.LocalStatusChanged(NodeStatus.UP)
+        return effects + self._follow_links(self._links.receive(changed, now), now)
+
+    # --- packets ----------------------------------------------------------------------------
+
+    def _take_datagram(self, link: str, source: str, data: bytes, now: float) -> list[Effect]:
+        received = self._wire.open(data, now)
+        effects: list[Effect] = []
+        if received.reply is not None:
+            effects.append(SendDatagram(link, received.reply, source))
+        if received.opened:
+            opened = links.SessionOpened(received.sender, received.session)
+            effects += self._follow_links(self._links.receive(opened, now), now)
+        if received.reason == "bad-signature":
+            effects += self._complain(
+                "bad-signature",
+                received.sender,
+                f"packets of node {received.sender} are sealed with another key:"
+                " is authkeys the same on all nodes?",
+                now,
+            )
+        if received.body is None:
+            return effects
+        try:
+            message = frame.PACKETS.decode(received.body)
+        except RemoteProtocolError as problem:
+            self._dropped["dropped-unreadable"] += 1
+            return effects + self._complain("unreadable", received.sender, str(problem), now)
+        for_links = message if isinstance(message, frame.Status | frame.Beat) else None
+        if isinstance(message, frame.Beat) and message.to != self._node:
+            for_links = None
+        heard = links.PacketHeard(received.sender, received.session, link, source, for_links)
+        effects += self._follow_links(self._links.receive(heard, now), now)
+        if isinstance(message, frame.Data | frame.Ack):
+            effects += self._follow_delivery(
+                self._delivery.receive(received.sender, received.session, message, now), now
+            )
+        return effects
+
+    def _complain(self, reason: str, sender: str, text: str, now: float) -> list[Effect]:
+        """Log a reason for dropping at most once a minute per sender."""
+        last = self._complained_at.get((reason, sender), float("-inf"))
+        if now - last < COMPLAINT_PAUSE_S:
+            return []
+        self._complained_at[reason, sender] = now
+        return [warn("heartbeat", text)]
+
+    def _everywhere(self, data: bytes) -> list[Effect]:
+        return [SendDatagram(link, data) for link in self._settings.links]
+
+    def _seal_to(self, peer: str, message: msgspec.Struct, *, everywhere: bool) -> list[Effect]:
+        """Send to one peer: where it was heard last, or on all links."""
+        data = self._wire.seal(frame.PACKETS.encode(message))
+        states = self._links.peers[peer].links
+        if everywhere or not states:
+            return [
+                SendDatagram(link, data, states[link].source if link in states else "")
+                for link in self._settings.links
+            ]
+        best = max(states, key=lambda name: (states[name].heard_at, name))
+        return [SendDatagram(best, data, states[best].source)]
+
+    # --- effects of the parts ---------------------------------------------------------------
+
+    def _follow_links(self, outcome: Sequence[links.Effect], now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for effect in outcome:
+            match effect:
+                case links.Broadcast(message):
+                    effects += self._everywhere(self._wire.seal(frame.PACKETS.encode(message)))
+                case links.SayTo(peer, beat):
+                    effects += self._seal_to(peer, beat, everywhere=True)
+                case links.MakeContact(peer, contact):
+                    effects += self._make_contact(peer, contact, now)
+                case links.EndContact(peer):
+                    effects += self._end_contact(peer, now)
+                case links.ShowNode():
+                    effects += self._show_node(effect, now)
+                case links.ShowLink(node, link, status):
+                    effects += self._tell_all(api.LinkChanged(node, link, status))
+                case links.BecomeActive():
+                    effects += self._become_active(now)
+                case links.SendEcho() | Note():
+                    effects.append(effect)
+        return effects
+
+    def _make_contact(self, peer: str, contact: links.Contact, now: float) -> list[Effect]:
+        self._delivery.begin(peer, contact)
+        hello = frame.NODE_MESSAGES.encode(frame.Clients(tuple(sorted(self._clients.values()))))
+        effects = self._follow_delivery(
+            self._delivery.send(peer, delivery.Channel.CLIENTS, hello, now), now
+        )
+        appeared = ccm.PeerAppeared(peer, contact.session.hex())
+        effects += self._follow_ccm(self._ccm.receive(appeared, now), now)
+        if self._links.peers[peer].announced is NodeStatus.ACTIVE:
+            effects += self._follow_ccm(self._ccm.receive(ccm.PeerActivated(peer), now), now)
+        return effects
+
+    def _end_contact(self, peer: str, now: float) -> list[Effect]:
+        self._delivery.end(peer)
+        effects: list[Effect] = []
+        for client in self._remote.pop(peer, []):
+            effects += self._tell_all(api.ClientChanged(peer, client, ClientStatus.LEAVE))
+        return effects + self._follow_ccm(self._ccm.receive(ccm.PeerVanished(peer), now), now)
+
+    def _show_node(self, shown: links.ShowNode, now: float) -> list[Effect]:
+        uuid = self._links.peers[shown.node].uuid if shown.node in self._links.peers else ""
+        changed = api.NodeChanged(shown.node, shown.kind, shown.status, uuid)
+        effects = self._tell_all(changed)
+        if shown.status is NodeStatus.ACTIVE:
+            activated = ccm.PeerActivated(shown.node)
+            effects += self._follow_ccm(self._ccm.receive(activated, now), now)
+        return effects
+
+    def _become_active(self, now: float) -> list[Effect]:
+        self._status = NodeStatus.ACTIVE
+        effects = self._tell_all(self._own_node())
+        effects += self._follow_ccm(self._ccm.receive(ccm.Activated(), now), now)
+        if not self._is_stopping:
+            effects += self._follow_children(self._children.start(now), now)
+        return effects
+
+    def _follow_delivery(self, outcome: Sequence[delivery.Effect], now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for effect in outcome:
+            match effect:
+                case delivery.Transmit(peer, message, everywhere):
+                    effects += self._seal_to(peer, message, everywhere=everywhere)
+                case delivery.Deliver(peer, channel, payload):
+                    effects += self._take_message(peer, channel, payload, now)
+                case delivery.GiveUp(peer, reason):
+                    effects.append(error("heartbeat", f"node {peer} {reason}"))
+                    overran = links.PeerOverran(peer)
+                    effects += self._follow_links(self._links.receive(overran, now), now)
+                case Note():
+                    effects.append(effect)
+        return effects
+
+    def _take_message(
+        self, peer: str, channel: delivery.Channel, payload: bytes, now: float
+    ) -> list[Effect]:
+        codec = (
+            frame.MEMBERSHIP_MESSAGES
+            if channel is delivery.Channel.CONTROL
+            else frame.NODE_MESSAGES
+        )
+        try:
+            message = codec.decode(payload)
+        except RemoteProtocolError as problem:
+            self._dropped["dropped-unreadable"] += 1
+            return self._complain("unreadable", peer, f"message of {peer}: {problem}", now)
+        match message:
+            case frame.Join() | frame.LetGo():
+                return self._follow_ccm(self._ccm.receive(ccm.Heard(peer, message), now), now)
+            case frame.Clients(names):
+                self._remote[peer] = list(names)
+                effects: list[Effect] = []
+                for name in names:
+                    effects += self._tell_all(api.ClientChanged(peer, name, ClientStatus.JOIN))
+                return effects
+            case frame.ClientMoved(name, joined):
+                return self._move_remote(peer, name, joined)
+            case frame.ClientData(from_client, to_client, data):
+                return self._hand_over(peer, from_client, to_client, data)
+            case frame.Leaving():
+                left = links.PeerTookLeave(peer)
+                return self._follow_links(self._links.receive(left, now), now)
+        return []
+
+    def _move_remote(self, peer: str, name: str, joined: bool) -> list[Effect]:
+        known = self._remote.setdefault(peer, [])
+        effects: list[Effect] = []
+        if name in known:
+            known.remove(name)
+            effects += self._tell_all(api.ClientChanged(peer, name, ClientStatus.LEAVE))
+        if joined:
+            known.append(name)
+            effects += self._tell_all(api.ClientChanged(peer, name, ClientStatus.JOIN))
+        return effects
+
+    def _follow_ccm(self, outcome: Sequence[ccm.Effect], now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for effect in outcome:
+            match effect:
+                case ccm.Speak(peers, message):
+                    payload = frame.MEMBERSHIP_MESSAGES.encode(message)
+                    effects += self._follow_delivery(
+                        self._delivery.send_to(peers, delivery.Channel.CONTROL, payload, now), now
+                    )
+                case ccm.Announce(event, view):
+                    effects += self._announce(event, view, now)
+                case Note():
+                    effects.append(effect)
+        return effects
+
+    def _announce(self, event: ViewEvent, view: api.View, now: float) -> list[Effect]:
+        effects = self._tell_all(api.ViewInstalled(event, view))
+        names: tuple[str, ...] = ()
+        if event is ViewEvent.NOT_PRIMARY:
+            return effects
+        if event is not ViewEvent.EVICTED and view.quorate:
+            names = tuple(member.name for member in view.members)
+        changed = links.QuorateViewChanged(names)
+        return effects + self._follow_links(self._links.receive(changed, now), now)
+
+    def _follow_children(self, outcome: Sequence[children.Effect], now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for effect in outcome:
+            match effect:
+                case children.VitalChildFailed(name):
+                    text = f"this node cannot work without {name}: leaving the cluster"
+                    effects.append(error("heartbeat", text))
+                    self._exit_code = 1
+                    effects += self._stop(now)
+                case children.ChildrenGone():
+                    effects += self._take_leave(now)
+                case children.StartChild() | children.SignalChild() | Note():
+                    effects.append(effect)
+        return effects
+
+    # --- clients ----------------------------------------------------------------------------
+
+    def _take_request(self, peer: str, message: msgspec.Struct, now: float) -> list[Effect]:
+        match message:
+            case api.SignOn(client, pid):
+                return self._sign_on(peer, client, pid, now)
+            case api.SignOff():
+                return self._lose_client(peer, now)
+            case api.SendCluster(to_client, payload, to_node):
+                return self._send_cluster(peer, to_client, payload, to_node, now)
+            case api.AskCluster(request):
+                return [Tell(peer, self._describe(request, now))]
+        return []
+
+    def _sign_on(self, peer: str, client: str, pid: int, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for other, name in list(self._clients.items()):
+            if name == client or other == peer:
+                effects += self._lose_client(other, now)
+        effects.append(debug("heartbeat", f"client {client} (pid {pid}) signs on"))
+        self._clients[peer] = client
+        effects += [Tell(peer, message) for message in self._present_state()]
+        for other in self._clients:
+            if other != peer:
+                joined = api.ClientChanged(self._node, client, ClientStatus.JOIN)
+                effects.append(Tell(other, joined))
+        return effects + self._tell_peers(frame.ClientMoved(client, True), now)
+
+    def _present_state(self) -> list[msgspec.Struct]:
+        """What a client is told when it signs on, in the promised order."""
+        messages: list[msgspec.Struct] = [
+            api.SignedOn(
+                node=self._node,
+                uuid=self._uuid,
+                cluster=self._settings.cluster,
+                nodes=self._settings.nodes,
+                incarnation=self.incarnation,
+                mode=self._settings.mode,
+                parameters=dict(self._settings.parameters),
+            ),
+            self._own_node(),
+        ]
+        messages += [
+            api.NodeChanged(peer.node, NodeKind.NORMAL, peer.shown, peer.uuid)
+            for peer in self._links.peers.values()
+        ]
+        messages += [
+            api.NodeChanged(name, NodeKind.PING, ping.status)
+            for name, ping in self._links.pings.items()
+        ]
+        messages += [
+            api.ClientChanged(self._node, client, ClientStatus.ONLINE)
+            for client in self._clients.values()
+        ]
+        messages += [
+            api.ClientChanged(node, client, ClientStatus.ONLINE)
+            for node, clients in sorted(self._remote.items())
+            for client in clients
+        ]
+        view = self._ccm.view
+        if view is not None:
+            event = ViewEvent.NEW_MEMBERSHIP if view.quorate else ViewEvent.INVALID
+            everybody = tuple(member.name for member in view.members)
+            messages.append(
+                api.ViewInstalled(event, msgspec.structs.replace(view, new=everybody, lost=()))
+            )
+        return messages
+
+    def _own_node(self) -> api.NodeChanged:
+        return api.NodeChanged(self._node, NodeKind.NORMAL, self._status, self._uuid)
+
+    def _lose_client(self, peer: str, now: float) -> list[Effect]:
+        client = self._clients.pop(peer, None)
+        if client is None:
+            return []
+        left = api.ClientChanged(self._node, client, ClientStatus.LEAVE)
+        effects = self._tell_all(left)
+        return effects + self._tell_peers(frame.ClientMoved(client, False), now)
+
+    def _tell_all(self, message: msgspec.Struct) -> list[Effect]:
+        return [Tell(peer, message) for peer in self._clients]
+
+    def _tell_peers(self, message: msgspec.Struct, now: float) -> list[Effect]:
+        payload = frame.NODE_MESSAGES.encode(message)
+        outcome = self._delivery.send_to(
+            self._delivery.peers, delivery.Channel.CLIENTS, payload, now
+        )
+        return self._follow_delivery(outcome, now)
+
+    def _send_cluster(
+        self, peer: str, to_client: str, payload: bytes, to_node: str, now: float
+    ) -> list[Effect]:
+        client = self._clients.get(peer)
+        if client is None:
+            return [warn("heartbeat", f"'{peer}' sends without having signed on")]
+        effects: list[Effect] = []
+        data = frame.ClientData(client, to_client, payload)
+        if to_node == "":
+            effects += self._tell_peers(data, now)
+        elif to_node != self._node:
+            outcome = self._delivery.send(
+                to_node, delivery.Channel.CLIENTS, frame.NODE_MESSAGES.encode(data), now
+            )
+            return self._follow_delivery(outcome, now)
+        return effects + self._hand_over(self._node, client, to_client, payload)
+
+    def _hand_over(
+        self, node: str, from_client: str, to_client: str, payload: bytes
+    ) -> list[Effect]:
+        message = api.ClusterMessage(node, from_client, payload)
+        return [
+            Tell(peer, message) for peer, client in self._clients.items() if client == to_client
+        ]
+
+    def _describe(self, request: int, now: float) -> api.ClusterDescription:
+        own = api.NodeDescription(
+            self._node,
+            NodeKind.NORMAL,
+            self._status,
+            self._uuid,
+            clients=tuple(sorted(self._clients.values())),
+        )
+        others = [
+            api.NodeDescription(
+                peer.node,
+                NodeKind.NORMAL,
+                peer.shown,
+                peer.uuid,
+                links=tuple(
+                    api.LinkDescription(name, link.status, _silent_ms(link.heard_at, now))
+                    for name, link in sorted(peer.links.items())
+                ),
+                clients=tuple(sorted(self._remote.get(peer.node, ()))),
+            )
+            for peer in self._links.peers.values()
+        ]
+        pings = [
+            api.NodeDescription(
+                name,
+                NodeKind.PING,
+                ping.status,
+                links=(
+                    api.LinkDescription(
+                        name,
+                        api.LinkStatus.UP
+                        if ping.status is NodeStatus.PING
+                        else api.LinkStatus.DEAD,
+                        _silent_ms(ping.heard_at, now),
+                    ),
+                ),
+            )
+            for name, ping in self._links.pings.items()
+        ]
+        return api.ClusterDescription(
+            request=request,
+            node=self._node,
+            nodes=(own, *others, *pings),
+            view=self._ccm.view,
+            parameters=dict(self._settings.parameters),
+            counters=self.counters,
+            children=self._children.pids,
+        )
+
+    # --- the end ----------------------------------------------------------------------------
+
+    def _stop(self, now: float) -> list[Effect]:
+        if self._is_stopping:
+            return []
+        self._is_stopping = True
+        return [
+            info("heartbeat", "Heartbeat shutdown in progress."),
+            *self._follow_children(self._children.stop(now), now),
+        ]
+
+    def _take_leave(self, now: float) -> list[Effect]:
+        """All children are gone: say so to the peers, and go when they know."""
+        self._leave_due = now + LEAVE_LIMIT_S
+        return self._tell_peers(frame.Leaving(), now)
+
+    def _consider_exit(self, now: float) -> list[Effect]:
+        if self._leave_due is None:
+            return []
+        if now < self._leave_due and not self._delivery.is_drained():
+            return []
+        self._has_ended = True
+        text = f"{self._node} Heartbeat shutdown complete."
+        return [info("heartbeat", text), Exit(self._exit_code)]
+
+
+def _silent_ms(heard_at: float, now: float) -> int:
+    return -1 if heard_at == links.NEVER else round((now - heard_at) * 1000)

@@ -1,0 +1,463 @@
+"""Messages that arrive: once, in order, whole, between two nodes that are in contact.
+
+Responsible for numbering, acknowledging, repeating and cutting up messages. Not responsible for
+whether a peer is alive (`links` says when a contact begins and ends) nor for what is said.
+
+Theory of operation. Between two nodes in contact run two streams each way: channel CONTROL for
+membership, channel CLIENTS for everything else, so that agreement never waits behind a large
+message. A message is cut into *pieces*, each numbered from 1 within its stream. At most `WINDOW`
+pieces of a stream are unacknowledged; the rest waits, bounded. The receiver acknowledges after
+some pieces or a short while, and names holes `NAK_S` after it sees them. The sender repeats what
+is named at once, and the oldest unacknowledged pieces after `REPEAT_S`, later each time: so the
+loss of the last piece of all is noticed without a heartbeat.
+
+Every piece names its contact. A piece of another contact is dropped unread, so a restarted peer,
+or one that was given up, never sees half a message of before. All that waits at the end of a
+contact is lost, and both sides know it.
+
+Invariant: for each stream, what was delivered is a prefix of what was sent.
+
+Source: docs/protocol/wire.md, "Streams"; decision 0011.
+"""
+
+from __future__ import annotations
+
+import bz2
+import collections
+import enum
+import zlib
+from dataclasses import dataclass, field
+
+from crm.plumbing.codec import MAX_MESSAGE_BYTES
+from crm.plumbing.machine import Note, info, warn
+from messaging import frame
+from messaging.links import Contact
+
+WINDOW = 128
+ACK_EVERY = 16
+ACK_S = 0.010
+NAK_S = 0.005
+NAK_AGAIN_S = 0.040
+REPEAT_S = 0.060
+REPEAT_MAX_S = 0.500
+REPEAT_PIECES = 8
+MAX_RANGES = 32
+MAX_QUEUED_PIECES = 2 * MAX_MESSAGE_BYTES // frame.CHUNK_BYTES
+MAX_COMPRESSED_BYTES = {"zlib": 256 * 1024, "bz2": 64 * 1024}
+LOG_PAUSE_S = 1.0
+
+
+class Channel(enum.IntEnum):
+    """The two streams to each peer."""
+
+    CONTROL = 0
+    CLIENTS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """Send a packet to a peer: on its best link, or (`everywhere`) on all of them."""
+
+    peer: str
+    message: frame.Data | frame.Ack
+    everywhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """A whole message of a peer, in its turn."""
+
+    peer: str
+    channel: Channel
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The peer does not take, or breaks the rules of, a stream: end the contact."""
+
+    peer: str
+    reason: str
+
+
+Effect = Transmit | Deliver | GiveUp | Note
+
+
+@dataclass
+class _Piece:
+    last: bool
+    chunk: bytes
+    sent_at: float = 0.0
+    tries: int = 0
+
+
+@dataclass
+class _Outbound:
+    """The sending end of a stream."""
+
+    waiting: collections.deque[_Piece] = field(default_factory=collections.deque)
+    flight: dict[int, _Piece] = field(default_factory=dict)
+    next_seq: int = 1
+    repeat_s: float = REPEAT_S
+
+    def repeat_due(self) -> float | None:
+        if not self.flight:
+            return None
+        oldest = next(iter(self.flight.values()))
+        return oldest.sent_at + self.repeat_s
+
+
+@dataclass
+class _Inbound:
+    """The receiving end of a stream."""
+
+    expected: int = 1
+    early: dict[int, frame.Data] = field(default_factory=dict)
+    parts: list[bytes] = field(default_factory=list)
+    size: int = 0
+    unacknowledged: int = 0
+    ack_due: float | None = None
+    nak_due: float | None = None
+    hole_noted: bool = False
+
+    def missing(self) -> tuple[tuple[int, int], ...]:
+        """The holes below the highest piece that came early."""
+        ranges: list[tuple[int, int]] = []
+        following = self.expected
+        for seq in sorted(self.early):
+            if seq > following:
+                ranges.append((following, seq - 1))
+            following = seq + 1
+        return tuple(ranges[:MAX_RANGES])
+
+
+@dataclass
+class _Conversation:
+    """All streams with one peer during one contact."""
+
+    contact: Contact
+    outbound: tuple[_Outbound, ...]
+    inbound: tuple[_Inbound, ...]
+
+
+class Delivery:
+    """The machine of all streams of one node. Driven by calls, it answers with effects."""
+
+    def __init__(
+        self,
+        node: str,
+        *,
+        session: bytes,
+        compression: str = "zlib",
+        threshold_bytes: int = 2048,
+    ) -> None:
+        self._node = node
+        self._session = session
+        self._compression = compression
+        self._threshold = threshold_bytes
+        self._conversations: dict[str, _Conversation] = {}
+        self._logged_at: dict[str, float] = {}
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """The peers in contact, in the order in which contact was made."""
+        return tuple(self._conversations)
+
+    def begin(self, peer: str, contact: Contact) -> None:
+        """Start fresh streams with a peer."""
+        self._conversations[peer] = _Conversation(
+            contact,
+            tuple(_Outbound() for _ in Channel),
+            tuple(_Inbound() for _ in Channel),
+        )
+
+    def end(self, peer: str) -> None:
+        """Forget the streams with a peer."""
+        self._conversations.pop(peer, None)
+
+    def is_drained(self) -> bool:
+        """Whether everything sent to everybody is acknowledged."""
+        return all(
+            not stream.flight and not stream.waiting
+            for conversation in self._conversations.values()
+            for stream in conversation.outbound
+        )
+
+    # --- sending ----------------------------------------------------------------------------
+
+    def send(self, peer: str, channel: Channel, payload: bytes, now: float) -> list[Effect]:
+        """Queue a message for a peer; without contact it is dropped."""
+        return self.send_to((peer,), channel, payload, now)
+
+    def send_to(
+        self, peers: tuple[str, ...], channel: Channel, payload: bytes, now: float
+    ) -> list[Effect]:
+        """Queue one message for several peers."""
+        packed = self._pack(payload)
+        effects: list[Effect] = []
+        for peer in peers:
+            conversation = self._conversations.get(peer)
+            if conversation is None:
+                continue
+            stream = conversation.outbound[channel]
+            for start in range(0, len(packed), frame.CHUNK_BYTES):
+                chunk = packed[start : start + frame.CHUNK_BYTES]
+                stream.waiting.append(_Piece(start + frame.CHUNK_BYTES >= len(packed), chunk))
+            if len(stream.waiting) > MAX_QUEUED_PIECES:
+                self.end(peer)
+                effects.append(GiveUp(peer, "too much waits for it"))
+                continue
+            effects += self._pump(peer, conversation, channel, now)
+        return effects
+
+    def _pump(
+        self, peer: str, conversation: _Conversation, channel: Channel, now: float
+    ) -> list[Effect]:
+        stream = conversation.outbound[channel]
+        effects: list[Effect] = []
+        while stream.waiting and len(stream.flight) < WINDOW:
+            piece = stream.waiting.popleft()
+            stream.flight[stream.next_seq] = piece
+            effects.append(self._transmit(peer, conversation, channel, stream.next_seq, now))
+            stream.next_seq += 1
+        return effects
+
+    def _transmit(
+        self, peer: str, conversation: _Conversation, channel: Channel, seq: int, now: float
+    ) -> Transmit:
+        piece = conversation.outbound[channel].flight[seq]
+        piece.sent_at = now
+        piece.tries += 1
+        contact = conversation.contact
+        message = frame.Data(
+            peer,
+            contact.session,
+            contact.my_epoch,
+            contact.peer_epoch,
+            channel,
+            seq,
+            piece.last,
+            piece.chunk,
+        )
+        return Transmit(peer, message, everywhere=piece.tries > 1)
+
+    def _pack(self, payload: bytes) -> bytes:
+        """Mark, and compress where it helps and is quick."""
+        limit = MAX_COMPRESSED_BYTES[self._compression]
+        if self._threshold < len(payload) <= limit:
+            if self._compression == "bz2":
+                packed = b"\2" + bz2.compress(payload, 1)
+            else:
+                packed = b"\1" + zlib.compress(payload, 1)
+            if len(packed) < len(payload):
+                return packed
+        return b"\0" + payload
+
+    # --- receiving --------------------------------------------------------------------------
+
+    def receive(
+        self, peer: str, session: bytes, message: frame.Data | frame.Ack, now: float
+    ) -> list[Effect]:
+        """Take in a piece or an acknowledgement that `session` of a peer sent."""
+        conversation = self._conversations.get(peer)
+        if conversation is None or message.to != self._node:
+            return []
+        contact = conversation.contact
+        if contact.session != session or message.peer_session != self._session:
+            return []
+        named = (message.your_epoch, message.my_epoch)
+        if named != (contact.my_epoch, contact.peer_epoch) or message.channel not in (0, 1):
+            return []
+        channel = Channel(message.channel)
+        if isinstance(message, frame.Ack):
+            return self._take_ack(peer, conversation, channel, message, now)
+        return self._take_piece(peer, conversation, channel, message, now)
+
+    def _take_ack(
+        self,
+        peer: str,
+        conversation: _Conversation,
+        channel: Channel,
+        ack: frame.Ack,
+        now: float,
+    ) -> list[Effect]:
+        stream = conversation.outbound[channel]
+        done = []
+        for seq in stream.flight:
+            if seq > ack.upto:
+                break
+            done.append(seq)
+        for seq in done:
+            del stream.flight[seq]
+        if done:
+            stream.repeat_s = REPEAT_S
+        effects: list[Effect] = []
+        for first, last in ack.missing[:MAX_RANGES]:
+            for seq in range(max(first, 1), min(last, stream.next_seq - 1) + 1):
+                piece = stream.flight.get(seq)
+                if piece is not None and now - piece.sent_at >= NAK_S:
+                    effects.append(self._transmit(peer, conversation, channel, seq, now))
+        return effects + self._pump(peer, conversation, channel, now)
+
+    def _take_piece(
+        self,
+        peer: str,
+        conversation: _Conversation,
+        channel: Channel,
+        piece: frame.Data,
+        now: float,
+    ) -> list[Effect]:
+        stream = conversation.inbound[channel]
+        if piece.seq < stream.expected or piece.seq in stream.early:
+            return [self._acknowledge(peer, conversation, channel)]
+        if piece.seq >= stream.expected + 2 * WINDOW:
+            return []
+        effects: list[Effect] = []
+        if piece.seq > stream.expected:
+            stream.early[piece.seq] = piece
+            if stream.nak_due is None:
+                stream.nak_due = now + NAK_S
+            return effects
+        current: frame.Data | None = piece
+        while current is not None:
+            effects += self._append(peer, channel, stream, current)
+            stream.expected += 1
+            stream.unacknowledged += 1
+            current = stream.early.pop(stream.expected, None)
+        if any(isinstance(effect, GiveUp) for effect in effects):
+            self.end(peer)
+            return effects
+        effects += self._close_hole(peer, stream)
+        if stream.ack_due is None:
+            stream.ack_due = now + ACK_S
+        if stream.unacknowledged >= ACK_EVERY:
+            effects.append(self._acknowledge(peer, conversation, channel))
+        return effects
+
+    def _append(
+        self, peer: str, channel: Channel, stream: _Inbound, piece: frame.Data
+    ) -> list[Effect]:
+        """Add a piece in its turn; hand over the message it completes."""
+        stream.parts.append(piece.chunk)
+        stream.size += len(piece.chunk)
+        if stream.size > MAX_MESSAGE_BYTES:
+            return [GiveUp(peer, "sends a message that is too large")]
+        if not piece.last:
+            return []
+        packed = b"".join(stream.parts)
+        stream.parts = []
+        stream.size = 0
+        payload = _unpack(packed)
+        if payload is None:
+            return [GiveUp(peer, "sends a message that cannot be unpacked")]
+        return [Deliver(peer, channel, payload)]
+
+    def _close_hole(self, peer: str, stream: _Inbound) -> list[Effect]:
+        if stream.early:
+            return []
+        stream.nak_due = None
+        if not stream.hole_noted:
+            return []
+        stream.hole_noted = False
+        return [info("heartbeat", f"No pkts missing from {peer}!")]
+
+    def _acknowledge(self, peer: str, conversation: _Conversation, channel: Channel) -> Transmit:
+        stream = conversation.inbound[channel]
+        stream.unacknowledged = 0
+        stream.ack_due = None
+        contact = conversation.contact
+        ack = frame.Ack(
+            peer,
+            contact.session,
+            contact.my_epoch,
+            contact.peer_epoch,
+            channel,
+            stream.expected - 1,
+            stream.missing(),
+        )
+        return Transmit(peer, ack)
+
+    # --- time -------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> list[Effect]:
+        """Repeat, acknowledge and ask for what is missing, as far as due."""
+        effects: list[Effect] = []
+        for peer, conversation in self._conversations.items():
+            for channel in Channel:
+                effects += self._repeat(peer, conversation, channel, now)
+                effects += self._answer(peer, conversation, channel, now)
+        return effects
+
+    def _repeat(
+        self, peer: str, conversation: _Conversation, channel: Channel, now: float
+    ) -> list[Effect]:
+        stream = conversation.outbound[channel]
+        due = stream.repeat_due()
+        if due is None or now < due:
+            return []
+        late = [
+            seq for seq, piece in stream.flight.items() if now >= piece.sent_at + stream.repeat_s
+        ]
+        stream.repeat_s = min(2 * stream.repeat_s, REPEAT_MAX_S)
+        return [
+            self._transmit(peer, conversation, channel, seq, now) for seq in late[:REPEAT_PIECES]
+        ]
+
+    def _answer(
+        self, peer: str, conversation: _Conversation, channel: Channel, now: float
+    ) -> list[Effect]:
+        stream = conversation.inbound[channel]
+        effects: list[Effect] = []
+        if stream.nak_due is not None and now >= stream.nak_due:
+            stream.nak_due = now + NAK_AGAIN_S
+            effects += self._note_hole(peer, stream, now)
+            effects.append(self._acknowledge(peer, conversation, channel))
+        elif stream.ack_due is not None and now >= stream.ack_due:
+            effects.append(self._acknowledge(peer, conversation, channel))
+        return effects
+
+    def _note_hole(self, peer: str, stream: _Inbound, now: float) -> list[Effect]:
+        if stream.hole_noted or now - self._logged_at.get(peer, float("-inf")) < LOG_PAUSE_S:
+            return []
+        self._logged_at[peer] = now
+        stream.hole_noted = True
+        first = stream.expected - 1
+        following = min(stream.early)
+        lost = following - first - 1
+        return [warn("heartbeat", f"{lost} lost packet(s) for [{peer}] [{first}:{following}]")]
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do."""
+        soonest: float | None = None
+        for conversation in self._conversations.values():
+            for channel in Channel:
+                inbound = conversation.inbound[channel]
+                for due in (
+                    conversation.outbound[channel].repeat_due(),
+                    inbound.ack_due,
+                    inbound.nak_due,
+                ):
+                    if due is not None and (soonest is None or due < soonest):
+                        soonest = due
+        return soonest
+
+
+def _unpack(packed: bytes) -> bytes | None:
+    """Undo `_pack`, never yielding more than a message may have."""
+    if not packed:
+        return None
+    kind, data = packed[0], packed[1:]
+    try:
+        if kind == 0:
+            return data
+        if kind == 1:
+            unzip = zlib.decompressobj()
+            payload = unzip.decompress(data, MAX_MESSAGE_BYTES)
+            return payload if unzip.eof else None
+        if kind == 2:
+            unpacker = bz2.BZ2Decompressor()
+            payload = unpacker.decompress(data, MAX_MESSAGE_BYTES)
+            return payload if unpacker.eof else None
+    except (zlib.error, OSError):
+        return None
+    return None

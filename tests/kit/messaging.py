@@ -1,0 +1,255 @@
+"""A small network of `Messaging` machines under a simulated clock, for the tests of that room."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from crm.api import membership as api
+from crm.plumbing.machine import Exit, MessageArrived, Note, StopRequested, Tell
+from messaging import core
+from messaging.authkeys import KeyFile, SharedKey
+from messaging.children import ChildPlan
+from messaging.cluster_settings import ClusterSettings, Medium, MediumKind, Timing
+
+KEYS = KeyFile(1, (SharedKey(1, "sha1", b"a secret of the tests"),))
+TIMING = Timing(
+    keepalive_s=0.2, deadtime_s=1.0, warntime_s=0.6, initdead_s=2.0, deadping_s=1.0
+)
+LINK = "eth1"
+
+
+def settings(nodes: int | tuple[str, ...], timing: Timing = TIMING) -> ClusterSettings:
+    """A cluster of n nodes called a, b, c …, on one broadcast network."""
+    names = tuple("abcdefghij"[:nodes]) if isinstance(nodes, int) else nodes
+    return ClusterSettings(
+        nodes=names, media=(Medium(MediumKind.BCAST, LINK),), timing=timing
+    )
+
+
+def random_bytes(rng: random.Random) -> Callable[[int], bytes]:
+    """A source of random bytes that a seed repeats."""
+    return lambda count: rng.getrandbits(8 * count).to_bytes(count, "big")
+
+
+@dataclass
+class Life:
+    """One life of a node: its machine and what it has told its clients and the log."""
+
+    machine: core.Messaging
+    told: list[tuple[float, str, msgspec.Struct]] = field(default_factory=list)
+    notes: list[tuple[float, Note]] = field(default_factory=list)
+    started: list[str] = field(default_factory=list)
+    signals: list[tuple[str, int]] = field(default_factory=list)
+    exit_code: int | None = None
+    wakes_at: float | None = None
+
+    def messages(self, client: str = "crmd") -> list[msgspec.Struct]:
+        """What one client was told, in order."""
+        return [message for _, peer, message in self.told if peer == client]
+
+    def payloads(self, client: str = "crmd") -> list[tuple[str, bytes]]:
+        """The cluster messages one client got: from whom, and what."""
+        return [
+            (message.from_node, message.payload)
+            for message in self.messages(client)
+            if isinstance(message, api.ClusterMessage)
+        ]
+
+    def texts(self) -> list[str]:
+        """The log lines."""
+        return [note.text for _, note in self.notes]
+
+
+class Network:
+    """Nodes, their clocks, and the wires between them."""
+
+    def __init__(
+        self,
+        nodes: int | tuple[str, ...] = 3,
+        *,
+        seed: int = 0,
+        timing: Timing = TIMING,
+        clients: tuple[str, ...] = ("crmd",),
+        child_plans: tuple[ChildPlan, ...] = (),
+    ) -> None:
+        self.rng = random.Random(seed)
+        self.settings = settings(nodes, timing)
+        self.clients = clients
+        self.child_plans = child_plans
+        self.now = 1000.0
+        self.lives: dict[str, Life] = {}
+        self.past: list[Life] = []
+        self.loss = 0.0
+        self.duplication = 0.0
+        self.delay_s = (0.0002, 0.0008)
+        self.cuts: set[tuple[str, str]] = set()
+        self.frozen: dict[str, list[object]] = {}
+        self.packets = 0
+        self.tap: list[tuple[str, bytes]] = []
+        self.watch: Callable[[], None] = lambda: None
+        self._queue: list[tuple[float, int, str, str, Life | None, object]] = []
+        self._numbers = itertools.count()
+
+    # --- life and death ---------------------------------------------------------------------
+
+    def start(self, *names: str) -> None:
+        """Start nodes (all without names) at this moment."""
+        for name in names or self.settings.nodes:
+            machine = core.Messaging(
+                self.settings,
+                KEYS,
+                node=name,
+                uuid=f"uuid-{name}",
+                now=self.now,
+                random_bytes=random_bytes(random.Random(self.rng.getrandbits(64))),
+                child_plans=self.child_plans,
+            )
+            life = self.lives[name] = Life(machine)
+            self.feed(name, core.Started())
+            for client in self.clients:
+                self.feed(name, MessageArrived(client, api.SignOn(client, 1)))
+            assert life.exit_code is None
+
+    def crash(self, name: str) -> None:
+        """End a node without a word."""
+        self.past.append(self.lives.pop(name))
+        self.frozen.pop(name, None)
+
+    def stop(self, name: str) -> None:
+        """Ask a node to end in order."""
+        self.feed(name, StopRequested())
+
+    def freeze(self, name: str) -> None:
+        """Stop a node's process; what arrives waits."""
+        self.frozen[name] = []
+
+    def thaw(self, name: str) -> None:
+        """Let a stopped process go on: first what waited, in order."""
+        for event in self.frozen.pop(name):
+            self.feed(name, event)
+        self._schedule(name)
+
+    def cut(self, *pairs: tuple[str, str], one_way: bool = False) -> None:
+        """Cut wires; `one_way` only from the first to the second."""
+        for a, b in pairs:
+            self.cuts.add((a, b))
+            if not one_way:
+                self.cuts.add((b, a))
+
+    def partition(self, *groups: str) -> None:
+        """Cut every wire between the groups (each a string of one-letter names)."""
+        for one, other in itertools.combinations(groups, 2):
+            self.cut(*itertools.product(one, other))
+
+    def heal(self) -> None:
+        """Mend all wires."""
+        self.cuts.clear()
+
+    def send(self, name: str, payload: bytes, *, client: str = "crmd", to: str = "") -> None:
+        """Let a client of a node send a message to the clients of the same name."""
+        self.feed(name, MessageArrived(client, api.SendCluster(client, payload, to)))
+
+    # --- time -------------------------------------------------------------------------------
+
+    def feed(self, name: str, event: object) -> None:
+        """Hand an event to a node now."""
+        if name in self.frozen:
+            self.frozen[name].append(event)
+            return
+        life = self.lives[name]
+        self._carry_out(name, life, life.machine.receive(event, self.now))  # type: ignore[arg-type]
+
+    def run(self, seconds: float, until: Callable[[], bool] | None = None) -> float:
+        """Let time pass; stop early when `until` holds. Gives the seconds that passed."""
+        begin, end = self.now, self.now + seconds
+        while self._queue and self._queue[0][0] <= end:
+            if until is not None and until():
+                return self.now - begin
+            at, _, name, link, life, event = heapq.heappop(self._queue)
+            self.now = max(self.now, at)
+            current = self.lives.get(name)
+            if current is None or current.exit_code is not None:
+                continue
+            if event is not None:
+                self.feed(name, event)
+            elif current is life and life.wakes_at == at and name not in self.frozen:
+                self._carry_out(name, life, life.machine.tick(self.now))
+            self.watch()
+        if until is not None and until():
+            return self.now - begin
+        self.now = end
+        return seconds
+
+    def views(self) -> dict[str, api.View | None]:
+        """The present view of every living node."""
+        return {name: life.machine.view for name, life in sorted(self.lives.items())}
+
+    def is_agreed(self, *groups: str) -> bool:
+        """Whether each group has one view that names exactly its nodes."""
+        for group in groups:
+            views = [self.lives[name].machine.view for name in group]
+            first = views[0]
+            if first is None or any(
+                view is None or (view.id, view.members) != (first.id, first.members)
+                for view in views
+            ):
+                return False
+            if "".join(member.name for member in first.members) != group:
+                return False
+        return True
+
+    def _schedule(self, name: str) -> None:
+        life = self.lives[name]
+        due = life.machine.next_deadline()
+        if due is None or life.exit_code is not None:
+            return
+        due = max(due, self.now)
+        if life.wakes_at is not None and life.wakes_at == due:
+            return
+        life.wakes_at = due
+        heapq.heappush(self._queue, (due, next(self._numbers), name, "", life, None))
+
+    def _carry_out(self, name: str, life: Life, effects: list[core.Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case core.SendDatagram(link, data, destination):
+                    self._transmit(name, link, data, destination)
+                case Tell(peer, message):
+                    life.told.append((self.now, peer, message))
+                case Note():
+                    life.notes.append((self.now, effect))
+                case core.StartChild(child):
+                    life.started.append(child)
+                case core.SignalChild(child, number):
+                    life.signals.append((child, number))
+                case Exit(code):
+                    life.exit_code = code
+                    self.past.append(self.lives.pop(name))
+                    return
+                case _:
+                    pass
+        life.wakes_at = None
+        self._schedule(name)
+
+    def _transmit(self, name: str, link: str, data: bytes, destination: str) -> None:
+        self.tap.append((name, data))
+        del self.tap[:-5000]
+        for other in self.settings.nodes:
+            if other == name or destination not in ("", other) or (name, other) in self.cuts:
+                continue
+            self.packets += 1
+            copies = 1 + (self.rng.random() < self.duplication)
+            for _ in range(copies):
+                if self.rng.random() < self.loss:
+                    continue
+                at = self.now + self.rng.uniform(*self.delay_s)
+                event = core.DatagramArrived(link, name, data)
+                heapq.heappush(
+                    self._queue, (at, next(self._numbers), other, link, None, event)
+                )
