@@ -21,8 +21,9 @@ from crm.plumbing import errors
 from crm.plumbing.errors import Problem
 
 _MOST_PROBLEMS = 200
+_SAME_OPTION = 0.8
 _SAME_NAME = 0.85
-"""Names that agree this much are one name, misspelt."""
+"""Options and nodes whose names agree this much are one, misspelt."""
 
 _RESOURCE_TAGS = ("primitive", "group", "clone", "master", "bundle")
 _REFERENCE_TAGS = frozenset({"resource_ref", "obj_ref", "role"})
@@ -245,7 +246,8 @@ def _judge(
         return
     subject = pair.get("id", name)
     if option is None:
-        if (near := options.nearest(name.replace("_", "-"), known)) is not None:
+        near = options.nearest(name.replace("_", "-"), known)
+        if near is not None and _likeness(name.replace("_", "-"), near) >= _SAME_OPTION:
             yield errors.warning(
                 "unknown-option",
                 subject,
@@ -299,7 +301,11 @@ def _node_names(configuration: etree._Element) -> list[str]:
 def _looks_misspelt(name: str, near: str) -> bool:
     """Tell a slip of the keyboard from the next number: node3 is not node2 misspelt."""
     stem, near_stem = name.rstrip("0123456789"), near.rstrip("0123456789")
-    return stem != near_stem and difflib.SequenceMatcher(None, name, near).ratio() >= _SAME_NAME
+    return stem != near_stem and _likeness(name, near) >= _SAME_NAME
+
+
+def _likeness(left: str, right: str) -> float:
+    return difflib.SequenceMatcher(None, left, right).ratio()
 
 
 # --- policy ---------------------------------------------------------------------------------
@@ -321,24 +327,14 @@ def _missing_fencing(configuration: etree._Element) -> Iterator[Problem]:
             return
     except ValueError:
         return
-    resources = [
-        resource for resource in configuration.iterfind("resources//*") if _is_agent(resource)
-    ]
-    devices = [resource for resource in resources if resource.get("class") == "stonith"]
-    if resources and not devices and not _has_watchdog(values):
+    devices = configuration.iterfind("resources//*[@class='stonith']")
+    if next(devices, None) is None and not _has_watchdog(values):
         for text in (
             "Resource start-up disabled since no STONITH resources have been defined",
             "Either configure some or disable STONITH with the stonith-enabled option",
             "NOTE: Clusters with shared data need STONITH to ensure data integrity",
         ):
             yield errors.error("no-fencing-device", "stonith-enabled", text)
-
-
-def _is_agent(resource: etree._Element) -> bool:
-    return resource.tag == "bundle" or (
-        resource.tag == "primitive"
-        and (resource.get("class") is not None or resource.get("template") is not None)
-    )
 
 
 def _has_watchdog(values: Mapping[str, str]) -> bool:

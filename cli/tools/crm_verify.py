@@ -1,0 +1,251 @@
+"""`crm_verify`: say whether a configuration is valid, and what keeps it from running.
+
+The checks are those of `crm.cib.schema` and `crm.cib.semantics`; here stand the sources (a file,
+text, standard input, the running cluster), the exit codes and the classic last lines.
+
+Source: docs/decisions/0033-semantics.md.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+import click
+
+from crm.api import gateclient
+from crm.api.cib import SERVICE, Outcome, Query, QueryReply
+from crm.cib import schema, semantics, upgrade
+from crm.plumbing import errors, xml
+from crm.plumbing.errors import ConfigurationError, CrmError, Problem
+
+EXIT_OK = 0
+EXIT_ERROR = 1
+EXIT_USAGE = 64
+EXIT_NO_INPUT = 66
+EXIT_INVALID = 78
+
+_MEANING = {
+    EXIT_OK: "OK",
+    EXIT_ERROR: "Error occurred",
+    EXIT_NO_INPUT: "Input file not available",
+    EXIT_INVALID: "Invalid configuration",
+}
+_API_VERSION = "2.25"
+CIB_FILE = "CIB_file"
+"""The environment variable that puts a file in the place of the cluster's configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a configuration comes from: its bytes, and what to say when there are none.
+
+    `must_be_valid` is true for the cluster's own configuration, which cannot be loaded at all
+    unless it follows the schema.
+    """
+
+    read: Callable[[], bytes]
+    complaint: str
+    code: int
+    must_be_valid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The findings about one configuration; `judged` ones decide the exit code."""
+
+    problems: list[Problem]
+    has_errors: bool
+    has_warnings: bool
+
+
+def judge(data: bytes) -> Verdict:
+    """Check a configuration of any dialect.
+
+    Raises: ConfigurationError if the bytes are no XML document.
+    """
+    root = xml.parse(data)
+    upgraded = upgrade.upgrade(root)
+    problems = schema.check(upgraded.root)
+    if not errors.has_errors(problems):
+        problems += semantics.check(upgraded.root)
+    policy = []
+    if not errors.has_errors(problems):
+        policy = semantics.check_policy(upgraded.root)
+    found = [*problems, *policy]
+    has_errors = errors.has_errors(found)
+    return Verdict([*upgraded.problems, *found], has_errors, bool(policy) and not has_errors)
+
+
+@click.command(name="crm_verify")
+@click.option("-L", "--live-check", "live", is_flag=True, help="check the running cluster")
+@click.option("-x", "--xml-file", "file", help="check this file")
+@click.option("-X", "--xml-text", "text", help="check this text")
+@click.option("-p", "--xml-pipe", "pipe", is_flag=True, help="check standard input")
+@click.option("-S", "--save-xml", "save", help="write the checked XML to this file")
+@click.option("-V", "--verbose", "verbose", count=True, help="say what is wrong")
+@click.option("-Q", "--quiet", "quiet", is_flag=True, help="only the exit code")
+@click.option("--output-as", type=click.Choice(["text", "xml"]), default="text")
+@click.option("--output-to", default="", help="write there instead of standard output")
+@click.option("--root", type=click.Path(path_type=Path), default=None, help="the installation")
+@click.option("--version", "-$", "version", is_flag=True, help="say which program this is")
+def command(
+    live: bool,
+    file: str | None,
+    text: str | None,
+    pipe: bool,
+    save: str | None,
+    verbose: int,
+    quiet: bool,
+    output_as: str,
+    output_to: str,
+    root: Path | None,
+    version: bool,
+) -> int:
+    """Say whether a configuration is valid."""
+    if version:
+        click.echo("Pacemaker 2.1.5 (compatible)\nWritten by the Pacekeeper project")
+        return EXIT_OK
+    source = _source(live, file, text, pipe, root)
+    report = _Report(quiet, output_as == "xml", output_to)
+    if source is None:
+        return report.end(
+            EXIT_ERROR,
+            ["No configuration source specified. Use --help for usage information."],
+        )
+    try:
+        data = source.read()
+        verdict = judge(data)
+    except (OSError, CrmError) as problem:
+        details = _reasons(problem) if verbose else []
+        return report.end(source.code, [*details, f"crm_verify: {source.complaint}"])
+    if save is not None:
+        try:
+            Path(save).write_bytes(xml.serialise(xml.parse(data), pretty=True))
+        except OSError as problem:
+            return report.end(74, [f"crm_verify: cannot write {save}: {problem.strerror}"])
+    return _conclude(verdict, source, verbose, report)
+
+
+def _conclude(verdict: Verdict, source: Source, verbose: int, report: _Report) -> int:
+    lines = [str(problem) for problem in verdict.problems] if verbose else []
+    advice = [] if verbose else ["-V may provide more details"]
+    if source.must_be_valid and any(
+        problem.code not in _POLICY_CODES
+        for problem in verdict.problems
+        if problem.severity is errors.Severity.ERROR
+    ):
+        return report.end(source.code, [*lines, f"crm_verify: {source.complaint}"])
+    if verdict.has_errors:
+        last = "crm_verify: Errors found during check: config not valid"
+        return report.end(EXIT_INVALID, [*lines, last, *advice])
+    if verdict.has_warnings:
+        last = "crm_verify: Warnings found during check: config may not be valid"
+        return report.end(EXIT_INVALID, [*lines, last, *advice])
+    return report.end(EXIT_OK, lines)
+
+
+_POLICY_CODES = frozenset({"no-fencing-device", "not-promotable", "deprecated"})
+"""Findings about configurations that can be loaded all the same."""
+
+
+def _reasons(problem: Exception) -> list[str]:
+    if isinstance(problem, ConfigurationError) and problem.problems:
+        return [str(each) for each in problem.problems]
+    return [f"crm_verify: {problem}"]
+
+
+# --- sources --------------------------------------------------------------------------------
+
+
+def _source(
+    live: bool, file: str | None, text: str | None, pipe: bool, root: Path | None
+) -> Source | None:
+    if live:
+        complaint = "CIB query failed: Input file not available"
+        return Source(
+            lambda: read_live(gateclient.installation_root(root)),
+            complaint,
+            EXIT_NO_INPUT,
+            must_be_valid=True,
+        )
+    if file is not None:
+        return Source(Path(file).read_bytes, f"Couldn't parse input file: {file}", EXIT_ERROR)
+    if text is not None:
+        encoded = text.encode("utf-8", "surrogateescape")
+        return Source(lambda: encoded, f"Couldn't parse input string: {text}", EXIT_ERROR)
+    if pipe:
+        return Source(sys.stdin.buffer.read, "Couldn't parse input from STDIN.", EXIT_ERROR)
+    return None
+
+
+def read_live(root: Path) -> bytes:
+    """Read the configuration the cluster runs, or the file `CIB_file` names in its place.
+
+    Raises: CrmError or OSError if neither can be had.
+    """
+    if named := os.environ.get(CIB_FILE):
+        return sys.stdin.buffer.read() if named == "-" else Path(named).read_bytes()
+    with gateclient.connect(root, name="crm_verify") as session:
+        reply = session.ask(SERVICE, Query(request=0))
+    if not isinstance(reply, QueryReply) or reply.outcome is not Outcome.OK:
+        raise CrmError("the cib did not give its document")
+    return reply.xml
+
+
+# --- reporting ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """How the end is told: lines on standard error, and on request one XML document."""
+
+    quiet: bool
+    as_xml: bool
+    target: str
+
+    def end(self, code: int, lines: list[str]) -> int:
+        """Say the lines and give the exit code back."""
+        if not self.quiet:
+            for line in lines:
+                click.echo(line, err=True)
+        if self.as_xml:
+            self._write(self._document(code))
+        return code
+
+    def _document(self, code: int) -> str:
+        request = " ".join(["crm_verify", *sys.argv[1:]])
+        head = f"<pacemaker-result api-version={quoteattr(_API_VERSION)}"
+        status = (
+            f"<status code={quoteattr(str(code))} message={quoteattr(_MEANING.get(code, ''))}/>"
+        )
+        return f"{head} request={quoteattr(request)}>\n  {status}\n</pacemaker-result>"
+
+    def _write(self, document: str) -> None:
+        if self.target and self.target != "-":
+            Path(self.target).write_text(document + "\n", encoding="utf-8")
+        else:
+            click.echo(document)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    try:
+        code = command.main(args=argv, prog_name="crm_verify", standalone_mode=False)
+    except click.NoSuchOption as problem:
+        click.echo(f"crm_verify: Unknown option {problem.option_name}", err=True)
+        return EXIT_USAGE
+    except click.ClickException as problem:
+        click.echo(f"crm_verify: {problem.format_message()}", err=True)
+        return EXIT_USAGE
+    except click.Abort:
+        return EXIT_ERROR
+    return int(code or 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
