@@ -41,11 +41,12 @@ class KeepPromise:
 
 @dataclass(frozen=True, slots=True)
 class Persisted:
-    """`Persist` or `KeepPromise` ended; `reason` says why it failed."""
+    """`Persist` or `KeepPromise` ended; `reason` says why it failed, `digest` what was written."""
 
     ticket: int
     ok: bool
     reason: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

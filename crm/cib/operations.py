@@ -4,7 +4,8 @@ Responsible for what create, modify, replace, delete, erase, bump, upgrade and p
 the version that results, for what was touched, and for the patch that repeats it. The document
 is untouched when the outcome is not OK. Not responsible for who may change it (`acl`), for
 quorum and replication (`replica`), nor for the rules a configuration must follow: a validator
-is handed in and shown a throw-away copy (validating one tree again and again leaks).
+is handed in. It is shown the live tree and must leave it alone; a grammar is to be asked about a
+throw-away copy (validating one tree again and again leaks).
 
 Source: docs/protocol/cib.md, "Operations"; tools.md section 2.
 """
@@ -137,7 +138,7 @@ def _conclude(
             edit.set(document.root, name, value)
     _write_version(edit, after)
     if edit.touches_configuration or _schema_changed(edit):
-        findings = tuple(rules.validate(_copy_for_validation(document)))
+        findings = tuple(rules.validate(document.root))
         if errors.has_errors(findings):
             candidate = document.text(pretty=True)
             edit.undo()
@@ -571,13 +572,6 @@ def _write_version(edit: documents.Edit, version: Version) -> None:
     values = (version.admin_epoch, version.epoch, version.updates)
     for name, value in zip(documents.VERSION_ATTRIBUTES, values, strict=True):
         edit.set(edit.document.root, name, str(value))
-
-
-def _copy_for_validation(document: documents.Document) -> etree._Element:
-    root = etree.Element("cib", documents.attributes_of(document.root))
-    root.append(copy.deepcopy(document.configuration))
-    etree.SubElement(root, "status")
-    return root
 
 
 def _replaces_root(operations: Sequence[api.Operation]) -> bool:

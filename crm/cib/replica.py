@@ -50,8 +50,9 @@ PROMISE_RETRY_S = 5.0
 class Replica:
     """The machine of the cib.
 
-    `written` and `promised` come from the disk with the document. `wall` gives the time of day
-    as text. Effects are those of every machine, `Persist`, `KeepPromise` and `Archive`.
+    `written` and `promised` come from the disk with the document; `fresh` tells that the
+    document is not what the disk holds. `wall` gives the time of day as text. Effects are those
+    of every machine, `Persist`, `KeepPromise` and `Archive`.
     """
 
     def __init__(
@@ -64,11 +65,14 @@ class Replica:
         promised: Reign = Reign(),  # noqa: B008 - frozen
         wall: Callable[[], str] = lambda: "",
         pid: int = 0,
+        fresh: bool = False,
     ) -> None:
         self.node = node
         self.promised = promised
         self._copy = LocalCopy(document, rules, written)
         self._disk = Disk()
+        if fresh:
+            self._disk.want()
         self._outbox = Outbox()
         self._forwarding = Forwarding(self._outbox)
         self._wall = wall
@@ -482,7 +486,12 @@ class Replica:
         content = self._disk.finished(event, now)
         if content is None:
             return
-        if not event.ok:
+        if event.ok:
+            self._outbox.info(
+                f"write_cib_contents: Wrote version {content.version} of the CIB to disk"
+                f" (digest: {event.digest})"
+            )
+        else:
             self._outbox.error(
                 f"write_cib_contents: Version {content.version} of the CIB could not be written:"
                 f" {event.reason}"

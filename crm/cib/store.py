@@ -1,0 +1,315 @@
+"""The CIB on the disk: cib.xml, its digest, numbered backups, the promise, archived losers.
+
+Responsible for choosing what to start with, and for writing so that a power cut at any moment
+leaves a complete copy. Not responsible for when something is written (`disk`).
+
+A file that we wrote ends with a comment that holds the digest of all before it and the reign it
+was written under, so file and digest can never be torn apart. The classic `cib.xml.sig` is
+written as well, and decides about files without that comment. A file without either was put
+there by hand and is believed.
+
+Choosing: the newest copy that is whole and valid wins. A broken cib.xml is renamed, never
+removed; a good one is never overwritten by an empty start.
+
+Source: docs/protocol/cib.md, "On disk"; faults-and-security 37 to 40.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lxml import etree
+
+from crm.cib import document as documents
+from crm.cib.operations import Rules
+from crm.model.version import Reign, Version
+from crm.plumbing import atomicfile, errors, xml
+from crm.plumbing.errors import ConfigurationError, Problem
+
+FILE = "cib.xml"
+SIGNATURE = "cib.xml.sig"
+COUNTER = "cib.last"
+PROMISE = "cib.reign"
+MAX_BACKUPS = 100
+MAX_ARCHIVES = 20
+MODE = 0o600
+
+_TRAILER = re.compile(
+    rb'<!-- pacekeeper reign="(?P<number>\d{1,18})" dc="(?P<dc>[^"]*)"'
+    rb' digest="(?P<digest>[0-9a-f]{64})" -->\s*\Z'
+)
+_PROMISE = re.compile(r"(?P<number>\d{1,18}) (?P<dc>\S*)\s*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """One file that was read: its tree and the reign it was written under."""
+
+    path: Path
+    root: etree._Element
+    written: Reign
+
+    @property
+    def standing(self) -> tuple[int, Reign, int]:
+        """What decides which copy is the newest."""
+        version = documents.Document(self.root).version
+        return version.admin_epoch, self.written, version.epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What to start with, and everything there is to say about it.
+
+    `fresh` tells that it is not what the disk holds (new, upgraded, an older copy).
+    """
+
+    document: documents.Document
+    written: Reign = field(default_factory=Reign)
+    promised: Reign = field(default_factory=Reign)
+    fresh: bool = False
+    problems: list[Problem] = field(default_factory=list)
+
+
+def classic_digest(root: etree._Element) -> str:
+    """Hash a document as `cibadmin --md5-sum` and the `.sig` files of the classic tools do."""
+    text = b" " + xml.serialise(root) + b"\n"
+    return hashlib.md5(text, usedforsecurity=False).hexdigest()
+
+
+class Store:
+    """The folder of the CIB. One thread writes at a time."""
+
+    def __init__(self, directory: Path, owner: tuple[int, int] | None = None) -> None:
+        self.directory = directory
+        self._owner = owner
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def load(self, rules: Rules) -> Loaded:
+        """Choose the copy to start with; an empty one only if there is none at all.
+
+        Raises: ConfigurationError if the only copies there are must not be thrown away: they
+        cannot be read, or are whole but not valid.
+        """
+        problems: list[Problem] = []
+        promised = self._read_promise(problems)
+        main = self._read(FILE, rules, problems)
+        best = main
+        for name in self._backups()[: 1 if main is not None else MAX_BACKUPS]:
+            backup = self._read(name, rules, problems)
+            if backup is not None and (best is None or backup.standing > best.standing):
+                best = backup
+        if best is None:
+            return self._start_empty(promised, problems)
+        if best is not main:
+            self._set_aside(problems, best)
+        return self._modernised(best, rules, promised, problems)
+
+    def _start_empty(self, promised: Reign, problems: list[Problem]) -> Loaded:
+        keep = [p for p in problems if p.code in ("cib-unreadable", "cib-invalid")]
+        if keep:
+            raise ConfigurationError(keep[0].message, problems)
+        if (self.directory / FILE).exists():
+            self._set_aside(problems, None)
+        document = documents.Document(documents.empty())
+        return Loaded(document, Reign(), promised, True, problems)
+
+    def _modernised(
+        self, copy: Copy, rules: Rules, promised: Reign, problems: list[Problem]
+    ) -> Loaded:
+        before = xml.serialise(copy.root)
+        root, found = rules.upgrade(copy.root)
+        problems += found
+        document = documents.Document(root)
+        upgraded = xml.serialise(root) != before
+        if upgraded:
+            document = documents.Document(with_next_epoch(document.root, document.version))
+        document.status[:] = []
+        fresh = upgraded or copy.path.name != FILE
+        return Loaded(document, copy.written, max(promised, copy.written), fresh, problems)
+
+    def _read(self, name: str, rules: Rules, problems: list[Problem]) -> Copy | None:
+        path = self.directory / name
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with os.fdopen(handle, "rb") as file:
+                self._check_owner(path, os.fstat(file.fileno()))
+                data = file.read(xml.ORDINARY.total_bytes + 1)
+            copy = self._whole(path, data)
+        except FileNotFoundError:
+            return None
+        except OSError as problem:
+            message = f"{path} cannot be read: {problem.strerror}"
+            problems.append(errors.error("cib-unreadable", name, message, "correct its owner"))
+            return None
+        except ConfigurationError as problem:
+            found = problem.problems[0] if problem.problems else None
+            code = found.code if found is not None else "cib-corrupt"
+            problems.append(errors.error(code, name, f"{path}: {problem}"))
+            return None
+        found_wrong = [p for p in rules.validate(copy.root) if errors.has_errors([p])]
+        if found_wrong:
+            text = "; ".join(p.message for p in found_wrong[:3])
+            message = f"{path} is not a valid configuration: {text}"
+            hint = "correct it with an editor and remove cib.xml.sig, or put a good copy there"
+            problems.append(errors.error("cib-invalid", name, message, hint))
+            return None
+        return copy
+
+    def _check_owner(self, path: Path, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            raise _wrong("cib-foreign", path.name, "it is not a plain file")
+        trusted = {0, os.getuid()} | ({self._owner[0]} if self._owner else set())
+        if status.st_uid not in trusted:
+            raise _wrong("cib-foreign", path.name, f"it belongs to user {status.st_uid}, not to us")
+
+    def _whole(self, path: Path, data: bytes) -> Copy:
+        """Check that a file is complete, and read it.
+
+        Raises: ConfigurationError if it is not.
+        """
+        trailer = _TRAILER.search(data)
+        root = xml.parse(data, keep_comments=True)
+        if root.tag != "cib":
+            raise _wrong("cib-corrupt", path.name, f"the root element is <{root.tag}>, not <cib>")
+        documents.Document(root)
+        written = Reign()
+        if trailer is not None:
+            written = Reign(int(trailer["number"]), trailer["dc"].decode())
+            body = data[: trailer.start()]
+            if hashlib.sha256(body).hexdigest() == trailer["digest"].decode():
+                return Copy(path, root, written)
+        signature = self._signature(path)
+        if signature and signature != classic_digest(root):
+            hint = "remove the .sig file if the change was meant"
+            raise _wrong("cib-digest", path.name, "it does not match its digest", hint)
+        return Copy(path, root, written)
+
+    def _signature(self, path: Path) -> str:
+        try:
+            text = path.with_name(path.name + ".sig").read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            return ""
+        return text.split()[0] if text else ""
+
+    def _backups(self) -> list[str]:
+        """Name the numbered backups, the last one written first."""
+        last = self._last_number()
+        order = [(last - 1 - step) % MAX_BACKUPS for step in range(MAX_BACKUPS)]
+        return [f"cib-{n}.raw" for n in order if (self.directory / f"cib-{n}.raw").exists()]
+
+    def _last_number(self) -> int:
+        try:
+            text = (self.directory / COUNTER).read_text(encoding="ascii").strip()
+            return int(text) % MAX_BACKUPS
+        except (OSError, ValueError):
+            return 0
+
+    def _read_promise(self, problems: list[Problem]) -> Reign:
+        try:
+            text = (self.directory / PROMISE).read_text(encoding="ascii")
+        except FileNotFoundError:
+            return Reign()
+        except (OSError, UnicodeDecodeError) as problem:
+            text = str(problem)
+        found = _PROMISE.match(text)
+        if found is None:
+            message = f"{PROMISE} cannot be read and counts as no promise"
+            problems.append(errors.warning("promise-unreadable", PROMISE, message))
+            return Reign()
+        return Reign(int(found["number"]), found["dc"])
+
+    def _set_aside(self, problems: list[Problem], instead: Copy | None) -> None:
+        """Rename a cib.xml that is not used, so that nothing is ever lost."""
+        path = self.directory / FILE
+        if not path.exists():
+            return
+        bad = any(problem.subject == FILE for problem in problems)
+        kept = self._free_name("cib.xml.corrupt" if bad else "cib.xml.older")
+        path.rename(kept)
+        with contextlib.suppress(FileNotFoundError):
+            (self.directory / SIGNATURE).rename(kept.with_name(kept.name + ".sig"))
+        source = "an empty configuration" if instead is None else instead.path.name
+        message = f"{FILE} was set aside as {kept.name}, {source} is used"
+        problems.append(errors.warning("cib-set-aside", FILE, message, "look at what it says"))
+
+    def _free_name(self, stem: str) -> Path:
+        for number in range(1, MAX_ARCHIVES):
+            path = self.directory / f"{stem}-{number}"
+            if not path.exists():
+                return path
+        return self.directory / f"{stem}-{MAX_ARCHIVES}"
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def write(self, data: bytes, written: Reign) -> str:
+        """Make a configuration durable and return its classic digest.
+
+        The old file becomes a numbered backup first (a second name for the same content, so it
+        costs nothing). Raises: OSError as the system gave it; the old file is then in place.
+        """
+        self._back_up()
+        digest = hashlib.sha256(data).hexdigest()
+        trailer = (
+            f'<!-- pacekeeper reign="{written.number}" dc="{written.dc}" digest="{digest}" -->\n'
+        )
+        path = self.directory / FILE
+        atomicfile.write_durably(path, data + trailer.encode(), MODE, self._owner)
+        signature = classic_digest(xml.parse(data, keep_comments=True))
+        self._write_hint(SIGNATURE, signature + "\n")
+        return signature
+
+    def _back_up(self) -> None:
+        path = self.directory / FILE
+        if not path.exists():
+            return
+        number = self._last_number()
+        backup = self.directory / f"cib-{number}.raw"
+        for source, target in (
+            (path, backup),
+            (self.directory / SIGNATURE, backup.with_name(backup.name + ".sig")),
+        ):
+            target.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.link(source, target, follow_symlinks=False)
+        self._write_hint(COUNTER, f"{(number + 1) % MAX_BACKUPS}\n")
+
+    def _write_hint(self, name: str, text: str) -> None:
+        """Replace a small file whose loss does no harm, without waiting for the disk."""
+        path = self.directory / name
+        temporary = path.with_name(f".{name}.new")
+        temporary.write_text(text, encoding="ascii")
+        temporary.chmod(MODE)
+        if self._owner is not None:
+            os.chown(temporary, *self._owner)
+        temporary.rename(path)
+
+    def keep_promise(self, reign: Reign) -> None:
+        """Make a promise durable. Raises: OSError."""
+        text = f"{reign.number} {reign.dc}\n"
+        path = self.directory / PROMISE
+        atomicfile.write_durably(path, text.encode("ascii"), MODE, self._owner)
+
+    def archive(self, data: bytes, reason: str) -> Path:
+        """Keep a configuration that lost. Raises: OSError."""
+        path = self._free_name("cib.xml.lost")
+        note = reason.replace("--", "- -")
+        atomicfile.write_durably(path, data + f"<!-- {note} -->\n".encode(), MODE, self._owner)
+        return path
+
+
+def with_next_epoch(root: etree._Element, version: Version) -> etree._Element:
+    """Count a change of the configuration that was made while reading it."""
+    root.set("epoch", str(version.epoch + 1))
+    root.set("num_updates", "0")
+    return root
+
+
+def _wrong(code: str, subject: str, message: str, hint: str = "") -> ConfigurationError:
+    return ConfigurationError(message, [errors.error(code, subject, message, hint)])
