@@ -1,0 +1,761 @@
+"""The crmd of one node: its states, its vote, its join, its way out.
+
+Responsible for what a crmd does whether or not it is DC, and for handing everything else to the
+parts it owns: `Election`, `Candidate`, `Executor`, and, while it is DC, an `Office`.
+
+Theory of operation. The crmd signs on to heartbeat once its cib and its executor are there, so a
+crmd that is online can answer. From then on it announces itself while it knows no DC. A DC answers
+with an offer. When every member's crmd is online and has announced itself, nobody is DC, and all
+vote at once; `dc-deadtime` is only for members whose crmd does not come up. The loss of the DC,
+seen as the end of its crmd or of its node, is a reason to vote at once as well.
+
+Whoever wins takes office under a reign above every reign it has heard of; votes, announcements and
+requests carry the greatest known one, so nearly always the first is right. `_settle` runs after
+every event and does what has become possible; the order in which heartbeat tells of clients, nodes
+and views does not matter.
+
+An orderly stop is a request to the DC, repeated to every new DC, until it orders the end; after
+`shutdown-escalation` the crmd ends without leave.
+
+Invariant: at most one member of a view holds an office that all its members obey, since an office
+obeyed by a member has a greater reign than any it obeyed before, and executors refuse the rest.
+
+Source: docs/protocol/election.md, docs/protocol/join.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from crm.api import attributes, cib, controller, fencing, lrm, membership, peers, scheduler
+from crm.controller import settings
+from crm.controller.conductor import Conductor, Counters
+from crm.controller.election import Election, SendNoVote, SendVote, Verdict
+from crm.controller.executor import Executor
+from crm.controller.frontdesk import FrontDesk
+from crm.controller.join import Candidate, Step
+from crm.controller.ledger import Ledger
+from crm.controller.office import Office
+from crm.controller.outbox import Effect, Outbox
+from crm.controller.roster import Roster
+from crm.controller.states import Cause, Input, State, StateMachine
+from crm.model.version import Reign, Version
+from crm.plumbing.errors import RemoteProtocolError
+from crm.plumbing.machine import (
+    MessageArrived,
+    PeerConnected,
+    PeerLost,
+    StopRequested,
+    debug,
+    info,
+    warn,
+)
+
+FEATURE_SET = "3.0.1"
+"""The CRM feature set this crmd speaks; the lower one is DC during an upgrade."""
+
+BUSY_RECHECK_S = 1.0
+"""A busy executor is asked again at each result, and at the latest after this long."""
+
+Event = MessageArrived | PeerConnected | PeerLost | StopRequested
+
+
+class Controller:
+    """The controller of one node, as a machine."""
+
+    def __init__(
+        self, *, new_uuid: Callable[[], str], wall: Callable[[], float], pid: int = 0
+    ) -> None:
+        self._wall = wall
+        self._pid = pid
+        self._engine = new_uuid()
+        self._outbox = Outbox()
+        self._states = StateMachine()
+        self._roster = Roster()
+        self._election = Election("", FEATURE_SET)
+        self._candidate = Candidate()
+        self._executor = Executor(self._outbox)
+        self._counters = Counters()
+        self._settings = settings.Settings()
+        self._settings_query = 0
+        self._office: Office | None = None
+        self._highest_reign = 0
+        self._has_signed_on = False
+        self._announced: dict[str, None] = {}
+        self._lost_dc = ""
+        self._dc_deadline: float | None = None
+        self._busy_deadline: float | None = None
+        self._stop_deadline: float | None = None
+        self._has_asked_to_stop = ""
+        self._has_ended = False
+        self._front_desk = FrontDesk(self._outbox, self._candidate)
+
+    # --- the shape of a machine ---------------------------------------------------------------
+
+    @property
+    def state(self) -> str:
+        """The classic name of the present state."""
+        return self._states.state.value
+
+    @property
+    def dc(self) -> str:
+        """The name of the DC this node knows, or ""."""
+        return self._candidate.dc
+
+    @property
+    def reign(self) -> Reign:
+        """The reign this node obeys."""
+        return self._candidate.reign
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether this node is DC and has nothing left to do."""
+        return self._office is not None and self._office.conductor.is_idle
+
+    def receive(self, event: Event, now: float) -> list[Effect]:
+        """Take in what happened."""
+        if self._has_ended:
+            return []
+        match event:
+            case MessageArrived(peer, message):
+                self._arrived(peer, message, now)
+            case PeerConnected(peer):
+                self._connected(peer, now)
+            case PeerLost(peer):
+                self._lost(peer, now)
+            case StopRequested():
+                self._stop_requested(now)
+        return self._finish(now)
+
+    def tick(self, now: float) -> list[Effect]:
+        """Act on a deadline."""
+        if self._has_ended:
+            return []
+        if self._dc_deadline is not None and self._dc_deadline <= now:
+            self._dc_deadline = None
+            self._call_election(now, Input.DC_TIMEOUT, Cause.TIMER, "crm_timer_popped")
+        if self._election.deadline is not None and self._election.deadline <= now:
+            self._stand(now)
+        if self._busy_deadline is not None and self._busy_deadline <= now:
+            self._busy_deadline = None
+            self._executor.describe()
+        if self._stop_deadline is not None and self._stop_deadline <= now:
+            self._outbox.note(warn("crmd", "crm_timer_popped: nobody lets us stop: stopping"))
+            self._end("shutdown escalation")
+        if self._office is not None:
+            self._office.tick(now)
+        return self._finish(now)
+
+    def next_deadline(self) -> float | None:
+        """Say when `tick` is due."""
+        if self._has_ended:
+            return None
+        times = [
+            self._dc_deadline,
+            self._election.deadline,
+            self._busy_deadline,
+            self._stop_deadline,
+            self._office.next_deadline() if self._office is not None else None,
+        ]
+        return min((time for time in times if time is not None), default=None)
+
+    def _finish(self, now: float) -> list[Effect]:
+        """Settle until nothing is left that this node has to say to itself."""
+        self._settle(now)
+        while self._outbox.to_self and not self._has_ended:
+            message = self._outbox.to_self.popleft()
+            self._peer_said(self._roster.node, message, now)
+            self._settle(now)
+        return self._outbox.take()
+
+    # --- local processes ----------------------------------------------------------------------
+
+    def _connected(self, peer: str, now: float) -> None:
+        self._outbox.connected[peer] = None
+        match peer:
+            case cib.SERVICE:
+                self._outbox.tell(cib.SERVICE, cib.Subscribe())
+                self._ask_settings()
+                self._cib_is_back(now)
+            case lrm.SERVICE:
+                self._executor.connected()
+            case fencing.SERVICE | scheduler.SERVICE if self._office is not None:
+                self._office.conductor.want(f"{peer} is there")
+            case attributes.SERVICE if self._candidate.step is Step.JOINED:
+                self._outbox.tell(attributes.SERVICE, attributes.RefreshAttributes())
+        self._sign_on()
+
+    def _sign_on(self) -> None:
+        needed = (membership.SERVICE, cib.SERVICE, lrm.SERVICE)
+        if not self._has_signed_on and all(name in self._outbox.connected for name in needed):
+            self._has_signed_on = True
+            self._outbox.tell(membership.SERVICE, membership.SignOn(peers.CLIENT, self._pid))
+
+    def _lost(self, peer: str, now: float) -> None:
+        self._outbox.connected.pop(peer, None)
+        match peer:
+            case membership.SERVICE:
+                self._outbox.note(warn("crmd", "crmd_ha_connection_destroy: Heartbeat is gone"))
+                self._has_ended = True
+                self._outbox.exit(1)
+            case lrm.SERVICE:
+                self._executor.lost()
+                if self._office is not None:
+                    self._office.executor_lost(self._roster.node, now)
+                elif self._candidate.dc:
+                    self._outbox.send(self._candidate.dc, peers.ExecutorLost())
+            case scheduler.SERVICE if self._office is not None:
+                self._office.conductor.scheduler_lost()
+            case attributes.SERVICE if self._office is not None:
+                self._office.conductor.attrd_lost()
+            case cib.SERVICE if self._office is not None:
+                self._office.conductor.halt("the cib is gone")
+                self._office.conductor.ledger.close()
+        self._front_desk.forget(peer)
+
+    def _cib_is_back(self, now: float) -> None:
+        """A new life of the cib knows nothing of the reign: join again, as DC or as member."""
+        if self._office is not None:
+            self._outbox.note(warn("crmd", "crmd_cib_connection: the cib is back: joining anew"))
+            self._office.raise_reign(self._candidate.reign, now)
+        elif self._candidate.dc:
+            self._forget_dc(now)
+            self._announce(now)
+
+    def _ask_settings(self) -> None:
+        self._settings_query = self._outbox.next_request()
+        self._outbox.tell(cib.SERVICE, cib.Query(self._settings_query, section="crm_config"))
+
+    def _arrived(self, peer: str, message: msgspec.Struct, now: float) -> None:
+        match peer:
+            case membership.SERVICE:
+                self._heartbeat_said(message, now)
+            case cib.SERVICE:
+                self._cib_said(message, now)
+            case lrm.SERVICE:
+                self._executor_said(message, now)
+            case scheduler.SERVICE:
+                if self._office is not None and isinstance(message, scheduler.Scheduled):
+                    self._office.conductor.scheduled(message, now)
+            case attributes.SERVICE:
+                if self._office is not None and isinstance(message, attributes.AttributeValues):
+                    self._office.conductor.attributes_replied(message)
+            case fencing.SERVICE:
+                self._fencing_said(message, now)
+            case _:
+                self._front_desk.asked(peer, message, self._describe)
+
+    def _cib_said(self, message: msgspec.Struct, now: float) -> None:
+        office = self._office
+        match message:
+            case cib.QueryReply():
+                if message.request == self._settings_query:
+                    self._take_settings(message)
+                elif office is not None and not office.query_replied(message):
+                    office.conductor.query_replied(message, now)
+            case cib.CibDescription():
+                if self._candidate.described(message):
+                    self._request_join(message)
+                elif office is not None:
+                    office.cib_described(message)
+            case cib.CibChanged():
+                self._cib_changed(message)
+            case cib.CibReplaced():
+                self._ask_settings()
+                if office is not None:
+                    office.cib_replaced(now)
+            case cib.ChangeReply() if office is not None:
+                office.change_replied(message, now)
+            case cib.SyncDone() if office is not None:
+                office.sync_ended(message, now)
+
+    def _take_settings(self, reply: cib.QueryReply) -> None:
+        self._settings_query = 0
+        if reply.outcome is cib.Outcome.OK:
+            self._settings = settings.read(reply.xml)
+            if self._office is not None:
+                self._office.conductor.settings = self._settings
+
+    def _cib_changed(self, change: cib.CibChanged) -> None:
+        if any(touched.kind == "configuration" for touched in change.touched):
+            self._ask_settings()
+        if self._office is not None:
+            text = f"Processing diff (cib_update): {change.before} -> {change.after}"
+            self._outbox.note(info("tengine", f"te_update_diff: {text}"))
+            self._office.cib_changed(change)
+
+    def _executor_said(self, message: msgspec.Struct, now: float) -> None:
+        match message:
+            case lrm.ExecutorDescription():
+                if self._executor.described(message):
+                    self._executor_described(message, now)
+            case lrm.OperationFinished():
+                self._executor.finished(message)
+                self._report(message, now)
+
+    def _report(self, result: lrm.OperationFinished, now: float) -> None:
+        if self._office is not None:
+            self._office.conductor.report(self._roster.node, (result,), now)
+        elif self._candidate.dc:
+            self._outbox.send(self._candidate.dc, peers.OperationReport((result,)))
+        else:
+            self._executor.kept.append(result)
+        if self._candidate.step is Step.DESCRIBING_EXECUTOR and self._executor.is_connected:
+            self._executor.describe()
+
+    def _executor_described(self, description: lrm.ExecutorDescription, now: float) -> None:
+        match self._candidate.step:
+            case Step.DESCRIBING_EXECUTOR if self._executor.is_busy:
+                self._busy_deadline = now + BUSY_RECHECK_S
+            case Step.DESCRIBING_EXECUTOR:
+                self._busy_deadline = None
+                self._confirm_join(description, now)
+            case Step.JOINED if self._office is not None:
+                self._office.executor_restarted(self._roster.node, description)
+            case Step.JOINED:
+                self._outbox.send(self._candidate.dc, peers.ExecutorRestarted(description))
+
+    def _fencing_said(self, message: msgspec.Struct, now: float) -> None:
+        if self._office is None:
+            return
+        match message:
+            case fencing.Fenced():
+                self._office.fencing_ended(message, now)
+            case fencing.Devices():
+                self._office.devices_told(message)
+
+    # --- heartbeat ----------------------------------------------------------------------------
+
+    def _heartbeat_said(self, message: msgspec.Struct, now: float) -> None:
+        match message:
+            case membership.SignedOn():
+                self._signed_on(message)
+            case membership.NodeChanged():
+                self._roster.node_changed(message)
+            case membership.ClientChanged():
+                self._client_changed(message, now)
+            case membership.ViewInstalled():
+                self._view_installed(message, now)
+            case membership.ClusterMessage():
+                self._cluster_message(message, now)
+
+    def _signed_on(self, message: membership.SignedOn) -> None:
+        self._outbox.node = self._roster.node = self._states.node = message.node
+        self._roster.uuids[message.node] = message.uuid
+        self._election = Election(message.node, FEATURE_SET)
+
+    def _client_changed(self, message: membership.ClientChanged, now: float) -> None:
+        changed, notes = self._roster.client_changed(message)
+        self._outbox.note(*notes)
+        if not changed:
+            return
+        name = message.node
+        is_online = name in self._roster.online
+        self._announced.pop(name, None)
+        self._election.forget(name)
+        if self._office is not None:
+            self._office.crmd_changed(name, is_online=is_online)
+        self._bring_electorate_up_to_date()
+        if name == self._candidate.dc and self._office is None:
+            self._dc_is_gone(now, Cause.CRMD_STATUS, "crmd_client_status_callback")
+        elif not is_online and not self._election.favourite and self._is_waiting_for_offer():
+            self._call_election(now, Input.ELECTION, Cause.CRMD_STATUS, "peer_lost")
+        elif is_online and self._states.state is State.PENDING and not self._candidate.dc:
+            self._outbox.send(name, peers.Announce(self._highest_reign))
+
+    def _is_waiting_for_offer(self) -> bool:
+        """Tell whether an election was lost to somebody who has not offered yet."""
+        is_pending = self._states.state is State.PENDING and not self._candidate.dc
+        return is_pending and self._election.number > 0
+
+    def _view_installed(self, message: membership.ViewInstalled, now: float) -> None:
+        self._outbox.note(*self._roster.install(message))
+        if message.event is membership.ViewEvent.NOT_PRIMARY:
+            return
+        if message.event is membership.ViewEvent.EVICTED:
+            self._evicted(now)
+            return
+        lost = message.view.lost
+        if self._candidate.dc in lost or self._lost_dc in lost:
+            dc = self._candidate.dc if self._candidate.dc in lost else self._lost_dc
+            text = f"check_dead_member: Our DC node ({dc}) left the cluster"
+            self._outbox.note(warn("crmd", text))
+            self._lost_dc = ""
+        for name in lost:
+            self._announced.pop(name, None)
+            self._election.forget(name)
+        self._bring_electorate_up_to_date()
+        if self._office is not None:
+            self._office.view_changed(message.view)
+        elif self._candidate.dc in lost:
+            self._dc_is_gone(now, Cause.CCM_CALLBACK, "check_dead_member")
+        elif self._states.state is State.ELECTION:
+            self._stand(now)
+        elif lost and not self._election.favourite and self._is_waiting_for_offer():
+            self._call_election(now, Input.ELECTION, Cause.CCM_CALLBACK, "check_dead_member")
+
+    def _evicted(self, now: float) -> None:
+        self._bring_electorate_up_to_date()
+        self._election.stop()
+        self._drop_office()
+        self._forget_dc(now)
+        self._outbox.note(*self._states.apply(Input.PENDING, Cause.CCM_CALLBACK, "evicted"))
+
+    def _bring_electorate_up_to_date(self) -> None:
+        born = {name: member.born for name, member in self._roster.participants.items()}
+        self._send_votes(self._election.set_electorate(born, self._highest_reign))
+
+    def _cluster_message(self, message: membership.ClusterMessage, now: float) -> None:
+        if message.from_node == self._roster.node:
+            return
+        try:
+            said = peers.PEERS.decode(message.payload)
+        except RemoteProtocolError as problem:
+            text = f"crmd_ha_msg_callback: dropped a message from {message.from_node}: {problem}"
+            self._outbox.note(warn("crmd", text))
+            return
+        self._peer_said(message.from_node, said, now)
+
+    # --- other crmds --------------------------------------------------------------------------
+
+    def _peer_said(self, node: str, message: msgspec.Struct, now: float) -> None:
+        match message:
+            case peers.Announce(reign=reign):
+                self._hear_reign(reign)
+                self._peer_announced(node)
+            case peers.Vote():
+                self._hear_reign(message.reign)
+                self._vote_arrived(node, message, now)
+            case peers.NoVote():
+                self._hear_reign(message.reign)
+                self._election.count(node, message)
+            case peers.Goodbye():
+                self._roster.departed[node] = None
+            case peers.JoinOffer():
+                self._offered(node, message, now)
+            case peers.JoinAck():
+                self._acknowledged(node, message)
+            case peers.ExecuteOrders(reign=reign, orders=orders):
+                for order in orders:
+                    self._executor.carry_out(reign, order)
+            case peers.ForgetResource(reign=reign, resource=resource):
+                self._executor.forget(reign, resource)
+            case peers.ShutdownOrder() if node == self._candidate.dc:
+                self._shutdown_ordered()
+            case peers.ToolAnswer():
+                self._front_desk.answered(message)
+            case _ if self._office is not None:
+                self._dc_heard(self._office, node, message, now)
+            case _:
+                kind = type(message).__name__
+                self._outbox.note(debug("crmd", f"route_message: {kind} from {node}: not DC"))
+
+    def _dc_heard(self, office: Office, node: str, message: msgspec.Struct, now: float) -> None:
+        match message:
+            case peers.JoinRequest():
+                self._hear_reign(message.known_reign.number)
+                office.requested(node, message, now)
+            case peers.JoinConfirm():
+                office.confirmed(node, message)
+            case peers.OperationReport(results=results):
+                office.conductor.report(node, results, now)
+            case peers.ExecutorLost():
+                office.executor_lost(node, now)
+            case peers.ExecutorRestarted(description=description):
+                office.executor_restarted(node, description)
+            case peers.ShutdownRequest():
+                office.shutdown_requested(node)
+            case peers.ToolRequest():
+                office.tool_asked(node, message)
+
+    def _hear_reign(self, number: int) -> None:
+        self._highest_reign = max(self._highest_reign, number)
+
+    def _peer_announced(self, node: str) -> None:
+        self._announced[node] = None
+        if self._office is not None:
+            self._office.announced(node)
+
+    # --- election -----------------------------------------------------------------------------
+
+    def _call_election(self, now: float, happened: Input, cause: Cause, origin: str) -> None:
+        self._drop_office()
+        self._forget_dc(now)
+        self._outbox.note(*self._states.apply(happened, cause, origin))
+        if self._states.state is State.ELECTION:
+            self._stand(now)
+
+    def _stand(self, now: float) -> None:
+        self._dc_deadline = None
+        self._announced.clear()
+        self._send_votes(self._election.stand(now, self._highest_reign))
+
+    def _send_votes(self, votes: list[SendVote]) -> None:
+        for send in votes:
+            if send.to_node:
+                self._outbox.send(send.to_node, send.vote)
+            else:
+                self._outbox.broadcast(send.vote)
+
+    def _vote_arrived(self, node: str, vote: peers.Vote, now: float) -> None:
+        text = f"do_election_count_vote: Election check: vote from {node}"
+        self._outbox.note(info("crmd", text))
+        self._announced.pop(node, None)
+        dc = self._candidate.dc
+        if self._office is None and dc not in ("", node) and self._election.beats(dc, node):
+            return
+        verdict = self._election.judge(node, vote)
+        if verdict is Verdict.WE_LOSE:
+            self._give_way(node, vote, now)
+        elif verdict is Verdict.WE_WIN and self._office is not None:
+            self._outbox.send(node, self._election_claim())
+            self._office.announced(node)
+        elif verdict is Verdict.WE_WIN and not self._election.is_running:
+            has_lost_to_a_better = self._election.favourite and self._election.beats(
+                self._election.favourite, self._roster.node
+            )
+            if not has_lost_to_a_better and self._states.state is not State.STARTING:
+                self._call_election(now, Input.ELECTION, Cause.HA_MESSAGE, "do_election_count_vote")
+
+    def _election_claim(self) -> peers.Vote:
+        """A DC's answer to somebody it beats: a vote that settles the matter."""
+        return peers.Vote(self._election.number, FEATURE_SET, self._highest_reign)
+
+    def _give_way(self, node: str, vote: peers.Vote, now: float) -> None:
+        answer: SendNoVote = self._election.give_way(node, vote, self._highest_reign)
+        self._outbox.send(answer.to_node, answer.no_vote)
+        self._drop_office()
+        self._forget_dc(now)
+        origin = "do_election_count_vote"
+        for happened in (Input.RELEASE_SUCCESS, Input.PENDING):
+            self._outbox.note(*self._states.apply(happened, Cause.HA_MESSAGE, origin))
+
+    def _dc_is_gone(self, now: float, cause: Cause, origin: str) -> None:
+        self._lost_dc = self._candidate.dc
+        self._call_election(now, Input.ELECTION, cause, origin)
+
+    def _drop_office(self) -> None:
+        """Cease to be DC: what belongs to the office is forgotten with it."""
+        if self._office is None:
+            return
+        self._office = None
+        origin = "do_dc_release"
+        self._outbox.note(*self._states.apply(Input.RELEASE_DC, Cause.INTERNAL, origin))
+        self._outbox.note(info("crmd", "do_dc_release: DC role released"))
+        self._outbox.note(*self._states.apply(Input.RELEASE_SUCCESS, Cause.INTERNAL, origin))
+        if cib.SERVICE in self._outbox.connected:
+            self._outbox.tell(cib.SERVICE, cib.BecomeFollower("", self._candidate.reign))
+
+    def _take_office(self, now: float) -> None:
+        """All have given way: lead them, under a reign above all that were heard of."""
+        self._election.stop()
+        self._dc_deadline = None
+        self._highest_reign += 1
+        conductor = Conductor(
+            outbox=self._outbox,
+            roster=self._roster,
+            states=self._states,
+            ledger=Ledger(self._outbox),
+            counters=self._counters,
+            reign=Reign(self._highest_reign, self._roster.node),
+            engine=self._engine,
+            wall=self._wall,
+            settings=self._settings,
+        )
+        self._office = Office(
+            conductor,
+            outbox=self._outbox,
+            roster=self._roster,
+            states=self._states,
+            feature_set=FEATURE_SET,
+        )
+        origin = "do_election_check"
+        self._outbox.note(*self._states.apply(Input.ELECTION_DC, Cause.INTERNAL, origin))
+        self._outbox.note(
+            info("crmd", f"do_dc_takeover: Taking over DC status for {self._roster.node}")
+        )
+        self._office.open(now)
+
+    # --- joining ------------------------------------------------------------------------------
+
+    def _announce(self, now: float) -> None:
+        """Say that we are here and know no DC."""
+        self._dc_deadline = now + self._settings.dc_deadtime_s
+        self._outbox.broadcast(peers.Announce(self._highest_reign))
+
+    def _forget_dc(self, now: float) -> None:
+        self._candidate.forget()
+        self._has_asked_to_stop = ""
+        self._busy_deadline = None
+        if self._dc_deadline is None and self._states.state is not State.STARTING:
+            self._dc_deadline = now + self._settings.dc_deadtime_s
+
+    def _offered(self, dc: str, offer: peers.JoinOffer, now: float) -> None:
+        if not self._may_accept(dc, offer, now):
+            return
+        known = self._candidate.offer
+        is_repeated = known == offer and dc == self._candidate.dc
+        if is_repeated and self._candidate.step in (Step.DESCRIBING_CIB, Step.REQUESTED):
+            return
+        if offer.reign.number < self._highest_reign:
+            self._refuse_offer(dc, offer)
+            return
+        self._hear_reign(offer.reign.number)
+        self._election.stop()
+        self._dc_deadline = None
+        self._announced.clear()
+        self._lost_dc = ""
+        if self._office is None:
+            for happened in (Input.JOIN_OFFER, Input.PENDING):
+                origin = "handle_request"
+                self._outbox.note(*self._states.apply(happened, Cause.HA_MESSAGE, origin))
+            self._outbox.tell(cib.SERVICE, cib.BecomeFollower(dc, offer.reign))
+        if dc != self._candidate.dc or known is None or known.reign != offer.reign:
+            text = f"update_dc: Set DC to {dc} ({offer.feature_set or FEATURE_SET})"
+            self._outbox.note(info("crmd", text))
+        self._executor.raise_reign(offer.reign)
+        request = self._outbox.next_request()
+        self._candidate.accept(dc, offer, request)
+        if cib.SERVICE in self._outbox.connected:
+            self._outbox.tell(cib.SERVICE, cib.DescribeCib(request))
+
+    def _may_accept(self, dc: str, offer: peers.JoinOffer, now: float) -> bool:
+        """Tell whether an offer comes from somebody who may lead us; if not, have it settled."""
+        if dc == self._roster.node:
+            return self._office is not None and self._office.reign == offer.reign
+        if self._states.state is State.STARTING or self._has_ended:
+            return False
+        is_contested = self._office is not None or self._election.is_running
+        if is_contested and not self._election.beats(dc, self._roster.node):
+            self._call_election(now, Input.ELECTION, Cause.HA_MESSAGE, "do_cl_join_offer_respond")
+            return False
+        self._drop_office()
+        return True
+
+    def _refuse_offer(self, dc: str, offer: peers.JoinOffer) -> None:
+        """Tell the DC of the greater reign we know; it will offer again."""
+        known = Reign(self._highest_reign, self._roster.node)
+        request = peers.JoinRequest(offer.join, Version(), "", known)
+        self._outbox.send(dc, request)
+
+    def _request_join(self, description: cib.CibDescription) -> None:
+        offer = self._candidate.offer
+        assert offer is not None, "a request answers an offer"
+        request = peers.JoinRequest(
+            join=offer.join,
+            version=description.version,
+            digest=description.digest,
+            known_reign=offer.reign,
+            feature_set=FEATURE_SET,
+        )
+        self._outbox.send(self._candidate.dc, request)
+
+    def _acknowledged(self, dc: str, ack: peers.JoinAck) -> None:
+        if self._candidate.acknowledged(dc, ack.join) and self._executor.is_connected:
+            self._executor.describe()
+
+    def _confirm_join(self, description: lrm.ExecutorDescription, now: float) -> None:
+        offer = self._candidate.offer
+        assert offer is not None, "a confirmation follows an offer"
+        dc = self._candidate.dc
+        self._candidate.confirmed()
+        self._outbox.send(dc, peers.JoinConfirm(offer.join, description))
+        kept = tuple(self._executor.kept)
+        self._executor.kept.clear()
+        if kept:
+            self._outbox.send(dc, peers.OperationReport(kept))
+        self._outbox.note(info("crmd", "update_attrd: Connecting to attrd..."))
+        if attributes.SERVICE in self._outbox.connected:
+            self._outbox.tell(attributes.SERVICE, attributes.RefreshAttributes())
+        if self._office is None:
+            self._roster.was_lost.clear()
+            origin = "do_cl_join_finalize_respond"
+            self._outbox.note(*self._states.apply(Input.NOT_DC, Cause.HA_MESSAGE, origin))
+        self._front_desk.ask_again()
+
+    # --- the way out --------------------------------------------------------------------------
+
+    def _stop_requested(self, now: float) -> None:
+        if self._stop_deadline is not None:
+            return
+        self._outbox.note(info("crmd", "crm_shutdown: Requesting shutdown"))
+        self._stop_deadline = now + self._settings.shutdown_escalation_s
+        if not self._has_signed_on or not self._roster.node:
+            self._end("nothing was begun")
+
+    def _ask_to_stop(self) -> None:
+        """Ask the DC for leave to stop, once for each DC."""
+        dc = self._candidate.dc
+        if self._stop_deadline is None or self._candidate.step is not Step.JOINED:
+            return
+        if dc != self._has_asked_to_stop:
+            self._has_asked_to_stop = dc
+            self._outbox.send(dc, peers.ShutdownRequest())
+
+    def _shutdown_ordered(self) -> None:
+        if self._stop_deadline is None:
+            text = "handle_request: the DC ordered us to stop, nobody here asked for it"
+            self._outbox.note(warn("crmd", text))
+        self._end("the DC lets us stop")
+
+    def _end(self, why: str) -> None:
+        """End in order: what was collected is out before anything else."""
+        if self._office is not None:
+            self._office.conductor.ledger.flush(at_once=True)
+        self._outbox.note(*self._states.apply(Input.STOP, Cause.SHUTDOWN, "do_shutdown"))
+        self._outbox.note(info("crmd", f"do_exit: Performing A_EXIT_0 - {why}"))
+        if self._has_signed_on and self._roster.node:
+            self._outbox.broadcast(peers.Goodbye())
+            if cib.SERVICE in self._outbox.connected:
+                self._outbox.tell(cib.SERVICE, cib.BecomeFollower())
+            self._outbox.tell(membership.SERVICE, membership.SignOff())
+        self._outbox.note(*self._states.apply(Input.TERMINATE, Cause.SHUTDOWN, "do_exit"))
+        self._has_ended = True
+        self._outbox.exit(0)
+
+    def _describe(self, request: int) -> controller.ControllerDescription:
+        run = self._office.conductor.run if self._office is not None else None
+        pending = tuple(action.key for action in run.in_flight.values()) if run else ()
+        return controller.ControllerDescription(
+            request=request,
+            node=self._roster.node,
+            state=self._states.state.value,
+            dc=self._candidate.dc,
+            transition=self._counters.transition,
+            pending_actions=pending,
+            feature_set=FEATURE_SET,
+        )
+
+    # --- settling -----------------------------------------------------------------------------
+
+    def _settle(self, now: float) -> None:
+        """Do whatever has become possible."""
+        if self._has_ended:
+            return
+        if self._states.state is State.STARTING and self._roster.is_member:
+            origin = "do_started"
+            self._outbox.note(*self._states.apply(Input.PENDING, Cause.INTERNAL, origin))
+            self._bring_electorate_up_to_date()
+            self._announce(now)
+        for node, vote in self._election.take_kept():
+            self._vote_arrived(node, vote, now)
+        if self._nobody_is_dc():
+            self._call_election(now, Input.ELECTION, Cause.INTERNAL, "do_cl_join_query")
+        if self._election.is_won and self._states.state is State.ELECTION:
+            self._take_office(now)
+        if self._office is not None:
+            self._office.settle(now)
+        self._ask_to_stop()
+
+    def _nobody_is_dc(self) -> bool:
+        """Tell whether every member's crmd is here and says that it has no DC."""
+        if self._states.state is not State.PENDING or self._candidate.dc:
+            return False
+        if not self._roster.is_member or self._election.favourite:
+            return False
+        return all(
+            name == self._roster.node or (self._roster.is_online(name) and name in self._announced)
+            for name in self._roster.members
+        )

@@ -1,0 +1,156 @@
+"""The local executor, as the crmd of its node sees it: orders go in, results come out.
+
+Responsible for call numbers, the reign orders are given under, the log lines of operations and
+keeping results while there is no DC to hear them; not for what results mean (`history`).
+
+Theory of operation. The executor may die and come back knowing nothing; `incarnation` tells. Call
+numbers grow for as long as any history may be compared, so they start above everything the
+executor remembers. An order that finds no executor is dropped: the DC is told `ExecutorLost`, which
+covers every order given before it. Results found while no DC is known are kept (a bounded number);
+the description sent at the join covers whatever was dropped.
+
+Source: docs/protocol/transition.md, "Orders".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from crm.api import lrm
+from crm.api.peers import Order
+from crm.controller.history import is_as_expected, parse_key
+from crm.controller.outbox import Outbox
+from crm.model.outcomes import OperationStatus
+from crm.model.version import Reign
+from crm.plumbing.machine import Note, info, warn
+
+MAX_KEPT = 256
+"""So many results are kept for a DC that is not there yet."""
+
+
+class Executor:
+    """One node's end of the conversation with its lrmd."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.is_connected = False
+        self.description: lrm.ExecutorDescription | None = None
+        self.kept: deque[lrm.OperationFinished] = deque(maxlen=MAX_KEPT)
+        self._outbox = outbox
+        self._next_call = 1
+        self._reign = Reign()
+        self._asked = 0
+
+    def connected(self) -> None:
+        """Begin a conversation with an executor that has come up."""
+        self.is_connected = True
+        if self._reign.number:
+            self._outbox.tell(lrm.SERVICE, lrm.RaiseReign(self._reign))
+        self.describe()
+
+    def lost(self) -> None:
+        """Note that the executor is gone, and with it the answer to any question."""
+        self.is_connected = False
+        self.description = None
+        self._asked = 0
+
+    def describe(self) -> None:
+        """Ask the executor for everything it remembers; `described` brings the answer."""
+        self.description = None
+        self._asked = self._outbox.next_request()
+        self._outbox.tell(lrm.SERVICE, lrm.DescribeExecutor(self._asked))
+
+    def described(self, description: lrm.ExecutorDescription) -> bool:
+        """Take in a description; False for an answer to an earlier question."""
+        if description.request != self._asked:
+            return False
+        self.description = description
+        highest = max((done.call_id for done in description.operations), default=0)
+        self._next_call = max(self._next_call, highest + 1)
+        return True
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether, by the last description, a one-time operation is still going on."""
+        if self.description is None:
+            return False
+        recurring = {done.key for done in self.description.operations if done.interval_ms}
+        return any(key not in recurring for key in self.description.busy)
+
+    def raise_reign(self, reign: Reign) -> None:
+        """Obey a new DC, and none before it."""
+        if reign == self._reign:
+            return
+        self._reign = reign
+        if self.is_connected:
+            self._outbox.tell(lrm.SERVICE, lrm.RaiseReign(reign))
+
+    def carry_out(self, reign: Reign, order: Order) -> None:
+        """Pass an order on, unless it comes from a DC that is no longer ours."""
+        if reign != self._reign or not self.is_connected:
+            why = "its reign is over" if reign != self._reign else "no executor is there"
+            self._outbox.note(warn("crmd", f"do_lrm_rsc_op: order {order.key} dropped: {why}"))
+            return
+        call = self._next_call
+        self._next_call += 1
+        if order.cancel:
+            self._outbox.tell(
+                lrm.SERVICE,
+                lrm.Cancel(
+                    call_id=call,
+                    key=order.key,
+                    resource=order.resource,
+                    operation=order.operation,
+                    interval_ms=order.interval_ms,
+                    reign=reign,
+                ),
+            )
+            return
+        self._outbox.note(_performing(order))
+        self._outbox.tell(lrm.SERVICE, _execute(call, reign, order))
+
+    def forget(self, reign: Reign, resource: str) -> None:
+        """Have the executor forget a resource."""
+        if reign == self._reign and self.is_connected:
+            self._outbox.tell(lrm.SERVICE, lrm.Forget(resource))
+
+    def finished(self, result: lrm.OperationFinished) -> None:
+        """Write the line of a result."""
+        what = (
+            f"LRM operation ({result.call_id}) {result.operation}_{result.interval_ms}"
+            f" on {result.resource}"
+        )
+        if result.status == OperationStatus.CANCELLED:
+            self._outbox.note(info("crmd", f"process_lrm_event: {what} Cancelled"))
+        elif is_as_expected(result):
+            self._outbox.note(info("crmd", f"process_lrm_event: {what} complete"))
+        else:
+            reason = f": {result.exit_reason}" if result.exit_reason else ""
+            line = f"{what} complete: rc={result.rc}, status={result.status}{reason}"
+            self._outbox.note(warn("crmd", f"process_lrm_event: {line}"))
+
+
+def _performing(order: Order) -> Note:
+    key = parse_key(order.key)
+    shown = f"{key.transition}:{key.engine}" if key else order.key
+    return info(
+        "crmd",
+        f"do_lrm_rsc_op: Performing op {order.operation} on {order.resource}"
+        f" (interval={order.interval_ms}ms, key={shown})",
+    )
+
+
+def _execute(call: int, reign: Reign, order: Order) -> lrm.Execute:
+    return lrm.Execute(
+        call_id=call,
+        key=order.key,
+        resource=order.resource,
+        agent=order.agent,
+        operation=order.operation,
+        interval_ms=order.interval_ms,
+        timeout_ms=order.timeout_ms,
+        start_delay_ms=order.start_delay_ms,
+        parameters=order.parameters,
+        meta=order.meta,
+        expected_rc=order.expected_rc,
+        reign=reign,
+    )

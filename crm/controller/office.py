@@ -1,0 +1,618 @@
+"""The office of the DC: everything a crmd knows and does because it is DC, and only while it is.
+
+Responsible for join rounds, the status of nodes, members that are away for a moment, orderly
+shutdowns and tools' requests; scheduling and results are the `Conductor`'s. When the office is
+given up, the object is dropped and with it all of this: nothing of one reign leaks into the next.
+
+Theory of operation. `settle` is called after every event and does whatever has become possible;
+events only change what is known. It keeps these promises, whatever order events come in:
+
+- a participant that has not joined is offered to, unless its executor is away or it has let an
+  offer go unanswered; one that is no longer a participant is waited for nowhere;
+- the master's CIB is the newest of those who join before anybody is acknowledged, and whoever joins
+  is brought to it before anything is written;
+- a member whose crmd or executor is gone without a goodbye keeps its status for `AWAY_PATIENCE_S`,
+  since its resources are still running there; then it is written down as offline;
+- a member that has left the view is written down at once, in the same breath as the next query.
+
+Source: docs/protocol/join.md.
+"""
+
+from __future__ import annotations
+
+from crm.api import attributes, cib, fencing
+from crm.api.controller import CleanUp, FenceNode, WaitUntilIdle
+from crm.api.lrm import ExecutorDescription
+from crm.api.membership import View
+from crm.api.peers import (
+    JoinAck,
+    JoinConfirm,
+    JoinOffer,
+    JoinRequest,
+    ToolAnswer,
+    ToolRequest,
+)
+from crm.controller import history
+from crm.controller.conductor import Conductor
+from crm.controller.join import JoinRound
+from crm.controller.outbox import Outbox
+from crm.controller.roster import Roster
+from crm.controller.settings import described_nodes
+from crm.controller.states import Cause, Input, State, StateMachine
+from crm.model.version import Reign
+from crm.plumbing.machine import info, notice, warn
+
+AWAY_PATIENCE_S = 10.0
+"""So long a member may be without its crmd or its executor before it counts as offline."""
+
+REPAIR_PAUSE_S = 1.0
+"""After a refused change everybody joins anew, but not more often than this."""
+
+SILENCE_S = 30.0
+"""So long a member that did not answer an offer is left alone before the next one."""
+
+MAX_TOOL_REQUESTS = 200
+"""So many requests of tools wait at the same time."""
+
+
+class Office:
+    """What a DC is."""
+
+    def __init__(
+        self,
+        conductor: Conductor,
+        *,
+        outbox: Outbox,
+        roster: Roster,
+        states: StateMachine,
+        feature_set: str,
+    ) -> None:
+        self.conductor = conductor
+        self.leaving: dict[str, None] = {}
+        self._outbox = outbox
+        self._roster = roster
+        self._states = states
+        self._feature_set = feature_set
+        self._join = JoinRound(roster.node)
+        self._executor_away: dict[str, None] = {}
+        self._away: dict[str, float | None] = {}
+        self._silent: dict[str, float] = {}
+        self._join_deadline: float | None = None
+        self._repair_at: float | None = None
+        self._repaired = -REPAIR_PAUSE_S
+        self._syncing = 0
+        self._fetching = 0
+        self._nodes_query = 0
+        self._describing = 0
+        self._is_master = False
+        self._was_full = True
+        self._quorum_written: bool | None = None
+        self._tools: dict[int, tuple[str, ToolRequest]] = {}
+        self._waiters: list[tuple[str, int]] = []
+        conductor.may_begin = self._may_schedule
+        conductor.is_away = self._is_away
+        conductor.fenced = self._was_fenced
+
+    # --- join rounds ------------------------------------------------------------------------
+
+    @property
+    def reign(self) -> Reign:
+        """The reign of this office."""
+        return self.conductor.reign
+
+    def open(self, now: float) -> None:
+        """Take office: everybody is to join, under this reign."""
+        self.conductor.halt("everybody joins anew")
+        self.conductor.ledger.close()
+        self._is_master = False
+        self._syncing = self._fetching = 0
+        self._silent = {}
+        self._outbox.tell(cib.SERVICE, cib.BecomeFollower("", self.reign))
+        names = [name for name in self._roster.participants if self._may_be_offered(name)]
+        self._join.open_for(names)
+        self._offer(names, now)
+
+    def _may_be_offered(self, name: str) -> bool:
+        is_shunned = name in self._silent or name in self._executor_away
+        return name == self._roster.node or not is_shunned
+
+    def raise_reign(self, known: Reign, now: float) -> None:
+        """Begin again under a reign above the one somebody knows."""
+        self.conductor.reign = Reign(max(known.number, self.reign.number) + 1, self._roster.node)
+        self._back_to_integration("raise_reign")
+        self.open(now)
+
+    def _offer(self, names: list[str], now: float) -> None:
+        self._join_deadline = now + self.conductor.settings.integration_timeout_s
+        offer = JoinOffer(self._join.number, self.reign, self._feature_set)
+        for name in names:
+            self._outbox.send(name, offer)
+        waiting = len(self._join.outstanding())
+        text = f"join-{self._join.number}: Waiting on {waiting} outstanding join acks"
+        self._outbox.note(info("crmd", f"do_dc_join_offer_all: {text}"))
+
+    def announced(self, name: str) -> None:
+        """Note that a crmd says it has no DC: it is offered to again."""
+        self._silent.pop(name, None)
+        self._join.drop(name)
+
+    def requested(self, name: str, request: JoinRequest, now: float) -> None:
+        """Take in the answer to an offer."""
+        if request.known_reign > self.reign:
+            self.raise_reign(request.known_reign, now)
+            return
+        self._join.request(name, request)
+
+    def confirmed(self, name: str, confirm: JoinConfirm) -> None:
+        """Take in the end of a member's join."""
+        self._join.confirm(name, confirm)
+
+    def _integrate(self, now: float) -> None:
+        """All requests are in: bring every CIB to the newest, and acknowledge."""
+        self._outbox.note(*self._states.apply(Input.INTEGRATED, Cause.INTERNAL, "check_join_state"))
+        waiting = self._join.outstanding()
+        assert not waiting, "nobody is integrated while an offer is unanswered"
+        newest = self._join.newest()
+        count = len(self._roster.participants) - len(self._silent) - len(self._executor_away)
+        text = f"do_state_transition: All {count} cluster nodes responded to the join offer."
+        self._outbox.note(info("crmd", text))
+        self._join_deadline = now + self.conductor.settings.finalization_timeout_s
+        is_ours_older = newest != self._roster.node and self._is_newer(newest)
+        if is_ours_older and not self._join.is_full:
+            self.conductor.reign = Reign(self.reign.number + 1, self._roster.node)
+            self._back_to_integration("do_dc_join_finalize")
+            self.open(now)
+            return
+        self._was_full = self._join.is_full
+        if not self._is_master:
+            self._is_master = True
+            request = self._outbox.next_request()
+            self._outbox.tell(cib.SERVICE, cib.BecomeMaster(request, self.reign))
+        if is_ours_older:
+            text = f"join-{self._join.number}: Syncing the CIB from {newest} to the rest of the"
+            self._outbox.note(info("crmd", f"do_dc_join_finalize: {text} cluster"))
+            self._fetching = self._outbox.next_request()
+            self._outbox.tell(cib.SERVICE, cib.FetchFrom(self._fetching, newest))
+            return
+        self._acknowledge()
+
+    def _is_newer(self, name: str) -> bool:
+        own = self._join.requests.get(self._roster.node)
+        return own is not None and self._join.requests[name].version > own.version
+
+    def _acknowledge(self) -> None:
+        """Bring those who join to the master's document while they confirm."""
+        names = self._join.acknowledge()
+        others = tuple(name for name in names if name != self._roster.node)
+        if others:
+            self._syncing = self._outbox.next_request()
+            self._outbox.tell(cib.SERVICE, cib.SyncTo(self._syncing, others))
+        for name in names:
+            self._outbox.send(name, JoinAck(self._join.number, self.reign))
+        self._nodes_query = self._outbox.next_request()
+        self._outbox.tell(cib.SERVICE, cib.Query(self._nodes_query, section="nodes"))
+
+    def sync_ended(self, done: cib.SyncDone, now: float) -> None:
+        """Take in that documents were fetched or brought to the members."""
+        if done.request == self._fetching:
+            self._fetching = 0
+            if done.outcome is cib.Outcome.OK:
+                self._acknowledge()
+            else:
+                self._repair(now, "the newest CIB could not be fetched")
+        elif done.request == self._syncing:
+            self._syncing = 0
+            for name in done.missing:
+                self._shun(name, now)
+            if done.outcome is not cib.Outcome.OK and not done.missing:
+                self._repair(now, "the CIBs could not be synchronised")
+
+    def _finalise(self) -> None:
+        """Everybody has confirmed: write who is here, and begin to work."""
+        described = self._join.complete()
+        count = len(self._join.joined)
+        members = len(self._roster.participants)
+        if count == members:
+            text = f"All {count} cluster nodes are eligible to run resources."
+            self._outbox.note(info("crmd", f"do_state_transition: {text}"))
+        else:
+            text = f"Only {count} of {members} cluster nodes are eligible to run resources"
+            self._outbox.note(warn("crmd", f"do_state_transition: {text} - continue 0"))
+        self._join_deadline = None
+        ledger = self.conductor.ledger
+        ledger.is_open = True
+        if self._was_full:
+            self._quorum_written = None
+            self._write_absentees()
+        self._write_quorum()
+        for name, description in described.items():
+            self._write_joined(name, description)
+        for name in self._silent:
+            self._write_offline(name, "it did not answer the join offer")
+        for name in self.leaving:
+            self._write_shutdown(name)
+        self._outbox.note(*self._states.apply(Input.FINALIZED, Cause.INTERNAL, "check_join_state"))
+        self.conductor.want("Peer Join: " + ", ".join(described))
+
+    def _shun(self, name: str, now: float) -> None:
+        """Go on without a member that does not answer; it is offered to again later."""
+        if name in self._roster.participants and name != self._roster.node:
+            self._silent[name] = now + SILENCE_S
+        self._join.drop(name)
+
+    def _back_to_integration(self, origin: str) -> None:
+        self._outbox.note(*self._states.apply(Input.ELECTION_DC, Cause.INTERNAL, origin))
+
+    def _repair(self, now: float, why: str) -> None:
+        """Join everybody anew, soon."""
+        self._outbox.note(warn("crmd", f"crmd: {why}: everybody joins anew"))
+        self._repair_at = max(now, self._repaired + REPAIR_PAUSE_S)
+
+    # --- the status of nodes ------------------------------------------------------------------
+
+    def _write_joined(self, name: str, description: ExecutorDescription) -> None:
+        node_id = self._roster.uuids.get(name, "")
+        ledger = self.conductor.ledger
+        if name in self._roster.was_lost:
+            del self._roster.was_lost[name]
+            ledger.add(cib.ForgetNodeState(name, history=False, attributes=True))
+        ledger.add(
+            cib.SetNodeState(
+                node=name,
+                node_id=node_id,
+                in_membership=True,
+                crmd_online=True,
+                join="member",
+                expected="member",
+                reason="do_dc_join_final",
+            )
+        )
+        self._write_history(name, description)
+
+    def _write_history(self, name: str, description: ExecutorDescription) -> None:
+        node_id = self._roster.uuids.get(name, "")
+        records = tuple(
+            history.record(done, node=name, node_id=node_id) for done in description.operations
+        )
+        self.conductor.ledger.add(cib.ReplaceHistory(name, node_id, records))
+
+    def _write_absentees(self) -> None:
+        """Write down every node that is known and not a member."""
+        for name in sorted(self._roster.uuids):
+            if name not in self._roster.members:
+                self._write_lost(name, "not a member of the first view of this DC")
+
+    def _write_lost(self, name: str, reason: str) -> None:
+        has_gone_in_order = name in self.leaving or name in self._roster.departed
+        self.conductor.ledger.add(
+            cib.SetNodeState(
+                node=name,
+                node_id=self._roster.uuids.get(name, ""),
+                in_membership=False,
+                crmd_online=False,
+                join="down",
+                expected="down" if has_gone_in_order else None,
+                reason=reason,
+            ),
+            cib.ForgetNodeState(name, history=False, attributes=True),
+        )
+
+    def _write_offline(self, name: str, reason: str) -> None:
+        in_order = name in self.leaving or name in self._roster.departed
+        self.conductor.ledger.add(
+            cib.SetNodeState(
+                node=name,
+                node_id=self._roster.uuids.get(name, ""),
+                in_membership=True,
+                crmd_online=False,
+                join="down",
+                expected="down" if in_order else None,
+                reason=reason,
+            )
+        )
+
+    def _write_quorum(self) -> None:
+        quorate = self._roster.is_quorate
+        if quorate == self._quorum_written:
+            return
+        self._quorum_written = quorate
+        values = {"have-quorum": "1" if quorate else "0"}
+        values["dc-uuid"] = self._roster.uuids.get(self._roster.node, "")
+        self.conductor.ledger.add(cib.SetCibAttributes(values))
+
+    def _write_shutdown(self, name: str) -> None:
+        if name in self._roster.members:
+            when = str(int(self.conductor.wall()))
+            node_id = self._roster.uuids.get(name, "")
+            self.conductor.ledger.add(cib.SetNodeAttribute(name, node_id, "shutdown", when))
+
+    def _was_fenced(self, name: str) -> None:
+        self._away.pop(name, None)
+        self._join.drop(name)
+        self._write_lost(name, "fenced")
+        self.conductor.ledger.add(cib.ForgetNodeState(name))
+        self.conductor.lose_node(name, f"{name} was fenced")
+        self.conductor.want(f"{name} was fenced")
+
+    # --- what happens to members --------------------------------------------------------------
+
+    def view_changed(self, view: View) -> None:
+        """Write down who was lost, and have everything looked at again."""
+        for name in view.lost:
+            self._executor_away.pop(name, None)
+            self._away.pop(name, None)
+            self._silent.pop(name, None)
+            self._join.drop(name)
+            self.conductor.lose_node(name, f"{name} was lost in view {view.id}")
+            self._write_lost(name, f"lost in view {view.id}")
+            self.leaving.pop(name, None)
+            if name in view.new:
+                self.conductor.ledger.add(cib.ForgetNodeState(name))
+            elif attributes.SERVICE in self._outbox.connected:
+                self._outbox.tell(attributes.SERVICE, attributes.ClearNode(name))
+        if self._join.joined:
+            self._write_quorum()
+        self.conductor.want(f"view {view.id}")
+
+    def crmd_changed(self, name: str, *, is_online: bool) -> None:
+        """Note that a member's crmd began or ended a life."""
+        self._silent.pop(name, None)
+        self._executor_away.pop(name, None)
+        self._join.drop(name)
+        if is_online:
+            self._away.pop(name, None)
+            self.leaving.pop(name, None)
+        elif name in self._roster.members:
+            self.conductor.lose_node(name, f"the crmd of {name} is gone")
+
+    def executor_lost(self, name: str, now: float) -> None:
+        """Note that a member's executor is gone: what it was running is unknown."""
+        if name not in self._join.joined:
+            return
+        self._executor_away[name] = None
+        self._away.setdefault(name, now + AWAY_PATIENCE_S)
+        self.conductor.lose_node(name, f"the executor of {name} is gone")
+
+    def executor_restarted(self, name: str, description: ExecutorDescription) -> None:
+        """Note that a member's executor is back: only what it knows is known."""
+        self._executor_away.pop(name, None)
+        self._away.pop(name, None)
+        if name not in self._join.joined:
+            return
+        self._write_history(name, description)
+        self.conductor.lose_node(name, f"the executor of {name} was restarted")
+        self.conductor.want(f"the executor of {name} was restarted")
+
+    def shutdown_requested(self, name: str) -> None:
+        """Begin to move everything off a node that wants to stop."""
+        state = self._states.state.value
+        text = f"Creating shutdown request for {name} (state={state})"
+        self._outbox.note(info("crmd", f"handle_shutdown_request: {text}"))
+        self.leaving[name] = None
+        self._write_shutdown(name)
+        self.conductor.want(f"{name} wants to shut down")
+
+    def _is_away(self, name: str) -> bool:
+        return name in self._executor_away or not self._roster.is_online(name)
+
+    def _watch_absentees(self, now: float) -> None:
+        """Start the patience for members without a crmd; end it at once for the departed."""
+        for name in self._roster.members:
+            if self._roster.is_online(name) or self._away.get(name, now) is None:
+                continue
+            if name in self.leaving or name in self._roster.departed:
+                self._give_up(name, f"{name} has stopped in order")
+            else:
+                self._away.setdefault(name, now + AWAY_PATIENCE_S)
+
+    def _give_up(self, name: str, reason: str) -> None:
+        self._away[name] = None
+        self._join.drop(name)
+        self._write_offline(name, reason)
+        self.conductor.lose_node(name, reason)
+        self.conductor.want(reason)
+
+    # --- the cib ------------------------------------------------------------------------------
+
+    def cib_changed(self, change: cib.CibChanged) -> None:
+        """Look at everything again if somebody else changed something that matters."""
+        is_ours = change.origin.client == "crmd" and change.origin.node == self._roster.node
+        for touched in change.touched:
+            if touched.kind != "configuration" and (is_ours or touched.kind == "root"):
+                continue
+            subject = touched.subject or touched.node
+            self.conductor.want(f"{touched.kind} changed: {subject}")
+
+    def cib_replaced(self, now: float) -> None:
+        """Join everybody anew when the whole document was exchanged under a working DC."""
+        if self._states.state in (State.POLICY_ENGINE, State.TRANSITION_ENGINE, State.IDLE):
+            self._repair(now, "the CIB was replaced")
+
+    def change_replied(self, reply: cib.ChangeReply, now: float) -> None:
+        """Take in how a change ended."""
+        if reply.request == self._describing:
+            self._describing = 0
+            if reply.outcome is not cib.Outcome.OK:
+                why = reply.outcome.name
+                self._outbox.note(info("crmd", f"populate_cib_nodes: not described now: {why}"))
+            return
+        if self.conductor.ledger.replied(reply) is False:
+            self._repair(now, f"the status could not be written ({reply.outcome.name})")
+
+    def query_replied(self, reply: cib.QueryReply) -> bool:
+        """Take in the nodes section; False if it was not asked for."""
+        if reply.request != self._nodes_query:
+            return False
+        self._nodes_query = 0
+        known = described_nodes(reply.xml)
+        missing = tuple(
+            (member.uuid, name)
+            for name, member in self._roster.members.items()
+            if known.get(name) != member.uuid
+        )
+        if missing and self._roster.is_quorate and not self._describing:
+            self._describing = self._outbox.next_request()
+            origin = cib.Origin(client="crmd", node=self._roster.node, reason="nodes")
+            change = cib.Change(self._describing, (cib.DescribeNodes(missing),), origin)
+            self._outbox.tell(cib.SERVICE, change)
+        return True
+
+    # --- settling -----------------------------------------------------------------------------
+
+    def _may_schedule(self) -> bool:
+        return not self._nodes_query and self._is_master
+
+    def settle(self, now: float) -> None:
+        """Do whatever has become possible."""
+        if self._repair_at is not None and self._repair_at <= now:
+            self._repair_at = None
+            self._repaired = now
+            self.raise_reign(self.reign, now)
+        self._watch_absentees(now)
+        self._offer_to_newcomers(now)
+        if self._states.state is State.INTEGRATION and self._join.has_all_requests:
+            self._integrate(now)
+        is_synchronised = not self._syncing and not self._fetching
+        is_finalising = self._states.state is State.FINALIZE_JOIN
+        if is_finalising and is_synchronised and self._join.has_all_confirmations:
+            self._finalise()
+        self.conductor.settle(now)
+        self._answer_waiters()
+
+    def _offer_to_newcomers(self, now: float) -> None:
+        if self._states.state is State.FINALIZE_JOIN:
+            return
+        names = [name for name in self._roster.participants if self._may_be_offered(name)]
+        fresh = self._join.add(names)
+        if fresh:
+            halted = self._states.apply(Input.NODE_JOIN, Cause.HA_MESSAGE, "do_dc_join_offer_one")
+            self._outbox.note(*halted)
+            self.conductor.halt("a node joins")
+            self._offer(fresh, now)
+
+    # --- tools --------------------------------------------------------------------------------
+
+    def tool_asked(self, node: str, request: ToolRequest) -> None:
+        """Take in what a tool wants of the DC."""
+        match request.request:
+            case WaitUntilIdle():
+                self._wait(node, request)
+            case CleanUp():
+                self._clean_up(node, request, request.request)
+            case FenceNode():
+                self._fence(node, request, request.request)
+
+    def _answer(self, node: str, token: int, code: int = 0, message: str = "") -> None:
+        self._outbox.send(node, ToolAnswer(token, code, message))
+
+    def _wait(self, node: str, request: ToolRequest) -> None:
+        """Ask the cib something first: what it had to tell us has then been told."""
+        if len(self._tools) + len(self._waiters) >= MAX_TOOL_REQUESTS:
+            self._answer(node, request.token, 1, "too many tools are waiting already")
+            return
+        question = self._outbox.next_request()
+        self._tools[question] = (node, request)
+        self._outbox.tell(cib.SERVICE, cib.DescribeCib(question))
+
+    def cib_described(self, description: cib.CibDescription) -> None:
+        """Take in the answer to a question that was only asked to know that all else is in."""
+        asked = self._tools.pop(description.request, None)
+        if asked is not None:
+            self._waiters.append((asked[0], asked[1].token))
+
+    def _answer_waiters(self) -> None:
+        if not self._waiters or not self.conductor.is_idle:
+            return
+        if any(deadline is not None for deadline in self._away.values()):
+            return
+        waiters, self._waiters = self._waiters, []
+        for node, token in waiters:
+            self._answer(node, token)
+
+    def _clean_up(self, node: str, request: ToolRequest, wanted: CleanUp) -> None:
+        names = [wanted.node] if wanted.node else list(self._join.joined)
+        unknown = [name for name in names if name not in self._join.joined]
+        if unknown:
+            text = f"node '{unknown[0]}' is not online"
+            self._answer(node, request.token, 105, text)
+            return
+        for name in names:
+            if wanted.failures_only:
+                self.conductor.clear_failures(name, wanted.resource, with_history=True)
+                continue
+            self.conductor.clear_failures(name, wanted.resource)
+            self.conductor.erase_history(name, wanted.resource)
+        what = wanted.resource or "all resources"
+        self._outbox.note(notice("crmd", f"handle_clean_up: {what} on {', '.join(names)}"))
+        self.conductor.want(f"clean-up of {what}")
+        self._answer(node, request.token)
+
+    def _fence(self, node: str, request: ToolRequest, wanted: FenceNode) -> None:
+        if fencing.SERVICE not in self._outbox.connected:
+            self._answer(node, request.token, 102, "the fencing daemon does not run on the DC")
+            return
+        if wanted.node not in self._roster.uuids:
+            self._answer(node, request.token, 105, f"there is no node '{wanted.node}'")
+            return
+        question = self._outbox.next_request()
+        self._tools[question] = (node, request)
+        self._outbox.tell(fencing.SERVICE, fencing.AskDevices(question, wanted.node))
+
+    def devices_told(self, answer: fencing.Devices) -> None:
+        """Fence for a tool if a device can, else say that none can."""
+        asked = self._tools.pop(answer.request, None)
+        if asked is None:
+            return
+        node, request = asked
+        assert isinstance(request.request, FenceNode), "only fencing asks for devices"
+        if not answer.names:
+            text = f"no fencing device can reach node '{request.request.node}'"
+            self._answer(node, request.token, 1, text)
+            return
+        question = self._outbox.next_request()
+        self._tools[question] = asked
+        self._outbox.tell(fencing.SERVICE, fencing.Fence(question, request.request.node))
+
+    def fencing_ended(self, answer: fencing.Fenced, now: float) -> None:
+        """Take in a fencing, ordered by a graph or by a tool."""
+        asked = self._tools.pop(answer.request, None)
+        if asked is None:
+            self.conductor.fencing_ended(answer, now)
+            return
+        node, request = asked
+        if answer.rc == 0:
+            self._was_fenced(answer.node)
+            self._answer(node, request.token)
+        else:
+            text = answer.reason or f"node '{answer.node}' could not be fenced (rc={answer.rc})"
+            self._answer(node, request.token, 1, text)
+
+    # --- time ---------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Give up waiting where it was in vain."""
+        for name, deadline in list(self._away.items()):
+            if deadline is None or deadline > now:
+                continue
+            self._give_up(name, f"{name} was away for {AWAY_PATIENCE_S:g} s")
+        for name in [name for name, again in self._silent.items() if again <= now]:
+            del self._silent[name]
+        if self._join_deadline is not None and self._join_deadline <= now:
+            self._join_deadline = None
+            late = self._join.outstanding()
+            text = f"{len(late)} cluster nodes failed to respond to the join offer."
+            self._outbox.note(warn("crmd", f"do_state_transition: {text}"))
+            for name in late:
+                self._shun(name, now)
+            if self._syncing or self._fetching:
+                self._repair(now, "the CIBs were not synchronised in time")
+        self.conductor.tick(now)
+
+    def next_deadline(self) -> float | None:
+        """Say when `tick` is due."""
+        times = [deadline for deadline in self._away.values() if deadline is not None]
+        times.extend(self._silent.values())
+        for deadline in (self._join_deadline, self._repair_at, self.conductor.next_deadline()):
+            if deadline is not None:
+                times.append(deadline)
+        return min(times, default=None)
