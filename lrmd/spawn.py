@@ -17,6 +17,7 @@ import select
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -291,6 +292,9 @@ def _fork(command: Command, out: int, err: int, body: Callable[[Command], int]) 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         code = body(command)
+    except Exception as bug:  # here agents are run: a bug of one is its failure, with a reason
+        text = "".join(traceback.format_exception(bug))
+        os.write(2, f"{text}ocf-exit-reason:the agent has a bug: {bug!r}\n".encode())
     finally:
         os._exit(code)
 
