@@ -292,7 +292,7 @@ def _fork(command: Command, out: int, err: int, body: Callable[[Command], int]) 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         code = body(command)
-    except Exception as bug:  # here agents are run: a bug of one is its failure, with a reason
+    except Exception as bug:  # noqa: BLE001  # where agents run: a bug is a failure with a reason
         text = "".join(traceback.format_exception(bug))
         os.write(2, f"{text}ocf-exit-reason:the agent has a bug: {bug!r}\n".encode())
     finally:

@@ -1,0 +1,235 @@
+"""Scenes for the address agents, each run in a fresh network namespace by test_addresses.py.
+
+Interface eth0 (192.168.71.1/24, fd00:71::1/64) is one end of a cable; `peer0` is the other end.
+"""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from lrmd import rtnetlink
+from lrmd.agentkit.agent import Agent
+from lrmd.agents.ipaddr import IPaddr, IPaddr2
+from lrmd.rtnetlink import NetlinkSocket
+from tests.kit.lrmd import Said, act
+
+VIP = {"ip": "192.168.71.205", "ARP_INTERVAL_MS": "50", "arp_interval": "50"}
+STATE = Path(sys.argv[2])
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True)
+
+
+def lay_cable() -> None:
+    ip("link", "set", "lo", "up")
+    ip("link", "add", "eth0", "type", "veth", "peer", "name", "peer0")
+    ip("link", "set", "peer0", "up")
+    ip("link", "set", "eth0", "up")
+    ip("addr", "add", "192.168.71.1/24", "dev", "eth0")
+    ip("addr", "add", "fd00:71::1/64", "dev", "eth0", "nodad")
+    ip("route", "add", "default", "via", "192.168.71.254")
+
+
+def shown(address: str) -> str:
+    words = ["ip", "-o", "addr", "show"]
+    text = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    return "\n".join(line for line in text.splitlines() if f" {address}/" in line)
+
+
+def do(kind: type[Agent], action: str, parameters: Mapping[str, str] = VIP) -> Said:
+    return act(kind, action, STATE, parameters)
+
+
+def codes(kind: type[Agent], parameters: Mapping[str, str], *actions: str) -> list[int]:
+    return [do(kind, action, parameters).code for action in actions]
+
+
+def listen(protocol: int) -> socket.socket:
+    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(protocol))
+    wire.bind(("peer0", protocol))
+    wire.settimeout(5)
+    return wire
+
+
+def scene_an_address_comes_and_goes_and_comes_again() -> None:
+    for kind in (IPaddr, IPaddr2):
+        assert codes(kind, VIP, "monitor", "stop", "monitor") == [7, 0, 7]
+        assert codes(kind, VIP, "start", "start", "monitor") == [0, 0, 0]
+        before = shown(VIP["ip"])
+        assert "192.168.71.205/24 brd 192.168.71.255" in before
+        assert codes(kind, VIP, "monitor", "validate-all") == [0, 0]
+        assert shown(VIP["ip"]) == before
+        assert codes(kind, VIP, "stop", "stop", "monitor") == [0, 0, 7]
+        assert shown(VIP["ip"]) == ""
+        assert shown("192.168.71.1") != ""
+
+
+def scene_ipaddr_takes_the_first_free_alias_and_ipaddr2_none() -> None:
+    ip("addr", "add", "192.168.71.77/24", "label", "eth0:0", "dev", "eth0")
+    do(IPaddr, "start")
+    assert shown(VIP["ip"]).split()[-3].startswith("eth0:1") or "eth0:1" in shown(VIP["ip"])
+    do(IPaddr, "stop")
+    do(IPaddr2, "start")
+    assert "eth0:" not in shown(VIP["ip"])
+    do(IPaddr2, "stop")
+    do(IPaddr2, "start", VIP | {"iflabel": "web"})
+    assert "eth0:web" in shown(VIP["ip"])
+    do(IPaddr2, "stop")
+    do(IPaddr2, "start", VIP | {"nic": "eth0:mail"})
+    assert "eth0:mail" in shown(VIP["ip"])
+    do(IPaddr2, "stop", VIP | {"nic": "eth0:mail"})
+    assert shown(VIP["ip"]) == ""
+
+
+def scene_the_log_reads_as_in_the_days_of_heartbeat() -> None:
+    said = do(IPaddr, "start").errors.splitlines()
+    assert said[0] == (
+        "INFO: /sbin/ifconfig eth0:0 192.168.71.205 netmask 255.255.255.0 broadcast 192.168.71.255"
+    )
+    assert said[1] == "INFO: Sending Gratuitous Arp for 192.168.71.205 on eth0:0 [eth0]"
+    assert said[2].endswith("eth0 192.168.71.205 auto 192.168.71.205 ffffffffffff")
+    assert do(IPaddr, "stop").errors.splitlines() == [
+        "INFO: /sbin/route -n del -host 192.168.71.205",
+        "INFO: /sbin/ifconfig eth0:0 192.168.71.205 down",
+        "INFO: IP Address 192.168.71.205 released",
+    ]
+
+
+def scene_neighbours_hear_gratuitous_arp_at_once_and_again_until_stop() -> None:
+    with listen(0x0806) as wire:
+        began = time.monotonic()
+        do(IPaddr, "start", VIP | {"ARP_REPEAT": "200"})
+        first = wire.recv(2000)
+        assert time.monotonic() - began < 1
+        hardware = Path("/sys/class/net/eth0/address")
+        sender = first[6:12]
+        assert first[:6] == b"\xff" * 6
+        assert first[12:14] == b"\x08\x06"
+        packed = socket.inet_aton("192.168.71.205")
+        assert (first[22:28], first[28:32], first[38:42]) == (sender, packed, packed)
+        if hardware.exists():
+            assert len(sender) == 6
+        operations = {first[21]}
+        for _ in range(5):
+            operations.add(wire.recv(2000)[21])
+        assert operations == {1, 2}
+        do(IPaddr, "stop", VIP)
+        wire.settimeout(0.3)
+        try:
+            while time.monotonic() - began < 10:
+                last = wire.recv(2000)
+                assert time.monotonic() - began < 5, last
+        except TimeoutError:
+            return
+        raise AssertionError("announcements did not end")
+
+
+def scene_neighbours_hear_an_unsolicited_advertisement_for_ipv6() -> None:
+    vip = VIP | {"ip": "fd00:71::205"}
+    with listen(0x86DD) as wire:
+        assert codes(IPaddr2, vip, "monitor", "start", "start", "monitor") == [7, 0, 0, 0]
+        assert "fd00:71::205/64" in shown("fd00:71::205")
+        assert "tentative" not in shown("fd00:71::205")
+        packed = socket.inet_pton(socket.AF_INET6, "fd00:71::205")
+        for _ in range(30):
+            packet = wire.recv(2000)
+            if packet[54:55] == b"\x88" and packet[62:78] == packed:
+                assert packet[21] == 255  # hop limit
+                assert packet[58] & 0x20  # override
+                break
+        else:
+            raise AssertionError("no neighbour advertisement")
+    assert codes(IPaddr2, vip, "stop", "stop", "monitor") == [0, 0, 7]
+
+
+def scene_the_routing_table_tells_interface_and_mask() -> None:
+    ip("link", "add", "eth1", "type", "veth", "peer", "name", "peer1")
+    ip("link", "set", "eth1", "up")
+    ip("route", "add", "192.168.71.192/26", "dev", "eth1")
+    do(IPaddr2, "start")
+    assert "eth1" in shown(VIP["ip"])
+    assert "192.168.71.205/26 brd 192.168.71.255" in shown(VIP["ip"])
+    do(IPaddr2, "stop")
+
+
+def scene_the_default_route_counts_only_with_a_mask() -> None:
+    far = VIP | {"ip": "10.9.9.9"}
+    said = do(IPaddr, "start", far)
+    assert said.code == 6
+    assert "10.9.9.9" in said.reason
+    assert do(IPaddr, "start", far | {"netmask": "255.255.255.0"}).code == 0
+    assert "10.9.9.9/24 brd 10.9.9.255" in shown("10.9.9.9")
+
+
+def scene_masks_and_broadcast_are_taken_as_given() -> None:
+    for text, bits in (("255.255.255.128", 25), ("25", 25), ("24", 24)):
+        vip = VIP | {"nic": "eth0", "cidr_netmask": text, "broadcast": "192.168.71.250"}
+        do(IPaddr2, "start", vip)
+        assert f"192.168.71.205/{bits} brd 192.168.71.250" in shown(VIP["ip"])
+        do(IPaddr2, "stop", vip)
+
+
+def scene_an_interface_that_is_down_is_brought_up_and_reported() -> None:
+    vip = VIP | {"nic": "eth0", "cidr_netmask": "24"}
+    ip("link", "set", "eth0", "down")
+    assert do(IPaddr, "start", vip).code == 0
+    assert do(IPaddr, "monitor", vip).code == 0
+    ip("link", "set", "eth0", "down")
+    said = do(IPaddr, "monitor", vip)
+    assert (said.code, said.reason) == (1, "interface eth0 is down")
+    assert codes(IPaddr, vip, "stop", "monitor") == [0, 7]
+
+
+def scene_a_missing_interface_is_a_reason_and_nothing_to_stop() -> None:
+    vip = VIP | {"nic": "eth9", "cidr_netmask": "24"}
+    said = do(IPaddr, "start", vip)
+    assert (said.code, said.reason) == (5, "there is no interface 'eth9'")
+    assert codes(IPaddr, vip, "monitor", "stop") == [7, 0]
+
+
+def scene_a_long_interface_name_gets_no_alias() -> None:
+    ip("link", "add", "enp130s0f1np1v9", "type", "veth", "peer", "name", "peer2")
+    vip = VIP | {"nic": "enp130s0f1np1v9", "cidr_netmask": "24"}
+    said = do(IPaddr, "start", vip)
+    assert said.code == 0
+    assert "too long a name" in said.errors
+    assert do(IPaddr, "stop", vip).code == 0
+
+
+def scene_the_kernel_tells_when_an_address_is_removed() -> None:
+    with rtnetlink.open_address_watch() as watch:
+        do(IPaddr2, "start")
+        ip("addr", "del", "192.168.71.205/24", "dev", "eth0")
+        watch.settimeout(2)
+        removed = []
+        while not removed:
+            removed = rtnetlink.removed_addresses(watch.recv(65536))
+        assert str(removed[0].address) == "192.168.71.205"
+    assert do(IPaddr2, "monitor").code == 7
+
+
+def scene_netlink_lists_what_the_ip_command_shows() -> None:
+    with NetlinkSocket() as kernel:
+        links = {link.name: link for link in kernel.links()}
+        assert set(links) >= {"lo", "eth0", "peer0"}
+        assert links["lo"].is_loopback
+        assert not links["lo"].can_announce
+        assert links["eth0"].is_up
+        assert links["eth0"].can_announce
+        listed = {(str(each.address), each.prefix_bits) for each in kernel.addresses()}
+        assert {("192.168.71.1", 24), ("fd00:71::1", 64), ("127.0.0.1", 8)} <= listed
+        routes = {str(route.destination) for route in kernel.routes(4)}
+        assert routes == {"192.168.71.0/24", "0.0.0.0/0"}
+        missing = rtnetlink.Assigned(links["eth0"].index, next(iter(kernel.addresses())).address, 9)
+        kernel.remove_address(missing)
+
+
+if __name__ == "__main__":
+    lay_cable()
+    globals()[f"scene_{sys.argv[1]}"]()
