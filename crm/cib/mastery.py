@@ -53,6 +53,9 @@ from crm.plumbing import errors
 from crm.plumbing.errors import Problem
 
 HAIL_AGAIN_S = 1.0
+BEHIND_S = 5.0
+"""A member that has not acknowledged for so long, and has no reason, is hailed again."""
+
 GRACE_S = 1.0
 """How long status changes wait for the members' copies when a reign begins."""
 
@@ -127,6 +130,8 @@ class Mastery:
         self._wall = wall
         self._grace_until = now + GRACE_S
         self._hail_at = now + HAIL_AGAIN_S
+        self._check_at = now + BEHIND_S
+        self._checked_sequence = 0
         self._view: View | None = None
         self._presented: dict[str, wire.Standing] = {}
         self._installed: dict[str, int] = {}
@@ -316,6 +321,11 @@ class Mastery:
             for node in self.members:
                 if node not in self._presented:
                     self._outbox.to_node(node, wire.Hail(self.reign))
+        if now >= self._check_at:
+            for node in self._laggards():
+                self._outbox.to_node(node, wire.Hail(self.reign))
+            self._check_at = now + BEHIND_S
+            self._checked_sequence = self._configuration_sequence
         if self._awaited and now >= self._awaited_until:
             self.forget(self._awaited)
         if self._batch_at is not None and now >= self._batch_at:
@@ -333,6 +343,8 @@ class Mastery:
         due: list[float] = []
         if not all(member in self._presented for member in self.members):
             due.append(self._hail_at)
+        if self._behind(self.members, self._configuration_sequence):
+            due.append(self._check_at)
         if self._awaited:
             due.append(self._awaited_until)
         if self._batch_at is not None:
@@ -576,6 +588,11 @@ class Mastery:
 
     def _behind(self, nodes: Iterable[str], sequence: int) -> tuple[str, ...]:
         return tuple(node for node in nodes if self._installed.get(node, -1) < sequence)
+
+    def _laggards(self) -> list[str]:
+        """Name the members that should have acknowledged by now and did not say why not."""
+        behind = self._behind(self.members, self._checked_sequence)
+        return [n for n in behind if n in self._presented and n not in self._failing]
 
     def _has_left(self, node: str) -> bool:
         return self._view is not None and node not in self.members and node != self.node

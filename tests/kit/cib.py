@@ -1,0 +1,305 @@
+"""A network of replicas with slow disks and a slow, lossy wire, all from one seed.
+
+It plays heartbeat (views, client status, ordered messages), the disks (a write may end, fail, or
+be lost in a crash), and the crmds (who rules). Time is virtual.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from crm.api import cib as api
+from crm.api import membership
+from crm.cib import document as documents
+from crm.cib.disk import KeepPromise, Persist, Persisted
+from crm.cib.localcopy import Archive
+from crm.cib.operations import Rules
+from crm.cib.replica import Replica
+from crm.model.version import Reign
+from crm.plumbing import xml
+from crm.plumbing.machine import Exit, MessageArrived, Note, Tell
+
+LENIENT = Rules(validate=lambda _: [], upgrade=lambda root: (root, []))
+"""Rules that let everything pass, as fast as that goes."""
+
+
+def document(data: bytes | None = None) -> documents.Document:
+    return documents.Document(documents.empty() if data is None else xml.parse(data))
+
+
+def create(identity: str, section: str = "resources") -> api.XmlOperation:
+    text = f'<primitive id="{identity}" class="ocf" provider="pacekeeper" type="Dummy"/>'
+    return api.XmlOperation(api.XmlTask.CREATE, text.encode(), section)
+
+
+@dataclass
+class Disk:
+    """What survives a crash."""
+
+    data: bytes | None = None
+    written: Reign = field(default_factory=Reign)
+    promised: Reign = field(default_factory=Reign)
+    broken: bool = False
+    archived: list[Archive] = field(default_factory=list)
+
+
+@dataclass
+class Node:
+    name: str
+    disk: Disk = field(default_factory=Disk)
+    replica: Replica | None = None
+    life: int = 0
+    replies: list[object] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    told: list[object] = field(default_factory=list)
+
+
+class Network:
+    """Nodes named n1, n2 …; `rng` decides every delay."""
+
+    def __init__(self, size: int, seed: int = 0, *, loss: float = 0.0) -> None:
+        self.rng = random.Random(seed)
+        self.loss = loss
+        self.now = 0.0
+        self.nodes = {f"n{i + 1}": Node(f"n{i + 1}") for i in range(size)}
+        self.groups: list[tuple[str, ...]] = []
+        self.acknowledged: list[str] = []
+        self.outcomes: dict[tuple[str, int], api.ChangeReply] = {}
+        self.contents: dict[tuple[Reign, int, int], str] = {}
+        self._tokens: dict[tuple[str, int], str] = {}
+        self._view = 0
+        self._request = 0
+        self._reign = 0
+        self._heap: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+        self._last: dict[tuple[str, str], float] = {}
+        for name in self.nodes:
+            self.start(name)
+
+    # --- what a test does -----------------------------------------------------------------
+
+    def start(self, name: str) -> None:
+        node = self.nodes[name]
+        node.life += 1
+        node.replica = Replica(
+            document(node.disk.data),
+            rules=LENIENT,
+            node=name,
+            written=node.disk.written,
+            promised=max(node.disk.promised, node.disk.written),
+            wall=lambda: "",
+        )
+        self.give(name, MessageArrived("crmd", api.Subscribe()))
+
+    def crash(self, name: str) -> None:
+        self.nodes[name].replica = None
+        self.nodes[name].life += 1
+
+    def alive(self) -> list[str]:
+        return [name for name, node in self.nodes.items() if node.replica is not None]
+
+    def partition(self, *groups: Iterable[str], lost: Iterable[str] = ()) -> None:
+        """Cut the network into groups, and tell each of its living members the view."""
+        old = self.groups
+        self.groups = [tuple(g) for g in groups]
+        self._view += 1
+        for group in self.groups:
+            members = [n for n in group if self.nodes[n].replica is not None]
+            before = next((set(g) for g in old if group and members and members[0] in g), set())
+            view = membership.View(
+                id=self._view,
+                members=tuple(
+                    membership.Member(n, f"uuid-{n}", i, self._view) for i, n in enumerate(members)
+                ),
+                quorate=2 * len(members) > len(self.nodes),
+                new=tuple(n for n in members if n not in before),
+                lost=tuple(sorted((before - set(members)) | set(lost))),
+                total_nodes=len(self.nodes),
+            )
+            event = membership.ViewEvent.NEW_MEMBERSHIP
+            for name in members:
+                self.later(
+                    lambda name=name, view=view: self.give(
+                        name,
+                        MessageArrived("heartbeat", membership.ViewInstalled(event, view)),
+                    ),
+                    life_of=name,
+                )
+
+    def rule(self, master: str, followers: Iterable[str]) -> None:
+        """Let the crmds say who rules."""
+        self._reign += 1
+        reign = Reign(self._reign, master)
+        self.later(
+            lambda: self.give(master, MessageArrived("crmd", api.BecomeMaster(0, reign))),
+            life_of=master,
+        )
+        for name in followers:
+            if name != master:
+                self.later(
+                    lambda name=name: self.give(
+                        name, MessageArrived("crmd", api.BecomeFollower(master, reign))
+                    ),
+                    life_of=name,
+                )
+
+    def elect(self) -> None:
+        """Let the first living member of each group rule it."""
+        for group in self.groups:
+            members = [n for n in group if self.nodes[n].replica is not None]
+            if members:
+                self.rule(members[0], members)
+
+    def change(self, name: str, *operations: api.Operation, **options: object) -> int:
+        """Ask a node for a change; what it creates counts as a token when it is answered OK."""
+        self._request += 1
+        request = self._request
+        for operation in operations:
+            if isinstance(operation, api.XmlOperation) and operation.section == "resources":
+                self._tokens[name, request] = xml.parse(operation.xml).get("id", "")
+        message = api.Change(request, operations, api.Origin("test"), **options)  # type: ignore[arg-type]
+        self.give(name, MessageArrived("tool", message))
+        return request
+
+    def run(self, seconds: float, limit: int = 200_000) -> None:
+        """Let time pass."""
+        end = self.now + seconds
+        for _ in range(limit):
+            deadlines = [
+                (deadline, name)
+                for name, node in self.nodes.items()
+                if node.replica is not None
+                and (deadline := node.replica.next_deadline()) is not None
+            ]
+            due = min(deadlines, default=(float("inf"), ""))
+            event = self._heap[0][0] if self._heap else float("inf")
+            moment = min(due[0], event)
+            if moment > end:
+                self.now = end
+                return
+            self.now = max(self.now, moment)
+            if event <= due[0]:
+                heapq.heappop(self._heap)[2]()
+            else:
+                self._tick(due[1])
+        raise AssertionError("the network does not come to rest")
+
+    # --- how it works ---------------------------------------------------------------------
+
+    def later(self, action: Callable[[], None], *, life_of: str, at: float | None = None) -> None:
+        node, life = self.nodes[life_of], self.nodes[life_of].life
+        moment = self.now + self.rng.uniform(0.0005, 0.02) if at is None else at
+        self._count += 1
+
+        def act() -> None:
+            if node.life == life:
+                action()
+
+        heapq.heappush(self._heap, (moment, self._count, act))
+
+    def give(self, name: str, event: object) -> None:
+        replica = self.nodes[name].replica
+        if replica is not None:
+            self._carry_out(name, replica.receive(event, self.now))  # type: ignore[arg-type]
+
+    def _tick(self, name: str) -> None:
+        replica = self.nodes[name].replica
+        assert replica is not None
+        self._carry_out(name, replica.tick(self.now))
+
+    def _carry_out(self, name: str, effects: list[object]) -> None:
+        node = self.nodes[name]
+        for effect in effects:
+            match effect:
+                case Tell("heartbeat", membership.SendCluster(_, payload, to_node)):
+                    for target in [to_node] if to_node else list(self.nodes):
+                        self._send(name, target, payload)
+                case Tell("tool", api.ChangeReply() as reply):
+                    self._answered(name, reply)
+                case Tell(_, message):
+                    node.told.append(message)
+                case Note(_, _, text):
+                    node.notes.append(f"{self.now:.4f} {text}")
+                case Persist() | KeepPromise():
+                    self._write(node, effect)
+                case Archive():
+                    node.disk.archived.append(effect)
+                case Exit():
+                    self.crash(name)
+
+    def _answered(self, name: str, reply: api.ChangeReply) -> None:
+        self.outcomes[name, reply.request] = reply
+        token = self._tokens.get((name, reply.request))
+        if token is not None and reply.outcome is api.Outcome.OK:
+            self.acknowledged.append(token)
+
+    def _connected(self, one: str, other: str) -> bool:
+        return one == other or any(one in g and other in g for g in self.groups)
+
+    def _send(self, sender: str, target: str, payload: bytes) -> None:
+        if not self._connected(sender, target) or self.rng.random() < self.loss:
+            return
+        moment = max(
+            self.now + self.rng.uniform(0.0002, 0.01), self._last.get((sender, target), 0.0)
+        )
+        self._last[sender, target] = moment
+        message = membership.ClusterMessage(sender, api.SERVICE, payload)
+
+        def arrive() -> None:
+            if self._connected(sender, target):
+                self.give(target, MessageArrived("heartbeat", message))
+
+        self.later(arrive, life_of=target, at=moment)
+
+    def _write(self, node: Node, effect: Persist | KeepPromise) -> None:
+        """A write reaches the disk some time before its end is known."""
+        moment = self.now + self.rng.uniform(0.0005, 0.008)
+        if node.disk.broken:
+            failed = Persisted(effect.ticket, False, "No space left on device")
+            self.later(lambda: self.give(node.name, failed), life_of=node.name, at=moment)
+            return
+
+        def reach() -> None:
+            if isinstance(effect, KeepPromise):
+                node.disk.promised = effect.reign
+            else:
+                node.disk.data, node.disk.written = effect.data, effect.written
+                self._check_content(effect)
+
+        self.later(reach, life_of=node.name, at=moment)
+        done = Persisted(effect.ticket, True)
+        self.later(lambda: self.give(node.name, done), life_of=node.name, at=moment + 0.0005)
+
+    def _check_content(self, effect: Persist) -> None:
+        """One version of one reign names one configuration (I3)."""
+        version = effect.version
+        key = (effect.written, version.admin_epoch, version.epoch)
+        digest = document(effect.data).digest()
+        assert self.contents.setdefault(key, digest) == digest, f"two contents for {key}"
+
+    # --- what a test looks at ---------------------------------------------------------------
+
+    def replica(self, name: str) -> Replica:
+        replica = self.nodes[name].replica
+        assert replica is not None, f"{name} is down"
+        return replica
+
+    def missing(self, name: str) -> list[str]:
+        """Name the acknowledged tokens that this node's copy lacks."""
+        copy = self.replica(name).document
+        return [token for token in self.acknowledged if copy.by_id(token) is None]
+
+    def heal(self) -> None:
+        """End all trouble and let the cluster come to rest."""
+        self.loss = 0.0
+        for node in self.nodes.values():
+            node.disk.broken = False
+        for name, node in self.nodes.items():
+            if node.replica is None:
+                self.start(name)
+        self.partition(tuple(self.nodes))
+        self.elect()
+        self.run(60.0)

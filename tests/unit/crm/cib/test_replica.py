@@ -1,0 +1,273 @@
+"""Three replicas on a slow network: nothing acknowledged is lost, nothing forks."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from crm.api import cib as api
+from tests.kit.cib import Network, create
+
+NAMES = ("n1", "n2", "n3")
+
+
+def together(seed: int = 0) -> Network:
+    network = Network(3, seed)
+    network.partition(NAMES)
+    network.elect()
+    network.run(1.0)
+    return network
+
+
+def outcome(network: Network, name: str, request: int) -> api.Outcome | None:
+    reply = network.outcomes.get((name, request))
+    return None if reply is None else reply.outcome
+
+
+def test_a_write_at_the_master_reaches_every_disk_before_it_is_answered() -> None:
+    network = together()
+    request = network.change("n1", create("a"))
+    while outcome(network, "n1", request) is None:
+        network.run(0.001)
+    assert outcome(network, "n1", request) is api.Outcome.OK
+    for node in network.nodes.values():
+        assert b'id="a"' in (node.disk.data or b"")
+
+
+def test_a_write_at_a_follower_goes_to_the_master_and_back() -> None:
+    network = together()
+    request = network.change("n3", create("a"))
+    network.run(1.0)
+    assert outcome(network, "n3", request) is api.Outcome.OK
+    assert all(network.replica(n).document.by_id("a") is not None for n in NAMES)
+
+
+def test_every_copy_has_the_same_digest_and_text() -> None:
+    network = together()
+    network.change("n1", create("a"))
+    network.change("n2", api.SetNodeAttribute("n2", "uuid-n2", "pingd", "100"))
+    network.run(1.0)
+    texts = {network.replica(n).document.text() for n in NAMES}
+    assert len(texts) == 1
+
+
+def test_a_partition_without_quorum_refuses_configuration_changes() -> None:
+    network = together()
+    network.partition(("n1",), ("n2", "n3"))
+    network.elect()
+    network.run(2.0)
+    refused = network.change("n1", create("a"))
+    made = network.change("n2", create("b"))
+    network.run(5.0)
+    assert outcome(network, "n1", refused) is api.Outcome.NO_QUORUM
+    assert outcome(network, "n2", made) is api.Outcome.OK
+
+
+def test_force_changes_the_configuration_without_quorum() -> None:
+    network = together()
+    network.partition(("n1",), ("n2", "n3"))
+    network.elect()
+    network.run(2.0)
+    request = network.change("n1", create("a"), force=True)
+    network.run(1.0)
+    assert outcome(network, "n1", request) is api.Outcome.OK
+
+
+def test_status_changes_need_no_quorum() -> None:
+    network = together()
+    network.partition(("n1",), ("n2", "n3"))
+    network.elect()
+    network.run(2.0)
+    request = network.change("n1", api.SetNodeAttribute("n1", "uuid-n1", "pingd", "0"))
+    network.run(1.0)
+    assert outcome(network, "n1", request) is api.Outcome.OK
+
+
+def test_a_write_in_flight_when_quorum_is_lost_has_an_unknown_outcome() -> None:
+    network = together()
+    network.groups = [("n1",), ("n2", "n3")]  # the wire is cut before the views say so
+    request = network.change("n1", create("a"))
+    network.run(0.05)
+    assert outcome(network, "n1", request) is None
+    network.partition(("n1",), ("n2", "n3"))
+    network.run(0.1)
+    assert outcome(network, "n1", request) is api.Outcome.UNKNOWN_OUTCOME
+
+
+def test_what_an_isolated_master_wrote_alone_gives_way_to_what_was_acknowledged() -> None:
+    network = together()
+    network.groups = [("n1",), ("n2", "n3")]
+    for number in range(3):
+        network.change("n1", create(f"lost-{number}"))
+    network.run(0.5)
+    network.partition(("n1",), ("n2", "n3"))
+    network.elect()
+    network.run(2.0)
+    request = network.change("n2", create("kept"))
+    network.run(2.0)
+    assert outcome(network, "n2", request) is api.Outcome.OK
+    network.heal()
+    for name in NAMES:
+        copy = network.replica(name).document
+        assert copy.by_id("kept") is not None
+        assert copy.by_id("lost-2") is None
+    assert any("lost against" in a.reason for a in network.nodes["n1"].disk.archived)
+
+
+def test_a_raised_admin_epoch_wins_whatever_the_reigns_say() -> None:
+    network = together()
+    network.change("n2", create("a"))
+    network.run(1.0)
+    network.crash("n1")
+    data = network.nodes["n1"].disk.data
+    assert data is not None
+    network.nodes["n1"].disk.data = data.replace(b'admin_epoch="0"', b'admin_epoch="7"')
+    network.partition(("n2", "n3"))
+    network.elect()
+    network.run(2.0)
+    network.heal()
+    assert {network.replica(n).document.version.admin_epoch for n in NAMES} == {7}
+
+
+def test_a_full_disk_at_a_follower_refuses_and_later_recovers() -> None:
+    network = together()
+    network.nodes["n2"].disk.broken = True
+    first = network.change("n1", create("a"))
+    network.run(1.0)
+    second = network.change("n1", create("b"))
+    network.run(1.0)
+    assert outcome(network, "n1", first) is api.Outcome.NOT_DURABLE
+    assert outcome(network, "n1", second) is api.Outcome.NOT_DURABLE
+    assert network.replica("n1").document.by_id("b") is None
+    network.nodes["n2"].disk.broken = False
+    network.run(10.0)
+    third = network.change("n1", create("c"))
+    network.run(1.0)
+    assert outcome(network, "n1", third) is api.Outcome.OK
+
+
+def test_a_stale_base_is_a_conflict() -> None:
+    network = together()
+    base = network.replica("n1").document.version
+    network.change("n1", create("a"), based_on=base)
+    network.run(1.0)
+    late = network.change("n1", create("b"), based_on=base)
+    network.run(1.0)
+    assert outcome(network, "n1", late) is api.Outcome.CONFLICT
+
+
+def test_without_a_master_a_change_is_refused_after_a_while_and_never_made() -> None:
+    network = Network(3)
+    network.partition(NAMES)
+    request = network.change("n1", create("a"))
+    network.run(11.0)
+    assert outcome(network, "n1", request) is api.Outcome.NOT_READY
+    network.elect()
+    network.run(5.0)
+    assert network.replica("n1").document.by_id("a") is None
+
+
+def test_a_change_before_there_is_a_master_is_made_once_there_is_one() -> None:
+    network = Network(3)
+    network.partition(NAMES)
+    request = network.change("n3", create("a"))
+    network.elect()
+    network.run(2.0)
+    assert outcome(network, "n3", request) is api.Outcome.OK
+
+
+def test_subscribers_hear_each_version_in_order() -> None:
+    network = together()
+    for number in range(20):
+        network.change(f"n{number % 3 + 1}", create(f"r{number}"))
+        network.change("n2", api.SetNodeAttribute("n2", "uuid-n2", "x", str(number)))
+    network.run(2.0)
+    for node in network.nodes.values():
+        told = [m for m in node.told if isinstance(m, api.CibChanged)]
+        assert len(told) == 40
+        for one, other in zip(told, told[1:], strict=False):
+            assert one.after == other.before
+
+
+def test_sync_and_fetch_answer_when_the_copies_are_there() -> None:
+    network = together()
+    network.give("n1", _from_crmd(api.SyncTo(5, NAMES)))
+    network.give("n1", _from_crmd(api.FetchFrom(6, "n2")))
+    network.run(1.0)
+    done = {m.request: m for m in network.nodes["n1"].told if isinstance(m, api.SyncDone)}
+    assert done[5].outcome is api.Outcome.OK
+    assert done[6].outcome is api.Outcome.OK
+
+
+def test_sync_names_who_is_missing() -> None:
+    network = together()
+    network.crash("n3")
+    network.partition(("n1", "n2"))
+    network.run(0.5)
+    network.give("n1", _from_crmd(api.SyncTo(5, NAMES)))
+    network.run(1.0)
+    done = [m for m in network.nodes["n1"].told if isinstance(m, api.SyncDone)]
+    assert done[-1].missing == ("n3",)
+
+
+def test_a_follower_that_restarts_gets_the_document_again() -> None:
+    network = together()
+    network.crash("n2")
+    network.partition(("n1", "n3"))
+    network.run(0.5)
+    network.change("n1", create("a"))
+    network.run(1.0)
+    network.start("n2")
+    network.partition(NAMES)
+    network.rule("n1", ())
+    network.run(2.0)
+    assert network.replica("n2").document.by_id("a") is not None
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_happens_what_was_acknowledged_stays(seed: int) -> None:
+    dice = random.Random(seed)
+    network = Network(3, seed, loss=dice.choice((0.0, 0.0, 0.1)))
+    network.partition(NAMES)
+    network.elect()
+    for step in range(40):
+        _trouble(network, dice)
+        for _ in range(dice.randrange(3)):
+            if network.alive():
+                network.change(dice.choice(network.alive()), create(f"t{seed}-{step}-{_}"))
+        network.run(dice.choice((0.002, 0.01, 0.05, 0.5, 3.0)))
+    network.heal()
+    for name in NAMES:
+        assert network.missing(name) == []
+    assert len({network.replica(name).document.digest() for name in NAMES}) == 1
+
+
+def _trouble(network: Network, dice: random.Random) -> None:
+    kind = dice.randrange(9)
+    if kind == 0:
+        network.crash(dice.choice(NAMES))
+        network.partition(*network.groups)
+    elif kind == 1:
+        down = [n for n in NAMES if n not in network.alive()]
+        for name in down:
+            network.start(name)
+        network.partition(*network.groups, lost=down)
+    elif kind == 2:
+        alone = dice.choice(NAMES)
+        network.partition((alone,), [n for n in NAMES if n != alone])
+    elif kind == 3:
+        network.partition(NAMES)
+    elif kind in (4, 5):
+        network.elect()
+    elif kind == 6:
+        node = network.nodes[dice.choice(NAMES)]
+        node.disk.broken = not node.disk.broken
+    elif kind == 7 and network.alive():
+        network.rule(dice.choice(network.alive()), ())
+
+
+def _from_crmd(message: api.SyncTo | api.FetchFrom) -> object:
+    from crm.plumbing.machine import MessageArrived
+
+    return MessageArrived("crmd", message)
