@@ -331,16 +331,13 @@ class Operations:
 
     def _describe(self, request: int) -> ExecutorDescription:
         known = [result for line in self._lines.values() for result in line.results.values()]
-        busy = sorted(
-            line.resource
-            for line in self._lines.values()
-            if line.waiting or line.running is not None
-        )
+        busy = [order.name for line in self._lines.values() for order in line.waiting]
+        busy += [run.order.name for run in self._runs.values()]
         return ExecutorDescription(
             request=request,
             incarnation=self._incarnation,
             operations=tuple(sorted(known, key=lambda result: result.call_id)),
-            busy=tuple(busy),
+            busy=tuple(sorted(busy)),
         )
 
     def _drop_waiting_of(self, peer: str) -> list[Effect]:

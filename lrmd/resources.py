@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from crm.api.lrm import Execute, OperationFinished
+from crm.model.names import operation_key
 
 MAX_WAITING = 100
 """No resource has more orders waiting; a cluster that works sends two or three."""
@@ -30,6 +31,14 @@ class Order:
     def slot(self) -> tuple[str, int]:
         """The operation and its interval: a resource has one result for each."""
         return self.execute.operation, self.execute.interval_ms
+
+    @property
+    def name(self) -> str:
+        """The order's key, or what it is about if it came without one."""
+        execute = self.execute
+        return execute.key or operation_key(
+            execute.resource, execute.operation, execute.interval_ms
+        )
 
     @property
     def is_recurring(self) -> bool:

@@ -103,7 +103,7 @@ class ExecutorDescription(Message, frozen=True, omit_defaults=True):
     """What lrmd remembers: per resource its last result of each operation and interval.
 
     `incarnation` differs after every start of lrmd: then nothing is remembered although resources
-    may run.
+    may run. `busy` names the orders that wait or run by their keys.
     """
 
     request: int

@@ -305,12 +305,13 @@ def test_the_description_names_life_results_and_who_is_busy() -> None:
     desk.ask(1, "vip", "start")
     desk.end(1)
     desk.ask(2, "web", "start")
+    desk.ask(3, "web", "monitor", key="", interval_ms=500)
     answer = described(desk)
     assert (answer.request, answer.incarnation) == (7, "life-1")
     assert [(result.resource, result.operation) for result in answer.operations] == [
         ("vip", "start")
     ]
-    assert answer.busy == ("web",)
+    assert answer.busy == ("2:key", "web_monitor_500")
 
 
 def test_a_tripped_watch_runs_the_monitor_at_once() -> None:
