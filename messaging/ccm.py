@@ -586,9 +586,7 @@ class Ccm:
             ),
             quorate=verdict.quorate,
             new=tuple(sorted(name for name, *rest in following - previous)),
-            lost=tuple(
-                sorted(name for name, *rest in previous - following if name != self._node)
-            ),
+            lost=tuple(sorted(name for name, *rest in previous - following if name != self._node)),
             total_nodes=len(self._names),
             leader=verdict.leader,
         )

@@ -127,7 +127,8 @@ class Children:
             return effects
         for child in self._children.values():
             child.is_wanted = True
-            effects += self._start(child, now)
+            if not child.is_running:
+                effects += self._start(child, now)
         return effects
 
     def stop(self, now: float) -> list[Effect]:

@@ -169,6 +169,7 @@ class Messaging:
         self._is_stopping = False
         self._exit_code = 0
         self._leave_due: float | None = None
+        self._has_begun = False
         self._has_ended = False
 
     @property
@@ -218,7 +219,7 @@ class Messaging:
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
-        if self._has_ended:
+        if self._has_ended or not self._has_begun:
             return None
         parts = (
             self._links.next_deadline(),
@@ -231,6 +232,8 @@ class Messaging:
 
     def _run_clock(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
+        if not self._has_begun:
+            return effects
         due = self._links.next_deadline()
         if due is not None and now >= due:
             effects += self._follow_links(self._links.tick(now), now)
@@ -246,18 +249,20 @@ class Messaging:
         return effects
 
     def _begin(self, now: float) -> list[Effect]:
+        self._has_begun = True
         effects: list[Effect] = [
             info("heartbeat", f"heartbeat: version {VERSION}"),
             info("heartbeat", f"Heartbeat generation: {self._generation}"),
             info("heartbeat", "Local status now set to: 'up'"),
             *self._everywhere(self._wire.hello(now)),
         ]
-        changed = links.LocalStatusChanged(NodeStatus.UP)
-        return effects + self._follow_links(self._links.receive(changed, now), now)
+        return effects + self._follow_links(self._links.tick(now), now)
 
     # --- packets ----------------------------------------------------------------------------
 
     def _take_datagram(self, link: str, source: str, data: bytes, now: float) -> list[Effect]:
+        if not self._has_begun:
+            return []
         received = self._wire.open(data, now)
         effects: list[Effect] = []
         if received.reply is not None:

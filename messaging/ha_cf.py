@@ -31,7 +31,21 @@ MAX_NODES = 100
 MAX_MEDIA = 64
 MAX_TEXT = 1024 * 1024
 FACILITIES = frozenset(
-    ["auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "none", "syslog", "user", "uucp"]
+    [
+        "auth",
+        "authpriv",
+        "cron",
+        "daemon",
+        "ftp",
+        "kern",
+        "lpr",
+        "mail",
+        "news",
+        "none",
+        "syslog",
+        "user",
+        "uucp",
+    ]
 ) | {f"local{number}" for number in range(8)}
 BAUD_RATES = frozenset(["9600", "19200", "38400", "57600", "115200", "230400", "460800"])
 TRUE_WORDS = frozenset(("true", "on", "yes", "y", "1"))
@@ -39,7 +53,20 @@ FALSE_WORDS = frozenset(("false", "off", "no", "n", "0"))
 _TIME = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|us|s)?\Z")
 _TIME_UNITS = {None: 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6}
 _WHOLE_LINE = frozenset(
-    ["stonith", "stonith_host", "apiauth", "respawn", "failfast", "ucast", "ucast6", "mcast", "mcast6", "ping_group", "rds", "tipc"]
+    [
+        "stonith",
+        "stonith_host",
+        "apiauth",
+        "respawn",
+        "failfast",
+        "ucast",
+        "ucast6",
+        "mcast",
+        "mcast6",
+        "ping_group",
+        "rds",
+        "tipc",
+    ]
 )
 _REFUSED = {
     "serial": "serial lines are not supported; use ucast, bcast or mcast",
@@ -48,16 +75,37 @@ _REFUSED = {
     "ping6": "IPv6 ping nodes are not supported; use ping",
     "rds": "this medium is not supported; use ucast, bcast or mcast",
     "tipc": "this medium is not supported; use ucast, bcast or mcast",
-    "stonith": "fencing devices are configured in the CIB (crm configure primitive stonith:...)",
-    "stonith_host": "fencing devices are configured in the CIB (crm configure primitive stonith:...)",
+    "stonith": "fencing devices are configured in the CIB, as primitives of class stonith",
+    "stonith_host": "fencing devices are configured in the CIB, as primitives of class stonith",
     "quorum_server": "a quorum server is not supported; use three nodes",
     "use_apphbd": "the application heartbeat daemon is not supported; remove the line",
 }
 _IGNORED_BOOLEANS = frozenset(
-    ["realtime", "coredumps", "normalpoll", "log_badpack", "traditional_compression", "record_config_changes", "record_pengine_inputs", "enable_config_writes", "crmd_spawns_pengine"]
+    [
+        "realtime",
+        "coredumps",
+        "normalpoll",
+        "log_badpack",
+        "traditional_compression",
+        "record_config_changes",
+        "record_pengine_inputs",
+        "enable_config_writes",
+        "crmd_spawns_pengine",
+    ]
 )
 _IGNORED_VALUES = frozenset(
-    ["coreroot", "crm_daemon_dir", "hopfudge", "memreserve", "rtprio", "max_rexmit_delay", "msgfmt", "hbgenmethod", "watchdog", "uuidfrom"]
+    [
+        "coreroot",
+        "crm_daemon_dir",
+        "hopfudge",
+        "memreserve",
+        "rtprio",
+        "max_rexmit_delay",
+        "msgfmt",
+        "hbgenmethod",
+        "watchdog",
+        "uuidfrom",
+    ]
 )
 
 

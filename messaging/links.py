@@ -73,13 +73,6 @@ class PacketHeard:
 
 
 @dataclass(frozen=True, slots=True)
-class LocalStatusChanged:
-    """This node is now up, active or (leaving) dead."""
-
-    status: NodeStatus
-
-
-@dataclass(frozen=True, slots=True)
 class QuorateViewChanged:
     """The names of the quorate view this node is in, empty when it is in none."""
 
@@ -108,15 +101,7 @@ class EchoArrived:
     token: bytes
 
 
-Event = (
-    SessionOpened
-    | PacketHeard
-    | LocalStatusChanged
-    | QuorateViewChanged
-    | PeerTookLeave
-    | PeerOverran
-    | EchoArrived
-)
+Event = SessionOpened | PacketHeard | QuorateViewChanged | PeerTookLeave | PeerOverran | EchoArrived
 
 # --- effects ------------------------------------------------------------------------------
 
@@ -284,9 +269,6 @@ class Links:
                 effects = self._hear(event, now)
             case SessionOpened(peer, session):
                 effects = self._open_session(self.peers[peer], session, now)
-            case LocalStatusChanged(status):
-                self._status = status
-                effects = self._speak(now)
             case QuorateViewChanged(members):
                 self._members = members
                 effects = self._speak(now)

@@ -1,0 +1,333 @@
+"""The shell of `heartbeat`: files, sockets, processes and signals around `core.Messaging`.
+
+Responsible for turning the outside world into events and effects into deeds. Decides nothing.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from crm.api import membership
+from crm.plumbing import log as ha_log
+from crm.plumbing import process
+from crm.plumbing.daemon import Conversation, Options, Plan, Shell, parse_options, run
+from crm.plumbing.errors import ConfigurationError, Problem, Severity, Unreachable
+from crm.plumbing.nursery import DAEMON_MODULES, Nursery
+from crm.plumbing.settings import Paths
+from messaging import core, startup
+from messaging.media import icmp, udp
+from messaging.programs import OWN_DAEMONS, Program
+
+log = logging.getLogger("ha.heartbeat")
+
+STOP_LIMIT_S = 1260.0
+POLL_S = 0.1
+EXIT_NOT_RUNNING = 3
+EXIT_STALE_PID = 1
+USAGE = """usage: heartbeat [-f] [-s | -k | -r | -V] [-d] [--root DIR] [--node NAME]
+  -f  stay in the foreground      -s  show whether heartbeat runs
+  -k  stop heartbeat in order     -r  read authkeys again
+  -d  debug level up              -V  show the version"""
+
+
+@dataclass
+class _Deeds:
+    """Carries out what the machine decides."""
+
+    readings: startup.Readings
+    nursery: Nursery
+    environment: dict[str, str]
+    paths: Paths
+    udp_links: dict[str, list[udp.UdpLink]] = field(default_factory=dict)
+    pinger: icmp.Pinger | None = None
+    shell: Shell | None = None
+    names: dict[int, str] = field(default_factory=dict)
+
+    def start(self, shell: Shell) -> None:
+        """Open sockets and listen to signals, inside the running loop."""
+        self.shell = shell
+        self.udp_links = udp.open_links(self.readings.settings.media, self._on_datagram, shell.loop)
+        if self.readings.settings.pings:
+            self.pinger = icmp.Pinger(self.readings.ping_addresses, self._on_echo, shell.loop)
+            self.pinger.open()
+        shell.loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        shell.loop.add_signal_handler(signal.SIGHUP, self._reread)
+        shell.receive_soon(core.Started())
+
+    # Any: the plan's effects are those of every machine.
+    def carry_out(self, effect: Any) -> None:
+        """Do one thing."""
+        match effect:
+            case core.SendDatagram(link, data, destination):
+                for udp_link in self.udp_links.get(link, ()):
+                    udp_link.send(data, destination)
+            case core.SendEcho(host, token):
+                if self.pinger is not None:
+                    self.pinger.send(host, token)
+            case core.StartChild(name):
+                self._start_child(name)
+            case core.SignalChild(name, number):
+                self._signal_child(name, number)
+
+    def close(self) -> None:
+        """Give back what the system lent."""
+        for links in self.udp_links.values():
+            for link in links:
+                link.close()
+        if self.pinger is not None:
+            self.pinger.close()
+
+    def _on_datagram(self, link: str, source: str, data: bytes) -> None:
+        assert self.shell is not None
+        self.shell.receive(core.DatagramArrived(link, source, data))
+
+    def _on_echo(self, host: str, token: bytes) -> None:
+        assert self.shell is not None
+        self.shell.receive(core.EchoArrived(host, token))
+
+    def _start_child(self, name: str) -> None:
+        assert self.shell is not None
+        program = next(each for each in self.readings.programs if each.plan.name == name)
+        try:
+            pid = self._spawn(program)
+        except (Unreachable, ConfigurationError) as problem:
+            log.error("cannot start %s: %s", name, problem)
+            if isinstance(problem, Unreachable):
+                self.nursery.restart()
+            self.shell.receive_soon(core.ChildEnded(name, 127))
+            return
+        self.names[pid] = name
+        self.shell.receive_soon(core.ChildStarted(name, pid))
+
+    def _spawn(self, program: Program) -> int:
+        user = startup.user_for(program)
+        name = program.plan.name
+        if program.entry:
+            return self.nursery.spawn(
+                program.entry, program.argv, name=name, user=user, env=self.environment
+            )
+        return self.nursery.spawn_program(program.argv, name=name, user=user, env=self.environment)
+
+    def _signal_child(self, name: str, number: int) -> None:
+        for pid, known in self.names.items():
+            if known == name:
+                try:
+                    os.kill(pid, number)
+                except ProcessLookupError:
+                    log.info("child %s (pid %s) has ended by itself", name, pid)
+
+    def _reap(self) -> None:
+        assert self.shell is not None
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            code = os.waitstatus_to_exitcode(status)
+            name = self.names.pop(pid, None)
+            if name is not None:
+                ended = core.ChildEnded(name, max(code, 0), max(-code, 0))
+                self.shell.receive_soon(ended)
+            elif pid == self.nursery.pid and self.shell.exit_code is None:
+                log.error("the nursery ended; making a new one")
+                self.nursery.restart()
+
+    def _reread(self) -> None:
+        assert self.shell is not None
+        keys, problems, _ = startup.read_keys(self.paths.authkeys)
+        report(problems)
+        if keys is None:
+            log.error("authkeys is refused; the old keys stay in use")
+            return
+        self.shell.receive(core.KeysRead(keys))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run heartbeat, or ask a running one; the exit code is the classic one."""
+    options = parse_options("heartbeat", argv)
+    words = [letter for word in options.extra for letter in _letters(word)]
+    node = startup.node_name(options.node)
+    unknown = [word for word in words if word not in ("f", "s", "k", "r", "V", "v", "d", "M", "l")]
+    if unknown:
+        print(f"heartbeat: unknown option '{unknown[0]}'\n{USAGE}", file=sys.stderr)  # noqa: T201
+        return 1
+    if "V" in words:
+        print(core.VERSION)  # noqa: T201
+        return 0
+    if "s" in words:
+        return _show_status(options.paths, node)
+    if "k" in words:
+        return _stop_running(options.paths)
+    if "r" in words:
+        return _reload_running(options.paths)
+    return _start(options, node, foreground="f" in words or "M" in words)
+
+
+def _letters(word: str) -> Iterable[str]:
+    return word[1:] if word.startswith("-") and not word.startswith("--") else [word]
+
+
+def _start(options: Options, node: str, *, foreground: bool) -> int:
+    paths = options.paths
+    readings, problems, code = startup.read_all(paths, node)
+    if readings is None:
+        report(problems)
+        print("ERROR: Heartbeat not started: configuration error.", file=sys.stderr)  # noqa: T201
+        return code
+    running = _running_pid(paths)
+    if running is not None:
+        print(f"heartbeat: already running [pid {running}].", file=sys.stderr)  # noqa: T201
+        return 0
+    startup.prepare_directories(paths)
+    if not foreground and _become_daemon():
+        return 0
+    targets = startup.log_targets(readings.settings, paths, node)
+    environment = _environment(readings, ha_log.environment_of(targets), paths, node)
+    nursery = Nursery.start(_preload())
+    ha_log.configure(startup.own_log_targets(targets), "heartbeat")
+    report(problems)
+    log.info("Configuration validated. Starting heartbeat %s", core.VERSION)
+    process.write_pid_file(paths.pid_file, os.getpid())
+    try:
+        return _run(options, readings, nursery, environment, node)
+    finally:
+        paths.pid_file.unlink(missing_ok=True)
+        nursery.close()
+
+
+def _run(
+    options: Options,
+    readings: startup.Readings,
+    nursery: Nursery,
+    environment: dict[str, str],
+    node: str,
+) -> int:
+    machine = core.Messaging(
+        readings.settings,
+        readings.keys,
+        node=node,
+        uuid=startup.read_uuid(options.paths.hb_uuid),
+        now=time.monotonic(),
+        random_bytes=secrets.token_bytes,
+        child_plans=[program.plan for program in readings.programs],
+        generation=startup.next_generation(options.paths.hb_generation),
+    )
+    deeds = _Deeds(readings, nursery, environment, options.paths)
+    plan = Plan(
+        "heartbeat",
+        machine,
+        serves=Conversation(membership.TO_HEARTBEAT, membership.TO_CLIENT),
+        carry_out=deeds.carry_out,
+        started=deeds.start,
+    )
+    return run(plan, options)
+
+
+def _preload() -> list[str]:
+    """What the nursery imports: all daemons that are installed."""
+    names = [entry.partition(":")[0] for _, entry, _ in OWN_DAEMONS] + ["messaging.pingd"]
+    return [*DAEMON_MODULES, *(name for name in names if importlib.util.find_spec(name))]
+
+
+def _environment(
+    readings: startup.Readings, logging_variables: dict[str, str], paths: Paths, node: str
+) -> dict[str, str]:
+    """The HA_ variables of all children."""
+    settings = readings.settings
+    variables = {f"HA_{name}": value for name, value in settings.environment.items()}
+    return {
+        **variables,
+        **logging_variables,
+        "HA_mode": settings.mode,
+        "HA_cluster": settings.cluster,
+        "HA_auto_failback": settings.auto_failback,
+        "HA_CURHOST": node,
+        "HA_DIR": str(paths.below("/etc/ha.d")),
+        "HA_RSCTMP": str(paths.agent_state_dir),
+    }
+
+
+def report(problems: list[Problem]) -> None:
+    """Show problems to whoever started us, and log them once there is a log."""
+    for problem in problems:
+        level = logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING
+        if ha_log.is_configured():
+            text = f"{problem.message} ({problem.hint})" if problem.hint else problem.message
+            log.log(level, "%s", text)
+        else:
+            print(problem, file=sys.stderr)  # noqa: T201
+
+
+def _become_daemon() -> bool:
+    """Leave the terminal; True in the process that was called."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.fork():
+        return True
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(null, number)
+    os.close(null)
+    os.chdir("/")
+    return False
+
+
+# --- a running heartbeat ------------------------------------------------------------------
+
+
+def _running_pid(paths: Paths) -> int | None:
+    pid = process.read_pid_file(paths.pid_file)
+    return pid if pid is not None and process.is_running(pid) else None
+
+
+def _show_status(paths: Paths, node: str) -> int:
+    pid = _running_pid(paths)
+    if pid is not None:
+        print(f"heartbeat OK [pid {pid} et al] is running on {node} [{node}]...")  # noqa: T201
+        return 0
+    if process.read_pid_file(paths.pid_file) is not None:
+        print("heartbeat is stopped. Stale pid file.")  # noqa: T201
+        return EXIT_STALE_PID
+    print("heartbeat is stopped. No process")  # noqa: T201
+    return EXIT_NOT_RUNNING
+
+
+def _stop_running(paths: Paths) -> int:
+    pid = _running_pid(paths)
+    if pid is None:
+        print("heartbeat is stopped. No process")  # noqa: T201
+        return 0
+    os.kill(pid, signal.SIGTERM)
+    waited_s = 0.0
+    while process.is_running(pid):
+        if waited_s > STOP_LIMIT_S:
+            print(f"heartbeat (pid {pid}) does not end", file=sys.stderr)  # noqa: T201
+            return 1
+        signal.sigtimedwait([signal.SIGCHLD], POLL_S)
+        waited_s += POLL_S
+    return 0
+
+
+def _reload_running(paths: Paths) -> int:
+    pid = _running_pid(paths)
+    if pid is None:
+        print("heartbeat is stopped. No process")  # noqa: T201
+        return EXIT_NOT_RUNNING
+    os.kill(pid, signal.SIGHUP)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

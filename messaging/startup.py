@@ -1,0 +1,177 @@
+"""What heartbeat reads before it runs: its files, checked as a whole, and its own identity.
+
+Responsible for files and their problems. Nothing is started here, and nothing but the identity
+(`hb_uuid`, `hb_generation`) is written.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import socket
+import stat
+import time
+import uuid
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from crm.plumbing import atomicfile
+from crm.plumbing.errors import Problem, error, has_errors
+from crm.plumbing.log import LogTargets
+from crm.plumbing.settings import CLUSTER_USER, Paths
+from messaging import authkeys, ha_cf, programs
+from messaging.authkeys import KeyFile
+from messaging.cluster_settings import ClusterSettings
+from messaging.media import icmp
+from messaging.programs import Program
+
+EXIT_UNREADABLE = 4
+EXIT_NOT_CONFIGURED = 6
+ONE_USER = "PACEKEEPER_ONE_USER"
+"""Set in the environment where everything shall run as the starting user (the lab)."""
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Everything read and accepted."""
+
+    settings: ClusterSettings
+    keys: KeyFile
+    programs: tuple[Program, ...]
+    ping_addresses: dict[str, str]
+
+
+def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], int]:
+    """Read ha.cf and authkeys; None with problems and an exit code when anything is refused."""
+    text, problems, code = _read_text(paths.ha_cf, "Cannot open config file [%s]")
+    if text is None:
+        return None, problems, code
+    settings, problems = ha_cf.read(
+        text, node=node, path=str(paths.ha_cf), has_haresources=paths.haresources.exists()
+    )
+    keys, found, key_code = read_keys(paths.authkeys)
+    problems += found
+    if settings is None or keys is None:
+        return None, problems, key_code or EXIT_NOT_CONFIGURED
+    place = ("--root", str(paths.root), "--node", node)
+    extra, found = programs.from_respawn_lines(
+        settings,
+        place,
+        path=str(paths.ha_cf),
+        is_executable=programs.is_executable_file,
+        is_user=is_user,
+    )
+    problems += found
+    hosts = [host for ping in settings.pings for host in ping.hosts]
+    addresses, unknown = icmp.resolve(hosts)
+    problems += [
+        error(
+            "unknown-host",
+            str(paths.ha_cf),
+            f"{paths.ha_cf}: unknown host '{host}' in a ping line",
+            "add it to /etc/hosts, or write its address",
+        )
+        for host in unknown
+    ]
+    if has_errors(problems):
+        return None, problems, EXIT_NOT_CONFIGURED
+    all_programs = (*programs.own_daemons(place), *extra)
+    return Readings(settings, keys, all_programs, addresses), problems, 0
+
+
+def read_keys(path: Path) -> tuple[KeyFile | None, list[Problem], int]:
+    """Read authkeys, unless others may read it too."""
+    text, problems, code = _read_text(path, "Cannot open keyfile [%s]")
+    if text is None:
+        return None, problems, code
+    problems = authkeys.check_mode(stat.S_IMODE(path.stat().st_mode), str(path))
+    keys, found = authkeys.read(text, path=str(path))
+    problems += found
+    return (None if has_errors(problems) else keys), problems, 0
+
+
+def _read_text(path: Path, message: str) -> tuple[str | None, list[Problem], int]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace"), [], 0
+    except FileNotFoundError:
+        hint = "an annotated sample lies in docs/examples"
+        problem = error("no-file", str(path), message % path, hint)
+        return None, [problem], EXIT_NOT_CONFIGURED
+    except OSError as trouble:
+        what = f"{message % path}: {trouble.strerror}"
+        return None, [error("unreadable", str(path), what)], EXIT_UNREADABLE
+
+
+def is_user(name: str) -> bool:
+    """Tell whether this computer has a user of that name."""
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
+
+
+def user_for(program: Program) -> str | None:
+    """Who a program runs as; None means: as ourselves."""
+    if os.geteuid() != 0 or os.environ.get(ONE_USER) or not program.user:
+        return None
+    return program.user if is_user(program.user) else None
+
+
+def node_name(option: str) -> str:
+    """The name of this node, in lower case."""
+    return (option or socket.gethostname()).strip().lower()
+
+
+def read_uuid(path: Path) -> str:
+    """The identity of this node, made at the first start."""
+    if path.exists():
+        text = path.read_text(encoding="ascii", errors="replace").strip()
+        try:
+            return str(uuid.UUID(text))
+        except ValueError:
+            path.replace(path.with_name(f"{path.name}.unreadable"))
+    made = str(uuid.UUID(bytes=secrets.token_bytes(16), version=4))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomicfile.write_durably(path, f"{made}\n".encode(), mode=0o644)
+    return made
+
+
+def next_generation(path: Path) -> int:
+    """Count this start; the first one is taken from the clock."""
+    text = path.read_text(encoding="ascii", errors="replace").strip() if path.exists() else ""
+    number = int(text) + 1 if text.isascii() and text.isdigit() else int(time.time())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomicfile.write_durably(path, f"{number}\n".encode(), mode=0o644)
+    return number
+
+
+def prepare_directories(paths: Paths) -> None:
+    """Make the folders our children write to, owned by the user they run as."""
+    owner: tuple[int, int] | None = None
+    if os.geteuid() == 0 and not os.environ.get(ONE_USER) and is_user(CLUSTER_USER):
+        entry = pwd.getpwnam(CLUSTER_USER)
+        owner = (entry.pw_uid, entry.pw_gid)
+    paths.run_dir.mkdir(parents=True, exist_ok=True)
+    paths.agent_state_dir.mkdir(parents=True, exist_ok=True)
+    paths.log_dir.mkdir(parents=True, exist_ok=True)
+    for directory in (paths.cib_dir, paths.pengine_dir, paths.blackbox_dir):
+        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if owner is not None:
+            os.chown(directory, *owner)
+
+
+def log_targets(settings: ClusterSettings, paths: Paths, node: str) -> LogTargets:
+    """Where the lines of all daemons go, by ha.cf."""
+    named = settings.log
+    logfile = str(paths.below(named.logfile)) if named.logfile else ""
+    debugfile = str(paths.below(named.debugfile)) if named.debugfile else ""
+    if not logfile and (named.use_logd or not (debugfile or named.facility)):
+        logfile = str(paths.ha_log)
+    return LogTargets(logfile, debugfile, named.facility, named.debug, node)
+
+
+def own_log_targets(targets: LogTargets) -> LogTargets:
+    """Heartbeat's own lines: the few debug lines of membership are always worth a line."""
+    return replace(targets, debugfile=targets.debugfile or targets.logfile)
