@@ -88,12 +88,8 @@ def _step(builder: Builder, instance: Instance) -> None:
 def _why_stop(builder: Builder, instance: Instance, node: str) -> str:
     choice = builder.placement.choices[instance.id]
     if len(builder.facts.activity[instance.id].nodes) > 1:
-        return "being multiply active"
-    if choice.node is None:
-        if builder.nodes[node].standby or builder.nodes[node].shutting_down:
-            return "node availability"
-        return ""
-    return ""
+        return "being multiply active" if choice.node is not None else "node availability"
+    return "node availability" if choice.node is None else ""
 
 
 def _delete(builder: Builder, instance: Instance) -> None:

@@ -45,6 +45,7 @@ class Activity:
     stops: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
     pending: str = ""
+    ignored: bool = False
 
     def at(self, node: str) -> OnNode | None:
         """Look up what is known about one node."""
@@ -126,6 +127,7 @@ def _join(
         stops=tuple(stops),
         failures=tuple(f for state in on_node.values() for f in state.failures),
         pending=pending,
+        ignored=any(state.ignored for state in on_node.values()),
     )
 
 

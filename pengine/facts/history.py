@@ -44,6 +44,7 @@ class OnNode:
     banned_everywhere: str = ""
     has_expired_failure: tuple[HistoryEntry, ...] = ()
     failed_stop: bool = False
+    ignored: bool = False
     next_change_s: int | None = None
 
     @property
@@ -91,6 +92,7 @@ def read_history(
         banned_everywhere=reading.banned_everywhere,
         has_expired_failure=tuple(reading.expired),
         failed_stop=reading.failed_stop,
+        ignored=reading.ignored,
         next_change_s=reading.next_change_s,
     )
 
@@ -120,6 +122,7 @@ class _Reading:
         self.banned = ""
         self.banned_everywhere = ""
         self.failed_stop = False
+        self.ignored = False
         self.next_change_s: int | None = None
 
     def take(self, entry: HistoryEntry) -> None:
@@ -173,9 +176,7 @@ class _Reading:
                 )
             if code == ExitCode.DEGRADED and entry.target_rc in (0, None):
                 return False
-            if code == ExitCode.DEGRADED_PROMOTED and entry.target_rc == ExitCode.PROMOTED:
-                return False
-            return True
+            return not (code == ExitCode.DEGRADED_PROMOTED and entry.target_rc == ExitCode.PROMOTED)
         if entry.operation in ("stop", "demote") and code == ExitCode.NOT_RUNNING:
             return entry.operation == "demote"
         return code not in _FINE
@@ -261,6 +262,7 @@ class _Reading:
             self.role = Role.STARTED
 
     def _take_ignored(self, entry: HistoryEntry) -> None:
+        self.ignored = True
         if entry.operation == "stop":
             self.role = Role.STOPPED
         elif self.role < Role.STARTED:

@@ -7,6 +7,7 @@ history under the plain id (`history_id`).
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -284,10 +285,8 @@ def read_meta(pairs: Mapping[str, str], fencing_enabled: bool, is_fencing: bool)
     """Read meta attributes; what makes no sense counts as not given."""
     get = {name.replace("_", "-"): value for name, value in pairs.items()}.get
     requires = Requires.FENCING if fencing_enabled and not is_fencing else Requires.QUORUM
-    try:
+    with contextlib.suppress(ValueError):
         requires = Requires(get("requires", requires.value).strip().lower())
-    except ValueError:
-        pass
     if requires in (Requires.FENCING, Requires.UNFENCING) and not fencing_enabled:
         requires = Requires.QUORUM
     return Meta(

@@ -6,6 +6,7 @@ id of the constraint stays with each, because reasons point at it.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -409,4 +410,4 @@ def _pairs_in_set(
             for then in members[index + 1 :]:
                 yield first, then
     elif sequential:
-        yield from zip(members[:-1], members[1:], strict=True)
+        yield from itertools.pairwise(members)

@@ -49,13 +49,15 @@ class Ordering:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All actions with their final flags, and all orderings.
-
-    `blocked_by` says for a needed action that cannot run, what keeps it.
-    """
+    """All actions with their final flags, and all orderings."""
 
     actions: Mapping[ActionId, Action]
     orderings: tuple[Ordering, ...]
+    by_owner: Mapping[str, tuple[Action, ...]]
+
+    def actions_of(self, owner: str) -> tuple[Action, ...]:
+        """List the actions of one item, in the order they came up."""
+        return self.by_owner.get(owner, ())
 
     def is_in_graph(self, action: ActionId) -> bool:
         """Tell whether an action will be carried out."""

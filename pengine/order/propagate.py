@@ -24,7 +24,10 @@ def order(facts: Facts, actions: Actions) -> Plan:
     for start, reason in missing_firsts(facts, actions):
         spreading.block(start, reason)
     spreading.run()
-    return Plan(spreading.actions, orderings)
+    by_owner: dict[str, list[Action]] = {}
+    for action in spreading.actions.values():
+        by_owner.setdefault(action.owner, []).append(action)
+    return Plan(spreading.actions, orderings, {key: tuple(a) for key, a in by_owner.items()})
 
 
 def _unique(found: Iterable[Ordering]) -> tuple[Ordering, ...]:

@@ -1,0 +1,202 @@
+"""`crm_simulate`: what would the scheduler do about a cluster, and what would come of it.
+
+Takes a CIB from the running cluster, a file (also a kept `pe-input-N.bz2`) or standard input.
+`--explain RSC` says why a resource is where it is.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from cli.view import dot, scores, summary
+from crm.api import gateclient
+from crm.api.cib import SERVICE, Outcome, Query, QueryReply
+from crm.model.cluster import Cluster
+from crm.model.readxml import cluster as reading
+from crm.model.readxml import dates
+from crm.model.writexml import graph as graph_writing
+from crm.plumbing import errors, xml
+from crm.plumbing.errors import ConfigurationError, CrmError, Unreachable
+from pengine import Decision, archive, schedule
+from pengine.simulate import Simulation, simulate
+
+EXIT_OK = 0
+EXIT_ERROR = 1
+EXIT_USAGE = 64
+EXIT_NO_INPUT = 66
+EXIT_INVALID = 78
+EXIT_NO_SUCH = 105
+
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    """What is to be shown and written."""
+
+    run: bool
+    simulate: bool
+    scores: bool
+    quiet: bool
+    graph_file: str | None
+    dot_file: str | None
+
+
+@click.command(context_settings=_SETTINGS)
+@click.option("-x", "--xml-file", "file", metavar="FILE", help="Take the CIB from FILE.")
+@click.option("-p", "--xml-pipe", "pipe", is_flag=True, help="Take the CIB from standard input.")
+@click.option("-L", "--live-check", "live", is_flag=True, help="Ask the running cluster.")
+@click.option("-R", "--run", is_flag=True, help="Show what the scheduler decides.")
+@click.option("-S", "--simulate", "simulates", is_flag=True, help="Carry it out on paper as well.")
+@click.option("-s", "--show-scores", is_flag=True, help="Show allocation scores.")
+@click.option("-D", "--save-dotfile", "dot_file", metavar="FILE", help="Write for graphviz.")
+@click.option("-G", "--save-graph", "graph_file", metavar="FILE", help="Write the graph as XML.")
+@click.option("-q", "--quorum", metavar="BOOL", help="Pretend to have (true) or lack quorum.")
+@click.option("-Q", "--quiet", is_flag=True, help="Show only what is asked for by option.")
+@click.option("-t", "--set-datetime", "date", metavar="DATE", help="Pretend that it is DATE.")
+@click.option("--explain", "explained", metavar="RSC", help="Say why RSC is where it is.")
+@click.option("--node", metavar="NODE", help="With --explain: only about NODE.")
+@click.option("--json", "as_json", is_flag=True, help="With --explain: as JSON.")
+@click.option("--root", metavar="DIR", help="Root of the installation.")
+@click.option("-V", "--verbose", is_flag=True, help="Show what was not understood.")
+def command(
+    file: str | None,
+    pipe: bool,
+    live: bool,
+    run: bool,
+    simulates: bool,
+    show_scores: bool,
+    dot_file: str | None,
+    graph_file: str | None,
+    quorum: str | None,
+    quiet: bool,
+    date: str | None,
+    explained: str | None,
+    node: str | None,
+    as_json: bool,
+    root: str | None,
+    verbose: bool,
+) -> None:
+    """Show what the scheduler would do about a cluster, and why."""
+    data = _read(file, pipe, live, root)
+    cluster, problems = reading.read(xml.parse(data))
+    if quorum is not None:
+        cluster = replace(cluster, has_quorum=quorum.lower() in ("true", "1", "yes", "on"))
+    now = datetime.now(UTC)
+    if date is not None:
+        try:
+            now = dates.moment(date)
+        except ValueError as problem:
+            raise click.UsageError(str(problem)) from problem
+        cluster = replace(cluster, execution_s=None)
+    decision = schedule(cluster, now)
+    if verbose:
+        for found in (*problems, *decision.problems):
+            click.echo(str(found), err=True)
+    if explained is not None:
+        _explain(decision, explained, node, as_json)
+        return
+    wishes = _Wishes(run, simulates, show_scores, quiet, graph_file, dot_file)
+    for line in _report(cluster, decision, now, wishes):
+        click.echo(line)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; gives its exit code."""
+    try:
+        command.main(args=argv, prog_name="crm_simulate", standalone_mode=False)
+    except click.UsageError as problem:
+        click.echo(f"crm_simulate: {problem.format_message()}", err=True)
+        return EXIT_USAGE
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as problem:
+        click.echo(f"crm_simulate: {problem.format_message()}", err=True)
+        return problem.exit_code
+    except ConfigurationError as problem:
+        click.echo(f"crm_simulate: {problem}", err=True)
+        return EXIT_INVALID
+    except (Unreachable, OSError) as problem:
+        click.echo(f"crm_simulate: {problem}", err=True)
+        return EXIT_NO_INPUT
+    except CrmError as problem:
+        click.echo(f"crm_simulate: {problem}", err=True)
+        return EXIT_ERROR
+    return EXIT_OK
+
+
+def _read(file: str | None, pipe: bool, live: bool, root: str | None) -> bytes:
+    if sum((file is not None, pipe, live)) > 1:
+        raise click.UsageError("only one of -x, -p and -L can be given")
+    if file is not None:
+        return archive.load(Path(file))
+    if pipe:
+        return sys.stdin.buffer.read()
+    with gateclient.connect(gateclient.installation_root(root), name="crm_simulate") as session:
+        reply = session.ask(SERVICE, Query(request=0))
+    if not isinstance(reply, QueryReply) or reply.outcome is not Outcome.OK:
+        raise CrmError("the cib did not give its document")
+    return reply.xml
+
+
+def _explain(decision: Decision, resource: str, node: str | None, as_json: bool) -> None:
+    found = decision.explain(resource, node)
+    if not found:
+        problem = errors.error("unknown-resource", resource, f"there is no resource '{resource}'")
+        raise click.ClickException(str(problem))
+    if as_json:
+        click.echo(json.dumps([explanation.as_value() for explanation in found], indent=2))
+        return
+    click.echo("\n".join(explanation.as_text() for explanation in found), nl=False)
+
+
+def _report(cluster: Cluster, decision: Decision, now: datetime, wishes: _Wishes) -> Iterator[str]:
+    acts = wishes.run or wishes.simulate or wishes.scores
+    acts = acts or wishes.graph_file is not None or wishes.dot_file is not None
+    if not wishes.quiet:
+        headline = summary.headline(decision.facts)
+        if headline:
+            yield headline
+            yield ""
+        yield "Current cluster status:"
+        yield from summary.status(decision.facts)
+        yield ""
+    if not acts:
+        return
+    if wishes.scores:
+        if not wishes.quiet:
+            yield "Assignment Scores:"
+        yield from scores.lines(decision)
+        if not wishes.quiet:
+            yield ""
+    if not wishes.quiet:
+        yield "Transition Summary:"
+        yield from summary.transition(decision)
+        yield ""
+    _write_files(decision, wishes)
+    if wishes.simulate and not wishes.quiet:
+        yield from _simulation(simulate(cluster, decision.graph), now)
+
+
+def _simulation(result: Simulation, now: datetime) -> Iterable[str]:
+    yield "Executing Cluster Transition:"
+    yield from summary.executed(result.executed)
+    yield ""
+    yield "Revised Cluster Status:"
+    yield from summary.status(schedule(result.cluster, now).facts)
+    yield ""
+
+
+def _write_files(decision: Decision, wishes: _Wishes) -> None:
+    if wishes.graph_file is not None:
+        data = xml.serialise(graph_writing.write(decision.graph), pretty=True)
+        Path(wishes.graph_file).write_bytes(data)
+    if wishes.dot_file is not None:
+        Path(wishes.dot_file).write_text("\n".join(dot.lines(decision)) + "\n")

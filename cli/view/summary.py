@@ -1,0 +1,353 @@
+"""The text of `crm_simulate`: status lists, transition summary, what was executed.
+
+Wording and layout are those its users know; the cases beside the repository hold them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from crm.model.graph import Action as GraphAction
+from crm.model.graph import ActionKind
+from crm.model.roles import Role
+from pengine import Decision
+from pengine.act.actions import Action, Task
+from pengine.facts.facts import Facts
+from pengine.facts.instances import (
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    Placeable,
+    instances_of,
+)
+from pengine.facts.nodes import NodeFacts, display_key
+
+# --- status ---------------------------------------------------------------------------------
+
+
+def headline(facts: Facts) -> str:
+    """Say how many instances are disabled or blocked, or "" when none is."""
+    instances = [i for item in facts.items for i in instances_of(item)]
+    disabled = sum(1 for i in instances if i.meta.must_stop)
+    blocked = sum(1 for i in instances if facts.activity[i.id].blocked)
+    if not disabled and not blocked:
+        return ""
+    return (
+        f"{disabled} of {len(instances)} resource instances DISABLED and {blocked} BLOCKED"
+        " from further action due to failure"
+    )
+
+
+def status(facts: Facts) -> Iterator[str]:
+    """Yield the node list and the list of resources."""
+    yield "  * Node List:"
+    yield from (f"    * {line}" for line in _node_lines(facts))
+    yield ""
+    yield "  * Full List of Resources:"
+    for item in facts.items:
+        yield from _item_lines(facts, item, 2)
+    for instance in facts.removed:
+        if facts.activity[instance.id].nodes:
+            yield from _item_lines(facts, instance, 2)
+
+
+def _node_lines(facts: Facts) -> Iterator[str]:
+    online, offline = [], []
+    busy = {n for state in facts.activity.values() for n in state.nodes}
+    for node in facts.nodes:
+        special = _special_state(node, node.name in busy, facts)
+        if special:
+            yield f"Node {node.name}: {special}"
+        elif node.online:
+            online.append(node.name)
+        else:
+            offline.append(node.name)
+    if online:
+        yield f"Online: [ {' '.join(online)} ]"
+    if offline:
+        yield f"OFFLINE: [ {' '.join(offline)} ]"
+
+
+def _special_state(node: NodeFacts, busy: bool, facts: Facts) -> str:
+    if node.unclean:
+        word = "pending" if node.pending else "online" if node.online else "offline"
+        return f"UNCLEAN ({word})"
+    if node.pending:
+        return "pending"
+    if node.standby and node.online:
+        return "standby (with active resources)" if busy else "standby"
+    if node.standby:
+        return "OFFLINE (standby)"
+    if node.maintenance and not facts.settings.maintenance:
+        return "maintenance" if node.online else "OFFLINE (maintenance)"
+    return ""
+
+
+def _item_lines(facts: Facts, item: Placeable, depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    match item:
+        case Instance():
+            yield f"{indent}* {_instance_text(facts, item)}"
+        case GroupInstance():
+            flags = _flags_text(_collective_flags(facts, item))
+            yield f"{indent}* Resource Group: {item.id}{flags}:"
+            for member in item.members:
+                yield f"{indent}  * {_instance_text(facts, member)}"
+        case CloneInstance():
+            yield from _clone_lines(facts, item, depth)
+
+
+def _collective_flags(facts: Facts, item: GroupInstance | CloneInstance) -> list[str]:
+    flags = []
+    if isinstance(item, CloneInstance):
+        flags += ["promotable"] if item.promotable else []
+        flags += ["unique"] if item.is_unique else []
+    flags += ["disabled"] if item.meta.must_stop else []
+    if item.meta.maintenance or facts.settings.maintenance:
+        flags.append("maintenance")
+    elif not item.meta.is_managed or not facts.may_start_anything:
+        flags.append("unmanaged")
+    return flags
+
+
+def _flags_text(flags: Iterable[str]) -> str:
+    found = ", ".join(flags)
+    return f" ({found})" if found else ""
+
+
+_PENDING = {"start": "Starting", "stop": "Stopping", "promote": "Promoting", "demote": "Demoting"}
+
+
+def _instance_text(facts: Facts, instance: Instance) -> str:
+    state = facts.activity[instance.id]
+    name = instance.id if instance.is_unique or not instance.number else instance.history_id
+    name = instance.history_id if not instance.is_unique else name
+    word = _state_word(facts, instance)
+    if instance.is_removed:
+        word = f"ORPHANED {word}"
+    flags = _flags_text(_instance_flags(facts, instance))
+    where = f" {state.nodes[0]}" if len(state.nodes) == 1 else ""
+    several = f" [ {' '.join(state.nodes)} ]" if len(state.nodes) > 1 else ""
+    return f"{name}\t({instance.resource.agent}):\t {word}{where}{flags}{several}"
+
+
+def _state_word(facts: Facts, instance: Instance) -> str:
+    state = facts.activity[instance.id]
+    if state.failed and state.nodes:
+        return "FAILED Promoted" if state.role is Role.PROMOTED else "FAILED"
+    if state.nodes and state.pending in _PENDING:
+        return _PENDING[state.pending]
+    if not state.nodes:
+        return "Stopped"
+    return "Promoted" if state.role is Role.PROMOTED else "Started"
+
+
+def _instance_flags(facts: Facts, instance: Instance) -> list[str]:
+    state = facts.activity[instance.id]
+    flags = []
+    if any(facts.node(name).unclean for name in state.nodes):
+        flags.append("UNCLEAN")
+    if state.pending == "monitor":
+        flags.append("Monitoring")
+    if instance.meta.must_stop:
+        flags.append("disabled")
+    if state.blocked:
+        flags.append("blocked")
+    elif instance.meta.maintenance or _is_in_maintenance(facts, instance):
+        flags.append("maintenance")
+    elif not facts.is_managed(instance):
+        flags.append("unmanaged")
+    if state.ignored:
+        flags.append("failure ignored")
+    return flags
+
+
+def _is_in_maintenance(facts: Facts, instance: Instance) -> bool:
+    if facts.settings.maintenance:
+        return True
+    return any(facts.node(name).maintenance for name in facts.activity[instance.id].nodes)
+
+
+# --- clones ---------------------------------------------------------------------------------
+
+
+def _clone_lines(facts: Facts, clone: CloneInstance, depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    flags = _flags_text(_collective_flags(facts, clone))
+    yield f"{indent}* Clone Set: {clone.id} [{clone.child_id}]{flags}:"
+    lists: dict[str, list[str]] = {"Promoted": [], "Unpromoted": [], "Started": []}
+    for copy in clone.copies:
+        word, node = _plain_state(facts, clone, copy)
+        if clone.is_unique or (word == "" and _is_worth_showing(facts, copy)):
+            yield from _item_lines(facts, copy, depth + 1)
+        elif word in lists:
+            lists[word].append(node)
+    if clone.is_unique:
+        return
+    for word, names in lists.items():
+        if names:
+            yield f"{indent}  * {word}: [ {' '.join(sorted(names, key=display_key))} ]"
+    stopped = _stopped_nodes(facts, clone)
+    if stopped:
+        disabled = " (disabled)" if clone.meta.must_stop else ""
+        yield f"{indent}  * Stopped{disabled}: [ {' '.join(stopped)} ]"
+
+
+def _plain_state(
+    facts: Facts, clone: CloneInstance, copy: Instance | GroupInstance
+) -> tuple[str, str]:
+    """Give the word and node a copy is listed under, or "" if it needs lines of its own."""
+    parts = [facts.activity[i.id] for i in instances_of(copy)]
+    nodes = {n for state in parts for n in state.nodes}
+    if not nodes:
+        return "Stopped", ""
+    plain = all(
+        len(state.nodes) == 1
+        and not state.failed
+        and not state.pending
+        and facts.is_managed(instance)
+        for instance, state in zip(instances_of(copy), parts, strict=True)
+    )
+    if len(nodes) != 1 or not plain or any(facts.node(n).unclean for n in nodes):
+        return "", ""
+    node = next(iter(nodes))
+    if clone.promotable:
+        is_promoted = any(state.role is Role.PROMOTED for state in parts)
+        return ("Promoted" if is_promoted else "Unpromoted"), node
+    return "Started", node
+
+
+def _is_worth_showing(facts: Facts, copy: Instance | GroupInstance) -> bool:
+    return any(facts.activity[i.id].nodes for i in instances_of(copy))
+
+
+def _stopped_nodes(facts: Facts, clone: CloneInstance) -> list[str]:
+    busy = {name for i in instances_of(clone) for name in facts.activity[i.id].nodes}
+    free = [n.name for n in facts.nodes if n.name not in busy]
+    count = sum(
+        1
+        for copy in clone.copies
+        if not any(facts.activity[i.id].nodes for i in instances_of(copy))
+    )
+    return free if count else []
+
+
+# --- what will be done ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryLine:
+    """One line of the transition summary."""
+
+    verb: str
+    resource: str
+    where: str
+    reason: str = ""
+    blocked: bool = False
+
+    def text(self, width: int) -> str:
+        """Write the line, the name padded to a width."""
+        due = f"  due to {self.reason}" if self.reason else ""
+        blocked = " (blocked)" if self.blocked else ""
+        return f"  * {self.verb:<10} {self.resource:<{width}} ( {self.where} ){due}{blocked}"
+
+
+def transition(decision: Decision) -> Iterator[str]:
+    """Yield the lines of the transition summary."""
+    found: list[SummaryLine] = []
+    for instance in decision.facts.instances():
+        found += _summarise(decision, instance)
+    width = max((len(line.resource) for line in found), default=0) + 3
+    for line in found:
+        yield line.text(width)
+
+
+def _summarise(decision: Decision, instance: Instance) -> list[SummaryLine]:
+    state = decision.facts.activity[instance.id]
+    target = decision.placement.node_of(instance.id)
+    actions = decision.plan.actions_of(instance.id)
+    starts = {a.node: a for a in actions if a.task is Task.START}
+    stops = {a.node: a for a in actions if a.task is Task.STOP}
+    if not decision.facts.is_managed(instance):
+        return []
+    if target is None:
+        return [
+            _line("Stop", instance, node, stops[node], stops[node].reasons)
+            for node in state.nodes
+            if node in stops and stops[node].needed
+        ]
+    start = starts.get(target)
+    if start is None or not start.needed:
+        return []
+    if not state.nodes:
+        return [
+            _line("Start", instance, target, start, start.reasons if not start.runnable else ())
+        ]
+    if not start.runnable:
+        return [
+            SummaryLine("Stop", instance.id, node, _cause(start), not stops[node].runnable)
+            for node in state.nodes
+            if node in stops and stops[node].needed
+        ]
+    return _summarise_change(instance, state.nodes, target, start, stops, state.failed)
+
+
+def _summarise_change(
+    instance: Instance,
+    current: Sequence[str],
+    target: str,
+    start: Action,
+    stops: dict[str, Action],
+    failed: bool,
+) -> list[SummaryLine]:
+    here = current[0]
+    if target in current:
+        if not any(stop.needed for stop in stops.values()):
+            return [SummaryLine("Start", instance.id, target)]
+        if failed:
+            return [SummaryLine("Recover", instance.id, target)]
+        reason = next(iter(start.reasons), "") or next(iter(stops[here].reasons), "")
+        if len(current) > 1:
+            reason = "being multiply active"
+        return [SummaryLine("Restart", instance.id, target, reason)]
+    where = f"{here} -> {target}"
+    if failed:
+        return [SummaryLine("Recover", instance.id, where)]
+    return [SummaryLine("Move", instance.id, where)]
+
+
+def _cause(action: Action) -> str:
+    return next(iter(action.reasons), "")
+
+
+def _line(
+    verb: str, instance: Instance, node: str, action: Action, reasons: Sequence[str]
+) -> SummaryLine:
+    return SummaryLine(verb, instance.id, node, next(iter(reasons), ""), not action.runnable)
+
+
+# --- what was executed ----------------------------------------------------------------------
+
+
+def executed(actions: Iterable[GraphAction]) -> Iterator[str]:
+    """Yield one line per executed action."""
+    for action in actions:
+        yield f"  * {_executed_text(action)}"
+
+
+def _executed_text(action: GraphAction) -> str:
+    if action.kind is ActionKind.PSEUDO:
+        return f"Pseudo action:   {action.key}"
+    if action.kind is ActionKind.CLUSTER:
+        about = ""
+        if action.task == "clear_failcount":
+            about = f" for {action.key.removesuffix('_clear_failcount_0')}"
+        return f"Cluster action:  {action.task}{about} on {action.node}"
+    assert action.resource is not None
+    name = action.resource.long_id or action.resource.id
+    interval = action.interval_ms
+    if action.task == "cancel":
+        interval = int(action.meta.get("interval", "0"))
+    task = f"{action.task}={interval}" if interval else action.task
+    return f"Resource action: {name:<15} {task} on {action.node}"

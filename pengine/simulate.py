@@ -1,0 +1,158 @@
+"""Carries a transition graph out on paper: what would be done, and the cluster afterwards.
+
+Rounds as the controller's: one pass over the synapses in graph order, firing each whose inputs
+are confirmed; what fires is confirmed at once, so a later synapse of the same pass may follow.
+Everything goes as expected, except what `failures` names.
+
+Source: reference scheduler.md 4.12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from crm.model.cluster import Cluster
+from crm.model.graph import Action, ActionKind, Graph
+from crm.model.outcomes import ExitCode, OperationStatus
+from crm.model.resources import AttributeSet
+from crm.model.status import HistoryEntry, NodeState, ResourceHistory
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What was done, in order, and the cluster it leaves. `complete` is False if it got stuck."""
+
+    executed: tuple[Action, ...]
+    cluster: Cluster
+    complete: bool
+
+
+def simulate(
+    cluster: Cluster, graph: Graph, failures: Mapping[tuple[str, str], int] | None = None
+) -> Simulation:
+    """Carry out a graph; `failures` maps (operation key, node) to an exit code."""
+    paper = _Paper(cluster, failures or {})
+    confirmed: set[int] = set()
+    broken: set[int] = set()
+    executed: list[Action] = []
+    waiting = list(graph.synapses)
+    while waiting:
+        left = []
+        for synapse in waiting:
+            if all(number in confirmed for number in synapse.inputs):
+                for action in synapse.actions:
+                    executed.append(action)
+                    if paper.carry_out(action):
+                        confirmed.add(action.id)
+                    else:
+                        broken.add(action.id)
+            else:
+                left.append(synapse)
+        if len(left) == len(waiting):
+            break
+        waiting = left
+    return Simulation(tuple(executed), paper.cluster(), not waiting and not broken)
+
+
+class _Paper:
+    """The status being changed; it does not leave this module."""
+
+    def __init__(self, cluster: Cluster, failures: Mapping[tuple[str, str], int]) -> None:
+        self._cluster = cluster
+        self._failures = failures
+        self._states = {state.id: state for state in cluster.status}
+        self._call = 1 + max(
+            (e.call_id for s in cluster.status for h in s.history for e in h.entries), default=0
+        )
+
+    def cluster(self) -> Cluster:
+        """Give the cluster as it is now."""
+        return replace(self._cluster, status=tuple(self._states.values()))
+
+    def carry_out(self, action: Action) -> bool:
+        """Do one action; False if it fails."""
+        match action.kind:
+            case ActionKind.PSEUDO:
+                return True
+            case ActionKind.CLUSTER:
+                self._carry_out_cluster(action)
+                return True
+            case ActionKind.RESOURCE:
+                return self._carry_out_resource(action)
+
+    def _state(self, action: Action) -> NodeState:
+        found = self._states.get(action.node_id)
+        if found is not None:
+            return found
+        return NodeState(action.node_id, action.node, True, True, "member", "member")
+
+    def _carry_out_cluster(self, action: Action) -> None:
+        state = self._state(action)
+        if action.task == "do_shutdown":
+            self._states[state.id] = replace(
+                state, in_membership=False, process_online=False, join="down", expected="down"
+            )
+        elif action.task == "clear_failcount":
+            name = action.key.removesuffix("_clear_failcount_0")
+            self._states[state.id] = replace(
+                state, attributes=tuple(_without_failures(s, name) for s in state.attributes)
+            )
+
+    def _carry_out_resource(self, action: Action) -> bool:
+        resource = action.resource
+        assert resource is not None
+        state = self._state(action)
+        history = next((h for h in state.history if h.id == resource.id), None) or ResourceHistory(
+            resource.id, resource.agent_class, resource.provider, resource.type
+        )
+        if action.task == "delete":
+            self._put(state, resource.id, None)
+            return True
+        if action.task == "cancel":
+            kept = tuple(e for e in history.entries if e.id != action.key)
+            self._put(state, resource.id, replace(history, entries=kept))
+            return True
+        expected = action.expected_rc or 0
+        code = self._failures.get((action.key, action.node), expected)
+        entry = HistoryEntry(
+            id=action.key,
+            operation=action.task,
+            interval_ms=action.interval_ms,
+            call_id=self._call,
+            exit_code=code,
+            status=OperationStatus.DONE if code == expected else OperationStatus.ERROR,
+            target_rc=expected,
+        )
+        self._call += 1
+        entries = tuple(e for e in history.entries if not _is_replaced(e, entry))
+        self._put(state, resource.id, replace(history, entries=(*entries, entry)))
+        return code == expected or code == ExitCode.OK
+
+    def _put(self, state: NodeState, resource: str, history: ResourceHistory | None) -> None:
+        others = [h for h in state.history if h.id != resource]
+        if history is not None:
+            others.append(history)
+        self._states[state.id] = replace(state, history=tuple(others))
+
+
+def _is_replaced(old: HistoryEntry, new: HistoryEntry) -> bool:
+    """Tell whether a new entry takes the place of an old one.
+
+    A stop ends all recurring operations and their failures.
+    """
+    if new.operation == "stop" and (old.interval_ms > 0 or old.id.endswith("_last_failure_0")):
+        return True
+    if new.interval_ms > 0 or old.interval_ms > 0:
+        return (old.operation, old.interval_ms) == (new.operation, new.interval_ms)
+    return True
+
+
+def _without_failures(item: AttributeSet, name: str) -> AttributeSet:
+    def is_about(key: str) -> bool:
+        for prefix in ("fail-count-", "last-failure-"):
+            if key.startswith(prefix):
+                return key[len(prefix) :].partition("#")[0].partition(":")[0] == name
+        return False
+
+    return replace(item, values=tuple((k, v) for k, v in item.values if not is_about(k)))
