@@ -5,11 +5,11 @@ run, and for results of operations; not for who belongs (`office`), nor for what
 
 Theory of operation. Whatever makes the present plan doubtful calls `want(reason)`. A running
 transition is then aborted: it starts nothing more, and what is in flight is waited for. When
-nothing is in flight, the whole CIB is read (after everything in the ledger was sent) and given to the
-scheduler; a reason that comes up meanwhile makes its answer stale, and the round begins again, a
-limited number of times. Results are entered in the ledger in the order in which they come. A
-failure also raises the fail count, through attrd, and the next round waits until that is written:
-otherwise the scheduler would repeat what has just failed.
+nothing is in flight, the whole CIB is read (after everything in the ledger was sent) and given to
+the scheduler; a reason that comes up meanwhile makes its answer stale, and the round begins
+again, a limited number of times. Results are entered in the ledger in the order in which they
+come. A failure also raises the fail count, through attrd, and the next round waits until that is
+written: otherwise the scheduler would repeat what has just failed.
 
 A node whose crmd or executor is away for a moment keeps its place: orders to it are not sent and
 stay in flight until it is back (what was under way is then known from its executor) or given up.
