@@ -459,14 +459,12 @@ def set_pair(
 
 
 def unset_pair(item: Item, tag: str, name: str) -> bool:
-    """Remove one attribute; an empty set goes with it. Tells whether it was there."""
+    """Remove one attribute; its set stays, even empty. Tells whether it was there."""
     for made in item.each(tag):
         for pair in made.each("nvpair"):
             if pair.get("name") != name:
                 continue
             made.children.remove(pair)
-            if not made.children:
-                item.children.remove(made)
             return True
     return False
 

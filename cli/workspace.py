@@ -250,12 +250,16 @@ def open_source(
     """Choose the CIB to work on: a shadow, `CIB_file`, or the running cluster."""
     name = shadow or environment.get("CIB_shadow", "")
     if name:
-        directory = environment.get("CIB_shadow_dir") or root / SHADOW_DIRECTORY
-        return FileSource(Path(directory) / f"shadow.{name}")
+        return FileSource(shadow_directory(root, environment) / f"shadow.{name}")
     file = environment.get("CIB_file", "")
     if file:
         return FileSource(Path(file))
     return LiveSource(root)
+
+
+def shadow_directory(root: Path, environment: Mapping[str, str] = os.environ) -> Path:
+    """Find where shadow CIBs lie."""
+    return Path(environment.get("CIB_shadow_dir") or root / SHADOW_DIRECTORY)
 
 
 class Workspace:
@@ -328,12 +332,22 @@ class Workspace:
         return problems
 
     def apply(self, edit: Callable[[Item], None], *, force: bool = False) -> list[Problem]:
-        """Make one small change and commit it; tried again when others write at that moment.
+        """Make one small change of the configuration and commit it.
+
+        It is tried again when others write at that moment.
 
         Raises: whatever `edit` raises; CommitRefused; StaleVersion after MAX_ATTEMPTS.
         """
+        return self.apply_to_document(
+            lambda document: edit(configuration_of(document)), force=force
+        )
+
+    def apply_to_document(
+        self, edit: Callable[[Item], None], *, force: bool = False
+    ) -> list[Problem]:
+        """Do the same to the whole document (a file's status section is written like this)."""
         for attempt in range(1, MAX_ATTEMPTS + 1):
-            edit(self.configuration)
+            edit(self.document)
             if not self.is_changed:
                 return []
             try:

@@ -69,7 +69,8 @@ def render_set(made: Item, keyword: str, referred: set[str]) -> str:
     parts = [keyword] if keyword else []
     if "id-ref" in made.attributes:
         return " ".join([*parts, f"$id-ref={made.get('id-ref')}"])
-    if made.id in referred:
+    # An id that would be made again just so is not worth showing.
+    if made.id in referred and not made.id.endswith(f"-{made.tag}"):
         parts.append(f"$id={made.id}")
     if made.get("score"):
         parts.append(f"{shown_score(made.get('score'))}:")

@@ -177,7 +177,7 @@ def _resources_of(view: ClusterView, node: NodeView, wishes: Wishes) -> list[str
         for primitive in primitives(item):
             for instance in view.active(primitive.id):
                 if instance.node == node.name:
-                    role = "FAILED" if instance.failed else _role(view, item, instance)
+                    role = "FAILED" if instance.failed else role_of(view, item, instance)
                     found.append((primitive, role))
     if wishes.brief:
         kinds = Counter(agent(primitive) for primitive, _role_ in found)
@@ -269,7 +269,7 @@ def _where(view: ClusterView, item: Item, top: Item) -> str:
     elif len(active) > 1:
         state = f"Started [ {' '.join(each.node for each in active)} ]"
     else:
-        word = active[0].pending or _role(view, top, active[0])
+        word = active[0].pending or role_of(view, top, active[0])
         state = f"{word} {active[0].node}"
     notes = _notes(view, item, parents)
     return f"{state} ({notes})" if notes else state
@@ -294,8 +294,8 @@ def _notes(view: ClusterView, item: Item, parents: list[Item]) -> str:
     return ", ".join(notes)
 
 
-def _role(view: ClusterView, top: Item, instance: Instance) -> str:
-    """Name a role; in a promotable clone what is not promoted is unpromoted."""
+def role_of(view: ClusterView, top: Item, instance: Instance) -> str:
+    """Name an instance's role; in a promotable clone what is not promoted is unpromoted."""
     if instance.role == STARTED and is_promotable(view, top):
         return UNPROMOTED
     return instance.role
@@ -319,7 +319,7 @@ def _clone(view: ClusterView, item: Item, wishes: Wishes, notes: str) -> list[st
     if (notes and notes != "disabled") or wishes.detail:
         odd, regular = [*odd, *regular], []
     for instance in odd:
-        state = "FAILED" if instance.failed else instance.pending or _role(view, item, instance)
+        state = "FAILED" if instance.failed else instance.pending or role_of(view, item, instance)
         suffix = f" ({notes})" if notes else ""
         lines.append(f"    * {lead.id}\t({agent(lead)}):\t {state} {instance.node}{suffix}")
     for role, title in (
@@ -327,7 +327,7 @@ def _clone(view: ClusterView, item: Item, wishes: Wishes, notes: str) -> list[st
         (STARTED, "Started"),
         (UNPROMOTED, "Unpromoted"),
     ):
-        names = [each.node for each in regular if _role(view, item, each) == role]
+        names = [each.node for each in regular if role_of(view, item, each) == role]
         if names:
             lines.append(f"    * {title}: [ {' '.join(names)} ]")
     if wishes.inactive or notes:
@@ -521,6 +521,39 @@ def _bans(view: ClusterView) -> list[str]:
     return ["Negative Location Constraints:", *lines] if lines else []
 
 
+def resource_list(view: ClusterView) -> str:
+    """Write the list of `crm resource status`."""
+    return "\n".join(_resources(view, Wishes(inactive=True)))
+
+
+def operation_list(view: ClusterView, resource: str, node: str) -> str:
+    """Write the recorded operations, one a line."""
+    lines: list[str] = []
+    for item in view.resources:
+        for primitive in primitives(item):
+            if resource and resource not in (item.id, primitive.id):
+                continue
+            head = f"{primitive.id}\t({agent(primitive)}):\t "
+            active = view.active(primitive.id)
+            state = role_of(view, item, active[0]) if active else STOPPED
+            lines += [
+                f"{head}{state}: {_recorded(each)}"
+                for each in view.operations
+                if each.resource.partition(":")[0] == primitive.id and node in ("", each.node)
+            ]
+    return "\n".join(lines)
+
+
+def _recorded(operation: Operation) -> str:
+    stamp = time.strftime("%a %b %e %H:%M:%S %Y", time.localtime(operation.changed_at))
+    word = _STATUS_WORDS.get(operation.status, "unknown")
+    return (
+        f"{operation.resource}_{operation.name}_{operation.interval_ms} (node={operation.node}, "
+        f"call={operation.call_id}, rc={operation.rc}, last-rc-change='{stamp}', "
+        f"exec={operation.exec_ms}ms): {word}"
+    )
+
+
 # --- as data ------------------------------------------------------------------------------------
 
 
@@ -566,7 +599,7 @@ def _resource_json(view: ClusterView, item: Item, top: Item) -> dict[str, object
         "agent": agent(item),
         "target_role": meta(item, "target-role", parents, view, "Started"),
         "active": [
-            {"node": each.node, "role": _role(view, top, each), "failed": each.failed}
+            {"node": each.node, "role": role_of(view, top, each), "failed": each.failed}
             for each in view.active(item.id)
         ],
     }

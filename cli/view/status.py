@@ -41,6 +41,7 @@ class NodeView:
     standby: bool
     maintenance: bool
     attributes: dict[str, str]
+    transient: dict[str, str]
 
     @property
     def word(self) -> str:
@@ -164,10 +165,16 @@ def read_status(document: Item) -> ClusterView:
         if state.id not in known and state.get("uname") and state.get("remote_node") != "true"
     ]
     nodes.sort(key=lambda node: node.name)
+    templates = {item.id: item for item in _children(configuration, "resources", "template")}
     resources = [
-        item for item in _children(configuration, "resources", *RESOURCES) if item.children
-        or item.tag == "primitive"
-    ]  # fmt: skip
+        item.copy()
+        for item in _children(configuration, "resources", *RESOURCES)
+        if item.children or item.tag == "primitive"
+    ]
+    for item in resources:
+        for part in primitives(item):
+            if part.get("template") in templates:
+                part.attributes = templates[part.get("template")].attributes | part.attributes
     operations: list[Operation] = []
     instances: dict[str, list[Instance]] = {}
     histories: dict[str, Item] = {}
@@ -228,6 +235,7 @@ def _node(item: Item, state: Item | None) -> NodeView:
         standby=is_true(both.get("standby", "false")),
         maintenance=is_true(both.get("maintenance", "false")),
         attributes=both,
+        transient=transient,
     )
 
 

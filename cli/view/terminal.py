@@ -35,6 +35,10 @@ class Terminal:
         """Print a remark about what was done."""
         print(f"INFO: {text}", file=self._err)
 
+    def warn(self, text: str) -> None:
+        """Print a remark that should not be missed."""
+        print(f"WARNING: {text}", file=self._err)
+
     def report(self, problems: Iterable[Problem]) -> bool:
         """Print problems; tells whether one of them is an error."""
         failed = False

@@ -1,0 +1,681 @@
+"""The level `resource`: what a person does to resources day by day.
+
+A change of the configuration is made and committed at once; what only a running cluster can do
+(clean up, wait) goes to its crmd.
+
+Source: crm-shell, section 2, "resource".
+"""
+
+from __future__ import annotations
+
+import datetime
+import fnmatch
+import re
+from collections.abc import Callable
+
+from cli import edits
+from cli.edits import EditRefused, Located, get_pair, need_resource, section, set_pair, unset_pair
+from cli.grammar import ids
+from cli.grammar.resources import RESOURCES
+from cli.levels.waiting import wait_until_idle
+from cli.shell.context import Call, Command, CommandFailed, Context, Level
+from cli.view import monitor
+from cli.view.status import ClusterView, is_true, primitives, read_status
+from cli.workspace import ask_daemon
+from crm.api import attributes, controller
+from crm.model.configuration import Item, own_ids
+
+META = "meta_attributes"
+SETS = {"param": "instance_attributes", "meta": META, "utilization": "utilization"}
+_ISO_DURATION = re.compile(
+    r"P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
+    r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?\Z"
+)
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def status(context: Context, call: Call) -> None:
+    """Show all resources, or where some run."""
+    if call.words:
+        locate(context, call)
+        return
+    view = read_status(context.workspace.document)
+    if context.as_json:
+        context.terminal.show_json(monitor.as_json(view)["resources"])
+    else:
+        context.terminal.show(monitor.resource_list(view))
+
+
+def locate(context: Context, call: Call) -> None:
+    """Show where resources run."""
+    configuration = context.workspace.configuration
+    view = read_status(context.workspace.document)
+    names = call.words or tuple(
+        each.item.id for each in edits.objects(configuration) if each.item.tag in RESOURCES
+    )
+    lines: list[str] = []
+    places: dict[str, list[dict[str, str]]] = {}
+    for name in names:
+        located = need_resource(configuration, name)
+        found = _places(view, configuration, located)
+        places[name] = [{"node": node, "role": role} for node, role in found]
+        for node, role in found:
+            suffix = " Promoted" if role == "Promoted" else ""
+            lines.append(f"resource {name} is running on: {node}{suffix}")
+        if not found:
+            lines.append(f"resource {name} is NOT running")
+    if context.as_json:
+        context.terminal.show_json(places)
+    else:
+        context.terminal.show("\n".join(lines))
+
+
+def _places(view: ClusterView, configuration: Item, located: Located) -> list[tuple[str, str]]:
+    top = _topmost(configuration, located)
+    found: dict[str, str] = {}
+    for primitive in primitives(located.item):
+        for instance in view.active(primitive.id):
+            found.setdefault(instance.node, monitor.role_of(view, top, instance))
+    # The classic order: promoted instances come last.
+    return sorted(found.items(), key=lambda each: (each[1] == "Promoted", each[0]))
+
+
+def _topmost(configuration: Item, located: Located) -> Item:
+    """Find the outermost container of a resource."""
+    item = located.item
+    for each in section(configuration, "resources").children:
+        if any(part is item for part in each.walk()):
+            return each
+    return item
+
+
+def constraints(context: Context, call: Call) -> None:
+    """Show the constraints that name a resource."""
+    from cli.selection import select
+    from cli.view import configuration as view
+
+    configuration = context.workspace.configuration
+    chosen = [
+        each
+        for each in select(configuration, context.workspace.base, [f"related:{call.words[0]}"])
+        if each.section == "constraints"
+    ]
+    if context.as_json:
+        context.terminal.show_json(view.as_json(chosen))
+    else:
+        context.terminal.show(view.show(configuration, chosen))
+
+
+def operations(context: Context, call: Call) -> None:
+    """Show the recorded operations."""
+    wanted = call.words[0] if call.words else ""
+    node = call.words[1] if len(call.words) > 1 else ""
+    if wanted:
+        need_resource(context.workspace.configuration, wanted)
+    view = read_status(context.workspace.document)
+    context.terminal.show(monitor.operation_list(view, wanted, node))
+
+
+def explain(context: Context, call: Call) -> None:
+    """Say why a resource is where it is, with the objects that caused it."""
+    from cli.view.explanation import explain_resource
+
+    node = call.words[1] if len(call.words) > 1 else None
+    explanation = explain_resource(context.workspace.document, call.words[0], node)
+    if context.as_json:
+        context.terminal.show_json(explanation.as_json())
+    else:
+        context.terminal.show(explanation.as_text())
+
+
+def scores(context: Context, _call: Call) -> None:
+    """Show the allocation scores."""
+    from cli.view.explanation import show_scores
+
+    context.terminal.show(show_scores(context.workspace.document))
+
+
+# --- target-role and its like -------------------------------------------------------------------
+
+
+def _named(configuration: Item, words: tuple[str, ...]) -> list[Located]:
+    """Find resources by id, tag or glob."""
+    known = [each for each in edits.objects(configuration) if each.item.tag in RESOURCES]
+    found: list[Located] = []
+    for word in words:
+        tag = edits.find(configuration, word)
+        if tag is not None and tag.item.tag == "tag":
+            inside = {child.id for child in tag.item.children}
+            found += [each for each in known if each.item.id in inside]
+        elif any(sign in word for sign in "*?["):
+            matching = [each for each in known if fnmatch.fnmatchcase(each.item.id, word)]
+            if not matching:
+                raise EditRefused(edits.unknown("resource", word, []))
+            found += matching
+        else:
+            found.append(need_resource(configuration, word))
+    return found
+
+
+def _target(configuration: Item, located: Located) -> Item:
+    """Find where a meta attribute belongs: a member of a group keeps its own, else the topmost."""
+    if located.parent.tag == "group":
+        return located.item
+    return _topmost(configuration, located)
+
+
+def _set_meta(configuration: Item, item: Item, name: str, value: str) -> None:
+    set_pair(item, META, name, value, taken=own_ids(configuration))
+
+
+def _set_on(context: Context, words: tuple[str, ...], name: str, value: str) -> None:
+    def edit(configuration: Item) -> None:
+        for located in _named(configuration, words):
+            item = _target(configuration, located)
+            _set_meta(configuration, item, name, value)
+            if context.is_forced:  # members that say otherwise follow
+                _unset_below(item, name)
+
+    _apply(context, edit)
+
+
+def _unset_below(item: Item, name: str) -> None:
+    for part in item.walk():
+        if part is not item and part.tag in RESOURCES:
+            unset_pair(part, META, name)
+
+
+def _apply(context: Context, edit: Callable[[Item], None]) -> None:
+    context.terminal.report(context.workspace.apply(edit, force=context.is_forced))
+
+
+def start(context: Context, call: Call) -> None:
+    """Let resources run."""
+    _set_on(context, call.words, "target-role", "Started")
+
+
+def stop(context: Context, call: Call) -> None:
+    """Stop resources, and keep them stopped."""
+    _set_on(context, call.words, "target-role", "Stopped")
+
+
+def restart(context: Context, call: Call) -> None:
+    """Stop resources, wait, and put their target role back as it was."""
+    before: dict[str, str | None] = {}
+    for located in _named(context.workspace.configuration, call.words):
+        item = _target(context.workspace.configuration, located)
+        before[item.id] = get_pair(item, META, "target-role")
+    if not context.workspace.is_live:
+        raise CommandFailed("needs-a-cluster", "'restart' needs a running cluster")
+    stop(context, call)
+    try:
+        wait_until_idle(context)
+    finally:
+
+        def put_back(configuration: Item) -> None:
+            for name, value in before.items():
+                item = need_resource(configuration, name).item
+                if value is None:
+                    unset_pair(item, META, "target-role")
+                else:
+                    _set_meta(configuration, item, "target-role", value)
+
+        _apply(context, put_back)
+    wait_until_idle(context)
+
+
+def manage(context: Context, call: Call) -> None:
+    """Let the cluster manage resources again."""
+    _set_on(context, call.words, "is-managed", "true")
+
+
+def unmanage(context: Context, call: Call) -> None:
+    """Let resources be: not started, stopped or recovered."""
+    _set_on(context, call.words, "is-managed", "false")
+
+
+def maintenance(context: Context, call: Call) -> None:
+    """Put a resource into maintenance, or take it out."""
+    word = call.words[1].lower() if len(call.words) > 1 else "on"
+    if word not in ("on", "off", "true", "false"):
+        raise CommandFailed("wrong-arguments", f"expected on, off, true or false, not '{word}'")
+    _set_on(context, call.words[:1], "maintenance", "true" if is_true(word) else "false")
+
+
+def _promotable(context: Context, name: str, role: str) -> None:
+    configuration = context.workspace.configuration
+    located = edits.find(configuration, name)
+    view = read_status(context.workspace.document)
+    if located is None or not monitor.is_promotable(view, located.item):
+        raise CommandFailed("not-promotable", f"'{name}' is no promotable resource", subject=name)
+    _set_on(context, (name,), "target-role", role)
+    context.terminal.show(
+        f"Set '{name}' option: id={name}-meta_attributes-target-role "
+        f"set={name}-meta_attributes name=target-role value={role}"
+    )
+
+
+def promote(context: Context, call: Call) -> None:
+    """Promote an instance of a promotable clone."""
+    _promotable(context, call.words[0], "Master")
+
+
+def demote(context: Context, call: Call) -> None:
+    """Demote the instances of a promotable clone."""
+    _promotable(context, call.words[0], "Slave")
+
+
+# --- move, ban, clear ---------------------------------------------------------------------------
+
+
+def _split_target(context: Context, words: tuple[str, ...]) -> tuple[str, str, bool]:
+    """Tell node, lifetime and `force` apart."""
+    rest = list(words)
+    forced = context.is_forced
+    if rest and rest[-1] in ("force", "--force", "-f"):
+        forced = True
+        rest.pop()
+    lifetime = ""
+    if rest and (_ISO_DURATION.match(rest[-1]) or re.match(r"\d{4}-\d\d-\d\d", rest[-1])):
+        lifetime = rest.pop()
+    if len(rest) > 1:
+        raise CommandFailed("wrong-arguments", f"'{rest[1]}' is not understood here")
+    return (rest[0] if rest else ""), lifetime, forced
+
+
+def move(context: Context, call: Call) -> None:
+    """Prefer a node for a resource, or with `force` leave the present one."""
+    name = call.words[0]
+    node, lifetime, forced = _split_target(context, call.words[1:])
+    configuration = context.workspace.configuration
+    need_resource(configuration, name)
+    if not node:
+        if not forced:
+            raise CommandFailed(
+                "no-target-node", f"expected a node to move '{name}' to, or 'force'"
+            )
+        _ban(context, name, "", lifetime)
+        return
+    _check_node(context, node)
+
+    def edit(configuration: Item) -> None:
+        located = need_resource(configuration, name)
+        _drop_moves(configuration, name, node)
+        made = _preference(
+            f"cli-prefer-{name}", located.item.id, node, "INFINITY", _expires(lifetime)
+        )
+        section(configuration, "constraints").children.append(made)
+
+    _apply(context, edit)
+    context.terminal.tell(f"Move constraint created for {name} to {node}")
+    context.terminal.tell(f"Use `crm resource clear {name}` to remove this constraint")
+
+
+def _check_node(context: Context, node: str) -> None:
+    known = read_status(context.workspace.document).node(node)
+    if known is None:
+        nodes = section(context.workspace.configuration, "nodes").children
+        raise EditRefused(edits.unknown("node", node, [each.get("uname") for each in nodes]))
+
+
+def ban(context: Context, call: Call) -> None:
+    """Keep a resource away from a node (without one: from where it is)."""
+    name = call.words[0]
+    node, lifetime, _forced = _split_target(context, call.words[1:])
+    need_resource(context.workspace.configuration, name)
+    if node:
+        _check_node(context, node)
+    _ban(context, name, node, lifetime)
+
+
+def _ban(context: Context, name: str, node: str, lifetime: str) -> None:
+    if not node:
+        configuration = context.workspace.configuration
+        view = read_status(context.workspace.document)
+        places = _places(view, configuration, need_resource(configuration, name))
+        if len(places) != 1:
+            text = f"'{name}' runs on {len(places)} nodes, so the node to ban must be named"
+            raise CommandFailed("no-target-node", text)
+        node = places[0][0]
+
+    def edit(configuration: Item) -> None:
+        _drop(configuration, f"cli-ban-{name}-on-{node}")
+        made = _preference(f"cli-ban-{name}-on-{node}", name, node, "-INFINITY", _expires(lifetime))
+        section(configuration, "constraints").children.append(made)
+
+    _apply(context, edit)
+    identity = f"cli-ban-{name}-on-{node}"
+    context.terminal.warn(
+        f"Creating rsc_location constraint '{identity}' with a score of -INFINITY "
+        f"for resource {name} on {node}."
+    )
+    context.terminal.show(
+        f"\tThis will prevent {name} from running on {node} until the constraint is removed "
+        "using the clear option or by editing the CIB with an appropriate tool\n"
+        f"\tThis will be the case even if {node} is the last node in the cluster"
+    )
+    context.terminal.tell(f"Ban constraint created for {name} to {node}")
+    context.terminal.tell(f"Use `crm resource clear {name}` to remove this constraint")
+
+
+def _preference(identity: str, resource: str, node: str, score: str, end: str) -> Item:
+    made = Item("rsc_location", {"id": identity, "rsc": resource, "role": "Started"})
+    if not end:
+        made.attributes |= {"node": node, "score": score}
+        return made
+    base = "cli-prefer" if identity.startswith("cli-prefer") else "cli-ban"
+    suffix = identity.removeprefix(f"{base}-")
+    rule = Item("rule", {"id": f"{base}-rule-{suffix}", "score": score, "boolean-op": "and"})
+    rule.children = [
+        Item(
+            "expression",
+            {
+                "id": f"{base}-expr-{suffix}",
+                "attribute": "#uname",
+                "operation": "eq",
+                "value": node,
+                "type": "string",
+            },
+        ),
+        Item(
+            "date_expression",
+            {"id": f"{base}-lifetime-end-{suffix}", "operation": "lt", "end": end},
+        ),
+    ]
+    made.children.append(rule)
+    return made
+
+
+def _expires(lifetime: str) -> str:
+    """Turn a lifetime into the moment it ends; "" means for ever."""
+    found = _ISO_DURATION.match(lifetime)
+    if not lifetime or found is None:
+        return lifetime
+    parts = {name: int(value) for name, value in found.groupdict().items() if value}
+    if not parts:
+        raise CommandFailed("invalid-lifetime", f"'{lifetime}' is no duration such as PT5M")
+    end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(**parts)
+    return end.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _drop(configuration: Item, identity: str) -> bool:
+    where = section(configuration, "constraints")
+    kept = [each for each in where.children if each.id != identity]
+    dropped = len(kept) != len(where.children)
+    where.children = kept
+    return dropped
+
+
+def _drop_moves(configuration: Item, name: str, node: str) -> None:
+    """Remove what an earlier move or a ban from the same node said."""
+    _drop(configuration, f"cli-prefer-{name}")
+    _drop(configuration, f"cli-ban-{name}-on-{node}")
+
+
+def clear(context: Context, call: Call) -> None:
+    """Remove the constraints that move and ban made."""
+    name = call.words[0]
+    need_resource(context.workspace.configuration, name)
+    node = call.words[1] if len(call.words) > 1 else ""
+
+    def edit(configuration: Item) -> None:
+        for each in list(section(configuration, "constraints").children):
+            is_ban = each.id.startswith(f"cli-ban-{name}-on-{node}")
+            is_move = each.id == f"cli-prefer-{name}"
+            if is_ban or (is_move and node in ("", each.get("node"))):
+                _drop(configuration, each.id)
+
+    _apply(context, edit)
+    context.terminal.tell(f"Removed migration constraints for {name}")
+
+
+# --- single attributes --------------------------------------------------------------------------
+
+
+def _attribute(kind: str) -> Callable[[Context, Call], None]:
+    tag = SETS[kind]
+
+    def run(context: Context, call: Call) -> None:
+        name, verb, attribute, *rest = call.words
+        configuration = context.workspace.configuration
+        item = _attribute_holder(configuration, name, kind)
+        if verb == "show":
+            _show_attribute(context, item, tag, attribute)
+        elif verb == "set" and len(rest) == 1:
+            _change_attribute(context, name, kind, attribute, rest[0])
+        elif verb == "delete" and not rest:
+            _delete_attribute(context, name, kind, attribute)
+        else:
+            raise CommandFailed(
+                "wrong-arguments", f"resource.{kind}: expected RSC set NAME VALUE, "
+                "RSC show NAME or RSC delete NAME"
+            )  # fmt: skip
+
+    return run
+
+
+def _attribute_holder(configuration: Item, name: str, kind: str) -> Item:
+    located = need_resource(configuration, name)
+    if kind == "meta" and located.parent.tag in ("clone", "master"):
+        return located.parent
+    return located.item
+
+
+def _show_attribute(context: Context, item: Item, tag: str, name: str) -> None:
+    value = get_pair(item, tag, name)
+    if context.as_json:
+        context.terminal.show_json({"resource": item.id, "name": name, "value": value})
+    elif value is None:
+        context.terminal.tell(f"Attribute '{name}' not found for '{item.id}'")
+    else:
+        context.terminal.show(value)
+
+
+def _change_attribute(context: Context, name: str, kind: str, attribute: str, value: str) -> None:
+    tag = SETS[kind]
+    said: list[str] = []
+
+    def edit(configuration: Item) -> None:
+        item = _attribute_holder(configuration, name, kind)
+        is_new = not item.each(tag)
+        set_pair(item, tag, attribute, value, taken=own_ids(configuration))
+        made, pair = _find_pair(item, tag, attribute)
+        where = f" set={made.id}" if is_new else ""
+        said[:] = [f"Set '{item.id}' option: id={pair.id}{where} name={attribute} value={value}"]
+
+    _apply(context, edit)
+    context.terminal.show("\n".join(said))
+
+
+def _delete_attribute(context: Context, name: str, kind: str, attribute: str) -> None:
+    tag = SETS[kind]
+    said: list[str] = []
+
+    def edit(configuration: Item) -> None:
+        item = _attribute_holder(configuration, name, kind)
+        if get_pair(item, tag, attribute) is None:
+            said[:] = []
+            return
+        _made, pair = _find_pair(item, tag, attribute)
+        said[:] = [f"Deleted '{item.id}' option: id={pair.id} name={attribute}"]
+        unset_pair(item, tag, attribute)
+
+    _apply(context, edit)
+    context.terminal.show("\n".join(said))
+
+
+def _find_pair(item: Item, tag: str, name: str) -> tuple[Item, Item]:
+    return next(
+        (made, pair)
+        for made in item.each(tag)
+        for pair in made.each("nvpair")
+        if pair.get("name") == name
+    )
+
+
+# --- failures -----------------------------------------------------------------------------------
+
+
+def cleanup(context: Context, call: Call) -> None:
+    """Forget the failures of a resource and look again what runs."""
+    _clean_up(context, call, failures_only=True)
+
+
+def refresh(context: Context, call: Call) -> None:
+    """Forget the whole history of a resource and look again what runs."""
+    _clean_up(context, call, failures_only=False)
+
+
+def _clean_up(context: Context, call: Call, *, failures_only: bool) -> None:
+    words = [word for word in call.words if word not in ("force", "--force", "-f")]
+    name = words[0] if words else ""
+    node = words[1] if len(words) > 1 else ""
+    if name:
+        need_resource(context.workspace.configuration, name)
+    if node:
+        _check_node(context, node)
+    reply = ask_daemon(
+        context.workspace,
+        controller.SERVICE,
+        controller.CleanUp(request=0, resource=name, node=node, failures_only=failures_only),
+        what="cleanup",
+    )
+    if isinstance(reply, controller.ControllerReply) and reply.code:
+        raise CommandFailed("not-cleaned", reply.message)
+    places = node or "all nodes"
+    context.terminal.show(f"Cleaned up {name or 'all resources'} on {places}")
+    context.close()
+
+
+def failcount(context: Context, call: Call) -> None:
+    """Show, set or delete the fail count of a resource on a node."""
+    name, verb, node, *rest = call.words
+    need_resource(context.workspace.configuration, name)
+    view = read_status(context.workspace.document)
+    known = view.node(node)
+    if known is None:
+        raise EditRefused(edits.unknown("node", node, [each.name for each in view.nodes]))
+    if verb == "show":
+        count = monitor.fail_count(known, name)
+        shown = "INFINITY" if count >= 1_000_000 else str(count)
+        context.terminal.show(f"scope=status  name=fail-count-{name} value={shown}")
+        return
+    if verb == "set" and rest:
+        operation = f"#{rest[1]}_{rest[2] if len(rest) > 2 else '0'}" if len(rest) > 1 else ""
+        _update_attribute(context, f"fail-count-{name}{operation}", rest[0], node)
+        return
+    if verb != "delete":
+        raise CommandFailed(
+            "wrong-arguments", "expected RSC {show|delete} NODE, or RSC set NODE VALUE"
+        )
+    for attribute in known.attributes:
+        if attribute.removeprefix("fail-count-").partition("#")[0] == name and (
+            attribute.startswith("fail-count-")
+        ):
+            _update_attribute(context, attribute, None, node)
+
+
+def _update_attribute(context: Context, name: str, value: str | None, node: str) -> None:
+    ask_daemon(
+        context.workspace,
+        attributes.SERVICE,
+        attributes.UpdateAttribute(name=name, value=value, node=node, request=0),
+        what="a fail count",
+    )
+
+
+# --- tracing ------------------------------------------------------------------------------------
+
+
+def trace(context: Context, call: Call) -> None:
+    """Let an agent log what its shell does, for one operation or all."""
+    name = call.words[0]
+    wanted = "monitor" if call.words[1:2] == ("probe",) else "".join(call.words[1:2])
+
+    def edit(configuration: Item) -> None:
+        item = need_resource(configuration, name).item
+        taken = own_ids(configuration)
+        holder = item.first("operations")
+        if holder is None:
+            holder = Item("operations")
+            item.children.append(holder)
+        names = [wanted] if wanted else ["start", "stop", "monitor"]
+        for operation in names:
+            if any(each.get("name") == operation for each in holder.children):
+                continue
+            made = Item("op", {"name": operation, "interval": "0"})
+            holder.children.append(made)
+        ids.fill(item, taken)
+        for each in holder.children:
+            if not wanted or each.get("name") == wanted:
+                set_pair(each, "instance_attributes", "trace_ra", "1", taken=taken)
+
+    _apply(context, edit)
+    context.terminal.tell(f"Trace set for {name}")
+
+
+def untrace(context: Context, call: Call) -> None:
+    """Take the trace away again."""
+    name = call.words[0]
+
+    def edit(configuration: Item) -> None:
+        item = need_resource(configuration, name).item
+        holder = item.first("operations")
+        for each in list(holder.children) if holder is not None else []:
+            assert holder is not None
+            if not unset_pair(each, "instance_attributes", "trace_ra"):
+                continue
+            each.children = [part for part in each.children if part.children]
+            if each.get("interval") == "0" and not each.children:
+                holder.children.remove(each)
+        if holder is not None and not holder.children:
+            item.children.remove(holder)
+
+    _apply(context, edit)
+    context.terminal.tell(f"Stop tracing {name}")
+
+
+LEVEL = Level(
+    name="resource",
+    summary="resource: start, stop, move and mend resources",
+    commands=(
+        Command("status", status, "[rsc ...]", most=None, old_names=("show", "list"),
+                summary="show resources"),
+        Command("locate", locate, "[rsc ...]", most=None, summary="show where they run"),
+        Command("start", start, "rsc [rsc ...]", 1, None, "let them run", changes=True),
+        Command("stop", stop, "rsc [rsc ...]", 1, None, "stop them", changes=True),
+        Command("restart", restart, "rsc [rsc ...]", 1, None, "stop, wait, start", changes=True),
+        Command("promote", promote, "rsc", 1, 1, "promote", changes=True),
+        Command("demote", demote, "rsc", 1, 1, "demote", changes=True),
+        Command("move", move, "rsc [node] [lifetime] [force]", 1, 4, "prefer a node",
+                old_names=("migrate",), changes=True),
+        Command("ban", ban, "rsc [node] [lifetime] [force]", 1, 4, "keep away from a node",
+                changes=True),
+        Command("clear", clear, "rsc [node]", 1, 2, "undo move and ban",
+                old_names=("unmove", "unmigrate", "unban"), changes=True),
+        Command("cleanup", cleanup, "[rsc] [node] [force]", 0, 3, "forget failures",
+                changes=True),
+        Command("refresh", refresh, "[rsc] [node] [force]", 0, 3, "forget all and look again",
+                old_names=("reprobe",), changes=True),
+        Command("failcount", failcount, "rsc {show|set|delete} node [value]", 3, 6,
+                "show or change a fail count"),
+        Command("param", _attribute("param"), "rsc {set|show|delete} name [value]", 3, 4,
+                "a parameter", changes=True),
+        Command("meta", _attribute("meta"), "rsc {set|show|delete} name [value]", 3, 4,
+                "a meta attribute", changes=True),
+        Command("utilization", _attribute("utilization"), "rsc {set|show|delete} name [value]",
+                3, 4, "a utilization", changes=True),
+        Command("manage", manage, "rsc [rsc ...]", 1, None, "manage again", changes=True),
+        Command("unmanage", unmanage, "rsc [rsc ...]", 1, None, "leave alone", changes=True),
+        Command("maintenance", maintenance, "rsc [on|off|true|false]", 1, 2, "maintenance",
+                changes=True),
+        Command("constraints", constraints, "rsc", 1, 1, "show its constraints"),
+        Command("operations", operations, "[rsc] [node]", 0, 2, "show recorded operations"),
+        Command("explain", explain, "rsc [node]", 1, 2, "say why it is where it is"),
+        Command("scores", scores, "", summary="show allocation scores"),
+        Command("trace", trace, "rsc [op]", 1, 2, "log what the agent does", changes=True),
+        Command("untrace", untrace, "rsc [op]", 1, 2, "stop tracing", changes=True),
+    ),
+)  # fmt: skip

@@ -1,0 +1,37 @@
+"""What an agent says of itself, for a person to read.
+
+Source: crm-shell, section 2, "ra".
+"""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from crm.plumbing import xml
+
+
+def describe(metadata: bytes) -> str:
+    """Write an agent's description, parameters and operations."""
+    root = xml.parse(metadata)
+    lines = [_text(root, "shortdesc") or root.get("name", ""), "", _text(root, "longdesc"), ""]
+    lines.append("Parameters (*: required, []: default):")
+    for parameter in root.iterfind("parameters/parameter"):
+        content = parameter.find("content")
+        kind = content.get("type", "string") if content is not None else "string"
+        default = content.get("default") if content is not None else None
+        star = "*" if parameter.get("required") in ("1", "true") else ""
+        shown = f", [{default}]" if default else ""
+        head = f"{parameter.get('name')}{star} ({kind}{shown}): {_text(parameter, 'shortdesc')}"
+        lines += ["", head, *(f"    {each}" for each in _text(parameter, "longdesc").splitlines())]
+    lines += ["", "Operations' defaults (advisory minimum):", ""]
+    for action in root.iterfind("actions/action"):
+        pairs = " ".join(
+            f"{name!s}={value!s}" for name, value in sorted(action.attrib.items()) if name != "name"
+        )
+        lines.append(f"    {action.get('name'):<14}{pairs}".rstrip())
+    return "\n".join(lines)
+
+
+def _text(element: etree._Element, tag: str) -> str:
+    found = element.find(tag)
+    return (found.text or "").strip() if found is not None else ""
