@@ -33,6 +33,9 @@ METADATA_TIMEOUT_S = 10.0
 MAX_METADATA_BYTES = 1024 * 1024
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:\\-]*\Z")
+_DOCTYPE = re.compile(rb"<!DOCTYPE[^\[>]*>\s*")
+"""Agents name a DTD nobody has; our parser refuses any document type."""
+
 _SYSTEMCTL = (Path("/usr/bin/systemctl"), Path("/bin/systemctl"))
 _UNIT_FOLDERS = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system")
 
@@ -243,7 +246,7 @@ def _ask_program(root: Path, agent: ResourceAgent, program: Path) -> bytes:
     )
     if b"<resource-agent" not in text:
         raise errors.UsageError(f"'{describe(agent)}' prints no metadata")
-    return text
+    return _DOCTYPE.sub(b"", text, count=1)
 
 
 def _folders(parent: Path) -> list[Path]:

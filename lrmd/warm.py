@@ -96,6 +96,7 @@ def _stream(fd: int) -> TextIO:
 
 def main() -> int:
     """Serve the lrmd at the other end of standard input."""
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     gc.collect()
     gc.freeze()
     os.umask(0o022)

@@ -7,6 +7,7 @@ mean together is the agent's own business (`Agent.validate`).
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from crm.plumbing.errors import Problem, error
 
 PREFIX = "OCF_RESKEY_"
 
+_INTEGER = re.compile(r"-?[0-9]{1,18}\Z")
 _TRUE = frozenset({"1", "true", "yes", "on", "y"})
 _FALSE = frozenset({"0", "false", "no", "off", "n", ""})
 
@@ -120,7 +122,7 @@ def _problems_of(parameter: Parameter, values: Values) -> list[Problem]:
 def _type_complaint(kind: Kind, text: str) -> str:
     match kind:
         case Kind.INTEGER:
-            return "" if text.lstrip("-").isdecimal() else "expected an integer"
+            return "" if _INTEGER.match(text) else "expected an integer"
         case Kind.BOOLEAN:
             is_boolean = text.lower() in _TRUE | _FALSE
             return "" if is_boolean else "expected a boolean (true or false)"

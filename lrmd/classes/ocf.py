@@ -33,14 +33,16 @@ def environment_of(start: StartAgent, surroundings: Surroundings) -> dict[str, s
         "OCF_RESOURCE_INSTANCE": start.resource,
         "OCF_RESOURCE_TYPE": start.agent.type,
         "OCF_RESOURCE_PROVIDER": start.agent.provider,
-        "OCF_RESKEY_CRM_meta_name": start.operation,
-        "OCF_RESKEY_CRM_meta_interval": str(start.interval_ms),
-        "OCF_RESKEY_CRM_meta_timeout": str(start.timeout_ms),
-        "OCF_RESKEY_CRM_meta_on_node": surroundings.node,
     }
-    for name, value in start.meta.items():
-        bare = name.removeprefix(_META_PREFIX).replace("-", "_")
-        environment[f"OCF_RESKEY_{_META_PREFIX}{bare}"] = value
+    exact = {
+        "on_node": surroundings.node,
+        **{name.removeprefix(_META_PREFIX): value for name, value in start.meta.items()},
+        "name": start.operation,
+        "interval": str(start.interval_ms),
+        "timeout": str(start.timeout_ms),
+    }
+    for name, value in exact.items():
+        environment[f"OCF_RESKEY_{_META_PREFIX}{name.replace('-', '_')}"] = value
     for name, value in start.parameters.items():
         environment[f"OCF_RESKEY_{name}"] = value
         if name == "OCF_CHECK_LEVEL":
