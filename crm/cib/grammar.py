@@ -51,11 +51,13 @@ class Attribute:
 class Branch:
     """One side of a choice: names (children in <>) it may use, and those it must.
 
-    `attributes` says what values they may have on this side.
+    Of each set in `any_of` it must use at least one. `attributes` says what values they may have
+    on this side.
     """
 
     names: frozenset[str]
     needed: tuple[str, ...]
+    any_of: tuple[frozenset[str], ...]
     attributes: Mapping[str, Attribute]
 
     def is_taken_by(self, element: etree._Element, involved: set[str], present: set[str]) -> bool:
@@ -63,6 +65,7 @@ class Branch:
         return (
             involved <= self.names
             and present.issuperset(self.needed)
+            and not any(names.isdisjoint(present) for names in self.any_of)
             and all(
                 attribute.admits(element.get(name, ""))
                 for name, attribute in self.attributes.items()
@@ -71,7 +74,9 @@ class Branch:
         )
 
     def __str__(self) -> str:
-        return " and ".join(self._part(name) for name in dict.fromkeys(self.needed))
+        parts = [self._part(name) for name in dict.fromkeys(self.needed)]
+        parts += [f"one of {', '.join(map(_quoted, sorted(names)))}" for names in self.any_of]
+        return " and ".join(parts)
 
     def _part(self, name: str) -> str:
         attribute = self.attributes.get(name)
@@ -101,6 +106,7 @@ class Element:
     children: set[str] = field(default_factory=set)
     repeated: set[str] = field(default_factory=set)
     needed: list[str] = field(default_factory=list)
+    any_of: list[frozenset[str]] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
 
 
@@ -196,7 +202,11 @@ class _Reader:
             alone = Element("", "")
             self._collect(part, alone, _How.ONCE)
             names = {*alone.attributes, *(f"<{child}>" for child in alone.children)}
-            branches.append(Branch(frozenset(names), tuple(alone.needed), alone.attributes))
+            branches.append(
+                Branch(frozenset(names), tuple(alone.needed), tuple(alone.any_of), alone.attributes)
+            )
+        if how is _How.AT_LEAST_ONCE:
+            into.any_of.append(frozenset(name for branch in branches for name in branch.names))
         if how.is_repeated or not all(branch.needed for branch in branches):
             return
         into.choices.append(Choice(tuple(branches), optional=not how.is_needed))
@@ -336,6 +346,13 @@ def _explain_needs(element: etree._Element, rules: Element) -> Iterator[Problem]
                 "missing-part",
                 _subject(element),
                 f"{_name(element)} lacks {what} {_quoted(needed)}",
+            )
+    for names in rules.any_of:
+        if names.isdisjoint(present):
+            yield errors.error(
+                "missing-part",
+                _subject(element),
+                f"{_name(element)} lacks one of {', '.join(map(_quoted, sorted(names)))}",
             )
     for choice in rules.choices:
         involved = {name for branch in choice.branches for name in branch.names if name in present}

@@ -5,7 +5,7 @@ from crm.fencing.devices import Device, Reach, devices_for, read_devices
 RESOURCES = b"""<resources>
   <primitive id="ip" class="ocf" provider="heartbeat" type="IPaddr2"/>
   <template id="pdu" class="stonith" type="apcmaster">
-    <instance_attributes id="pdu-i"><nvpair id="p1" name="hostlist" value="a"/></instance_attributes>
+    <instance_attributes id="pi"><nvpair id="p1" name="hostlist" value="a"/></instance_attributes>
   </template>
   <clone id="c">
     <primitive id="dev" class="stonith" type="external/ssh">
