@@ -5,13 +5,18 @@ Interface eth0 (192.168.71.1/24, fd00:71::1/64) is one end of a cable; `peer0` i
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from crm.api import lrm
+from crm.plumbing.ipc import Bus, Conversation
+from crm.plumbing.machine import MessageArrived, PeerConnected
+from crm.plumbing.settings import Paths
 from lrmd import rtnetlink
 from lrmd.agentkit.agent import Agent
 from lrmd.agents.ipaddr import IPaddr, IPaddr2
@@ -228,6 +233,86 @@ def scene_netlink_lists_what_the_ip_command_shows() -> None:
         assert routes == {"192.168.71.0/24", "0.0.0.0/0"}
         missing = rtnetlink.Assigned(links["eth0"].index, next(iter(kernel.addresses())).address, 9)
         kernel.remove_address(missing)
+
+
+class Controller:
+    """Stands for crmd on the bus of a real lrmd."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.answers: list[lrm.OperationFinished] = []
+        self.connected = False
+        code = "import sys; from lrmd.daemon import main; sys.exit(main(sys.argv[1:]))"
+        words = [sys.executable, "-c", code, "--root", str(STATE), "--node", "litsha22"]
+        self.daemon = subprocess.Popen(words)
+        self.loop.call_soon(self._dial)
+
+    def _dial(self) -> None:
+        self.bus = Bus(Paths(STATE).bus_dir, "crmd", self._hear, lambda note: None)
+        self.bus.dial("lrmd", Conversation(lrm.TO_LRMD, lrm.FROM_LRMD))
+
+    def _hear(self, event: object) -> None:
+        match event:
+            case PeerConnected():
+                self.connected = True
+            case MessageArrived(_, lrm.OperationFinished() as answer):
+                self.answers.append(answer)
+
+    def until(self, is_true: Callable[[], bool], limit_s: float = 10) -> None:
+        end = self.loop.time() + limit_s
+        while not is_true():
+            assert self.loop.time() < end, f"took too long; answers: {self.answers}"
+            self.loop.call_later(0.005, self.loop.stop)
+            self.loop.run_forever()
+
+    def order(self, call_id: int, operation: str, interval_ms: int = 0) -> None:
+        self.bus.tell(
+            "lrmd",
+            lrm.Execute(
+                call_id=call_id,
+                key=f"{call_id}",
+                resource="vip",
+                agent=lrm.ResourceAgent("ocf", "IPaddr", "heartbeat"),
+                operation=operation,
+                interval_ms=interval_ms,
+                parameters={"ip": VIP["ip"]},
+            ),
+        )
+
+    def end(self) -> int:
+        self.daemon.terminate()
+        code = self.daemon.wait(10)
+        self.bus.close()
+        return code
+
+
+def scene_lrmd_runs_orders_and_notices_an_address_removed_by_hand() -> None:
+    crmd = Controller()
+    try:
+        crmd.until(lambda: crmd.connected)
+        for call_id, (operation, interval_ms) in enumerate(
+            (("monitor", 0), ("start", 0), ("monitor", 60_000)), start=1
+        ):
+            crmd.order(call_id, operation, interval_ms)
+        crmd.until(lambda: len(crmd.answers) == 3)
+        assert [(done.operation, done.rc) for done in crmd.answers] == [
+            ("monitor", 7),
+            ("start", 0),
+            ("monitor", 0),
+        ]
+        assert "eth0:0" in shown(VIP["ip"])
+        ip("addr", "del", "192.168.71.205/24", "dev", "eth0")
+        crmd.until(lambda: len(crmd.answers) == 4, limit_s=2)
+        assert (crmd.answers[3].call_id, crmd.answers[3].rc) == (3, 7)
+        crmd.order(4, "start")
+        crmd.until(lambda: len(crmd.answers) == 5)
+    finally:
+        code = crmd.end()
+    assert code == 0
+    assert shown(VIP["ip"]) != "", "a stop of lrmd leaves resources alone"
+    log = Paths(STATE).ha_log.read_text()
+    assert "IPaddr" in log
+    assert "Sending Gratuitous Arp for 192.168.71.205 on eth0:0 [eth0]" in log
 
 
 if __name__ == "__main__":
