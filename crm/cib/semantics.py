@@ -21,6 +21,7 @@ from crm.plumbing import errors
 from crm.plumbing.errors import Problem
 
 _MOST_PROBLEMS = 200
+_DURATIONS = ("interval", "timeout", "start-delay")
 _SAME_OPTION = 0.8
 _SAME_NAME = 0.85
 """Options and nodes whose names agree this much are one, misspelt."""
@@ -31,6 +32,8 @@ _REFERENCE_TAGS = frozenset({"resource_ref", "obj_ref", "role"})
 
 _OWN_IDS = frozenset({"node", "acl_target", "acl_group"})
 """Elements whose `id` comes from elsewhere: a uuid, a user."""
+
+_NO_OWN_ID = _REFERENCE_TAGS | _OWN_IDS
 
 _CONSTRAINT_REFERENCES: Mapping[str, tuple[str, ...]] = {
     "rsc_location": ("rsc",),
@@ -75,24 +78,24 @@ def check_policy(root: etree._Element) -> list[Problem]:
 # --- ids and references ---------------------------------------------------------------------
 
 
-def _elements(configuration: etree._Element) -> Iterator[etree._Element]:
-    return (element for element in configuration.iter() if isinstance(element.tag, str))
-
-
 def _repeated_ids(configuration: etree._Element) -> Iterator[Problem]:
     owners: dict[str, etree._Element] = {}
-    for element in _elements(configuration):
+    for element in configuration.iter("*"):
         identity = element.get("id")
-        if identity is None or element.tag in _REFERENCE_TAGS or element.tag in _OWN_IDS:
+        if identity is None:
             continue
         first = owners.setdefault(identity, element)
-        if first is not element:
-            yield errors.error(
-                "repeated-id",
-                identity,
-                f"the id '{identity}' is used twice, by {_kind(first)} and by {_kind(element)}",
-                "give one of them another id",
-            )
+        if first is element or element.tag in _NO_OWN_ID:
+            continue
+        if first.tag in _NO_OWN_ID:
+            owners[identity] = element
+            continue
+        yield errors.error(
+            "repeated-id",
+            identity,
+            f"the id '{identity}' is used twice, by {_kind(first)} and by {_kind(element)}",
+            "give one of them another id",
+        )
 
 
 def _kind(element: etree._Element) -> str:
@@ -139,29 +142,26 @@ def _unknown(code: str, who: str, subject: str, target: str, known: list[str]) -
 
 
 def _dangling_references(configuration: etree._Element) -> Iterator[Problem]:
-    by_tag: dict[str, list[str]] = {}
-    for element in _elements(configuration):
-        if (identity := element.get("id")) is not None and element.tag not in _REFERENCE_TAGS:
-            by_tag.setdefault(str(element.tag), []).append(identity)
-    everything = [identity for identities in by_tag.values() for identity in identities]
-    known = frozenset(everything)
-    for element in _elements(configuration):
-        if (target := element.get("id-ref")) is not None and target not in known:
-            similar = by_tag.get(str(element.tag), [])
-            yield _unknown("unknown-object", f"<{element.tag}>", target, target, similar)
-        if (target := element.get("template")) is not None:
-            templates = by_tag.get("template", [])
-            if target not in templates:
-                identity = element.get("id", "")
-                who = f"resource '{identity}'"
-                yield _unknown("unknown-template", who, identity, target, templates)
-        if element.tag == "role" and element.get("id", "") not in by_tag.get("acl_role", []):
-            parent = element.getparent()
-            subject = parent.get("id", "") if parent is not None else ""
-            roles = by_tag.get("acl_role", [])
-            yield _unknown(
-                "unknown-role", f"user '{subject}'", subject, element.get("id", ""), roles
-            )
+    templates = [str(each.get("id")) for each in configuration.iter("template")]
+    for primitive in configuration.iter("primitive"):
+        if (target := primitive.get("template")) is not None and target not in templates:
+            identity = primitive.get("id", "")
+            who = f"resource '{identity}'"
+            yield _unknown("unknown-template", who, identity, target, templates)
+    roles = [str(each.get("id")) for each in configuration.iter("acl_role")]
+    for role in configuration.iterfind("acls/*/role"):
+        if (target := role.get("id", "")) not in roles:
+            parent = role.getparent()
+            user = parent.get("id", "") if parent is not None else ""
+            yield _unknown("unknown-role", f"user '{user}'", user, target, roles)
+    borrowers = configuration.findall(".//*[@id-ref]")
+    if not borrowers:
+        return
+    known = {element.get("id") for element in configuration.iter("*")}
+    for borrower in borrowers:
+        if (target := borrower.get("id-ref", "")) not in known:
+            similar = [str(each.get("id")) for each in configuration.iter(str(borrower.tag))]
+            yield _unknown("unknown-object", f"<{borrower.tag}>", target, target, similar)
 
 
 # --- values ---------------------------------------------------------------------------------
@@ -173,8 +173,9 @@ def _impossible_operations(configuration: etree._Element) -> Iterator[Problem]:
         resource = owner.get("id", "") if owner is not None else ""
         seen: dict[tuple[str, int], str] = {}
         for operation in operations.iterfind("op"):
-            yield from _unreadable_durations(operation, resource)
-            interval_ms = _interval_ms(operation)
+            if any(_duration_ms(operation, name) is None for name in _DURATIONS):
+                yield from _unreadable_durations(operation, resource)
+            interval_ms = _duration_ms(operation, "interval")
             if interval_ms is None:
                 continue
             key = (operation.get("name", ""), interval_ms)
@@ -190,15 +191,16 @@ def _impossible_operations(configuration: etree._Element) -> Iterator[Problem]:
             seen.setdefault(key, identity)
 
 
-def _interval_ms(operation: etree._Element) -> int | None:
+def _duration_ms(operation: etree._Element, name: str) -> int | None:
+    """Read one of an operation's durations: 0 when it is not given, None when it is none."""
     try:
-        return options.as_duration_ms(operation.get("interval", "0"))
+        return options.as_duration_ms(operation.get(name, "0"))
     except ValueError:
         return None
 
 
 def _unreadable_durations(operation: etree._Element, resource: str) -> Iterator[Problem]:
-    for name in ("interval", "timeout", "start-delay"):
+    for name in _DURATIONS:
         value = operation.get(name)
         if value is None:
             continue

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -623,8 +624,11 @@ def as_score(text: str) -> Score:
         raise ValueError(f"'{text}' is no score: expected an integer or INFINITY") from problem
 
 
+@functools.lru_cache(maxsize=1024)
 def as_duration_ms(text: str) -> int:
     """Read a duration of the CIB: a number with an optional unit (seconds without), or ISO 8601.
+
+    Remembered, because a configuration repeats the same few durations hundreds of times.
 
     Units: milliseconds.
     Raises: ValueError if the text is no duration.
