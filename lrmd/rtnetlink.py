@@ -210,7 +210,7 @@ def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     offset = 0
     while offset + _HEADER.size <= len(data):
         length, kind, _, sequence, _ = _HEADER.unpack_from(data, offset)
-        if length < _HEADER.size:
+        if length < _HEADER.size or offset + length > len(data):
             return
         yield kind, sequence, data[offset + _HEADER.size : offset + length]
         offset += (length + 3) & ~3
