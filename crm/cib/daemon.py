@@ -9,6 +9,7 @@ import logging
 import os
 import pwd
 import queue
+import secrets
 import threading
 import time
 from pathlib import Path
@@ -103,6 +104,7 @@ def main(argv: list[str] | None = None) -> int:
         promised=loaded.promised,
         wall=_wall,
         pid=os.getpid(),
+        life=secrets.randbits(31),
         fresh=loaded.fresh,
     )
     writer = Writer(store)

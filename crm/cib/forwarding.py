@@ -32,12 +32,16 @@ class _OnTheWay:
 
 
 class Forwarding:
-    """Passes changes on to the master, at most once each."""
+    """Passes changes on to the master, at most once each.
 
-    def __init__(self, outbox: Outbox) -> None:
+    `life` differs from one life of this process to the next: the master may answer what an
+    earlier one asked, and that answer must fit nothing.
+    """
+
+    def __init__(self, outbox: Outbox, life: int) -> None:
         self._outbox = outbox
         self._master = ""
-        self._token = 0
+        self._token = life << 32
         self._changes: dict[int, _OnTheWay] = {}
 
     def set_master(self, master: str, version: Version, now: float) -> None:

@@ -43,14 +43,7 @@ class LocalCopy:
 
     def standing(self) -> wire.Standing:
         """Say what this copy is worth."""
-        version = self.document.version
-        return wire.Standing(
-            version.admin_epoch,
-            self.written,
-            version.epoch,
-            version.updates,
-            self.document.digest(),
-        )
+        return standing_of(self.document, self.written)
 
     def packed(self) -> bytes:
         """Pack the whole document for its way to another node."""
@@ -61,8 +54,15 @@ class LocalCopy:
         document = self.document
         return Content(document.configuration_text(), document.version, self.written, mark)
 
+    def is_beaten_by(self, packed: bytes, written: Reign) -> bool:
+        """Tell whether another node's document is the better one.
+
+        Raises: RemoteProtocolError or ConfigurationError if it cannot be read.
+        """
+        return standing_of(Document.parse(wire.unpack(packed)), written) > self.standing()
+
     def adopt(self, packed: bytes, written: Reign, *, giver: str) -> Adopted:
-        """Take over another node's document.
+        """Take over another node's document, whatever it is worth.
 
         A configuration that is not simply older than the new one is given up, not outgrown: it
         comes back as `given_up`, to be archived.
@@ -89,3 +89,11 @@ class LocalCopy:
         self.document = new
         self.written = written
         return Adopted(True, not unchanged, given_up)
+
+
+def standing_of(document: Document, written: Reign) -> wire.Standing:
+    """Say what a document is worth that was last written under this reign."""
+    version = document.version
+    return wire.Standing(
+        version.admin_epoch, written, version.epoch, version.updates, document.digest()
+    )

@@ -233,6 +233,9 @@ class Mastery:
         if node != self._awaited or message.reign != self.reign:
             return
         self._awaited = ""
+        if not self._copy.is_beaten_by(message.packed, message.written):
+            self.hail(node, again=True)  # another life of it, with less than it had presented
+            return
         version = self._copy.document.version
         adopted = self._copy.adopt(message.packed, message.written, giver=node)
         self._outbox.info(f"Took the CIB of {node}: {version} -> {self._copy.document.version}")

@@ -51,8 +51,9 @@ class Replica:
     """The machine of the cib.
 
     `written` and `promised` come from the disk with the document; `fresh` tells that the
-    document is not what the disk holds. `wall` gives the time of day as text. Effects are those
-    of every machine, `Persist`, `KeepPromise` and `Archive`.
+    document is not what the disk holds. `wall` gives the time of day as text, `life` is a number
+    (of 31 bits) that no other life of this process had. Effects are those of every machine,
+    `Persist`, `KeepPromise` and `Archive`.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Replica:
         promised: Reign = Reign(),  # noqa: B008 - frozen
         wall: Callable[[], str] = lambda: "",
         pid: int = 0,
+        life: int = 0,
         fresh: bool = False,
     ) -> None:
         self.node = node
@@ -74,7 +76,7 @@ class Replica:
         if fresh:
             self._disk.want()
         self._outbox = Outbox()
-        self._forwarding = Forwarding(self._outbox)
+        self._forwarding = Forwarding(self._outbox, life)
         self._wall = wall
         self._pid = pid
         self._view: membership.View | None = None

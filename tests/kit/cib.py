@@ -76,6 +76,7 @@ class Network:
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._count = 0
         self._last: dict[tuple[str, str], float] = {}
+        self._busy_until: dict[str, float] = {}
         for name in self.nodes:
             self.start(name)
 
@@ -91,6 +92,7 @@ class Network:
             written=node.disk.written,
             promised=max(node.disk.promised, node.disk.written),
             wall=lambda: "",
+            life=node.life,
         )
         self.give(name, MessageArrived("crmd", api.Subscribe()))
 
@@ -158,7 +160,8 @@ class Network:
         self._request += 1
         request = self._request
         for operation in operations:
-            if isinstance(operation, api.XmlOperation) and operation.section == "resources":
+            counts = not options.get("force")
+            if counts and isinstance(operation, api.XmlOperation) and operation.xml:
                 self._tokens[name, request] = xml.parse(operation.xml).get("id", "")
         message = api.Change(request, operations, api.Origin("test"), **options)  # type: ignore[arg-type]
         self.give(name, MessageArrived("tool", message))
@@ -235,6 +238,13 @@ class Network:
         token = self._tokens.get((name, reply.request))
         if token is not None and reply.outcome is api.Outcome.OK:
             self.acknowledged.append(token)
+            self._check_durable(token)
+
+    def _check_durable(self, token: str) -> None:
+        """What is acknowledged is on the disks of a majority at that moment (I2)."""
+        quoted = f'id="{token}"'.encode()
+        holders = sum(quoted in (node.disk.data or b"") for node in self.nodes.values())
+        assert 2 * holders > len(self.nodes), f"{token} was acknowledged with {holders} copies"
 
     def _connected(self, one: str, other: str) -> bool:
         return one == other or any(one in g and other in g for g in self.groups)
@@ -255,8 +265,10 @@ class Network:
         self.later(arrive, life_of=target, at=moment)
 
     def _write(self, node: Node, effect: Persist | KeepPromise) -> None:
-        """A write reaches the disk some time before its end is known."""
-        moment = self.now + self.rng.uniform(0.0005, 0.008)
+        """A write reaches the disk some time before its end is known; one after the other."""
+        start = max(self.now, self._busy_until.get(node.name, 0.0))
+        moment = start + self.rng.choice((0.001, 0.005, 0.08)) * self.rng.random()
+        self._busy_until[node.name] = moment + 0.0005
         if node.disk.broken:
             failed = Persisted(effect.ticket, False, "No space left on device")
             self.later(lambda: self.give(node.name, failed), life_of=node.name, at=moment)

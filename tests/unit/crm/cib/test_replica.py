@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
 
 from crm.api import cib as api
+from crm.plumbing.machine import MessageArrived
 from tests.kit.cib import Network, create
 
 NAMES = ("n1", "n2", "n3")
@@ -186,7 +188,7 @@ def test_subscribers_hear_each_version_in_order() -> None:
     for node in network.nodes.values():
         told = [m for m in node.told if isinstance(m, api.CibChanged)]
         assert len(told) == 40
-        for one, other in zip(told, told[1:], strict=False):
+        for one, other in itertools.pairwise(told):
             assert one.after == other.before
 
 
@@ -233,41 +235,60 @@ def test_whatever_happens_what_was_acknowledged_stays(seed: int) -> None:
     network.elect()
     for step in range(40):
         _trouble(network, dice)
-        for _ in range(dice.randrange(3)):
+        for number in range(dice.randrange(4)):
             if network.alive():
-                network.change(dice.choice(network.alive()), create(f"t{seed}-{step}-{_}"))
-        network.run(dice.choice((0.002, 0.01, 0.05, 0.5, 3.0)))
+                network.change(dice.choice(network.alive()), create(f"t{seed}-{step}-{number}"))
+        network.run(dice.choice((0.002, 0.01, 0.02, 0.05, 0.5, 3.0)))
+    first = dice.choice(NAMES)  # who rules in the end must not matter
     network.heal()
+    network.rule(first, NAMES)
+    network.run(30.0)
     for name in NAMES:
         assert network.missing(name) == []
     assert len({network.replica(name).document.digest() for name in NAMES}) == 1
 
 
 def _trouble(network: Network, dice: random.Random) -> None:
-    kind = dice.randrange(9)
-    if kind == 0:
-        network.crash(dice.choice(NAMES))
-        network.partition(*network.groups)
-    elif kind == 1:
-        down = [n for n in NAMES if n not in network.alive()]
-        for name in down:
-            network.start(name)
-        network.partition(*network.groups, lost=down)
-    elif kind == 2:
-        alone = dice.choice(NAMES)
-        network.partition((alone,), [n for n in NAMES if n != alone])
-    elif kind == 3:
-        network.partition(NAMES)
-    elif kind in (4, 5):
-        network.elect()
-    elif kind == 6:
-        node = network.nodes[dice.choice(NAMES)]
-        node.disk.broken = not node.disk.broken
-    elif kind == 7 and network.alive():
-        network.rule(dice.choice(network.alive()), ())
+    """Do one bad (or good) thing to the cluster."""
+    alone = dice.choice(NAMES)
+    others = tuple(n for n in NAMES if n != alone)
+    match dice.randrange(20):
+        case 0:
+            network.crash(alone)
+            network.partition(*network.groups)
+        case 1:
+            _start_all(network)
+        case 2:
+            network.partition((alone,), others)
+            network.elect()
+        case 3 | 4:
+            network.partition(NAMES)
+            network.elect()
+        case 5:
+            network.elect()
+        case 6:
+            node = network.nodes[alone]
+            node.disk.broken = not node.disk.broken
+        case 7 if network.alive():
+            network.rule(dice.choice(network.alive()), ())
+        case 8 | 9:  # the wire is cut, and nobody knows it yet
+            network.groups = [(alone,), others]
+        case 10 | 11:  # the power fails everywhere
+            for name in NAMES:
+                network.crash(name)
+            _start_all(network)
+            network.rule(alone, NAMES)
+        case _:
+            pass
 
 
-def _from_crmd(message: api.SyncTo | api.FetchFrom) -> object:
-    from crm.plumbing.machine import MessageArrived
+def _start_all(network: Network) -> None:
+    down = [n for n in NAMES if n not in network.alive()]
+    for name in down:
+        network.start(name)
+    network.partition(NAMES, lost=down)
+    network.elect()
 
+
+def _from_crmd(message: api.SyncTo | api.FetchFrom) -> MessageArrived:
     return MessageArrived("crmd", message)
