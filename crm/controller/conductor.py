@@ -87,6 +87,7 @@ class Conductor:
     recheck_at: float | None = None
     _asking: _Asking | None = None
     _stale: int = 0
+    _must_see_ledger: bool = False
     _sentence: str = ""
     _not_before: float | None = None
     _counting: dict[int, float] = field(default_factory=dict)
@@ -147,11 +148,14 @@ class Conductor:
             return
         if self._counting or (self._not_before is not None and now < self._not_before):
             return
+        if self._must_see_ledger and not self.ledger.is_settled:
+            return
         if not {cib.SERVICE, scheduler.SERVICE} <= self.outbox.connected.keys():
             return
         self.run = None
         self.reasons.clear()
         self.ledger.flush(at_once=True)
+        self._must_see_ledger = False
         self._asking = _Asking(self.outbox.next_request())
         self.outbox.tell(cib.SERVICE, cib.Query(self._asking.query))
 
@@ -160,6 +164,12 @@ class Conductor:
         asking = self._asking
         if asking is None or reply.request != asking.query or asking.schedule:
             return False
+        if not self.ledger.is_settled:
+            # The cib holds our changes back: what it told us is from before them.
+            self._asking = None
+            self._must_see_ledger = True
+            self.reasons.append("the status was being written")
+            return True
         if reply.outcome is not cib.Outcome.OK or self._is_stale():
             self._asking = None
             if reply.outcome is not cib.Outcome.OK:
@@ -284,8 +294,9 @@ class Conductor:
     def _order(self, action: Action, run: TransitionRun) -> Order:
         assert action.resource is not None, "only resource operations are ordered"
         is_cancel = action.task == "cancel"
-        operation = action.meta.get("operation", "monitor") if is_cancel else action.task
-        interval = action.interval_ms or _number(action.meta.get("interval", "0"))
+        operation, interval = action.task, action.interval_ms
+        if is_cancel:
+            _resource, operation, interval = self._slot(action)
         key = history.TransitionKey(action.id, run.number, action.expected_rc or 0, self.engine)
         return Order(
             action=action.id,
@@ -409,23 +420,29 @@ class Conductor:
         return run.in_flight.get(key.action)
 
     def _cancelled(self, node: str, result: OperationFinished) -> None:
-        self.ledger.add(
-            cib.EraseHistory(
-                node=node,
-                resource=result.resource,
-                operation=result.operation,
-                interval_ms=result.interval_ms,
-            )
-        )
-        if self.run is None:
+        """Take in that an operation is repeated no more, or was given back without being run."""
+        if result.interval_ms:
+            node_id = self.roster.uuids.get(node, "")
+            entry = history.record(result, node=node, node_id=node_id)
+            self.ledger.add(cib.RecordOperations((entry,)))
+        run = self.run
+        if run is None:
             return
-        for action in list(self.run.in_flight.values()):
-            if action.task != "cancel" or action.node != node or action.resource is None:
-                continue
-            order = self._order(action, self.run)
-            same = (order.resource, order.operation, order.interval_ms)
-            if same == (result.resource, result.operation, result.interval_ms):
-                self._confirm(self.run, action)
+        slot = (result.resource, result.operation, result.interval_ms)
+        for action in list(run.in_flight.values()):
+            if action.task == "cancel" and action.node == node and self._slot(action) == slot:
+                self._confirm(run, action)
+                return
+        action = self._awaited(result)
+        if action is not None:
+            run.fail(action.id)
+            self.want(f"{action.key} on {node} was given back: {result.exit_reason}")
+
+    def _slot(self, action: Action) -> tuple[str, str, int]:
+        """Name what a cancel action cancels."""
+        resource = action.resource.id if action.resource is not None else ""
+        operation = action.meta.get("operation", "monitor")
+        return resource, operation, action.interval_ms or _number(action.meta.get("interval", "0"))
 
     def _count_failure(self, node: str, result: OperationFinished, now: float) -> None:
         """Raise the fail count of an operation, and hold the next round until it is written."""
