@@ -65,7 +65,9 @@ class Story:
     def _convert(self) -> None:
         self._say.chapter("haresources becomes a CIB")
         for node in _NODES:
-            self._command(node, "haresources2cib")
+            cib = self._cib(node)
+            cib.parent.mkdir(parents=True, exist_ok=True)
+            cib.write_text(self._command(node, "haresources2cib"), encoding="utf-8")
         self._command(_HOME, "crm_verify", "-x", str(self._cib(_HOME)))
         self._say(f"haresources2cib wrote {_VIP} into cib.xml of three nodes; crm_verify agrees")
 

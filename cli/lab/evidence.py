@@ -70,7 +70,8 @@ class ClientView:
 
     def close(self) -> None:
         """End the observer."""
-        self._process.terminate()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:

@@ -6,7 +6,7 @@ an ARP request, who owns the address, and prints one JSON line for each thing it
     {"t": 12.345, "page": "litsha22"}          a page arrived, and whom it names
     {"t": 12.400, "owners": ["02:…", …]}       hardware addresses that answered one ARP request
 
-Times are seconds of the monotonic clock, the same for every process of this computer, so they
+It ends when its standard input does. Times are seconds of the monotonic clock, the same for every process of this computer, so they
 can be compared with what other observers and log readers see.
 """
 
@@ -94,14 +94,16 @@ class OwnerWatch:
 
 
 async def watch(url: str, interface: str, every_s: float) -> None:
-    """Observe until the process is ended."""
+    """Observe until standard input ends."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     owners = OwnerWatch(parts.hostname, interface)
     loop = asyncio.get_running_loop()
     running: set[asyncio.Task[None]] = set()
     due = loop.time()
-    while True:
+    ended = asyncio.Event()
+    loop.add_reader(sys.stdin, ended.set)
+    while not ended.is_set():
         owners.ask()
         if len(running) < _MAX_IN_FLIGHT:
             task = loop.create_task(fetch(parts.hostname, parts.port or 80, parts.path or "/"))
@@ -114,7 +116,7 @@ async def watch(url: str, interface: str, every_s: float) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Observe the page and the owner of its address until ended."""
+    """Observe the page and the owner of its address until standard input ends."""
     parser = argparse.ArgumentParser(prog="observer", description=__doc__)
     parser.add_argument("url")
     parser.add_argument("--interface", default="eth0")

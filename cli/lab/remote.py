@@ -161,11 +161,11 @@ class Lab:
         )
 
     def popen(self, host: str, *command: str) -> subprocess.Popen[str]:
-        """Start a command on a host; its output can be read line by line."""
+        """Start a command on a host; its output can be read line by line, its input closed."""
         return subprocess.Popen(
             self.argv(host, command),
             env=self.environment(host),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
