@@ -89,11 +89,7 @@ class _Paper:
 
     def _carry_out_cluster(self, action: Action) -> None:
         state = self._state(action)
-        if action.task == "do_shutdown":
-            self._states[state.id] = replace(
-                state, in_membership=False, process_online=False, join="down", expected="down"
-            )
-        elif action.task == "clear_failcount":
+        if action.task == "clear_failcount":
             name = action.key.removesuffix("_clear_failcount_0")
             self._states[state.id] = replace(
                 state, attributes=tuple(_without_failures(s, name) for s in state.attributes)

@@ -27,6 +27,8 @@ class HistoryEntry:
     digest: str = ""
     restart_digest: str = ""
     force_restart: str = ""
+    secure_parameters: str = ""
+    secure_digest: str = ""
     exit_reason: str = ""
     last_change_s: int = 0
     last_run_s: int = 0

@@ -67,7 +67,7 @@ class Builder:
         if facts.quorum_is_missed and instance.meta.requires.value != "nothing":
             is_frozen = facts.settings.no_quorum_policy is QuorumPolicy.FREEZE
             if not (is_frozen and facts.activity[instance.id].nodes):
-                return False, "no quorum"
+                return False, "quorum freeze" if is_frozen else "no quorum"
         return True, ""
 
     def _operate(

@@ -60,7 +60,7 @@ def _judge_recorded(builder: Builder, instance: Instance, node: str, entry: Hist
         return
     parameters = {**builder.facts.parameters(instance, node), **configured[0].parameters}
     change = compare(entry, parameters, entry.interval_ms, configured[0].timeout_ms)
-    if change is Change.RESTART:
+    if change is Change.RESTART and node == builder.placement.node_of(instance.id):
         builder.add(_monitor(builder, instance, configured[0], node, needed=True))
 
 

@@ -29,21 +29,27 @@ def add_restarts_for_changes(builder: Builder) -> None:
         if instance.is_removed or not facts.is_managed(instance):
             continue
         for node in facts.activity[instance.id].nodes:
+            if node != builder.placement.node_of(instance.id):
+                continue
             if has_changed(builder, instance, node):
                 builder.start(instance, node, needed=True, reason="resource definition change")
 
 
 def has_changed(builder: Builder, instance: Instance, node: str) -> bool:
     """Tell whether the start that is in the history had other parameters than today."""
-    found = builder.facts.activity[instance.id].at(node)
+    facts = builder.facts
+    found = facts.activity[instance.id].at(node)
     if found is None:
         return False
-    parameters = builder.facts.parameters(instance, node)
+    parameters = facts.parameters(instance, node)
     for entry in found.entries:
         is_start = entry.operation in ("start", "migrate_from") or (
             entry.operation == "monitor" and entry.interval_ms == 0
         )
-        if is_start and compare(entry, parameters, 0, 0) in (Change.RESTART, Change.RELOAD):
+        name = "start" if entry.operation == "monitor" else entry.operation
+        own = facts.operation(instance, name).parameters
+        counted = {**parameters, **own}
+        if is_start and compare(entry, counted, 0, 0) in (Change.RESTART, Change.RELOAD):
             return True
     return False
 

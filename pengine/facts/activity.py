@@ -9,7 +9,7 @@ which is what published behaviour does. Resources that the configuration no long
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crm.model.agent import Agent
 from crm.model.cluster import Cluster
@@ -88,7 +88,18 @@ def conclude_activity(
                 finder.occupy(instance, node.name)
     everything = [i for item in items for i in instances_of(item)] + list(finder.removed)
     activity = {i.id: _join(i, found.get(i.id, {}), by_name) for i in everything}
+    for item in items:
+        _block_whole_group(item, activity)
     return activity, tuple(finder.removed)
+
+
+def _block_whole_group(item: Placeable, activity: dict[str, Activity]) -> None:
+    """Block all members of a group of which one is blocked for being active twice."""
+    if not isinstance(item, GroupInstance):
+        return
+    if any(len(activity[m.id].nodes) > 1 and activity[m.id].blocked for m in item.members):
+        for member in item.members:
+            activity[member.id] = replace(activity[member.id], blocked=True)
 
 
 def _is_online(node: NodeFacts | None) -> bool:

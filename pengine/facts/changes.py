@@ -13,6 +13,9 @@ from xml.sax.saxutils import escape
 
 from crm.model.status import HistoryEntry
 
+HIDDEN_VALUE = "****"
+"""What stands in a sanitised CIB in place of a secret."""
+
 
 class Change(enum.Enum):
     """What a comparison found."""
@@ -48,8 +51,10 @@ def compare(
     entry: HistoryEntry, parameters: Mapping[str, str], interval_ms: int, timeout_ms: int
 ) -> Change:
     """Compare what an operation ran with against what it would run with today."""
-    if not entry.digest:
+    if not entry.digest or entry.call_id < 0:
         return Change.UNKNOWN
+    if entry.secure_digest and HIDDEN_VALUE in parameters.values():
+        return _compare_shown(entry, parameters)
     if interval_ms == 0 and entry.restart_digest:
         reloadable = _without_reloadable(entry, parameters)
         if operation_digest(reloadable, 0, timeout_ms) != entry.restart_digest:
@@ -60,6 +65,13 @@ def compare(
     if operation_digest(parameters, interval_ms, timeout_ms) != entry.digest:
         return Change.RESTART
     return Change.NONE
+
+
+def _compare_shown(entry: HistoryEntry, parameters: Mapping[str, str]) -> Change:
+    """Compare what a sanitised CIB still shows: all but the secret parameters."""
+    secret = set(entry.secure_parameters.split())
+    shown = {name: value for name, value in parameters.items() if name not in secret}
+    return Change.NONE if digest(shown) == entry.secure_digest else Change.RESTART
 
 
 def _without_reloadable(entry: HistoryEntry, parameters: Mapping[str, str]) -> dict[str, str]:

@@ -99,7 +99,7 @@ def read_history(
 
 def _when(entry: HistoryEntry) -> tuple[bool, int, bool]:
     is_pending = entry.status == OperationStatus.PENDING or entry.call_id < 0
-    return (is_pending, entry.call_id, not entry.id.endswith("_last_failure_0"))
+    return (is_pending, entry.call_id, entry.id.endswith("_last_failure_0"))
 
 
 def is_probe(entry: HistoryEntry) -> bool:
@@ -226,7 +226,8 @@ class _Reading:
             entry.interval_ms,
             self.given.operation_rules,
         )
-        if self._has_expired(entry, operation.on_fail):
+        keeps = operation.on_fail is OnFail.BLOCK and "on-fail" in operation.meta
+        if not keeps and self._has_expired(entry):
             self.expired.append(entry)
             self._take_expired(entry)
             return
@@ -278,10 +279,10 @@ class _Reading:
         elif self.role < Role.STARTED:
             self.role = Role.STARTED
 
-    def _has_expired(self, entry: HistoryEntry, on_fail: OnFail) -> bool:
+    def _has_expired(self, entry: HistoryEntry) -> bool:
         timeout_s = self.instance.meta.failure_timeout_ms // 1000
         when_s = max(entry.last_change_s, entry.last_run_s)
-        if timeout_s <= 0 or when_s <= 0 or on_fail is OnFail.BLOCK:
+        if timeout_s <= 0 or when_s <= 0:
             return False
         expiry_s = when_s + timeout_s
         if self.given.now_s < expiry_s:

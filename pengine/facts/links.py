@@ -167,7 +167,7 @@ class _Resolver:
                 errors.warning("bad-value", constraint, f"constraint '{constraint}': {problem}")
             )
             return None
-        return None if role is Role.STARTED else role
+        return role
 
     # --- locations --------------------------------------------------------------------------
 

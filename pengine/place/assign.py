@@ -154,7 +154,8 @@ class _Placing:
         must_stop = self._must_stop(instance)
         if must_stop:
             self.tally.ban_everywhere(instance.id, "role", must_stop)
-        self.tally.record("primitive", instance)
+        if not instance.is_removed:
+            self.tally.record("primitive", instance)
         choice = self._choose(instance, must_stop)
         self.choices[instance.id] = choice
         self.merger.placed[instance.id] = choice.node

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from crm.model import score
-from crm.model.roles import Role
 from crm.model.score import INFINITY, MINUS_INFINITY, ZERO, Score
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
@@ -56,7 +55,9 @@ def tie(facts: Facts) -> Ties:
     with_others: dict[str, list[Together]] = {}
     others_with: dict[str, list[Together]] = {}
     for link in facts.links.together:
-        if link.score == 0 or Role.PROMOTED in (link.dependent_role, link.primary_role):
+        if link.score == 0 or link.dependent_role is not None or link.primary_role is not None:
+            # The next role is not known when nodes are scored, so a colocation that is limited
+            # to a role says nothing about them (case template-coloc-3).
             continue
         dependent, primary = items.get(link.dependent), items.get(link.primary)
         if dependent is None or primary is None or dependent is primary:
@@ -260,7 +261,10 @@ class Merger:
     def _by_attribute(self, source: str, name: str) -> dict[str, Score]:
         table = self._tally.scores[source]
         if name == "#uname":
-            return table
+            return {
+                node: value if node in self._may_run else MINUS_INFINITY
+                for node, value in table.items()
+            }
         best: dict[str, Score] = {}
         for node, value in table.items():
             key = self._attribute(node, name)

@@ -51,7 +51,7 @@ def unmanaged(facts: Facts, tally: Tally) -> None:
     """Hold what may not be touched where it is; that also attracts what belongs to it."""
     for instance in facts.instances():
         nodes = facts.activity[instance.id].nodes
-        if facts.is_managed(instance):
+        if facts.is_managed(instance) or facts.activity[instance.id].blocked:
             continue
         for node in nodes:
             tally.add(instance.id, node, INFINITY, "unmanaged", "is-managed", "it is not managed")
@@ -60,7 +60,7 @@ def unmanaged(facts: Facts, tally: Tally) -> None:
 def location(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) -> None:
     """Apply location constraints."""
     for preference in facts.links.preferences:
-        if preference.role is Role.PROMOTED:
+        if preference.role in (Role.PROMOTED, Role.UNPROMOTED):
             continue
         for item in targets.get(preference.resource, ()):
             _prefer(facts, tally, item, preference)
@@ -104,6 +104,9 @@ def thresholds(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) 
         threshold = instance.meta.threshold
         if threshold <= 0 or not facts.is_managed(instance) or count.effective < threshold:
             continue
+        on_node = facts.activity[instance_id].at(node)
+        if on_node is not None and on_node.ignored and on_node.on_fail is None:
+            continue
         if not instance.is_unique and instance.number not in (None, 0):
             continue
         text = f"it failed {count.effective} times (migration-threshold {threshold})"
@@ -129,6 +132,8 @@ def failures(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) ->
             elif found.banned:
                 for item in _banned_with(instance, targets):
                     tally.ban(item.id, name, "failure", name, found.banned)
+            if found.failed_stop:
+                tally.ban(instance.id, name, "failure", name, "it could not be stopped there")
             if found.on_fail is OnFail.BAN:
                 tally.ban(instance.id, name, "failure", name, "on-fail=ban")
 

@@ -97,6 +97,8 @@ def _read_entry(reader: Reader, element: etree._Element) -> HistoryEntry:
         digest=element.get("op-digest", ""),
         restart_digest=element.get("op-restart-digest", ""),
         force_restart=element.get("op-force-restart", ""),
+        secure_parameters=element.get("op-secure-params", ""),
+        secure_digest=element.get("op-secure-digest", ""),
         exit_reason=element.get("exit-reason", ""),
         last_change_s=_number(element.get("last-rc-change"), 0),
         last_run_s=_number(element.get("last-run"), 0),
