@@ -218,9 +218,14 @@ class Wire:
         if len(peer.handshakes) >= MAX_HANDSHAKES_PER_S:
             return Received(peer.node, reason="too-many-handshakes")
         peer.handshakes.append(now)
+        known = peer.session is not None and peer.session.name == header.session
+        if known and peer.session is not None and peer.session.has_seen(header.counter):
+            return Received(peer.node, reason="replayed")
         body = self._decrypt(header, data)
         if body is None:
             return Received(peer.node, reason="bad-signature")
+        if known and peer.session is not None:
+            peer.session.note(header.counter)
         try:
             handshake = frame.HANDSHAKES.decode(body)
         except RemoteProtocolError:

@@ -178,6 +178,11 @@ class Messaging:
         return self._ccm.view
 
     @property
+    def is_leaving(self) -> bool:
+        """Whether the children have stopped for good and the peers are being told."""
+        return self._leave_due is not None
+
+    @property
     def counters(self) -> dict[str, int]:
         """Packets by what became of them."""
         return dict(sorted((self._wire.counters + self._dropped).items()))
@@ -422,8 +427,9 @@ class Messaging:
             case frame.ClientData(from_client, to_client, data):
                 return self._hand_over(peer, from_client, to_client, data)
             case frame.Leaving():
+                farewell = self._follow_delivery(self._delivery.acknowledge_all(peer), now)
                 left = links.PeerTookLeave(peer)
-                return self._follow_links(self._links.receive(left, now), now)
+                return farewell + self._follow_links(self._links.receive(left, now), now)
         return []
 
     def _move_remote(self, peer: str, name: str, joined: bool) -> list[Effect]:

@@ -39,6 +39,8 @@ ACK_S = 0.010
 NAK_S = 0.005
 NAK_AGAIN_S = 0.040
 REPEAT_S = 0.060
+FIRST_REPEAT_S = 0.008
+"""Sooner at first: one side knows of a contact half a round trip before the other."""
 REPEAT_MAX_S = 0.500
 REPEAT_PIECES = 8
 MAX_RANGES = 32
@@ -98,7 +100,7 @@ class _Outbound:
     waiting: collections.deque[_Piece] = field(default_factory=collections.deque)
     flight: dict[int, _Piece] = field(default_factory=dict)
     next_seq: int = 1
-    repeat_s: float = REPEAT_S
+    repeat_s: float = FIRST_REPEAT_S
 
     def repeat_due(self) -> float | None:
         if not self.flight:
@@ -330,7 +332,7 @@ class Delivery:
         effects += self._close_hole(peer, stream)
         if stream.ack_due is None:
             stream.ack_due = now + ACK_S
-        if stream.unacknowledged >= ACK_EVERY:
+        if stream.unacknowledged >= ACK_EVERY or piece.seq == 1:
             effects.append(self._acknowledge(peer, conversation, channel))
         return effects
 
@@ -376,6 +378,13 @@ class Delivery:
             stream.missing(),
         )
         return Transmit(peer, ack)
+
+    def acknowledge_all(self, peer: str) -> list[Effect]:
+        """Acknowledge everything that has come from a peer, before its streams end."""
+        conversation = self._conversations.get(peer)
+        if conversation is None:
+            return []
+        return [self._acknowledge(peer, conversation, channel) for channel in Channel]
 
     # --- time -------------------------------------------------------------------------------
 

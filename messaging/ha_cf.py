@@ -511,7 +511,8 @@ class _Reader:
             self._warn_check(
                 "haresources-unused", "crm", "This file is not used because crm is enabled"
             )
-        if not crm and self._values.get("auto_failback", "legacy") == "legacy":
+        is_legacy = self._values.get("auto_failback", "legacy") == "legacy"
+        if not crm and has_haresources and is_legacy:
             self._warn_check(
                 "legacy-failback",
                 "auto_failback",

@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crm.api.membership import View, ViewEvent
+from messaging import ccm, frame
+from messaging.ccm import Activated, Announce, Heard, PeerActivated, PeerAppeared, PeerVanished
+from messaging.frame import Join, SeatOf
+from tests.kit import messaging as kit
+
+
+def seats(names: str, born: int = 1) -> tuple[SeatOf, ...]:
+    return tuple(SeatOf(name, f"life-{name}", f"uuid-{name}", born) for name in names)
+
+
+def join(
+    name: str,
+    reach: str,
+    *,
+    members: tuple[SeatOf, ...] = (),
+    view_id: int = 0,
+    quorate: bool = False,
+    broken: tuple[str, ...] = (),
+    nodes: int = 3,
+    number: int = 1,
+) -> Join:
+    return Join(
+        round=number,
+        origin=name,
+        incarnation=f"life-{name}",
+        uuid=f"uuid-{name}",
+        nodes=nodes,
+        reach=tuple((other, f"life-{other}") for other in reach if other != name),
+        broken=broken,
+        highest_id=view_id,
+        view_id=view_id,
+        cookie=f"cookie-{view_id}" if view_id else "",
+        quorate=quorate,
+        members=members,
+    )
+
+
+def table(*joins: Join) -> dict[str, Join]:
+    return {each.origin: each for each in joins}
+
+
+def names(verdict: ccm.Verdict) -> str:
+    return "".join(seat.name for seat in verdict.members)
+
+
+def test_nodes_that_start_together_are_all_born_in_the_first_view() -> None:
+    verdict = ccm.judge(table(*(join(name, "abc") for name in "abc")), 3)
+
+    assert names(verdict) == "abc" and verdict.view_id == 1 and verdict.quorate
+    assert {seat.born for seat in verdict.members} == {1}
+    assert verdict.leader == "c"
+
+
+def test_the_leader_is_the_oldest_and_among_equals_the_larger_name() -> None:
+    members = (*seats("bc", born=3), *seats("a", born=5))
+    joins = [join(name, "abc", members=members, view_id=5, quorate=True) for name in "abc"]
+
+    assert ccm.judge(table(*joins), 3).leader == "c"
+
+
+def test_the_same_members_from_the_same_view_change_nothing() -> None:
+    joins = [join(name, "abc", members=seats("abc"), view_id=4, quorate=True) for name in "abc"]
+
+    verdict = ccm.judge(table(*joins), 3)
+
+    assert verdict.unchanged and verdict.view_id == 4
+
+
+def test_a_single_cut_off_node_that_returns_is_born_again() -> None:
+    alone = join("a", "abc", members=seats("a"), view_id=20)
+    others = [join(name, "abc", members=seats("bc"), view_id=9, quorate=True) for name in "bc"]
+
+    verdict = ccm.judge(table(alone, *others), 3)
+
+    assert verdict.view_id == 21
+    assert {seat.name: seat.born for seat in verdict.members} == {"a": 21, "b": 1, "c": 1}
+
+
+def test_a_restarted_member_is_born_again() -> None:
+    others = [join(name, "abc", members=seats("abc"), view_id=9, quorate=True) for name in "bc"]
+
+    verdict = ccm.judge(table(join("a", "abc"), *others), 3)
+
+    assert {seat.name: seat.born for seat in verdict.members} == {"a": 10, "b": 1, "c": 1}
+
+
+def test_of_an_interrupted_pair_the_one_more_interrupted_is_born_again() -> None:
+    def member(name: str, broken: str) -> Join:
+        seated = seats("abc")
+        return join(
+            name, "abc", members=seated, view_id=9, quorate=True, broken=tuple(broken)
+        )
+
+    verdict = ccm.judge(table(member("a", "bc"), member("b", "a"), member("c", "a")), 3)
+
+    assert [seat.name for seat in verdict.members if seat.born == 10] == ["a"]
+
+
+def test_a_bridge_belongs_to_one_side_and_the_other_must_let_go() -> None:
+    def member(name: str, reach: str) -> Join:
+        return join(name, reach, members=seats("abc"), view_id=9, quorate=True)
+
+    verdict = ccm.judge(table(member("a", "b"), member("b", "ac"), member("c", "b")), 3)
+
+    assert names(verdict) == "bc"  # c has been the leader
+    assert verdict.must_let_go == ("a",)
+
+
+def test_a_life_that_is_not_the_named_one_does_not_count_as_named() -> None:
+    stale = Join(
+        1, "b", "new-life", "u", 3, reach=(("a", "life-a"),), broken=(), highest_id=0
+    )
+    both = table(join("a", "b"), stale)
+
+    assert not ccm.is_mutual(both)
+    assert len(ccm.judge(both, 3).members) == 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(2, 7), st.data())
+def test_the_largest_clique_is_what_trying_everything_finds(size: int, data: st.DataObject) -> None:
+    nodes = "abcdefg"[:size]
+    pairs = list(itertools.combinations(nodes, 2))
+    edges = {pair for pair in pairs if data.draw(st.booleans())}
+    neighbours = {
+        name: frozenset(
+            other for other in nodes if (name, other) in edges or (other, name) in edges
+        )
+        for name in nodes
+    }
+    best = 0
+    for count in range(1, 2**size):
+        group = [name for index, name in enumerate(nodes) if count >> index & 1]
+        if all(pair in edges for pair in itertools.combinations(group, 2)):
+            best = max(best, len(group))
+
+    clique = ccm.largest_clique(neighbours, leader=nodes[-1])
+
+    assert len(clique) == best
+    assert all(pair in edges for pair in itertools.combinations(sorted(clique), 2))
+
+
+# --- the machine ---------------------------------------------------------------------------
+
+
+class Node:
+    """One machine, with what it says and announces."""
+
+    def __init__(self, name: str, nodes: int = 3) -> None:
+        self.machine = ccm.Ccm(
+            kit.settings(nodes), node=name, incarnation=f"life-{name}", uuid="u", now=0.0
+        )
+        self.said: list[tuple[tuple[str, ...], Join | frame.LetGo]] = []
+        self.announced: list[tuple[ViewEvent, View]] = []
+
+    def feed(self, event: ccm.Event, now: float = 0.0) -> None:
+        self._keep(self.machine.receive(event, now))
+
+    def tick(self, now: float) -> None:
+        self._keep(self.machine.tick(now))
+
+    def _keep(self, effects: list[ccm.Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, ccm.Speak):
+                self.said.append((effect.peers, effect.message))
+            elif isinstance(effect, Announce):
+                self.announced.append((effect.event, effect.view))
+
+
+def in_view_of_three() -> Node:
+    node = Node("a")
+    for peer in "bc":
+        node.feed(PeerAppeared(peer, f"life-{peer}"))
+        node.feed(PeerActivated(peer))
+    node.feed(Activated())
+    for peer in "bc":
+        node.feed(Heard(peer, join(peer, "abc", number=1)))
+    assert [event for event, _ in node.announced] == [ViewEvent.NEW_MEMBERSHIP]
+    return node
+
+
+def current(node: Node, name: str, reach: str, number: int, **more: object) -> Join:
+    """The word of a peer that comes from the view `node` is in."""
+    view = node.machine.view
+    assert view is not None
+    seated = tuple(SeatOf(m.name, m.incarnation, m.uuid, m.born) for m in view.members)
+    said = join(name, reach, members=seated, view_id=view.id, quorate=True, number=number)
+    own = next(m for _, m in reversed(node.said) if isinstance(m, Join) and m.origin == "a")
+    fields = {field: getattr(said, field) for field in said.__struct_fields__}
+    return Join(**{**fields, "cookie": own.cookie, "highest_id": view.id, **more})
+
+
+def test_a_starter_waits_for_peers_that_are_about_to_be_active() -> None:
+    node = Node("a")
+    node.feed(PeerAppeared("b", "life-b"))
+    node.feed(Activated())
+
+    assert node.announced == []
+    node.feed(PeerActivated("b"))
+    node.feed(Heard("b", join("b", "a", number=2)))
+
+    assert [event for event, _ in node.announced] == [ViewEvent.NEW_MEMBERSHIP]
+
+
+def test_a_starter_goes_on_alone_when_initdead_has_passed() -> None:
+    node = Node("a")
+    node.feed(PeerAppeared("b", "life-b"))
+    node.feed(Activated())
+    now = 0.0
+    while not node.announced and now < 10:
+        due = node.machine.next_deadline()
+        assert due is not None and due > now
+        now = due
+        node.tick(now)
+
+    assert now == kit.TIMING.initdead_s
+    assert [event for event, _ in node.announced] == [ViewEvent.INVALID]
+
+
+def test_the_death_of_the_leader_puts_the_membership_in_flux() -> None:
+    node = in_view_of_three()
+    node.feed(PeerVanished("c"), 5.0)
+    assert node.announced[-1][0] is ViewEvent.NOT_PRIMARY
+
+    node.feed(Heard("b", current(node, "b", "a", 2)), 5.0)
+
+    event, view = node.announced[-1]
+    assert event is ViewEvent.NEW_MEMBERSHIP
+    assert (view.id, view.lost, view.new) == (2, ("c",), ())
+
+
+def test_the_death_of_another_member_goes_without_flux() -> None:
+    node = in_view_of_three()
+    node.feed(PeerVanished("b"), 5.0)
+    node.feed(Heard("c", current(node, "c", "a", 2)), 5.0)
+
+    assert [event for event, _ in node.announced[1:]] == [ViewEvent.NEW_MEMBERSHIP]
+
+
+def test_without_quorum_the_list_is_given_as_invalid() -> None:
+    node = in_view_of_three()
+    node.feed(PeerVanished("b"), 5.0)
+    node.feed(PeerVanished("c"), 5.0)
+
+    event, view = node.announced[-1]
+    assert event is ViewEvent.INVALID
+    assert [member.name for member in view.members] == ["a"]
+
+
+def test_a_node_left_out_tells_its_clients_then_the_others() -> None:
+    node = in_view_of_three()
+    node.feed(PeerVanished("c"), 5.0)
+    node.feed(Heard("b", current(node, "b", "ac", 2)), 5.0)
+    node.feed(Heard("b", current(node, "c", "b", 2)), 5.0)
+
+    assert node.announced[-1][0] is ViewEvent.EVICTED
+    assert node.machine.view is None
+    assert isinstance(node.said[-1][1], frame.LetGo)
+
+
+def test_the_others_wait_until_it_has_let_go_and_for_the_margin() -> None:
+    node = in_view_of_three()
+    node.feed(PeerVanished("b"), 5.0)
+    count = len(node.announced)
+    node.feed(Heard("c", current(node, "c", "ab", 2)), 5.0)
+    node.feed(Heard("c", current(node, "b", "c", 2)), 5.0)
+    assert len(node.announced) == count
+
+    node.feed(Heard("c", frame.LetGo(2, "b", "life-b")), 5.5)
+    due = node.machine.next_deadline()
+    assert due == 5.5 + kit.TIMING.margin_s
+    assert len(node.announced) == count
+    node.tick(due)
+
+    event, view = node.announced[-1]
+    assert event is ViewEvent.NEW_MEMBERSHIP
+    assert [member.name for member in view.members] == ["a", "c"]
+
+
+def test_a_new_round_does_not_shorten_the_margin() -> None:
+    node = in_view_of_three()
+    node.feed(PeerVanished("b"), 5.0)
+    count = len(node.announced)
+    node.feed(Heard("c", current(node, "c", "ab", 2)), 5.0)
+    node.feed(Heard("c", current(node, "b", "c", 2)), 5.0)
+    node.feed(Heard("c", frame.LetGo(2, "b", "life-b")), 5.5)
+
+    evicted = join("b", "c", number=3)
+    node.feed(Heard("c", current(node, "c", "ab", 3)), 5.6)
+    node.feed(Heard("c", evicted), 5.6)
+
+    assert len(node.announced) == count
+    assert node.machine.next_deadline() == 5.5 + kit.TIMING.margin_s
+
+
+def test_a_node_with_another_idea_of_the_clusters_size_takes_no_part() -> None:
+    node = in_view_of_three()
+    view = node.machine.view
+
+    node.feed(Heard("b", join("b", "ac", nodes=5, number=2)), 5.0)
+    node.feed(Heard("c", current(node, "c", "a", 2)), 5.0)
+
+    assert node.machine.view is not view
+    assert node.machine.view is not None
+    assert [member.name for member in node.machine.view.members] == ["a", "c"]
+
+
+def test_a_join_is_passed_on_to_whom_its_origin_does_not_reach() -> None:
+    node = Node("b")
+    for peer in "ac":
+        node.feed(PeerAppeared(peer, f"life-{peer}"))
+        node.feed(PeerActivated(peer))
+    node.feed(Activated())
+
+    said = join("a", "b", number=1)
+    node.feed(Heard("a", said))
+
+    assert (("c",), said) in node.said
