@@ -13,6 +13,7 @@ from crm.model.graph import ActionKind
 from crm.model.roles import Role
 from pengine import Decision
 from pengine.act.actions import Action, Task
+from pengine.facts.activity import Activity
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
     CloneInstance,
@@ -22,6 +23,7 @@ from pengine.facts.instances import (
     instances_of,
 )
 from pengine.facts.nodes import NodeFacts, display_key
+from pengine.order.plan import Meaning, Plan
 
 # --- status ---------------------------------------------------------------------------------
 
@@ -273,7 +275,7 @@ def _summarise(decision: Decision, instance: Instance) -> list[SummaryLine]:
         return []
     if target is None:
         return [
-            _line("Stop", instance, node, stops[node], stops[node].reasons)
+            _line("Stop", instance, node, stops[node], ("node availability",))
             for node in state.nodes
             if node in stops and stops[node].needed
         ]
@@ -290,31 +292,42 @@ def _summarise(decision: Decision, instance: Instance) -> list[SummaryLine]:
             for node in state.nodes
             if node in stops and stops[node].needed
         ]
-    return _summarise_change(instance, state.nodes, target, start, stops, state.failed)
+    return _summarise_change(decision.plan, instance, target, start, stops, state)
 
 
 def _summarise_change(
+    plan: Plan,
     instance: Instance,
-    current: Sequence[str],
     target: str,
     start: Action,
     stops: dict[str, Action],
-    failed: bool,
+    state: Activity,
 ) -> list[SummaryLine]:
+    current, failed = state.nodes, state.failed
     here = current[0]
     if target in current:
         if not any(stop.needed for stop in stops.values()):
             return [SummaryLine("Start", instance.id, target)]
         if failed:
             return [SummaryLine("Recover", instance.id, target)]
-        reason = next(iter(start.reasons), "") or next(iter(stops[here].reasons), "")
-        if len(current) > 1:
-            reason = "being multiply active"
-        return [SummaryLine("Restart", instance.id, target, reason)]
+        return [SummaryLine("Restart", instance.id, target, _why_restart(plan, start))]
     where = f"{here} -> {target}"
     if failed:
         return [SummaryLine("Recover", instance.id, where)]
     return [SummaryLine("Move", instance.id, where)]
+
+
+def _why_restart(plan: Plan, start: Action) -> str:
+    """Say what takes a running instance down and up again."""
+    own = next(iter(start.reasons), "")
+    if own and not own.startswith("required "):
+        return own
+    for ordering in plan.orderings:
+        if ordering.then == start.id and Meaning.NEED_SPREADS in ordering.meanings:
+            first = plan.actions[ordering.first]
+            if first.needed and not ordering.is_hidden:
+                return f"required {first.owner} {first.task.value}"
+    return ""
 
 
 def _cause(action: Action) -> str:

@@ -25,6 +25,7 @@ class Task(enum.Enum):
     MONITOR = "monitor"
     CANCEL = "cancel"
     DELETE = "delete"
+    ONE_OR_MORE = "one-or-more"
     CLEAR_FAIL_COUNT = "clear_failcount"
     SHUTDOWN = "do_shutdown"
 
@@ -52,6 +53,8 @@ class Action:
     is_pseudo: bool = False
     needed: bool = False
     runnable: bool = True
+    is_fixed: bool = False
+    """Set where nothing may make the action needed: the start of what is not managed."""
     reasons: tuple[str, ...] = ()
 
     @property

@@ -45,7 +45,7 @@ class Builder:
     def start(self, instance: Instance, node: str, *, needed: bool, reason: str = "") -> Action:
         """Add a start."""
         runnable, why_not = self.may_start(instance, node)
-        reasons = tuple(r for r in (reason, why_not) if r)
+        reasons = tuple(r for r in (reason, "" if runnable else why_not) if r)
         return self._operate(instance, Task.START, node, needed, runnable, reasons)
 
     def stop(self, instance: Instance, node: str, *, needed: bool, reason: str = "") -> Action:
@@ -61,7 +61,8 @@ class Builder:
         if not facts.may_start_anything:
             return False, "no fencing device"
         if not facts.is_managed(instance):
-            return False, "unmanaged"
+            state = facts.activity[instance.id]
+            return bool(state.nodes) and not state.blocked, "unmanaged"
         if not self.nodes[node].may_act:
             return False, "node availability"
         if facts.quorum_is_missed and instance.meta.requires.value != "nothing":
@@ -89,6 +90,7 @@ class Builder:
                 operation=self.facts.operation(instance, task.value),
                 needed=needed,
                 runnable=runnable,
+                is_fixed=task is Task.START and not self.facts.is_managed(instance),
                 reasons=reasons,
             )
         )

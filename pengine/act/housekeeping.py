@@ -69,6 +69,7 @@ def _marks(builder: Builder, item: GroupInstance | CloneInstance) -> None:
     for begin, end in ((Task.START, Task.RUNNING), (Task.STOP, Task.STOPPED)):
         parts = [a for a in acting if a.task is begin]
         needed = any(a.needed for a in parts)
+        runnable = _is_runnable(item, begin, parts)
         for task in (begin, end):
             builder.add(
                 Action(
@@ -77,5 +78,16 @@ def _marks(builder: Builder, item: GroupInstance | CloneInstance) -> None:
                     owner=item.id,
                     is_pseudo=True,
                     needed=needed,
+                    runnable=runnable if task is begin else True,
                 )
             )
+
+
+def _is_runnable(item: GroupInstance | CloneInstance, task: Task, parts: list[Action]) -> bool:
+    """Tell whether a collective can begin: a group to start only if every member can."""
+    if isinstance(item, CloneInstance):
+        return not parts or any(part.runnable for part in parts)
+    if task is Task.STOP:
+        return all(part.runnable for part in parts)
+    able = {part.owner for part in parts if part.runnable}
+    return all(member.id in able for member in item.members)

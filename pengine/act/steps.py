@@ -70,6 +70,8 @@ def _step(builder: Builder, instance: Instance) -> None:
     if not facts.is_managed(instance):
         if target is not None and state.nodes:
             builder.start(instance, target, needed=False)
+        for node in state.nodes:
+            builder.stop(instance, node, needed=False)
         return
     stays = target is not None and state.nodes == (target,)
     if not stays:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
+from crm.model.score import INFINITY, MINUS_INFINITY
 from pengine.act.actions import Actions, Task
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
@@ -13,10 +15,11 @@ from pengine.facts.instances import (
     Placeable,
     instances_of,
 )
+from pengine.order.ends import beginning, ending, items_by_name
 from pengine.order.plan import PLAIN, Meaning, Ordering
 
 _MANDATORY = frozenset({Meaning.NEED_SPREADS, Meaning.BLOCKS})
-_INVERSE = frozenset({Meaning.NEED_PULLS})
+_INVERSE = frozenset({Meaning.NEED_PULLS, Meaning.BLOCKS_NEEDED})
 
 
 def implied_orderings(facts: Facts, actions: Actions) -> Iterator[Ordering]:
@@ -24,7 +27,9 @@ def implied_orderings(facts: Facts, actions: Actions) -> Iterator[Ordering]:
     for instance in facts.instances():
         yield from _within(actions, instance)
     for item in facts.items:
-        yield from _of_collective(actions, item)
+        yield from _of_collective(actions, item, facts)
+    yield from _apart(facts, actions)
+    yield from _together(facts, actions)
     yield from _shutdowns(actions)
 
 
@@ -55,16 +60,16 @@ def _within(actions: Actions, instance: Instance) -> Iterator[Ordering]:
             yield Ordering(clearing.id, start.id, PLAIN, "clear before start")
 
 
-def _of_collective(actions: Actions, item: Placeable) -> Iterator[Ordering]:
+def _of_collective(actions: Actions, item: Placeable, facts: Facts) -> Iterator[Ordering]:
     match item:
         case Instance():
             return
         case GroupInstance():
             yield from _marks(actions, item, item.members)
-            yield from _chain(actions, item)
+            yield from _chain(actions, item, facts)
         case CloneInstance():
             for copy in item.copies:
-                yield from _of_collective(actions, copy)
+                yield from _of_collective(actions, copy, facts)
             yield from _marks(actions, item, item.copies)
 
 
@@ -88,9 +93,14 @@ def _marks(
                 yield Ordering(begin_id, action, frozenset({Meaning.NEED_PULLS}), item.id)
             for action in ends:
                 meanings = {Meaning.NEED_SPREADS}
+                if begin is Task.STOP:
+                    meanings.add(Meaning.BLOCKS_NEEDED)
                 if begin is Task.START and isinstance(item, GroupInstance):
                     meanings.add(Meaning.BLOCKS)
                 yield Ordering(action, end_id, frozenset(meanings), item.id)
+            if begin is Task.STOP and isinstance(part, Instance):
+                for probe in actions.probes(part.id):
+                    yield Ordering(probe.id, end_id, PLAIN, item.id)
     stopped, start = _mark(item.id, Task.STOPPED), _mark(item.id, Task.START)
     yield Ordering(stopped, start, PLAIN, item.id)
 
@@ -99,15 +109,56 @@ def _mark(item: str, task: Task) -> tuple[str, str]:
     return (f"{item}_{task.value}_0", "")
 
 
-def _chain(actions: Actions, group: GroupInstance) -> Iterator[Ordering]:
+def _chain(actions: Actions, group: GroupInstance, facts: Facts) -> Iterator[Ordering]:
     """Start members in order, stop them in reverse."""
-    for before, after in zip(group.members[:-1], group.members[1:], strict=True):
+    for before, after in itertools.pairwise(group.members):
         for first in actions.of(before.id, Task.START):
             for then in actions.of(after.id, Task.START):
                 yield Ordering(first.id, then.id, _MANDATORY, group.id)
-        for first in actions.of(after.id, Task.STOP):
-            for then in actions.of(before.id, Task.STOP):
+        for then in actions.of(before.id, Task.STOP):
+            for first in actions.of(after.id, Task.STOP):
                 yield Ordering(first.id, then.id, _INVERSE, group.id)
+            for probe in actions.probes(after.id):
+                yield Ordering(probe.id, then.id, PLAIN, group.id)
+        if not facts.activity[before.id].nodes:
+            # A later member runs although an earlier one does not: down first, then up in order.
+            for first in actions.of(after.id, Task.STOP):
+                for then in actions.of(before.id, Task.START):
+                    yield Ordering(first.id, then.id, _INVERSE | {Meaning.BLOCKS}, group.id)
+
+
+def _apart(facts: Facts, actions: Actions) -> Iterator[Ordering]:
+    """Let one of two that must not meet stop before the other starts in its place."""
+    items = items_by_name(facts)
+    for link in facts.links.together:
+        one, other = items.get(link.dependent), items.get(link.primary)
+        if one is None or other is None or link.score > MINUS_INFINITY:
+            continue
+        if link.dependent_role is not None or link.primary_role is not None:
+            continue
+        for first, then in ((one, other), (other, one)):
+            ends = ending(actions, first, Task.STOP)
+            if isinstance(first, Instance):
+                ends = [*ends, *(p.id for p in actions.probes(first.id))]
+            for end in ends:
+                for start in beginning(actions, then, Task.START):
+                    if end[1] == start[1]:
+                        yield Ordering(end, start, PLAIN, link.constraint)
+
+
+def _together(facts: Facts, actions: Actions) -> Iterator[Ordering]:
+    """Keep from starting what must be with something that cannot start."""
+    items = items_by_name(facts)
+    for link in facts.links.together:
+        one, other = items.get(link.dependent), items.get(link.primary)
+        if one is None or other is None or link.score < INFINITY:
+            continue
+        if isinstance(other, CloneInstance) or link.dependent_role or link.primary_role:
+            continue
+        for first in (a for i in instances_of(other) for a in actions.of(i.id, Task.START)):
+            for then in (a for i in instances_of(one) for a in actions.of(i.id, Task.START)):
+                meanings = frozenset({Meaning.TOGETHER, Meaning.HIDDEN})
+                yield Ordering(first.id, then.id, meanings, link.primary)
 
 
 def _shutdowns(actions: Actions) -> Iterator[Ordering]:
@@ -117,6 +168,3 @@ def _shutdowns(actions: Actions) -> Iterator[Ordering]:
         for action in actions:
             if action.node == shutdown.node and action.task is Task.STOP and not action.is_pseudo:
                 yield Ordering(action.id, shutdown.id, PLAIN, "stop before shutdown")
-
-
-__all__ = ["implied_orderings", "instances_of"]

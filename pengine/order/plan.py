@@ -21,6 +21,15 @@ class Meaning(enum.Enum):
     BLOCKS = "blocks"
     """When the first cannot run, neither can the then."""
 
+    BLOCKS_NEEDED = "blocks when needed"
+    """When the first is needed and cannot run, neither can the then: a stop waits for a stop."""
+
+    ONE_OF = "one of"
+    """The then, a mark, can run as soon as any of its firsts can."""
+
+    TOGETHER = "together"
+    """The then runs with the first: where the first cannot start, the then does not either."""
+
     RESTART = "restart"
     """Stop and start of one instance: needing, or being unable, to start again means to stop."""
 

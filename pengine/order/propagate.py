@@ -12,15 +12,20 @@ from dataclasses import replace
 
 from pengine.act.actions import Action, ActionId, Actions, Task
 from pengine.facts.facts import Facts
-from pengine.order.declared import declared_orderings, missing_firsts
+from pengine.order.declared import declared_orderings, marks_of_alternatives, missing_firsts
 from pengine.order.implied import implied_orderings
 from pengine.order.plan import Meaning, Ordering, Plan
 
 
 def order(facts: Facts, actions: Actions) -> Plan:
     """Settle all orderings and all flags."""
+    marks = {mark.id: mark for mark in marks_of_alternatives(facts)}
+    actions = Actions({**actions.by_id, **marks}, actions.by_owner)
     orderings = _unique((*implied_orderings(facts, actions), *declared_orderings(facts, actions)))
     spreading = _Spreading(actions, orderings)
+    for mark in marks:
+        if not spreading.has_alternative(mark):
+            spreading.block(mark, "none of the alternatives can start")
     for start, reason in missing_firsts(facts, actions):
         spreading.block(start, reason)
     spreading.run()
@@ -45,6 +50,10 @@ class _Spreading:
                 self._touching.setdefault(ordering.then, []).append(ordering)
         self._queue: deque[ActionId] = deque(self.actions)
 
+    def has_alternative(self, mark: ActionId) -> bool:
+        """Tell whether anything can satisfy a mark of alternatives."""
+        return any(o.then == mark for o in self._touching.get(mark, ()))
+
     def run(self) -> None:
         """Spread flags until nothing is left to look at."""
         queued = set(self._queue)
@@ -68,6 +77,12 @@ class _Spreading:
         if Meaning.BLOCKS in meanings and not first.runnable and then.runnable:
             self.block(then.id, f"unrunnable {_subject(first)}")
             changed.append(then.id)
+        if Meaning.BLOCKS_NEEDED in meanings and first.needed and not first.runnable:
+            changed += self._refuse(then, f"unrunnable {_subject(first)}")
+        if Meaning.TOGETHER in meanings and not first.runnable:
+            changed += self._refuse(then, f"colocation with {ordering.source}")
+        if Meaning.ONE_OF in meanings and not first.runnable and then.runnable:
+            changed += self._settle_alternatives(then)
         if Meaning.RESTART in meanings:
             changed += self._restart(first, then)
         return changed
@@ -87,8 +102,21 @@ class _Spreading:
             changed.append(start.id)
         return changed
 
+    def _refuse(self, action: Action, reason: str) -> list[ActionId]:
+        if not action.runnable:
+            return []
+        self.block(action.id, reason)
+        return [action.id]
+
+    def _settle_alternatives(self, mark: Action) -> list[ActionId]:
+        """Block a mark none of whose firsts can run."""
+        firsts = [o.first for o in self._touching[mark.id] if o.then == mark.id]
+        if any(self.actions[first].runnable for first in firsts):
+            return []
+        return self._refuse(mark, "none of the alternatives can start")
+
     def _need(self, action: Action, because: Action) -> bool:
-        if action.needed:
+        if action.needed or action.is_fixed:
             return False
         reason = f"required {_subject(because)}"
         self.actions[action.id] = replace(action, needed=True, reasons=(*action.reasons, reason))
@@ -102,5 +130,6 @@ class _Spreading:
 
 def _subject(action: Action) -> str:
     """Name an action as reasons do: `web start`."""
-    word = action.task.value if action.task is not Task.MONITOR else "monitor"
-    return f"{action.owner} {word}"
+    if action.task is Task.ONE_OR_MORE:
+        return action.id[0]
+    return f"{action.owner} {action.task.value}"
