@@ -24,10 +24,7 @@ Source: docs/protocol/cib.md.
 
 from __future__ import annotations
 
-import copy as copying
 from collections.abc import Callable
-
-from lxml import etree
 
 from crm.api import cib as api
 from crm.api import membership
@@ -38,8 +35,9 @@ from crm.cib.forwarding import Forwarding
 from crm.cib.localcopy import LocalCopy
 from crm.cib.mastery import Mastery
 from crm.cib.outbox import Asker, LocalAsker, Outbox, RemoteAsker
+from crm.cib.query import answer_query
 from crm.model.version import Reign
-from crm.plumbing import errors, xml
+from crm.plumbing import errors
 from crm.plumbing.machine import Exit, MessageArrived, PeerConnected, PeerLost, StopRequested
 
 Event = MessageArrived | PeerConnected | PeerLost | StopRequested | Persisted
@@ -516,29 +514,3 @@ class Replica:
             self._mastery.advance(now)
         else:
             self._present()
-
-
-def answer_query(document: Document, query: api.Query) -> api.QueryReply:
-    """Read what a query selects."""
-    if query.xpath:
-        found = document.select(query.xpath)
-    else:
-        section = document.section(query.section)
-        found = [] if section is None else [section]
-    if not found:
-        return api.QueryReply(query.request, api.Outcome.NOT_FOUND, document.version)
-    if query.no_children:
-        found = [_without_children(element) for element in found]
-    if len(found) == 1:
-        text = xml.serialise(found[0])
-    else:
-        inner = b"".join(xml.serialise(element) for element in found)
-        text = b"<xpath-query>" + inner + b"</xpath-query>"
-    return api.QueryReply(query.request, api.Outcome.OK, document.version, text)
-
-
-def _without_children(element: etree._Element) -> etree._Element:
-    bare = copying.copy(element)
-    for child in list(bare):
-        bare.remove(child)
-    return bare
