@@ -171,7 +171,8 @@ def _order_attributes(order: etree._Element) -> Iterator[tuple[str, str]]:
     """Turn `from ACTION type to` into `first … then …`."""
     source, target = order.get("from", ""), order.get("to", "")
     action, to_action = order.get("action"), order.get("to_action")
-    yield "id", order.get("id", "")
+    if (identity := order.get("id")) is not None:
+        yield "id", identity
     if order.get("type", "after").strip().lower() == "before":
         yield "first", source
         if action is not None:

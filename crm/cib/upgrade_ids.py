@@ -20,6 +20,9 @@ from crm.plumbing.errors import Problem
 
 RESOURCE_TAGS = ("primitive", "group", "clone", "master", "bundle", "template")
 _REFERENCES = ("rsc", "with-rsc", "first", "then")
+_NO_OWN_ID = frozenset({"node", "acl_target", "acl_group", "role", "resource_ref", "obj_ref"})
+"""Elements whose `id` is a uuid, a user, or the name of something else."""
+
 _IDENTIFIED = frozenset(
     {
         *SET_TAGS,
@@ -46,7 +49,7 @@ def mend_ids(root: etree._Element) -> list[Problem]:
     renamed: dict[str, str] = {}
     problems: list[Problem] = []
     for element in root.iter():
-        if not isinstance(element.tag, str) or element.tag == "node":
+        if not isinstance(element.tag, str) or element.tag in _NO_OWN_ID:
             continue
         before = element.get("id")
         if before is None and element.tag not in _IDENTIFIED:
@@ -71,6 +74,16 @@ def mend_ids(root: etree._Element) -> list[Problem]:
             if target in renamed:
                 constraint.set(name, renamed[target])
     return problems
+
+
+def fill_missing_ids(root: etree._Element) -> None:
+    """Make the ids that sets and pairs lack, in place; those that are there stay."""
+    used = {element.get("id", "") for element in root.iter("*")}
+    for element in root.iter("nvpair", *SET_TAGS):
+        if element.get("id") is None and element.get("id-ref") is None:
+            identity = _free(element, None, used)
+            used.add(identity)
+            element.set("id", identity)
 
 
 def _free(element: etree._Element, given: str | None, used: set[str]) -> str:

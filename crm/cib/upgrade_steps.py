@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from lxml import etree
 
-from crm.cib.upgrade_ids import mend_ids
+from crm.cib.upgrade_ids import fill_missing_ids
 from crm.cib.upgrade_pairs import take
 from crm.plumbing import errors
 from crm.plumbing.errors import Problem
@@ -49,12 +49,16 @@ def bring_forward(root: etree._Element) -> list[Problem]:
     for before, step in _STEPS:
         if number < before:
             problems += step(root)
+    fill_missing_ids(root)
     root.set("validate-with", TARGET)
     return problems
 
 
 def _over_version_1(root: etree._Element) -> list[Problem]:
-    """Access lists: users become targets, rights become permissions."""
+    """Nodes are members; access lists: users become targets, rights become permissions."""
+    for node in root.iterfind("configuration/nodes/node"):
+        if node.get("type") == "normal":
+            node.set("type", "member")
     for user in list(root.iter("acl_user")):
         user.tag = "acl_target"
         roles = [ref.get("id") for ref in user.findall("role_ref")]
@@ -89,7 +93,6 @@ def _make_permission(right: etree._Element) -> None:
 
 def _over_version_2(root: etree._Element) -> list[Problem]:
     """Options that moved to the defaults, and the requirements of operations."""
-    problems: list[Problem] = []
     for pair in list(root.iterfind("configuration/crm_config/cluster_property_set/nvpair")):
         name = pair.get("name", "").replace("_", "-")
         if name in _RENAMED_CLUSTER_OPTIONS:
@@ -103,8 +106,7 @@ def _over_version_2(root: etree._Element) -> list[Problem]:
         requires = take(operation, "requires")
         if requires is not None and operation.get("name") in {"start", "promote"}:
             _require(operation, str(requires))
-    mended = mend_missing_ids(root)
-    return problems + mended
+    return []
 
 
 def _move_to_defaults(pair: etree._Element, section_tag: str, set_id: str, name: str) -> None:
@@ -120,7 +122,8 @@ def _move_to_defaults(pair: etree._Element, section_tag: str, set_id: str, name:
     if target is None:
         target = etree.SubElement(section, "meta_attributes", id=set_id)
     if all(other.get("name") != name for other in target.findall("nvpair")):
-        etree.SubElement(target, "nvpair", name=name, value=pair.get("value", ""))
+        pair.set("name", name)
+        target.append(pair)
 
 
 def _require(operation: etree._Element, requires: str) -> None:
@@ -136,16 +139,6 @@ def _require(operation: etree._Element, requires: str) -> None:
         target = etree.Element("meta_attributes")
         resource.insert(0, target)
     etree.SubElement(target, "nvpair", name="requires", value=requires)
-
-
-def mend_missing_ids(root: etree._Element) -> list[Problem]:
-    """Give ids to the pairs and sets a step has made."""
-    configuration = root.find("configuration")
-    missing = configuration is not None and any(
-        element.get("id") is None and element.get("id-ref") is None
-        for element in configuration.iter("nvpair", "meta_attributes")
-    )
-    return mend_ids(configuration) if missing and configuration is not None else []
 
 
 def _over_old_forms(root: etree._Element) -> list[Problem]:
@@ -165,7 +158,6 @@ def _over_old_forms(root: etree._Element) -> list[Problem]:
                 f"'{master.get('id')}' is a clone with promotable=true now",
             )
         )
-    mend_missing_ids(root)
     return problems
 
 

@@ -138,6 +138,7 @@ def test_defaults_leave_the_cluster_options() -> None:
     result = upgrade.upgrade(root).root
 
     assert pairs(result, "rsc_defaults/meta_attributes") == {"resource-stickiness": "7"}
+    assert result.xpath("//nvpair[@name='resource-stickiness']/@id") == ["s1"]
     assert pairs(result, "op_defaults/meta_attributes") == {"timeout": "9s"}
     assert pairs(result, "cluster_property_set") == {"transition-delay": "1s"}
     assert_valid(result)
@@ -233,3 +234,20 @@ def test_a_renamed_resource_is_reported() -> None:
     result = upgrade.upgrade(old('<primitive id="a:b" class="lsb" type="x"/>'))
 
     assert [(p.code, p.subject) for p in result.problems] == [("resource-renamed", "a-b")]
+
+
+def test_normal_nodes_of_version_1_are_members() -> None:
+    root = modern('<node id="1" uname="n" type="normal"/>', "pacemaker-1.2", "nodes")
+
+    result = upgrade.upgrade(root).root
+
+    assert result.find(".//node").get("type") == "member"
+    assert_valid(result)
+
+
+def test_a_constraint_without_an_id_gets_one() -> None:
+    root = old('<rsc_order from="a" to="b"/><rsc_order from="b" to="a"/>', section="constraints")
+
+    result = upgrade.upgrade(root).root
+
+    assert result.xpath("//rsc_order/@id") == ["rsc_order", "rsc_order-2"]
