@@ -62,8 +62,7 @@ class JoinOffer(Message, frozen=True, omit_defaults=True):
 class JoinRequest(Message, frozen=True, omit_defaults=True):
     """A member accepts an offer and says what its CIB is.
 
-    `known_reign` above the offered one makes the DC offer again under a greater reign. `first` is
-    True in the first join of this life of the crmd's node.
+    `known_reign` above the offered one makes the DC offer again under a greater reign.
     """
 
     join: int
@@ -71,7 +70,6 @@ class JoinRequest(Message, frozen=True, omit_defaults=True):
     digest: str
     known_reign: Reign
     feature_set: str = ""
-    first: bool = False
 
 
 class JoinAck(Message, frozen=True, omit_defaults=True):

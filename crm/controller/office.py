@@ -82,6 +82,7 @@ class Office:
         self._repaired = -REPAIR_PAUSE_S
         self._syncing = 0
         self._fetching = 0
+        self._witness = 0
         self._nodes_query = 0
         self._describing = 0
         self._is_master = False
@@ -126,10 +127,18 @@ class Office:
         self._join_deadline = now + self.conductor.settings.integration_timeout_s
         offer = JoinOffer(self._join.number, self.reign, self._feature_set)
         for name in names:
-            self._outbox.send(name, offer)
+            if name == self._roster.node and self._join.joined:
+                self._testify()
+            else:
+                self._outbox.send(name, offer)
         waiting = len(self._join.outstanding())
         text = f"join-{self._join.number}: Waiting on {waiting} outstanding join acks"
         self._outbox.note(info("crmd", f"do_dc_join_offer_all: {text}"))
+
+    def _testify(self) -> None:
+        """Say what our own CIB is, for comparison with a later comer's."""
+        self._witness = self._outbox.next_request()
+        self._outbox.tell(cib.SERVICE, cib.DescribeCib(self._witness))
 
     def announced(self, name: str) -> None:
         """Note that a crmd says it has no DC: it is offered to again."""
@@ -515,7 +524,13 @@ class Office:
         self._outbox.tell(cib.SERVICE, cib.DescribeCib(question))
 
     def cib_described(self, description: cib.CibDescription) -> None:
-        """Take in the answer to a question that was only asked to know that all else is in."""
+        """Take in what our own CIB is: a testimony, or a sign that all else is in."""
+        if description.request == self._witness:
+            testimony = JoinRequest(
+                self._join.number, description.version, description.digest, self.reign
+            )
+            self._join.request(self._roster.node, testimony)
+            return
         asked = self._tools.pop(description.request, None)
         if asked is not None:
             self._waiters.append((asked[0], asked[1].token))

@@ -122,6 +122,20 @@ def test_a_node_that_joins_does_not_disturb_the_dc() -> None:
     assert_settled(cluster)
 
 
+def test_members_may_join_one_after_the_other() -> None:
+    cluster = started()
+    for _ in range(3):
+        for name in ("litsha22", "litsha23"):
+            cluster.crash(name)
+            cluster.run()
+            cluster.revive(name)
+            cluster.run()
+            assert_settled(cluster)
+    cluster.stop("litsha21")
+    cluster.run()
+    assert cluster["litsha21"].exit_codes == [0]
+
+
 def test_each_reign_is_greater_than_the_one_before() -> None:
     cluster = started()
     first = cluster["litsha22"].crmd.reign
