@@ -11,6 +11,7 @@ import time
 import uuid
 
 from crm.api.lrm import FROM_LRMD, SERVICE, TO_LRMD
+from crm.plumbing import log
 from crm.plumbing.daemon import Conversation, Options, Plan, Shell, parse_options, run
 from lrmd import execution
 from lrmd.catalog import Location
@@ -38,7 +39,7 @@ class Executor:
     def started(self, shell: Shell) -> None:
         """Start the warm runner and the watch, inside the running loop."""
         self._shell = shell
-        self._runner = WarmClient(shell.loop, self._ended)
+        self._runner = WarmClient(shell.loop, self._ended, log.note)
         self._watch = AddressWatch(shell.loop, self._tripped)
 
     def carry_out(self, effect: StartAgent | KillAgent) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from crm.plumbing.errors import RemoteProtocolError, Unreachable
+from crm.plumbing.machine import Note, warn
 from lrmd.commands import (
     FROM_RUNNER,
     TO_RUNNER,
@@ -44,9 +45,15 @@ RUNNER_DIED = errno.EPIPE
 class WarmClient:
     """Starts the warm runner at once and again when it dies; calls `ended` once for each run."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, ended: Callable[[RunEnded], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        ended: Callable[[RunEnded], None],
+        report: Callable[[Note], None],
+    ) -> None:
         self._loop = loop
         self._ended = ended
+        self._report = report
         self._socket: socket.socket | None = None
         self._pid = 0
         self._frames = Frames()
@@ -137,6 +144,12 @@ class WarmClient:
         if self._socket is None:
             return
         self._hang_up()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+        _, status = os.waitpid(self._pid, 0)
+        how = os.waitstatus_to_exitcode(status)
+        text = f"the process that runs agents ended ({how}) with {len(self._pids)} at work"
+        self._report(warn("lrmd", f"{text}; starting a new one"))
         orphans, self._pids = self._pids, {}
         for pid in orphans.values():
             if pid is not None:
@@ -151,5 +164,3 @@ class WarmClient:
         self._loop.remove_writer(self._socket)
         self._socket.close()
         self._socket = None
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._pid, os.WNOHANG)

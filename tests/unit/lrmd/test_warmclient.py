@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from crm.plumbing.machine import Note
 from lrmd.commands import Command, RunEnded
 from lrmd.warmclient import RUNNER_DIED, WarmClient
 
@@ -21,7 +23,8 @@ class Line:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.ended: dict[int, RunEnded] = {}
-        self.client = WarmClient(loop, self.take)
+        self.log: list[Note] = []
+        self.client = WarmClient(loop, self.take, self.log.append)
 
     def take(self, ended: RunEnded) -> None:
         assert ended.run not in self.ended, "one end per run"
@@ -75,6 +78,8 @@ def test_when_the_runner_dies_its_runs_end_and_the_next_one_works(
     os.kill(line.client._pid, signal.SIGKILL)
     line.wait_for(1)
     assert line.ended[1].failure == RUNNER_DIED
+    assert [note.level for note in line.log] == [logging.WARNING]
+    assert "(-9) with 1 at work" in line.log[0].text
     orphan = int(started.read_text())
     line.until(lambda: not Path(f"/proc/{orphan}").exists() or is_zombie(orphan))
     line.client.run(2, Command(("/bin/true",), ENVIRONMENT))
