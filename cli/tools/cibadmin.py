@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -76,13 +76,13 @@ class Ends:
 
 def _file_named(root: Path) -> Path | None:
     """Find the file the environment names, if it names one."""
-    name = os.environ.get("CIB_file")
+    name = os.environ.get("CIB_file")  # noqa: SIM112 - the classic name
     if name:
         return Path(name)
-    shadow = os.environ.get("CIB_shadow")
+    shadow = os.environ.get("CIB_shadow")  # noqa: SIM112
     if not shadow:
         return None
-    folder = os.environ.get("CIB_shadow_dir")
+    folder = os.environ.get("CIB_shadow_dir")  # noqa: SIM112
     return (Path(folder) if folder else Paths(root).cib_dir) / f"shadow.{shadow}"
 
 
@@ -290,7 +290,7 @@ def _query(ends: Ends, options: dict[str, Any]) -> int:
     )
     reply = ends.query(query)
     if reply.outcome is not api.Outcome.OK:
-        _fail(reply.outcome, ())
+        raise _failure(reply.outcome)
     root = xml.parse(reply.xml, keep_comments=True)
     click.echo(xml.serialise(root, pretty=True).decode(), nl=False)
     return 0
@@ -300,10 +300,10 @@ def _print_paths(ends: Ends, xpath: str) -> int:
     """Print where the matches stand; for that the whole document is needed."""
     whole = ends.query(api.Query(0))
     if whole.outcome is not api.Outcome.OK:
-        _fail(whole.outcome, ())
+        raise _failure(whole.outcome)
     found = documents.Document.parse(whole.xml).select(xpath)
     if not found:
-        _fail(api.Outcome.NOT_FOUND, ())
+        raise _failure(api.Outcome.NOT_FOUND)
     for element in found:
         click.echo(documents.path_of(element))
     return 0
@@ -330,7 +330,7 @@ def _change(ends: Ends, task: str, options: dict[str, Any]) -> int:
         return 0
     if reply.xml:
         _print_report(reply)
-    _fail(reply.outcome, reply.findings)
+    raise _failure(reply.outcome, reply.findings)
 
 
 def _print_report(reply: api.ChangeReply) -> None:
@@ -350,10 +350,11 @@ def _print_findings(findings: tuple[api.Finding, ...]) -> None:
             click.echo(f"  hint: {finding.hint}", err=True)
 
 
-def _fail(outcome: api.Outcome, findings: tuple[api.Finding, ...]) -> NoReturn:
+def _failure(outcome: api.Outcome, findings: tuple[api.Finding, ...] = ()) -> Failure:
+    """Say how the call failed, and why where the classic words do not."""
     if outcome not in _SPEAKING_FOR_THEMSELVES:
         _print_findings(findings)
-    raise Failure(outcome, f"Call failed: {_WORDS[outcome]}")
+    return Failure(outcome, f"Call failed: {_WORDS[outcome]}")
 
 
 def main(argv: list[str] | None = None) -> int:
