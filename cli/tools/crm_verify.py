@@ -21,7 +21,7 @@ from crm.api import gateclient
 from crm.api.cib import SERVICE, Outcome, Query, QueryReply
 from crm.cib import schema, semantics, upgrade
 from crm.plumbing import errors, xml
-from crm.plumbing.errors import ConfigurationError, CrmError, Problem
+from crm.plumbing.errors import ConfigurationError, CrmError, Problem, Unreachable
 
 EXIT_OK = 0
 EXIT_ERROR = 1
@@ -121,7 +121,8 @@ def command(
         data = source.read()
         verdict = judge(data)
     except (OSError, CrmError) as problem:
-        details = _reasons(problem) if verbose else []
+        told = verbose or isinstance(problem, Unreachable | gateclient.Denied)
+        details = _reasons(problem) if told else []
         return report.end(source.code, [*details, f"crm_verify: {source.complaint}"])
     if save is not None:
         try:
