@@ -16,7 +16,6 @@ import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import escape, quoteattr
 
 from crm.api.lrm import ResourceAgent
 from crm.plumbing import errors
@@ -24,6 +23,7 @@ from crm.plumbing.errors import Problem
 from crm.plumbing.settings import Paths
 from lrmd import spawn
 from lrmd.agentkit import agent as agentkit
+from lrmd.agentkit.metadata import Action, document
 from lrmd.agents_built_in import BUILT_IN, STAND_INS
 from lrmd.surroundings import Surroundings
 
@@ -31,6 +31,14 @@ CLASSES = ("ocf", "lsb", "systemd", "heartbeat", "service", "stonith")
 
 METADATA_TIMEOUT_S = 10.0
 MAX_METADATA_BYTES = 1024 * 1024
+
+_SCRIPT_ACTIONS = (
+    Action("start", 15),
+    Action("stop", 15),
+    Action("monitor", 15, interval_s=15),
+    Action("meta-data", 5),
+)
+"""What is advised for scripts and units, which advise nothing themselves."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:\\-]*\Z")
 _DOCTYPE = re.compile(rb"<!DOCTYPE[^\[>]*>\s*")
@@ -163,25 +171,14 @@ def script_metadata(name: str, script: bytes) -> bytes:
 
 
 def _bare_metadata(name: str, short: str, long: str) -> bytes:
-    actions = "\n".join(
-        f'    <action name="{action}" timeout="{timeout}"{more}/>'
-        for action, timeout, more in (
-            ("start", "15s", ""),
-            ("stop", "15s", ""),
-            ("monitor", "15s", ' interval="15s"'),
-            ("meta-data", "5s", ""),
-        )
+    return document(
+        name=name,
+        version="1.0",
+        short=short,
+        long=long or short,
+        parameters=(),
+        actions=_SCRIPT_ACTIONS,
     )
-    return (
-        '<?xml version="1.0"?>\n'
-        f'<resource-agent name={quoteattr(name)} version="1.0">\n'
-        "  <version>1.1</version>\n"
-        f'  <longdesc lang="en">{escape(long or short)}</longdesc>\n'
-        f'  <shortdesc lang="en">{escape(short)}</shortdesc>\n'
-        "  <parameters/>\n"
-        f"  <actions>\n{actions}\n  </actions>\n"
-        "</resource-agent>\n"
-    ).encode()
 
 
 def _locate_ocf(root: Path, agent: ResourceAgent) -> Location | Problem:
