@@ -288,7 +288,7 @@ def _summarise(decision: Decision, instance: Instance) -> list[SummaryLine]:
         ]
     if not start.runnable:
         return [
-            SummaryLine("Stop", instance.id, node, _cause(start), not stops[node].runnable)
+            _line("Stop", instance, node, stops[node], _why_down(start, stops[node]))
             for node in state.nodes
             if node in stops and stops[node].needed
         ]
@@ -307,7 +307,7 @@ def _summarise_change(
     here = current[0]
     if target in current:
         if not any(stop.needed for stop in stops.values()):
-            return [SummaryLine("Start", instance.id, target)]
+            return []
         if failed:
             return [SummaryLine("Recover", instance.id, target)]
         return [SummaryLine("Restart", instance.id, target, _why_restart(plan, start))]
@@ -330,8 +330,13 @@ def _why_restart(plan: Plan, start: Action) -> str:
     return ""
 
 
-def _cause(action: Action) -> str:
-    return next(iter(action.reasons), "")
+def _why_down(start: Action, stop: Action) -> tuple[str, ...]:
+    """Say what takes an instance down that cannot start again, or keeps it from going down."""
+    if stop.runnable:
+        return start.reasons
+    held = [r for r in stop.reasons if r.startswith("unrunnable ")]
+    required = [r for r in stop.reasons if r.startswith("required ") and r.endswith(" stop")]
+    return (*required, *held, *start.reasons)
 
 
 def _line(

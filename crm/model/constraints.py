@@ -40,6 +40,8 @@ class ResourceSet:
     resources: tuple[str, ...]
     sequential: bool = True
     require_all: bool = True
+    is_listed: bool = False
+    """With `ordering="listed"` each resource of a colocation is placed with the next one."""
     action: str = ""
     role: str = ""
     kind: OrderKind | None = None

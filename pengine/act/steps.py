@@ -87,10 +87,12 @@ def _step(builder: Builder, instance: Instance) -> None:
         builder.stop(instance, target, needed=True, reason=why_not)
         builder.start(instance, target, needed=True)
         return
-    builder.stop(instance, target, needed=False)
-    start = builder.start(instance, target, needed=bool(state.stops))
-    if state.pending == "start" and not start.needed:
+    if state.pending == "start" and not state.stops:
+        # Nobody knows how the start ended: it is done again, without a stop.
         builder.start(instance, target, needed=True)
+        return
+    builder.stop(instance, target, needed=False)
+    builder.start(instance, target, needed=bool(state.stops))
 
 
 def _why_stop(builder: Builder, instance: Instance, node: str) -> str:

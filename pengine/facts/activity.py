@@ -114,6 +114,8 @@ def _join(
     role = max((on_node[n].role for n in active), default=Role.STOPPED)
     failed, blocked, must_stop, stops = False, False, False, []
     for name in active:
+        if nodes[name].unclean:
+            continue  # What failed on a node nobody can reach is settled by fencing it.
         match on_node[name].on_fail:
             case None | OnFail.IGNORE:
                 continue

@@ -70,7 +70,11 @@ def compare(
 def _compare_shown(entry: HistoryEntry, parameters: Mapping[str, str]) -> Change:
     """Compare what a sanitised CIB still shows: all but the secret parameters."""
     secret = set(entry.secure_parameters.split())
-    shown = {name: value for name, value in parameters.items() if name not in secret}
+    shown = {
+        name: value
+        for name, value in parameters.items()
+        if name not in secret and not name.startswith("pcmk_")
+    }
     return Change.NONE if digest(shown) == entry.secure_digest else Change.RESTART
 
 

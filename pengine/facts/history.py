@@ -118,6 +118,7 @@ class _Reading:
         self.on_fail: OnFail | None = None
         self.pending = ""
         self.failures: list[Failure] = []
+        self.last_failed: tuple[str, int] | None = None
         self.expired: list[HistoryEntry] = []
         self.banned = ""
         self.banned_everywhere = ""
@@ -196,7 +197,10 @@ class _Reading:
             case "demote":
                 self.role = Role.UNPROMOTED
             case "monitor":
-                clears = self._take_monitor(entry)
+                self._take_monitor(entry)
+                # A good monitor says nothing about what another operation found.
+                failed = self.last_failed
+                clears = failed is None or failed == (entry.operation, entry.interval_ms)
             case "migrate_to":
                 clears = False
             case _:
@@ -205,7 +209,7 @@ class _Reading:
         if clears and (self.on_fail is None or self.on_fail in _CLEARED_BY_SUCCESS):
             self.on_fail = None
 
-    def _take_monitor(self, entry: HistoryEntry) -> bool:
+    def _take_monitor(self, entry: HistoryEntry) -> None:
         match entry.exit_code:
             case ExitCode.NOT_RUNNING:
                 self.role = Role.STOPPED
@@ -214,7 +218,6 @@ class _Reading:
             case _:
                 if self.role < Role.STARTED:
                     self.role = Role.STARTED
-        return True
 
     # --- failure ----------------------------------------------------------------------------
 
@@ -237,7 +240,10 @@ class _Reading:
             self.failures.append(Failure(self.node, self.instance.id, entry))
             return
         self.failures.append(Failure(self.node, self.instance.id, entry))
+        self.last_failed = (entry.operation, entry.interval_ms)
         on_fail = operation.on_fail
+        if on_fail is OnFail.IGNORE and entry.status == OperationStatus.NOT_INSTALLED:
+            on_fail = OnFail.RESTART
         if on_fail is OnFail.IGNORE:
             self._take_ignored(entry)
             return
@@ -271,9 +277,7 @@ class _Reading:
 
     def _take_expired(self, entry: HistoryEntry) -> None:
         """Carry on as if the operation had gone well."""
-        if entry.operation == "stop":
-            self.role = Role.STOPPED
-        elif is_probe(entry):
+        if is_probe(entry):
             if self.role is Role.UNKNOWN:
                 self.role = Role.STOPPED if self._is_masked(entry) else Role.STARTED
         elif self.role < Role.STARTED:

@@ -289,6 +289,8 @@ class _Resolver:
             return
         role = self._role(item.role, item.id)
         members = self._members(constraint.id, item)
+        if item.is_listed:
+            members.reverse()
         if score > 0:
             pairs = list(zip(members[1:], members[:-1], strict=True))
         else:

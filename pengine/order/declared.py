@@ -86,10 +86,12 @@ def missing_firsts(facts: Facts, actions: Actions) -> Iterator[tuple[ActionId, s
             continue
         if not _is_missing(actions, first):
             continue
+        leaves = any(facts.activity[i.id].nodes for i in instances_of(first))
+        cause = "required" if leaves else "unrunnable"
         word = "start" if isinstance(first, Instance) else "running"
         for instance in instances_of(then):
             for start in actions.of(instance.id, Task.START):
-                yield start.id, f"unrunnable {first.id} {word}"
+                yield start.id, f"{cause} {first.id} {word}"
 
 
 def _is_missing(actions: Actions, first: Placeable) -> bool:

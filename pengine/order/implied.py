@@ -54,7 +54,10 @@ def _within(actions: Actions, instance: Instance) -> Iterator[Ordering]:
                 yield Ordering(stop.id, cancel.id, PLAIN, "stop before cancel")
         for delete in actions.of(instance.id, Task.DELETE):
             if delete.node == stop.node:
-                yield Ordering(stop.id, delete.id, frozenset({Meaning.BLOCKS}), "stop first")
+                yield Ordering(stop.id, delete.id, frozenset({Meaning.BLOCKS_NEEDED}), "stop first")
+    for delete in actions.of(instance.id, Task.DELETE):
+        for start in starts:
+            yield Ordering(delete.id, start.id, PLAIN, "delete before start")
     for clearing in actions.of(instance.id, Task.CLEAR_FAIL_COUNT):
         for start in starts:
             yield Ordering(clearing.id, start.id, PLAIN, "clear before start")
@@ -167,4 +170,5 @@ def _shutdowns(actions: Actions) -> Iterator[Ordering]:
     for shutdown in shutdowns:
         for action in actions:
             if action.node == shutdown.node and action.task is Task.STOP and not action.is_pseudo:
-                yield Ordering(action.id, shutdown.id, PLAIN, "stop before shutdown")
+                meanings = frozenset({Meaning.BLOCKS_NEEDED})
+                yield Ordering(action.id, shutdown.id, meanings, "stop before shutdown")

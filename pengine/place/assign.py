@@ -13,6 +13,7 @@ from pengine.facts.instances import (
     CloneInstance,
     GroupInstance,
     Instance,
+    MultipleActive,
     Placeable,
     instances_of,
 )
@@ -216,6 +217,9 @@ class _Placing:
     def _refusal(self, instance: Instance) -> str:
         if self.facts.settings.stop_all:
             return "stop-all-resources"
+        meta, state = instance.meta, self.facts.activity[instance.id]
+        if len(state.nodes) > 1 and meta.multiple_active is MultipleActive.STOP_ONLY:
+            return "it was active more than once (multiple-active=stop_only)"
         if instance.is_removed:
             return "it is no longer configured"
         return ""

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from crm.model import score
+from crm.model.roles import Role
 from crm.model.score import INFINITY, MINUS_INFINITY, ZERO, Score
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
@@ -55,9 +56,10 @@ def tie(facts: Facts) -> Ties:
     with_others: dict[str, list[Together]] = {}
     others_with: dict[str, list[Together]] = {}
     for link in facts.links.together:
-        if link.score == 0 or link.dependent_role is not None or link.primary_role is not None:
-            # The next role is not known when nodes are scored, so a colocation that is limited
-            # to a role says nothing about them (case template-coloc-3).
+        if link.score == 0 or Role.PROMOTED in (link.dependent_role, link.primary_role):
+            continue
+        if link.dependent_role is not None and link.primary_role is not None:
+            # The next roles are not known when nodes are scored (case template-coloc-3).
             continue
         dependent, primary = items.get(link.dependent), items.get(link.primary)
         if dependent is None or primary is None or dependent is primary:
@@ -227,6 +229,8 @@ class Merger:
         if not self._has_room(result):
             return work, []
         for further in self._ties.others_with.get(source, ()):
+            if not self._has_influence(source, self._ties.items[further.dependent], further):
+                continue
             dependent = _first(self._ties.items[further.dependent])
             result, more = self._merged(
                 result,

@@ -161,14 +161,13 @@ def removed(facts: Facts, tally: Tally) -> None:
 
 
 def times(amount: Score, factor: float) -> Score:
-    """Multiply a score; a result is never rounded to nothing, and infinity stays.
+    """Multiply a score, rounded half away from zero and never to nothing.
 
-    Source: reference "Merging scores by colocation": rounded half away from zero, at least 1.
+    Infinity is only the largest number here (cases group-anticolocation and
+    failed-sticky-anticolocated-group).
     """
     if amount == 0 or factor == 0:
         return ZERO
-    if abs(amount) >= INFINITY:
-        return INFINITY if (amount > 0) == (factor > 0) else MINUS_INFINITY
     exact = amount * factor
     rounded = int(abs(exact) + 0.5)
     signed = max(1, rounded) * (1 if exact > 0 else -1)

@@ -131,6 +131,7 @@ def _read_sets(reader: Reader, element: etree._Element) -> tuple[ResourceSet, ..
                 resources=tuple(r.get("id", "") for r in children(target, "resource_ref")),
                 sequential=reader.boolean(target, "sequential", True),
                 require_all=reader.boolean(target, "require-all", True),
+                is_listed=target.get("ordering") == "listed",
                 action=target.get("action", ""),
                 role=target.get("role", ""),
                 kind=_kind(reader, target),
