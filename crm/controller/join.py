@@ -11,9 +11,10 @@ newest CIB is known. The DC acknowledges; each member confirms with all its exec
 soon as that executor has no operation under way that somebody else ordered. When nobody's
 confirmation is missing, the DC writes the status of all who joined in one change.
 
-Any participant may vanish at any step: it is dropped from the round and no longer waited for. A
-message of another round (by number) is ignored. A request that knows a greater reign makes the DC
-begin again under a greater one.
+Any participant may vanish at any step: it is dropped from the round and no longer waited for.
+Each offer has a number that is never used again, and every answer carries the number of its
+offer: an answer to an earlier offer is ignored, also when the same member is offered to twice in
+one round. A request that knows a greater reign makes the DC begin again under a greater one.
 
 Invariant: nothing is scheduled for a member between its crmd's life and its confirmation, so the
 scheduler never sees a history that the executor has not confirmed under the current reign.
@@ -50,6 +51,7 @@ class JoinRound:
         self.joined: dict[str, None] = {}
         self.requests: dict[str, JoinRequest] = {}
         self._phases: dict[str, Phase] = {}
+        self._offers: dict[str, int] = {}
         self._descriptions: dict[str, ExecutorDescription] = {}
         self._is_witness = False
 
@@ -72,6 +74,7 @@ class JoinRound:
         fresh = [name for name in names if name not in self._phases and name not in self.joined]
         if not fresh:
             return []
+        self.number += 1
         self._phases.update(dict.fromkeys(fresh, Phase.OFFERED))
         for name in fresh:
             self.requests.pop(name, None)
@@ -80,18 +83,28 @@ class JoinRound:
             self._phases[self.node] = Phase.OFFERED
             self.requests.pop(self.node, None)
             fresh.append(self.node)
+        self._offers.update(dict.fromkeys(fresh, self.number))
         return fresh
+
+    def offer_to(self, name: str) -> int:
+        """Give the number of the last offer to a member: its answers carry it."""
+        return self._offers[name]
 
     def drop(self, name: str) -> None:
         """Wait no longer for a member that is gone, and forget that it had joined."""
         self.joined.pop(name, None)
         self._phases.pop(name, None)
+        self._offers.pop(name, None)
         self.requests.pop(name, None)
         self._descriptions.pop(name, None)
 
+    def is_waiting_for(self, name: str) -> bool:
+        """Tell whether the last offer to a member is still unanswered."""
+        return self._phases.get(name) is Phase.OFFERED
+
     def request(self, name: str, request: JoinRequest) -> bool:
         """Take in a request of this round; False if it is none."""
-        if request.join != self.number or self._phases.get(name) is not Phase.OFFERED:
+        if request.join != self._offers.get(name) or self._phases.get(name) is not Phase.OFFERED:
             return False
         self._phases[name] = Phase.REQUESTED
         self.requests[name] = request
@@ -99,7 +112,9 @@ class JoinRound:
 
     def confirm(self, name: str, confirm: JoinConfirm) -> bool:
         """Take in a confirmation of this round; False if it is none."""
-        if confirm.join != self.number or self._phases.get(name) is not Phase.ACKNOWLEDGED:
+        if confirm.join != self._offers.get(name):
+            return False
+        if self._phases.get(name) is not Phase.ACKNOWLEDGED:
             return False
         self._phases[name] = Phase.CONFIRMED
         self._descriptions[name] = confirm.description
@@ -154,6 +169,7 @@ class JoinRound:
 
     def _begin(self, names: Iterable[str]) -> None:
         self._phases = dict.fromkeys(names, Phase.OFFERED)
+        self._offers = dict.fromkeys(self._phases, self.number)
         self._descriptions = {}
         self.requests = {}
         self._is_witness = False

@@ -42,8 +42,12 @@ from crm.controller.states import Cause, Input, State, StateMachine
 from crm.model.version import Reign
 from crm.plumbing.machine import info, notice, warn
 
-AWAY_PATIENCE_S = 10.0
-"""So long a member may be without its crmd or its executor before it counts as offline."""
+AWAY_PATIENCE_S = 30.0
+"""So long a member may be without its crmd or its executor before it counts as offline.
+
+Heartbeat respawns what dies, and leaves when that does not help. Whoever is written down as offline
+earlier may still be running what is then started elsewhere.
+"""
 
 REPAIR_PAUSE_S = 1.0
 """After a refused change everybody joins anew, but not more often than this."""
@@ -197,7 +201,7 @@ class Office:
             self._syncing = self._outbox.next_request()
             self._outbox.tell(cib.SERVICE, cib.SyncTo(self._syncing, others))
         for name in names:
-            self._outbox.send(name, JoinAck(self._join.number, self.reign))
+            self._outbox.send(name, JoinAck(self._join.offer_to(name), self.reign))
         self._nodes_query = self._outbox.next_request()
         self._outbox.tell(cib.SERVICE, cib.Query(self._nodes_query, section="nodes"))
 
@@ -212,7 +216,7 @@ class Office:
         elif done.request == self._syncing:
             self._syncing = 0
             for name in done.missing:
-                self._shun(name, now)
+                self._shun(name, now, REPAIR_PAUSE_S)
             if done.outcome is not cib.Outcome.OK and not done.missing:
                 self._repair(now, "the CIBs could not be synchronised")
 
@@ -236,17 +240,18 @@ class Office:
         self._write_quorum()
         for name, description in described.items():
             self._write_joined(name, description)
-        for name in self._silent:
-            self._write_offline(name, "it did not answer the join offer")
         for name in self.leaving:
             self._write_shutdown(name)
         self._outbox.note(*self._states.apply(Input.FINALIZED, Cause.INTERNAL, "check_join_state"))
         self.conductor.want("Peer Join: " + ", ".join(described))
 
-    def _shun(self, name: str, now: float) -> None:
-        """Go on without a member that does not answer; it is offered to again later."""
+    def _shun(self, name: str, now: float, silence_s: float) -> None:
+        """Go on without a member that does not answer; it is offered to again later.
+
+        What the status says of it stays: its crmd is alive, and so is what runs there.
+        """
         if name in self._roster.participants and name != self._roster.node:
-            self._silent[name] = now + SILENCE_S
+            self._silent[name] = now + silence_s
         self._join.drop(name)
 
     def _back_to_integration(self, origin: str) -> None:
@@ -402,7 +407,7 @@ class Office:
         self.conductor.want(f"{name} wants to shut down")
 
     def _is_away(self, name: str) -> bool:
-        return name in self._executor_away or not self._roster.is_online(name)
+        return name not in self._join.joined or name in self._executor_away
 
     def _watch_absentees(self, now: float) -> None:
         """Start the patience for members without a crmd; end it at once for the departed."""
@@ -525,9 +530,12 @@ class Office:
 
     def cib_described(self, description: cib.CibDescription) -> None:
         """Take in what our own CIB is: a testimony, or a sign that all else is in."""
-        if description.request == self._witness:
+        if description.request == self._witness and self._join.is_waiting_for(self._roster.node):
             testimony = JoinRequest(
-                self._join.number, description.version, description.digest, self.reign
+                self._join.offer_to(self._roster.node),
+                description.version,
+                description.digest,
+                self.reign,
             )
             self._join.request(self._roster.node, testimony)
             return
@@ -618,7 +626,7 @@ class Office:
             text = f"{len(late)} cluster nodes failed to respond to the join offer."
             self._outbox.note(warn("crmd", f"do_state_transition: {text}"))
             for name in late:
-                self._shun(name, now)
+                self._shun(name, now, SILENCE_S)
             if self._syncing or self._fetching:
                 self._repair(now, "the CIBs were not synchronised in time")
         self.conductor.tick(now)
