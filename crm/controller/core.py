@@ -402,6 +402,7 @@ class Controller:
         self._drop_office()
         self._forget_dc(now)
         self._outbox.note(*self._states.apply(Input.PENDING, Cause.CCM_CALLBACK, "evicted"))
+        self._executor.release()
 
     def _bring_electorate_up_to_date(self) -> None:
         born = {name: member.born for name, member in self._roster.participants.items()}

@@ -20,7 +20,7 @@ from crm.api import lrm
 from crm.api.peers import Order
 from crm.controller.history import is_as_expected, parse_key
 from crm.controller.outbox import Outbox
-from crm.model.outcomes import OperationStatus
+from crm.model.outcomes import ExitCode, OperationStatus
 from crm.model.version import Reign
 from crm.plumbing.machine import Note, info, warn
 
@@ -37,6 +37,9 @@ class Executor:
         self.kept: deque[lrm.OperationFinished] = deque(maxlen=MAX_KEPT)
         self._outbox = outbox
         self._next_call = 1
+        self._active: dict[str, lrm.OperationFinished] = {}
+        self._is_releasing = False
+        self._stopping = ""
         self._reign = Reign()
         self._asked = 0
 
@@ -52,6 +55,7 @@ class Executor:
         self.is_connected = False
         self.description = None
         self._asked = 0
+        self._stopping = ""
 
     def describe(self) -> None:
         """Ask the executor for everything it remembers; `described` brings the answer."""
@@ -66,6 +70,11 @@ class Executor:
         self.description = description
         highest = max((done.call_id for done in description.operations), default=0)
         self._next_call = max(self._next_call, highest + 1)
+        self._active = {}
+        for done in sorted(description.operations, key=_by_call):
+            self._follow(done)
+        if self._is_releasing:
+            self._release_next()
         return True
 
     @property
@@ -78,6 +87,7 @@ class Executor:
 
     def raise_reign(self, reign: Reign) -> None:
         """Obey a new DC, and none before it."""
+        self._is_releasing = False
         if reign == self._reign:
             return
         self._reign = reign
@@ -86,8 +96,9 @@ class Executor:
 
     def carry_out(self, reign: Reign, order: Order) -> None:
         """Pass an order on, unless it comes from a DC that is no longer ours."""
-        if reign != self._reign or not self.is_connected:
-            why = "its reign is over" if reign != self._reign else "no executor is there"
+        is_over = reign != self._reign or self._is_releasing
+        if is_over or not self.is_connected:
+            why = "its reign is over" if is_over else "no executor is there"
             self._outbox.note(warn("crmd", f"do_lrm_rsc_op: order {order.key} dropped: {why}"))
             return
         call = self._next_call
@@ -113,8 +124,66 @@ class Executor:
         if reign == self._reign and self.is_connected:
             self._outbox.tell(lrm.SERVICE, lrm.Forget(resource))
 
+    def release(self) -> None:
+        """Stop everything that runs here, the last started first, without asking anybody.
+
+        For a node that was thrown out of the membership: those who stay wait only a moment before
+        they start elsewhere what ran here, and there is nobody left to make a plan with.
+        """
+        self._is_releasing = True
+        self._stopping = ""
+        if self.is_connected:
+            self._release_next()
+
+    def _release_next(self) -> None:
+        if self._stopping or not self._active:
+            return
+        done = max(self._active.values(), key=_by_call)
+        self._stopping = done.resource
+        call = self._next_call
+        self._next_call += 1
+        key = f"0:{call}:0:release"
+        self._outbox.note(warn("crmd", f"do_lrm_rsc_op: letting go of {done.resource}"))
+        self._outbox.tell(
+            lrm.SERVICE,
+            lrm.Execute(
+                call_id=call,
+                key=key,
+                resource=done.resource,
+                agent=done.agent,
+                operation="stop",
+                timeout_ms=done.timeout_ms or 20_000,
+                parameters=done.parameters,
+                meta={"on_node": self._outbox.node, "name": "stop"},
+                reign=self._reign,
+            ),
+        )
+
+    def _follow(self, result: lrm.OperationFinished) -> None:
+        """Keep in mind what runs here, by what operations found."""
+        if result.status == OperationStatus.CANCELLED:
+            return
+        has_ended_well = result.status == OperationStatus.DONE and result.rc == ExitCode.OK
+        match result.operation:
+            case "stop" if has_ended_well:
+                self._active.pop(result.resource, None)
+            case "monitor" if result.rc == ExitCode.NOT_RUNNING:
+                self._active.pop(result.resource, None)
+            case "monitor" if result.interval_ms and result.resource not in self._active:
+                self._active[result.resource] = result
+            case "monitor" if not result.interval_ms and result.rc != ExitCode.NOT_RUNNING:
+                self._active.setdefault(result.resource, result)
+            case "start" | "promote" | "demote" | "migrate_from":
+                self._active[result.resource] = result
+
     def finished(self, result: lrm.OperationFinished) -> None:
-        """Write the line of a result."""
+        """Write the line of a result, and mind what it says about what runs here."""
+        self._follow(result)
+        if self._is_releasing:
+            if result.operation == "stop" and result.resource == self._stopping:
+                self._active.pop(result.resource, None)
+                self._stopping = ""
+            self._release_next()
         what = (
             f"LRM operation ({result.call_id}) {result.operation}_{result.interval_ms}"
             f" on {result.resource}"
@@ -127,6 +196,10 @@ class Executor:
             reason = f": {result.exit_reason}" if result.exit_reason else ""
             line = f"{what} complete: rc={result.rc}, status={result.status}{reason}"
             self._outbox.note(warn("crmd", f"process_lrm_event: {line}"))
+
+
+def _by_call(result: lrm.OperationFinished) -> int:
+    return result.call_id
 
 
 def _performing(order: Order) -> Note:

@@ -88,6 +88,10 @@ class Document:
         match operation:
             case cib.RecordOperations(records=records):
                 for record in records:
+                    if record.status == 1:
+                        key = f"{record.resource}_{record.operation}_{record.interval_ms}"
+                        self.history.get(record.node, {}).pop(key, None)
+                        continue
                     key = f"{record.resource}_{record.operation}_{record.interval_ms}"
                     if record.interval_ms == 0:
                         key = f"{record.resource}_last"
@@ -291,6 +295,19 @@ class ControllerCluster:
             )
             for process in node.clients:
                 node.tell(process, HEARTBEAT, membership.ViewInstalled(event or word, view))
+
+    def evict(self, name: str) -> None:
+        """Tell one node that the others throw it out; they will go on without it."""
+        node = self.nodes[name]
+        assert node.view is not None
+        for process in node.clients:
+            word = membership.ViewEvent.EVICTED
+            node.tell(process, HEARTBEAT, membership.ViewInstalled(word, node.view))
+        node.view = None
+
+    def release_one(self, name: str) -> None:
+        """Let the first operation end that an executor holds back."""
+        self._execute(self.nodes[name], self.nodes[name].lrmd.held.pop(0))
 
     def cut(self, *sides: Iterable[str]) -> None:
         """Part the cluster: nobody hears the other side, each gets its own view."""

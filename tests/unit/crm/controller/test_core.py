@@ -3,7 +3,7 @@
 import pytest
 
 from crm.api import cib, controller, peers
-from crm.api.membership import SendCluster, ViewEvent
+from crm.api.membership import SendCluster
 from crm.model.version import Reign, Version
 from crm.plumbing.machine import PeerLost, StopRequested
 from tests.kit.controller import ControllerCluster, fail_count, tool_wait, update
@@ -256,9 +256,36 @@ def test_losing_a_node_during_its_start_operation_starts_elsewhere() -> None:
 
 def test_an_evicted_dc_gives_up_its_office() -> None:
     cluster = started()
-    cluster.install(ALL, event=ViewEvent.EVICTED)
+    cluster.evict("litsha21")
     cluster.run()
     assert cluster.dcs == []
+    assert cluster.states["litsha21"] == "S_PENDING"
+
+
+def test_an_evicted_node_lets_go_of_everything_in_reverse_order() -> None:
+    cluster = three()
+    cluster.world.preferences = {"a": ["litsha22"], "b": ["litsha22"], "c": ["litsha23"]}
+    cluster.start_all()
+    assert cluster.world.active["litsha22"] == {"a", "b"}
+    started = [name for node, name, _ in cluster.world.log if node == "litsha22"]
+    cluster.world.log.clear()
+    cluster.evict("litsha22")
+    cluster.run()
+    assert cluster.world.active["litsha22"] == set()
+    assert [entry[1] for entry in cluster.world.log] == started[::-1]
+
+
+def test_an_evicted_node_stops_what_was_just_being_started() -> None:
+    cluster = three()
+    cluster["litsha21"].lrmd.is_holding = True
+    cluster.start_all()
+    cluster.release_one("litsha21")
+    cluster.run()
+    cluster.evict("litsha21")
+    cluster.run()
+    cluster.release("litsha21")
+    cluster.run()
+    assert cluster.where("vip") == []
 
 
 # --- daemons that die ---------------------------------------------------------------------------
@@ -305,7 +332,7 @@ def test_a_crmd_that_does_not_come_back_is_written_down_as_offline() -> None:
     cluster.kill_crmd("litsha22")
     cluster.run()
     assert cluster.document().states["litsha22"]["crmd_online"] is True
-    cluster.pass_time(11)
+    cluster.pass_time(31)
     assert cluster.document().states["litsha22"]["crmd_online"] is False
 
 
