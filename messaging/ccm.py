@@ -338,7 +338,7 @@ class Ccm:
         if not self._is_active or self._round.is_settled:
             return []
         if self._round.install_at is not None:
-            return self._install(now) if now >= self._round.install_at else []
+            return self._install() if now >= self._round.install_at else []
         if now >= self._round.begun_at + self._timing.update_s:
             self._round.is_overdue = True
             effects = self._conclude(now)
@@ -384,9 +384,28 @@ class Ccm:
         if self.view is not None and name == self.view.leader and not self._in_flux:
             self._in_flux = True
             effects.append(Announce(ViewEvent.NOT_PRIMARY, self.view))
+        if self.view is not None and self.view.quorate and not self._has_own_quorum():
+            effects += self._renounce_quorum()
         if not peer.is_active:
             return effects + self._conclude(now)
         return effects + self._open_round(now)
+
+    def _has_own_quorum(self) -> bool:
+        """Whether we and the members still in contact with us could act."""
+        left = sum(seat.name in self._peers for seat in self._seats)
+        return quorum.has_quorum(1 + left, len(self._names))
+
+    def _renounce_quorum(self) -> list[Effect]:
+        """Let go at once: what is left without us may agree on anything, but we may not wait."""
+        seats = tuple(
+            seat for seat in self._seats if seat.name == self._node or seat.name in self._peers
+        )
+        view_id = self._highest_id + 1
+        cookie = f"{_cookie(view_id, seats)}-{self._incarnation}"
+        broken = self._broken & {seat.name for seat in seats}
+        effects = self._take_view(seats, view_id, cookie, quorate=False, leader=_leader(seats))
+        self._broken = broken
+        return effects
 
     # --- rounds -----------------------------------------------------------------------------
 
@@ -520,7 +539,7 @@ class Ccm:
         if free_at > now:
             self._round.install_at = free_at
             return []
-        return self._install(now)
+        return self._install()
 
     def _step_aside(self) -> list[Effect]:
         """The others form a view without us: tell our clients, then the others."""
@@ -564,16 +583,35 @@ class Ccm:
 
     # --- views ------------------------------------------------------------------------------
 
-    def _install(self, now: float) -> list[Effect]:
+    def _install(self) -> list[Effect]:
         verdict = self._round.verdict
         assert verdict is not None, "a view is installed after a verdict"
         self._round.is_settled = True
-        previous = {(seat.name, seat.incarnation, seat.born) for seat in self._seats}
-        following = {(seat.name, seat.incarnation, seat.born) for seat in verdict.members}
         if verdict.unchanged and self.view is not None:
             return self._restore(self.view)
+        return self._take_view(
+            verdict.members,
+            verdict.view_id,
+            verdict.cookie,
+            quorate=verdict.quorate,
+            leader=verdict.leader,
+        )
+
+    def _take_view(
+        self,
+        seats: tuple[frame.SeatOf, ...],
+        view_id: int,
+        cookie: str,
+        *,
+        quorate: bool,
+        leader: str,
+    ) -> list[Effect]:
+        """Make a view the present one and announce it."""
+        previous = {(seat.name, seat.incarnation, seat.born) for seat in self._seats}
+        following = {(seat.name, seat.incarnation, seat.born) for seat in seats}
+        lost = {name for name, *_ in previous - following if name != self._node}
         view = View(
-            id=verdict.view_id,
+            id=view_id,
             members=tuple(
                 Member(
                     name=seat.name,
@@ -582,23 +620,23 @@ class Ccm:
                     born=seat.born,
                     incarnation=seat.incarnation,
                 )
-                for seat in verdict.members
+                for seat in seats
             ),
-            quorate=verdict.quorate,
-            new=tuple(sorted(name for name, *rest in following - previous)),
-            lost=tuple(sorted(name for name, *rest in previous - following if name != self._node)),
+            quorate=quorate,
+            new=tuple(sorted(name for name, *_ in following - previous)),
+            lost=tuple(sorted(lost)),
             total_nodes=len(self._names),
-            leader=verdict.leader,
+            leader=leader,
         )
         self.view = view
-        self._seats = verdict.members
-        self._cookie = verdict.cookie
-        self._highest_id = max(self._highest_id, view.id)
+        self._seats = seats
+        self._cookie = cookie
+        self._highest_id = max(self._highest_id, view_id)
         self._broken.clear()
         self._let_go_at.clear()
         self._in_flux = False
-        event = ViewEvent.NEW_MEMBERSHIP if view.quorate else ViewEvent.INVALID
-        lines = quorum.debug_lines(len(view.members), len(self._names), self._cluster)
+        event = ViewEvent.NEW_MEMBERSHIP if quorate else ViewEvent.INVALID
+        lines = quorum.debug_lines(len(seats), len(self._names), self._cluster)
         return [*(debug("ccm", line) for line in lines), Announce(event, view)]
 
     def _restore(self, view: View) -> list[Effect]:

@@ -38,10 +38,10 @@ ACK_EVERY = 16
 ACK_S = 0.010
 NAK_S = 0.005
 NAK_AGAIN_S = 0.040
-REPEAT_S = 0.060
+REPEAT_S = 0.050
 FIRST_REPEAT_S = 0.008
 """Sooner at first: one side knows of a contact half a round trip before the other."""
-REPEAT_MAX_S = 0.500
+REPEAT_MAX_S = 0.150
 REPEAT_PIECES = 8
 MAX_RANGES = 32
 MAX_QUEUED_PIECES = 2 * MAX_MESSAGE_BYTES // frame.CHUNK_BYTES
@@ -407,7 +407,7 @@ class Delivery:
         late = [
             seq for seq, piece in stream.flight.items() if now >= piece.sent_at + stream.repeat_s
         ]
-        stream.repeat_s = min(2 * stream.repeat_s, REPEAT_MAX_S)
+        stream.repeat_s = min(1.5 * stream.repeat_s, REPEAT_MAX_S)
         return [
             self._transmit(peer, conversation, channel, seq, now) for seq in late[:REPEAT_PIECES]
         ]

@@ -18,18 +18,14 @@ from messaging.children import ChildPlan
 from messaging.cluster_settings import ClusterSettings, Medium, MediumKind, Timing
 
 KEYS = KeyFile(1, (SharedKey(1, "sha1", b"a secret of the tests"),))
-TIMING = Timing(
-    keepalive_s=0.2, deadtime_s=1.0, warntime_s=0.6, initdead_s=2.0, deadping_s=1.0
-)
+TIMING = Timing(keepalive_s=0.2, deadtime_s=1.0, warntime_s=0.6, initdead_s=2.0, deadping_s=1.0)
 LINK = "eth1"
 
 
 def settings(nodes: int | tuple[str, ...], timing: Timing = TIMING) -> ClusterSettings:
     """A cluster of n nodes called a, b, c …, on one broadcast network."""
     names = tuple("abcdefghij"[:nodes]) if isinstance(nodes, int) else nodes
-    return ClusterSettings(
-        nodes=names, media=(Medium(MediumKind.BCAST, LINK),), timing=timing
-    )
+    return ClusterSettings(nodes=names, media=(Medium(MediumKind.BCAST, LINK),), timing=timing)
 
 
 def random_bytes(rng: random.Random) -> Callable[[int], bytes]:
@@ -132,8 +128,10 @@ class Network:
     def thaw(self, name: str) -> None:
         """Let a stopped process go on: first what waited, in order."""
         for event in self.frozen.pop(name):
-            self.feed(name, event)
-        self._schedule(name)
+            if name in self.lives:
+                self.feed(name, event)
+        if name in self.lives:
+            self._schedule(name)
 
     def cut(self, *pairs: tuple[str, str], one_way: bool = False) -> None:
         """Cut wires; `one_way` only from the first to the second."""
@@ -177,7 +175,8 @@ class Network:
             if current is None or current.exit_code is not None:
                 continue
             if event is not None:
-                self.feed(name, event)
+                if name in self.frozen or name in self.lives:
+                    self.feed(name, event)
             elif current is life and life.wakes_at == at and name not in self.frozen:
                 self._carry_out(name, life, life.machine.tick(self.now))
             self.watch()
@@ -250,6 +249,4 @@ class Network:
                     continue
                 at = self.now + self.rng.uniform(*self.delay_s)
                 event = core.DatagramArrived(link, name, data)
-                heapq.heappush(
-                    self._queue, (at, next(self._numbers), other, link, None, event)
-                )
+                heapq.heappush(self._queue, (at, next(self._numbers), other, link, None, event))

@@ -95,9 +95,7 @@ def test_a_restarted_member_is_born_again() -> None:
 def test_of_an_interrupted_pair_the_one_more_interrupted_is_born_again() -> None:
     def member(name: str, broken: str) -> Join:
         seated = seats("abc")
-        return join(
-            name, "abc", members=seated, view_id=9, quorate=True, broken=tuple(broken)
-        )
+        return join(name, "abc", members=seated, view_id=9, quorate=True, broken=tuple(broken))
 
     verdict = ccm.judge(table(member("a", "bc"), member("b", "a"), member("c", "a")), 3)
 
@@ -115,9 +113,7 @@ def test_a_bridge_belongs_to_one_side_and_the_other_must_let_go() -> None:
 
 
 def test_a_life_that_is_not_the_named_one_does_not_count_as_named() -> None:
-    stale = Join(
-        1, "b", "new-life", "u", 3, reach=(("a", "life-a"),), broken=(), highest_id=0
-    )
+    stale = Join(1, "b", "new-life", "u", 3, reach=(("a", "life-a"),), broken=(), highest_id=0)
     both = table(join("a", "b"), stale)
 
     assert not ccm.is_mutual(both)

@@ -11,7 +11,9 @@ from messaging import authkeys, ha_cf
 from messaging.cluster_settings import ClusterSettings, Medium, MediumKind
 
 SEEDS = Path(__file__).resolve().parents[4] / "shared/reference/seed-configs"
-BASE = "keepalive 1\ndeadtime 10\ninitdead 20\nbcast eth1\nnode n1 n2\ncrm yes\nlogfacility daemon\n"
+BASE = (
+    "keepalive 1\ndeadtime 10\ninitdead 20\nbcast eth1\nnode n1 n2\ncrm yes\nlogfacility daemon\n"
+)
 
 
 def read(text: str, *, has_haresources: bool = False) -> tuple[ClusterSettings | None, list[str]]:
