@@ -178,9 +178,9 @@ def add(configuration: Item, item: Item, keyword: str) -> None:
         _put_node(configuration, item)
         return
     _check_id(item)
-    taken = own_ids(configuration)
-    existing = find(configuration, item.id)
-    if existing is not None or item.id in taken:
+    taken = own_ids(configuration) - _node_ids(configuration)
+    existing = next((each for each in objects(configuration) if each.item.id == item.id), None)
+    if item.id in taken:
         kind = existing.keyword if existing is not None else "part of another object"
         raise EditRefused(
             error(
@@ -192,9 +192,29 @@ def add(configuration: Item, item: Item, keyword: str) -> None:
     _resolve_references(configuration, item)
     _check_template(configuration, item)
     members = _take_members(configuration, item)
+    for member in members:
+        _name_instead(configuration, member.id, item.id)
     item.children = [child for child in item.children if child.tag != MEMBER] + members
     ids.fill(item, taken - {id_ for member in members for id_ in own_ids(member)})
     section(configuration, SECTION_OF[item.tag]).children.append(item)
+
+
+def _node_ids(configuration: Item) -> set[str]:
+    """Collect the ids of nodes, which are names of their own kind."""
+    nodes = configuration.first("nodes")
+    return {node.id for node in nodes.children} if nodes is not None else set()
+
+
+def _name_instead(configuration: Item, old: str, new: str) -> list[str]:
+    """Let simple constraints name another resource: a container speaks for its members."""
+    notes: list[str] = []
+    constraints = configuration.first("constraints")
+    for item in constraints.children if constraints is not None else []:
+        for attribute in _NAMING.get(item.tag, ()):
+            if item.get(attribute) == old:
+                item.attributes[attribute] = new
+                notes.append(f"modified {keyword_of(item)}:{item.id} from {old} to {new}")
+    return notes
 
 
 def _check_id(item: Item) -> None:
@@ -282,7 +302,7 @@ def _merge_options(where: Item, item: Item, taken: set[str]) -> None:
             existing.children.append(pair)
     if item.each("rule"):
         existing.children = [each for each in existing.children if each.tag != "rule"]
-        existing.children[:0] = item.each("rule")
+        existing.children += item.each("rule")
     ids.fill(existing, taken)
 
 
@@ -301,6 +321,9 @@ def _put_node(configuration: Item, item: Item) -> None:
 
 def _replace_topology(configuration: Item, item: Item) -> None:
     where = section(configuration, "fencing-topology")
+    if where.children:
+        text = "there is a fencing topology already"
+        raise EditRefused(error("id-taken", "fencing_topology", text, "delete it first"))
     where.children = item.children
     taken = own_ids(configuration)
     ids.fill(where, taken)
@@ -320,24 +343,26 @@ def delete(configuration: Item, name: str) -> list[str]:
     located = need(configuration, name)
     item, parent = located.item, located.parent
     notes: list[str] = []
+    if item.tag in CONTAINERS and parent.tag in CONTAINERS:
+        # A clone without its group would be empty: the clone goes first.
+        notes += delete(configuration, parent.id)
+        parent = section(configuration, "resources")
     at = next(index for index, child in enumerate(parent.children) if child is item)
     if item.tag in CONTAINERS:
         members = item.each(*RESOURCES)
+        if members:
+            notes += _name_instead(configuration, item.id, members[0].id)
         del parent.children[at]
-        # The members go back to where free resources stand.
-        if parent.tag in CONTAINERS:
-            parent.children[at:at] = members
-        else:
-            section(configuration, "resources").children.extend(members)
+        section(configuration, "resources").children.extend(members)
     else:
         del parent.children[at]
     if item.tag in ("crm_config", "fencing-topology"):
         return notes
     if item.tag in RESOURCES:
-        notes += _forget_resource(configuration, item.id)
         if parent.tag in CONTAINERS and not parent.each(*RESOURCES):
             notes.append(f"hanging {keyword_of(parent)}:{parent.id} deleted")
             notes += delete(configuration, parent.id)
+        notes += _forget_resource(configuration, item.id)
     notes += _forget_tagged(configuration, item.id)
     return notes
 
@@ -448,11 +473,7 @@ def set_pair(
     made_set = next((made for made in item.each(tag) if not made.each("rule")), None)
     if made_set is None:
         made_set = Item(tag)
-        at = next(
-            (index for index, child in enumerate(item.children) if child.tag in RESOURCES),
-            len(item.children),
-        )
-        item.children.insert(at, made_set)
+        item.children.append(made_set)
     made_set.children.append(Item("nvpair", {"name": name, "value": value}))
     shell = Item(item.tag, {"id": owner or item.id, "uname": item.get("uname")}, [made_set])
     ids.fill(shell, taken)
@@ -576,7 +597,7 @@ def put_in_place(configuration: Item, existing: Located, item: Item) -> None:
     old = existing.item
     if item.tag in CONTAINERS:
         wanted = [member.id for member in item.each(MEMBER)]
-        released = [each for each in old.each(*RESOURCES)]
+        released = old.each(*RESOURCES)
         for each in released:
             old.children.remove(each)
         section(configuration, "resources").children.extend(released)

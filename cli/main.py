@@ -55,7 +55,7 @@ def crm(
     words: tuple[str, ...],
 ) -> int:
     """Run the cluster from a command line: `crm help` lists the levels and commands."""
-    del display, regression, preferences  # accepted, without effect on plain output
+    del display, regression  # accepted, without effect on plain output
     if words and words[0] == "lab":
         return _lab(words[1:])
     context = Context(
@@ -65,6 +65,7 @@ def crm(
         waits=wait,
         as_json=as_json,
         shadow=cib,
+        preferences=dict(each.partition("=")[::2] for each in preferences),
         is_interactive=sys.stdin.isatty() and not file and not words,
     )
     try:

@@ -41,6 +41,9 @@ from crm.plumbing.errors import (
 MAX_ATTEMPTS = 3
 """How often a small change (`resource start`) is tried again when others change the CIB."""
 
+FORCEABLE = frozenset({"no-fencing-device"})
+"""Findings a person may overrule: what would be legal, but is unwise. A broken CIB never is."""
+
 SHADOW_DIRECTORY = "var/lib/heartbeat/crm"
 
 
@@ -323,7 +326,9 @@ class Workspace:
         """
         problems = self.check()
         fatal = [each for each in problems if each.severity is Severity.ERROR]
-        if fatal and not force:
+        if force:
+            fatal = [each for each in fatal if each.code not in FORCEABLE]
+        if fatal:
             raise CommitRefused("the changes were not committed", tuple(problems))
         assert self._base is not None
         written = self.source.write(self._base, self.document, force=force)

@@ -64,7 +64,7 @@ def _parse_permission(words: Words, right: str) -> Item:
             made.attributes["reference"] = value
         elif name in ("type", "tag"):
             made.attributes["object-type"] = value
-        elif name == "attribute":
+        elif name in ("attribute", "attr"):
             if "object-type" not in made.attributes and not words.peek().startswith(
                 ("type:", "tag:")
             ):
@@ -119,10 +119,10 @@ def render_role(made: Item, _referred: set[str]) -> list[str]:
             words.append(_shortened(permission.get("xpath")))
         if permission.get("reference"):
             words.append(f"ref:{permission.get('reference')}")
+        if permission.get("attribute"):
+            words.append(f"attr:{permission.get('attribute')}")
         if permission.get("object-type"):
             words.append(f"type:{permission.get('object-type')}")
-        if permission.get("attribute"):
-            words.append(f"attribute:{permission.get('attribute')}")
         parts.append(" ".join(words))
     return parts
 
@@ -286,7 +286,7 @@ def render_alert(made: Item, referred: set[str]) -> list[str]:
             if child.get("description"):
                 words.append(f"description={quoted(child.get('description'))}")
             words += [render_set(part, keywords[part.tag], referred) for part in child.children]
-            parts.append(f"to {words[0]}" if len(words) == 1 else f"to {{ {' '.join(words)} }}")
+            parts.append(" ".join(["to", *words]))
         else:
             raise CannotSay(made.id)
     return parts

@@ -28,6 +28,7 @@ ACTIONS = ("start", "promote", "demote", "stop")
 KINDS = ("Mandatory", "Optional", "Serialize")
 DEGENERATE = "_rsc_set_"
 _BRACKETS = {"(": ")", "[": "]"}
+_SET_OPTIONS = ("sequential", "require-all")
 _LOCATION_ATTRIBUTES = ("role", "resource-discovery")
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
@@ -108,6 +109,10 @@ def _parse_sets(words: Words, qualifier: Qualifier) -> tuple[list[_Reference], l
             sets.append(_parse_bracket(words, qualifier))
         elif word in _BRACKETS.values():
             words.fail(f"'{word}' closes nothing")
+        elif word.partition("=")[0] in _SET_OPTIONS and open_set is not None:
+            name, _, value = words.take("an option").partition("=")
+            open_set.attributes[name] = "true" if _boolean(words, name, value) else "false"
+            bracketed = True
         elif "=" in word:
             break
         else:
@@ -147,7 +152,7 @@ def _parse_bracket(words: Words, qualifier: Qualifier) -> Item:
             words.fail(f"'{opening}' is closed by '{closing}', not '{word}'")
         if "=" in word:
             name, _, value = words.take("an option").partition("=")
-            if name not in ("sequential", "require-all"):
+            if name not in _SET_OPTIONS:
                 words.fail(f"'{name}' is none of sequential, require-all", back=1)
             options[name] = _boolean(words, name, value)
             continue

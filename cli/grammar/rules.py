@@ -8,7 +8,7 @@ Source: crm-shell, section 3, "RULE".
 
 from __future__ import annotations
 
-from cli.grammar.tokens import Words
+from cli.grammar.tokens import Words, quoted
 from crm.model.configuration import Item
 
 COMPARISONS = ("lt", "gt", "lte", "gte", "eq", "ne")
@@ -131,7 +131,7 @@ def _parse_date(words: Words) -> Item:
     elif operation == "date_spec":
         date.children.append(Item("date_spec", _parse_fields(words, DATE_FIELDS)))
         if not date.children[0].attributes:
-            words.fail("expected at least one field such as hours=9-17")
+            words.fail(f"expected a field, one of {', '.join(DATE_FIELDS)}")
     else:
         _parse_range(words, date)
     return date
@@ -155,7 +155,7 @@ def _parse_fields(words: Words, known: tuple[str, ...]) -> dict[str, str]:
     while "=" in words.peek():
         name, _, value = words.peek().partition("=")
         if name not in known:
-            words.fail(f"'{name}' is none of {', '.join(known)}")
+            break  # the next thing, or a mistake its reader will find
         words.take("a field")
         found[name] = value
     return found
@@ -195,7 +195,7 @@ def _render_expression(expression: Item) -> str:
     operation, attribute = expression.get("operation"), expression.get("attribute")
     if operation in ("defined", "not_defined"):
         return f"{operation} {attribute}"
-    kind = expression.get("type")
+    kind = expression.get("type").replace("string", "")
     value = expression.get("value")
     if expression.get("value-source") in SOURCES:
         value = f"{expression.get('value-source')}{{{value}}}"
@@ -217,4 +217,4 @@ def _render_date(date: Item) -> str:
 
 
 def _date_value(value: str) -> str:
-    return f'"{value}"' if " " in value else value
+    return quoted(value)

@@ -97,6 +97,9 @@ def render_options(keyword: str, made: Item, referred: set[str]) -> list[str]:
         head += f" {shown_score(made.get('score'))}:"
     rules = [render_rule(rule, referred) for rule in made.each("rule")]
     pairs = [render_pair(pair) for pair in made.each("nvpair")]
-    if len(rules) + len(pairs) != len(made.children):
+    in_order = [child.tag for child in made.children] == ["rule"] * len(rules) + ["nvpair"] * len(
+        pairs
+    )
+    if not in_order:
         raise CannotSay(made.id)
-    return [" ".join([head, *rules]), *pairs]
+    return [head, *rules, *pairs]

@@ -18,7 +18,6 @@ from crm.model.configuration import Item
 ALIASES = {
     "collocation": "colocation",
     "master": "ms",
-    "fencing-topology": "fencing_topology",
     "rsc-template": "rsc_template",
     "rsc-ticket": "rsc_ticket",
     "user": "acl_target",

@@ -22,6 +22,7 @@ from cli.selection import select
 from cli.shell.context import Call, Command, CommandFailed, Context, Level
 from cli.shell.repl import join_continued
 from cli.view import configuration as view
+from cli.view.status import is_true
 from crm.model.configuration import Item
 from crm.model.options import cluster_option
 from crm.plumbing.errors import Problem, error
@@ -79,7 +80,15 @@ def show(context: Context, call: Call) -> None:
         context.terminal.show(view.show_xml(workspace.document, chosen))
     else:
         obscured = [term[8:] for term in terms if term.startswith("obscure:")]
-        context.terminal.show(view.show(configuration, chosen, obscured=obscured))
+        if not obscured:
+            obscured = context.preference("obscure-pattern", "passw*").split()
+        text = view.show(
+            configuration,
+            chosen,
+            obscured=obscured,
+            is_sorted=is_true(context.preference("sort-elements", "yes")),
+        )
+        context.terminal.show(text)
 
 
 def get_property(context: Context, call: Call) -> None:
@@ -402,7 +411,7 @@ LEVEL = Level(
                 summary="read statements from a file"),
         Command("save", save, "[xml] [id ...] file", least=1, most=None, summary="write a file"),
         Command("erase", erase, "[nodes]", most=1, summary="remove everything but nodes"),
-        Command("verify", verify, "", summary="check the candidate"),
+        Command("verify", verify, "", summary="check the candidate", aliases=("_test",)),
         Command("commit", commit, "[force] [replace]", most=2, summary="write the changes"),
         Command("refresh", refresh, "", summary="drop the changes", aliases=("reset",)),
     ),

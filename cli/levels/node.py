@@ -92,19 +92,38 @@ def _nodes_of(context: Context, words: tuple[str, ...]) -> tuple[list[str], str]
 def _put(context: Context, nodes: list[str], name: str, value: str) -> None:
     def edit(configuration: Item) -> None:
         for node in nodes:
-            set_node_pair(configuration, need_node(configuration, node), name, value)
+            item = need_node(configuration, node)
+            set_node_pair(configuration, item, name, value, joins=True)
 
     context.terminal.report(context.workspace.apply(edit, force=context.is_forced))
 
 
 def set_node_pair(
-    configuration: Item, node: Item, name: str, value: str, tag: str = "instance_attributes"
+    configuration: Item,
+    node: Item,
+    name: str,
+    value: str,
+    tag: str = "instance_attributes",
+    *,
+    joins: bool = False,
 ) -> None:
-    """Set an attribute of a node; a new set is called `nodes-ID`, as the tools do."""
-    if not node.each(tag):
-        suffix = "" if tag == "instance_attributes" else f"-{tag}"
-        node.children.append(Item(tag, {"id": f"nodes-{node.id}{suffix}"}))
-    set_pair(node, tag, name, value, taken=own_ids(configuration))
+    """Set an attribute of a node.
+
+    A new one goes to the set `nodes-ID`, as the classic tools write it, or `joins` a set that
+    is there, as the classic shell did for standby and maintenance.
+    """
+    taken = own_ids(configuration)
+    is_known = get_pair(node, tag, name) is not None
+    if is_known or (joins and node.each(tag)):
+        set_pair(node, tag, name, value, taken=taken)
+        return
+    identity = f"nodes-{node.id}" + ("" if tag == "instance_attributes" else f"-{tag}")
+    made = next((each for each in node.each(tag) if each.id == identity), None)
+    if made is None:
+        made = Item(tag, {"id": identity})
+        node.children.append(made)
+    pair = {"id": f"{identity}-{name}", "name": name, "value": value}
+    made.children.append(Item("nvpair", pair))
 
 
 def standby(context: Context, call: Call) -> None:
@@ -149,7 +168,13 @@ def maintenance(context: Context, call: Call) -> None:
 
 def ready(context: Context, call: Call) -> None:
     """Manage the resources of a node again."""
-    _put(context, _nodes_of(context, call.words)[0], "maintenance", "off")
+    nodes = _nodes_of(context, call.words)[0]
+
+    def edit(configuration: Item) -> None:
+        for node in nodes:
+            set_node_pair(configuration, need_node(configuration, node), "maintenance", "off")
+
+    context.terminal.report(context.workspace.apply(edit, force=context.is_forced))
 
 
 # --- attributes ---------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ class Context:
     as_json: bool = False
     is_interactive: bool = False
     shadow: str = ""
+    preferences: dict[str, str] = field(default_factory=dict)
     _workspace: Workspace | None = field(default=None, repr=False)
 
     @property
@@ -40,6 +41,10 @@ class Context:
     def has_changes(self) -> bool:
         """Whether something waits to be committed."""
         return self._workspace is not None and self._workspace.is_changed
+
+    def preference(self, name: str, default: str) -> str:
+        """Read a preference of this run."""
+        return self.preferences.get(name, default)
 
     def close(self) -> None:
         """Forget the CIB in hand, so that the next command reads it again."""

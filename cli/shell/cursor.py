@@ -21,6 +21,7 @@ LEVELS = {
     "configure": "cli.levels.configure",
     "resource": "cli.levels.resource",
     "node": "cli.levels.node",
+    "options": "cli.levels.options",
     "cib": "cli.levels.cib",
     "ra": "cli.levels.ra",
 }

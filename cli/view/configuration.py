@@ -27,11 +27,18 @@ def surroundings(configuration: Item) -> Surroundings:
     return Surroundings(nodes=tuple(names), referred=referred_ids(configuration))
 
 
-def show(configuration: Item, chosen: Iterable[Located], *, obscured: Sequence[str] = ()) -> str:
+def show(
+    configuration: Item,
+    chosen: Iterable[Located],
+    *,
+    obscured: Sequence[str] = (),
+    is_sorted: bool = True,
+) -> str:
     """Write the chosen objects in the order of display."""
     around = surroundings(configuration)
     ordered = sorted(
-        (each for each in chosen), key=lambda each: (RANK.get(each.keyword, 99), each.item.id)
+        chosen,
+        key=lambda each: (RANK.get(each.keyword, 99), each.item.id if is_sorted else ""),
     )
     return "\n".join(show_one(each, around, obscured) for each in ordered)
 
@@ -84,7 +91,7 @@ def show_xml(document: Item, chosen: Sequence[Located]) -> str:
         else:
             section(configuration, each.section).children.append(each.item)
     attributes = dict(document.attributes)
-    made = element(Item("cib", attributes, [configuration, Item("status")]))
+    made = element(Item("cib", attributes, [configuration]))
     etree.indent(made, space="  ")
     return '<?xml version="1.0" ?>\n' + etree.tostring(made, encoding="unicode") + "\n"
 

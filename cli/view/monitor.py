@@ -7,6 +7,7 @@ Source: tools, "crm_mon".
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -523,25 +524,27 @@ def _bans(view: ClusterView) -> list[str]:
 
 def resource_list(view: ClusterView) -> str:
     """Write the list of `crm resource status`."""
-    return "\n".join(_resources(view, Wishes(inactive=True)))
+    lines = _resources(view, Wishes(inactive=True))
+    # As the classic tool does: this list says what runs, `locate` says where.
+    places = "|".join(re.escape(node.name) for node in view.nodes)
+    expression = re.compile(rf"(\t (?:Started|Promoted|Unpromoted)) (?:{places})(?= \(|$)")
+    return "\n".join(expression.sub(r"\1", line) for line in lines)
 
 
 def operation_list(view: ClusterView, resource: str, node: str) -> str:
     """Write the recorded operations, one a line."""
-    lines: list[str] = []
+    heads: dict[str, str] = {}
     for item in view.resources:
         for primitive in primitives(item):
-            if resource and resource not in (item.id, primitive.id):
-                continue
-            head = f"{primitive.id}\t({agent(primitive)}):\t "
-            active = view.active(primitive.id)
-            state = role_of(view, item, active[0]) if active else STOPPED
-            lines += [
-                f"{head}{state}: {_recorded(each)}"
-                for each in view.operations
-                if each.resource.partition(":")[0] == primitive.id and node in ("", each.node)
-            ]
-    return "\n".join(lines)
+            if resource in ("", item.id, primitive.id):
+                active = view.active(primitive.id)
+                state = role_of(view, item, active[0]) if active else STOPPED
+                heads[primitive.id] = f"{primitive.id}\t({agent(primitive)}):\t {state}"
+    return "\n".join(
+        f"{heads[each.resource.partition(':')[0]]}: {_recorded(each)}"
+        for each in view.operations
+        if each.resource.partition(":")[0] in heads and node in ("", each.node)
+    )
 
 
 def _recorded(operation: Operation) -> str:
