@@ -433,10 +433,10 @@ class Conductor:
             if action.task == "cancel" and action.node == node and self._slot(action) == slot:
                 self._confirm(run, action)
                 return
-        action = self._awaited(result)
-        if action is not None:
-            run.fail(action.id)
-            self.want(f"{action.key} on {node} was given back: {result.exit_reason}")
+        awaited = self._awaited(result)
+        if awaited is not None:
+            run.fail(awaited.id)
+            self.want(f"{awaited.key} on {node} was given back: {result.exit_reason}")
 
     def _slot(self, action: Action) -> tuple[str, str, int]:
         """Name what a cancel action cancels."""
