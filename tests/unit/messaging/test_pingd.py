@@ -15,7 +15,7 @@ from crm.plumbing.machine import (
 )
 from messaging.pingd import Effect, PingCounter, Wishes, parse_wishes
 
-SEED = "-m 100 -d 5s -a pingd".split()
+SEED = ["-m", "100", "-d", "5s", "-a", "pingd"]
 
 
 def counter() -> PingCounter:

@@ -1,0 +1,238 @@
+"""`cl_status`: questions about the cluster layer.
+
+Exit codes: 0 true or ok, 1 false or failed, 2 bad parameters, 3 other trouble.
+
+Source: heartbeat, "Command-line tools"; tools, "cl_status".
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from crm.api import gateclient
+from crm.api.membership import (
+    SERVICE,
+    AskCluster,
+    ClusterDescription,
+    NodeDescription,
+    NodeKind,
+    NodeStatus,
+)
+from crm.plumbing import process
+from crm.plumbing.errors import CrmError, UsageError
+from crm.plumbing.settings import Paths
+
+OK = 0
+FAILED = 1
+BAD_PARAMETERS = 2
+TROUBLE = 3
+TIMEOUT_S = 5.0
+USAGE = """usage: cl_status [--root DIR] [-m] [-v] SUBCOMMAND
+  hbstatus                       is heartbeat running here
+  listnodes [-n | -p]            the nodes; only normal ones, only ping nodes
+  nodestatus NODE                init, up, active, dead or ping
+  nodetype NODE | normal | ping  the type of a node, or the nodes of a type
+  nodeweight NODE                its votes
+  nodesite NODE                  its site
+  listhblinks NODE               its links
+  hblinkstatus NODE LINK         up or dead
+  clientstatus NODE CLIENT [MS]  online or offline
+  rscstatus                      none, local, foreign, all or transition
+  hbparameter -p NAME            a directive of ha.cf (also: parameter)"""
+
+
+class Answer(NamedTuple):
+    """What to print (nothing when empty) and how to end."""
+
+    text: str
+    code: int = OK
+
+
+class Question(NamedTuple):
+    """A subcommand as it was called."""
+
+    words: tuple[str, ...]
+    flags: frozenset[str]
+    parameter: str = ""
+
+
+def parse(arguments: Sequence[str]) -> tuple[str, str, Question]:
+    """Split a call into root, subcommand and question.
+
+    Raises: UsageError if an option has no value or no subcommand is given.
+    """
+    rest = list(arguments)
+    root, parameter = "", ""
+    words: list[str] = []
+    flags: set[str] = set()
+    while rest:
+        word = rest.pop(0)
+        if word in ("--root", "-p") and (word == "--root" or _takes_parameter(words)):
+            if not rest:
+                raise UsageError(f"option {word} needs a value")
+            value = rest.pop(0)
+            root, parameter = (value, parameter) if word == "--root" else (root, value)
+        elif word.startswith("-"):
+            flags.add(word)
+        else:
+            words.append(word)
+    if not words:
+        raise UsageError("no subcommand is given")
+    return root, words[0], Question(tuple(words[1:]), frozenset(flags), parameter)
+
+
+def _takes_parameter(words: Sequence[str]) -> bool:
+    return bool(words) and words[0] in ("hbparameter", "parameter")
+
+
+def _node(cluster: ClusterDescription, name: str) -> NodeDescription:
+    for node in cluster.nodes:
+        if node.node == name.lower() or node.node == name:
+            return node
+    raise UsageError(f"there is no node '{name}'")
+
+
+def _is_ping(node: NodeDescription) -> bool:
+    return node.kind is NodeKind.PING
+
+
+def _list_nodes(cluster: ClusterDescription, question: Question) -> Answer:
+    nodes = [
+        node.node
+        for node in cluster.nodes
+        if not ("-n" in question.flags and _is_ping(node))
+        and not ("-p" in question.flags and not _is_ping(node))
+    ]
+    return Answer("\n".join(nodes))
+
+
+def _node_status(cluster: ClusterDescription, question: Question) -> Answer:
+    node = _node(cluster, question.words[0])
+    word = node.status.value
+    if "-m" in question.flags:
+        word = f"The cluster node {node.node} is {word}."
+    return Answer(word, FAILED if node.status is NodeStatus.DEAD else OK)
+
+
+def _node_type(cluster: ClusterDescription, question: Question) -> Answer:
+    word = question.words[0]
+    if word in ("normal", "ping"):
+        return Answer("\n".join(node.node for node in cluster.nodes if node.kind.value == word))
+    return Answer(_node(cluster, word).kind.value)
+
+
+def _node_weight(cluster: ClusterDescription, question: Question) -> Answer:
+    return Answer(str(_node(cluster, question.words[0]).weight))
+
+
+def _node_site(cluster: ClusterDescription, question: Question) -> Answer:
+    return Answer(_node(cluster, question.words[0]).site or "(none)")
+
+
+def _list_links(cluster: ClusterDescription, question: Question) -> Answer:
+    links = _node(cluster, question.words[0]).links
+    return Answer("\n".join(f"\t{link.name}" for link in links))
+
+
+def _link_status(cluster: ClusterDescription, question: Question) -> Answer:
+    name, wanted = question.words
+    for link in _node(cluster, name).links:
+        if link.name == wanted:
+            silence = f" (silent for {link.silent_ms} ms)" if "-v" in question.flags else ""
+            return Answer(link.status.value + silence, OK if link.status.value == "up" else FAILED)
+    raise UsageError(f"node '{name}' has no link '{wanted}'")
+
+
+def _client_status(cluster: ClusterDescription, question: Question) -> Answer:
+    is_online = question.words[1] in _node(cluster, question.words[0]).clients
+    return Answer("online" if is_online else "offline", OK if is_online else FAILED)
+
+
+def _resource_status(cluster: ClusterDescription, question: Question) -> Answer:
+    return Answer(cluster.resources_held or "none")
+
+
+def _parameter(cluster: ClusterDescription, question: Question) -> Answer:
+    if not question.parameter:
+        raise UsageError("hbparameter needs '-p NAME'")
+    value = cluster.parameters.get(question.parameter)
+    return Answer("", FAILED) if value is None else Answer(value)
+
+
+Handler = Callable[[ClusterDescription, Question], Answer]
+SUBCOMMANDS: Mapping[str, tuple[Handler, range]] = {
+    "listnodes": (_list_nodes, range(1)),
+    "nodestatus": (_node_status, range(1, 2)),
+    "nodetype": (_node_type, range(1, 2)),
+    "nodeweight": (_node_weight, range(1, 2)),
+    "nodesite": (_node_site, range(1, 2)),
+    "listhblinks": (_list_links, range(1, 2)),
+    "hblinkstatus": (_link_status, range(2, 3)),
+    "clientstatus": (_client_status, range(2, 4)),
+    "rscstatus": (_resource_status, range(1)),
+    "hbparameter": (_parameter, range(1)),
+    "parameter": (_parameter, range(1)),
+}
+"""Subcommand → what answers it, and how many words it takes."""
+
+
+def answer(cluster: ClusterDescription, subcommand: str, question: Question) -> Answer:
+    """Answer a question from what heartbeat says of the cluster.
+
+    Raises: UsageError naming what cannot be understood.
+    """
+    handler, counts = SUBCOMMANDS[subcommand]
+    if len(question.words) not in counts:
+        raise UsageError(f"{subcommand} takes {counts[0]} to {counts[-1]} words")
+    return handler(cluster, question)
+
+
+def _heartbeat_status(root: Path) -> Answer:
+    """Tell from the pid file: this question must be answered when nothing runs."""
+    pid = process.read_pid_file(Paths(root).pid_file)
+    if pid is not None and process.is_running(pid):
+        return Answer("Heartbeat is running on this machine.")
+    return Answer("Heartbeat is stopped on this machine.", FAILED)
+
+
+def _ask(root: Path) -> ClusterDescription:
+    with gateclient.connect(root, name="cl_status", timeout_s=TIMEOUT_S) as session:
+        description = session.ask(SERVICE, AskCluster(1))
+    if not isinstance(description, ClusterDescription):
+        raise CrmError(f"heartbeat answered with {type(description).__name__}")
+    return description
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Answer one question; the exit code is the classic one."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if not arguments or arguments[0] in ("-h", "-?", "--help"):
+        click.echo(USAGE, err=not arguments)
+        return OK if arguments else BAD_PARAMETERS
+    try:
+        root_option, subcommand, question = parse(arguments)
+        root = gateclient.installation_root(root_option or None)
+        if subcommand == "hbstatus":
+            found = _heartbeat_status(root)
+        elif subcommand in SUBCOMMANDS:
+            found = answer(_ask(root), subcommand, question)
+        else:
+            raise UsageError(f"unknown subcommand '{subcommand}'")
+    except UsageError as problem:
+        click.echo(f"cl_status: {problem}\n{USAGE}", err=True)
+        return BAD_PARAMETERS
+    except CrmError as problem:
+        click.echo(f"cl_status: {problem}", err=True)
+        return TROUBLE if isinstance(problem, gateclient.Denied) else FAILED
+    if found.text:
+        click.echo(found.text)
+    return found.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
