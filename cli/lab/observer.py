@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 _FETCH_LIMIT_S = 1.0
 _MAX_IN_FLIGHT = 40
 _ETH_ARP = 0x0806
+_ARP_REPLY = b"\x00\x02"
 _SIOCGIFHWADDR = 0x8927
 _PAGE_NODE = re.compile(rb"\bnode[\s:]*(?:<[^>]*>\s*)*([A-Za-z0-9][A-Za-z0-9._-]*)", re.IGNORECASE)
 
@@ -68,15 +69,19 @@ class OwnerWatch:
             self._own = socket.inet_aton(asker.getsockname()[0])
 
     def ask(self) -> None:
-        """Report who answered the last request, and send the next."""
+        """Report who answered the last request, and send the next.
+
+        Announcements to everybody are no answers: two hardware addresses in one report mean that
+        two nodes held the address at the moment of one request.
+        """
         owners: dict[str, None] = {}
         while True:
             try:
                 frame = self._socket.recv(2048)
             except OSError:
                 break
-            operation = frame[20:22]
-            if operation == b"\x00\x02" and frame[28:32] == self._target:
+            is_answer_to_us = frame[:6] == self._mac and frame[20:22] == _ARP_REPLY
+            if is_answer_to_us and frame[28:32] == self._target:
                 owners[frame[22:28].hex(":")] = None
         if owners:
             say(owners=sorted(owners))
