@@ -210,13 +210,16 @@ class Document:
         return xml.serialise(self.root, pretty)
 
     def configuration_text(self) -> bytes:
-        """Write the document without its status, in the form that is kept on the disk."""
-        head = etree.Element("cib", attributes_of(self.root))
-        inner = etree.tostring(self.configuration, encoding="utf-8", pretty_print=True)
-        lines = inner.decode().splitlines()
-        body = "\n".join("  " + line for line in lines)
-        opening = etree.tostring(head, encoding="unicode")[:-2] + ">"
-        return f"{opening}\n{body}\n  <status/>\n</cib>\n".encode()
+        """Write the document without its status, in the form that is kept on the disk.
+
+        The configuration is written alone and indented as text: taking the status out of the
+        tree for a moment would cost a walk through it. A comment is not to be indented.
+        """
+        opening = etree.tostring(etree.Element("cib", attributes_of(self.root)))[:-2]
+        inner = xml.serialise(self.configuration, pretty=True).rstrip(b"\n")
+        if b"<!--" not in inner:
+            inner = b"  " + inner.replace(b"\n", b"\n  ")
+        return opening + b">\n" + inner + b"\n  <status/>\n</cib>\n"
 
     def digest(self) -> str:
         """Hash the configuration (and the schema it follows), each object by itself."""

@@ -21,7 +21,7 @@ import msgspec
 from lxml import etree
 
 from crm.api import cib as api
-from crm.cib import compare, patch, status
+from crm.cib import compare, excerpt, patch, status
 from crm.cib import document as documents
 from crm.model import score
 from crm.model.version import Version
@@ -43,7 +43,12 @@ MAX_TOUCHED = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a change must obey: the validator, and how a document is upgraded."""
+    """What a change must obey: the validator, and how a document is upgraded.
+
+    The validator judges a CIB. After a small change it is first handed one that holds only the
+    objects that were touched and those they refer to; what it finds there, it is asked about
+    once more with the whole document.
+    """
 
     validate: Validator
     upgrade: Upgrader
@@ -138,7 +143,7 @@ def _conclude(
             edit.set(document.root, name, value)
     _write_version(edit, after)
     if edit.touches_configuration or _schema_changed(edit):
-        findings = tuple(rules.validate(document.root))
+        findings = tuple(_judge(edit, rules))
         if errors.has_errors(findings):
             candidate = document.text(pretty=True)
             edit.undo()
@@ -572,6 +577,15 @@ def _write_version(edit: documents.Edit, version: Version) -> None:
     values = (version.admin_epoch, version.epoch, version.updates)
     for name, value in zip(documents.VERSION_ATTRIBUTES, values, strict=True):
         edit.set(edit.document.root, name, str(value))
+
+
+def _judge(edit: documents.Edit, rules: Rules) -> list[errors.Problem]:
+    root = edit.document.root
+    part = None if _schema_changed(edit) else excerpt.of_edit(edit)
+    if part is None:
+        return rules.validate(root)
+    found = rules.validate(part)
+    return rules.validate(root) if errors.has_errors(found) else found
 
 
 def _replaces_root(operations: Sequence[api.Operation]) -> bool:
