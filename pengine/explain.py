@@ -173,8 +173,11 @@ def _sentence_about(facts: Facts, placement: Placement, instance: Instance) -> s
     if choice.node is None:
         return f"{instance.id} runs nowhere because {_why_nowhere(facts, placement, instance)}"
     now = facts.activity[instance.id].nodes
-    verb = "stays on" if choice.node in now else "goes to"
-    return f"{instance.id} {verb} {choice.node} because {choice.reason}"
+    if choice.node in now:
+        return f"{instance.id} stays on {choice.node} because {choice.reason}"
+    left = now[0] if now else ""
+    why = (_why_not_on(facts, placement, instance, left) if left else "") or choice.reason
+    return f"{instance.id} goes to {choice.node} because {why}"
 
 
 def _why_nowhere(facts: Facts, placement: Placement, instance: Instance) -> str:
@@ -239,7 +242,35 @@ def _movement(facts: Facts, placement: Placement, plan: Plan, instance: Instance
         return f"{instance.id} starts on {starts[0].node} because {choice.reason}"
     if stops[0].node == starts[0].node:
         return f"{instance.id} restarts on {starts[0].node} ({reason or 'restart'})"
-    return f"{instance.id} moves from {stops[0].node} to {starts[0].node} because {choice.reason}"
+    left = stops[0].node
+    why = _why_not_on(facts, placement, instance, left) or choice.reason
+    return f"{instance.id} moves from {left} to {starts[0].node} because {why}"
+
+
+_STATES = {
+    "standby": "is in standby",
+    "shutting down": "is shutting down",
+    "maintenance": "is in maintenance",
+}
+
+
+def _why_not_on(facts: Facts, placement: Placement, instance: Instance, node: str) -> str:
+    """Say what keeps an instance off a node, or "" if only another node is better."""
+    if not facts.node(node).may_run:
+        states = _node_state(facts, node).split(", ")
+        return f"{node} " + " and ".join(_STATES.get(word, f"is {word}") for word in states)
+    bans = [
+        c
+        for c in placement.table.about(instance.id)
+        if c.node == node and c.amount <= score.MINUS_INFINITY
+    ]
+    if not bans:
+        return ""
+    return (
+        f"{bans[0].text or bans[0].source} forbids {node}"
+        if not bans[0].text
+        else (f"on {node} {bans[0].text} ({bans[0].source})")
+    )
 
 
 def log_lines(facts: Facts, placement: Placement, plan: Plan) -> Iterator[Line]:

@@ -38,15 +38,15 @@ _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
 @dataclass(frozen=True, slots=True)
-class _Wishes:
+class Wishes:
     """What is to be shown and written."""
 
-    run: bool
-    simulate: bool
-    scores: bool
-    quiet: bool
-    graph_file: str | None
-    dot_file: str | None
+    run: bool = False
+    simulate: bool = False
+    scores: bool = False
+    quiet: bool = False
+    graph_file: str | None = None
+    dot_file: str | None = None
 
 
 @click.command(context_settings=_SETTINGS)
@@ -103,8 +103,8 @@ def command(
     if explained is not None:
         _explain(decision, explained, node, as_json)
         return
-    wishes = _Wishes(run, simulates, show_scores, quiet, graph_file, dot_file)
-    for line in _report(cluster, decision, now, wishes):
+    wishes = Wishes(run, simulates, show_scores, quiet, graph_file, dot_file)
+    for line in report(cluster, decision, now, wishes):
         click.echo(line)
 
 
@@ -157,10 +157,17 @@ def _explain(decision: Decision, resource: str, node: str | None, as_json: bool)
     click.echo("\n".join(explanation.as_text() for explanation in found), nl=False)
 
 
-def _report(cluster: Cluster, decision: Decision, now: datetime, wishes: _Wishes) -> Iterator[str]:
+def report(cluster: Cluster, decision: Decision, now: datetime, wishes: Wishes) -> Iterator[str]:
+    """Yield the text of a run, section by section."""
     acts = wishes.run or wishes.simulate or wishes.scores
     acts = acts or wishes.graph_file is not None or wishes.dot_file is not None
+    date = ""
+    if cluster.execution_s is not None:
+        then = datetime.fromtimestamp(cluster.execution_s, UTC)
+        date = f"Using the original execution date of: {then:%Y-%m-%d %H:%M:%S}Z"
     if not wishes.quiet:
+        if date:
+            yield date
         headline = summary.headline(decision.facts)
         if headline:
             yield headline
@@ -182,19 +189,21 @@ def _report(cluster: Cluster, decision: Decision, now: datetime, wishes: _Wishes
         yield ""
     _write_files(decision, wishes)
     if wishes.simulate and not wishes.quiet:
-        yield from _simulation(simulate(cluster, decision.graph), now)
+        yield from _simulation(simulate(cluster, decision.graph), now, date)
 
 
-def _simulation(result: Simulation, now: datetime) -> Iterable[str]:
+def _simulation(result: Simulation, now: datetime, date: str) -> Iterable[str]:
     yield "Executing Cluster Transition:"
     yield from summary.executed(result.executed)
     yield ""
+    if date:
+        yield date
     yield "Revised Cluster Status:"
     yield from summary.status(schedule(result.cluster, now).facts)
     yield ""
 
 
-def _write_files(decision: Decision, wishes: _Wishes) -> None:
+def _write_files(decision: Decision, wishes: Wishes) -> None:
     if wishes.graph_file is not None:
         data = xml.serialise(graph_writing.write(decision.graph), pretty=True)
         Path(wishes.graph_file).write_bytes(data)
