@@ -288,7 +288,7 @@ class Replica:
     def _viewed(self, event: membership.ViewEvent, view: membership.View, now: float) -> None:
         self._log_view(event, view)
         match event:
-            case membership.ViewEvent.INVALID | membership.ViewEvent.NOT_PRIMARY:
+            case membership.ViewEvent.NOT_PRIMARY:
                 return  # the view that follows decides
             case membership.ViewEvent.EVICTED:
                 self._view = None
@@ -302,9 +302,6 @@ class Replica:
     def _log_view(self, event: membership.ViewEvent, view: membership.View) -> None:
         name = "OC_EV_MS_" + event.value.replace(" ", "_")
         self._outbox.info(f"mem_handle_event: Got an event {name} from ccm")
-        if event is membership.ViewEvent.INVALID:
-            self._outbox.info("mem_handle_event: no mbr_track info")
-            return
         nodes, new, lost = len(view.members), len(view.new), len(view.lost)
         self._outbox.info(
             f"mem_handle_event: instance={view.id}, nodes={nodes}, new={new}, lost={lost},"

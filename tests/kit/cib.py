@@ -121,7 +121,11 @@ class Network:
                 lost=tuple(sorted((before - set(members)) | set(lost))),
                 total_nodes=len(self.nodes),
             )
-            event = membership.ViewEvent.NEW_MEMBERSHIP
+            event = (
+                membership.ViewEvent.NEW_MEMBERSHIP
+                if view.quorate
+                else membership.ViewEvent.INVALID
+            )
             for name in members:
                 self.later(
                     lambda name=name, view=view: self.give(
