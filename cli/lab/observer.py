@@ -6,7 +6,8 @@ an ARP request, who owns the address, and prints one JSON line for each thing it
     {"t": 12.345, "page": "litsha22"}          a page arrived, and whom it names
     {"t": 12.400, "owners": ["02:…", …]}       hardware addresses that answered one ARP request
 
-It ends when its standard input does. Times are seconds of the monotonic clock, the same for every process of this computer, so they
+It ends when its standard input does. Times are seconds of the monotonic clock, the same for every
+process of this computer, so they
 can be compared with what other observers and log readers see.
 """
 
