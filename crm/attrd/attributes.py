@@ -20,7 +20,7 @@ leaves the membership loses all of its values here; it comes back without any.
 Invariant: what was last written for the own node is what `written` says, or a write is under way
 or due.
 
-Source: docs/protocol/attributes.md.
+Source: docs/protocol/transition.md, "Attributes".
 """
 
 from __future__ import annotations

@@ -158,7 +158,9 @@ class Office:
 
     def confirmed(self, name: str, confirm: JoinConfirm) -> None:
         """Take in the end of a member's join."""
-        self._join.confirm(name, confirm)
+        if self._join.confirm(name, confirm):
+            self._executor_away.pop(name, None)
+            self._away.pop(name, None)
 
     def _integrate(self, now: float) -> None:
         """All requests are in: bring every CIB to the newest, and acknowledge."""
@@ -239,6 +241,8 @@ class Office:
             self._write_absentees()
         self._write_quorum()
         for name, description in described.items():
+            # Its executor has nothing under way any more: what still counts as such was not run.
+            self.conductor.lose_node(name, f"{name} has joined anew")
             self._write_joined(name, description)
         for name in self.leaving:
             self._write_shutdown(name)
@@ -384,7 +388,8 @@ class Office:
         if name not in self._join.joined:
             return
         self._executor_away[name] = None
-        self._away.setdefault(name, now + AWAY_PATIENCE_S)
+        if name != self._roster.node:
+            self._away.setdefault(name, now + AWAY_PATIENCE_S)
         self.conductor.lose_node(name, f"the executor of {name} is gone")
 
     def executor_restarted(self, name: str, description: ExecutorDescription) -> None:
