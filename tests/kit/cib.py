@@ -128,7 +128,7 @@ class Network:
             )
             for name in members:
                 self.later(
-                    lambda name=name, view=view: self.give(
+                    lambda name=name, view=view, event=event: self.give(
                         name,
                         MessageArrived("heartbeat", membership.ViewInstalled(event, view)),
                     ),

@@ -45,6 +45,7 @@ class Checks:
         self._versions: dict[str, tuple[int, int]] = {}
         self._reigns: dict[tuple[str, int, int], Reign] = {}
         self._without_quorum: dict[str, float] = {}
+        self._alone: dict[str, float] = {}
         self.acknowledged: dict[str, float] = {}
         self.counted = 0
 
@@ -78,11 +79,9 @@ class Checks:
 
     def _note_view(self, process: Process, message: ViewInstalled) -> None:
         node = process.label.split("/")[0]
-        quorate = message.view.quorate and message.event not in (
-            ViewEvent.NOT_PRIMARY,
-            ViewEvent.EVICTED,
-        )
-        if quorate:
+        if message.event is ViewEvent.NOT_PRIMARY:
+            return  # a new view is being agreed on; it may well be quorate
+        if message.view.quorate and message.event is not ViewEvent.EVICTED:
             self._without_quorum.pop(node, None)
         else:
             self._without_quorum.setdefault(node, self._engine.now)
@@ -123,11 +122,22 @@ class Checks:
         return self._engine.now - max(moments)
 
     def _no_quorum_no_service(self) -> None:
-        """I6: a node whose membership has no quorum lets go of everything in time."""
+        """I6: a node whose membership has no quorum lets go of everything in time.
+
+        A node that can reach no majority must have learnt that after the deadtime.
+        """
         for node in self._cluster.up():
-            since = self._without_quorum.get(node.name)
-            if since is None:
+            if self._cluster.reaches_majority(node):
+                self._alone.pop(node.name, None)
+            else:
+                self._alone.setdefault(node.name, self._engine.now)
+            known = self._without_quorum.get(node.name)
+            alone = self._alone.get(node.name)
+            moments = [known] if known is not None else []
+            moments += [alone + TIMING.deadtime_s] if alone is not None else []
+            if not moments:
                 continue
+            since = min(moments)
             if node.process("crmd") is None or node.process("heartbeat") is None:
                 continue
             waited = self._engine.now - max(since, node.changed_at, self._cluster.trouble_at)

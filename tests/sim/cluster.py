@@ -101,6 +101,14 @@ class Cluster:
         """The nodes that run."""
         return [node for node in self.nodes.values() if node.is_up]
 
+    def reaches_majority(self, node: Node) -> bool:
+        """Tell whether a node hears, and is heard by, enough nodes for a quorum (of three or more)."""
+        total = len(self.nodes)
+        heard = [
+            other for other in self.up() if other is node or self._hear_each_other(node, other)
+        ]
+        return total == 2 or 2 * len(heard) > total
+
     def partitions(self) -> list[list[Node]]:
         """Groups of running nodes that reach each other both ways; empty if it is not so simple."""
         groups: list[list[Node]] = []

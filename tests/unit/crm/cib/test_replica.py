@@ -86,6 +86,18 @@ def test_status_changes_need_no_quorum() -> None:
     assert outcome(network, "n1", request) is api.Outcome.OK
 
 
+def test_a_master_left_alone_writes_the_status_at_once() -> None:
+    network = together()
+    network.crash("n2")
+    network.crash("n3")
+    network.rule("n1", ())
+    network.partition(("n1",))
+    network.run(0.1)
+    request = network.change("n1", api.SetNodeAttribute("n1", "uuid-n1", "pingd", "0"))
+    network.run(0.3)
+    assert outcome(network, "n1", request) is api.Outcome.OK
+
+
 def test_a_write_in_flight_when_quorum_is_lost_has_an_unknown_outcome() -> None:
     network = together()
     network.groups = [("n1",), ("n2", "n3")]  # the wire is cut before the views say so
