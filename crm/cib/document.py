@@ -46,6 +46,9 @@ SECTIONS = (
 )
 """The sections of the configuration; the first four are always there."""
 
+REFERENCES = frozenset({"obj_ref", "resource_ref", "role", "role_ref"})
+"""Elements whose `id` is that of something else."""
+
 VERSION_ATTRIBUTES = ("admin_epoch", "epoch", "num_updates")
 
 _EMPTY = (
@@ -169,7 +172,7 @@ class Document:
         return self.root
 
     def by_id(self, identity: str) -> etree._Element | None:
-        """Find an element of the configuration by its id."""
+        """Find the element of the configuration that has this id (not one that refers to it)."""
         return self._ids.get(identity)
 
     def node_state(self, *, uuid: str = "", name: str = "") -> etree._Element | None:
@@ -257,7 +260,7 @@ class Document:
         if self.in_configuration(element):
             for item in element.iter(etree.Element):
                 identity = item.get("id")
-                if identity is not None:
+                if identity is not None and item.tag not in REFERENCES:
                     self._ids.setdefault(identity, item)
             return
         for item in element.iter("lrm_resource"):
@@ -294,7 +297,7 @@ class Document:
             return
         if old is not None and self._ids.get(old) is element:
             del self._ids[old]
-        if new is not None:
+        if new is not None and element.tag not in REFERENCES:
             self._ids.setdefault(new, element)
 
 

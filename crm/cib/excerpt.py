@@ -73,7 +73,7 @@ def _note_references(
             known = document.by_id(str(value))
             if known is None:
                 continue
-            if name == "id":
+            if name == "id" and element.tag not in documents.REFERENCES:
                 if known is not element:
                     return False
                 continue

@@ -287,7 +287,7 @@ def _create_one(edit: documents.Edit, parent: etree._Element, given: etree._Elem
 def _exists(
     document: documents.Document, parent: etree._Element, given: etree._Element, identity: str
 ) -> bool:
-    if document.in_configuration(parent):
+    if document.in_configuration(parent) and given.tag not in documents.REFERENCES:
         return document.by_id(identity) is not None
     return any(child.get("id") == identity for child in parent.iterchildren(str(given.tag)))
 

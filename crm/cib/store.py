@@ -254,6 +254,7 @@ class Store:
         The old file becomes a numbered backup first (a second name for the same content, so it
         costs nothing). Raises: OSError as the system gave it; the old file is then in place.
         """
+        signature = classic_digest(xml.parse(data, keep_comments=True))
         self._back_up()
         digest = hashlib.sha256(data).hexdigest()
         trailer = (
@@ -261,7 +262,6 @@ class Store:
         )
         path = self.directory / FILE
         atomicfile.write_durably(path, data + trailer.encode(), MODE, self._owner)
-        signature = classic_digest(xml.parse(data, keep_comments=True))
         self._write_hint(SIGNATURE, signature + "\n")
         return signature
 

@@ -1,0 +1,197 @@
+"""The CIB on the disk: the newest whole copy is found, and nothing good is thrown away."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from crm.cib import document as documents
+from crm.cib import rules, store
+from crm.model.version import Reign
+from crm.plumbing import xml
+from crm.plumbing.errors import ConfigurationError
+from tests.kit.cib import LENIENT
+
+NINE = Reign(9, "n1")
+
+
+def text(epoch: int, resource: str = "") -> bytes:
+    root = documents.empty(epoch)
+    if resource:
+        parent = root.find("configuration/resources")
+        assert parent is not None
+        parent.append(
+            root.makeelement(
+                "primitive",
+                {"id": resource, "class": "ocf", "provider": "pacekeeper", "type": "Dummy"},
+            )
+        )
+    return documents.Document(root).configuration_text()
+
+
+def codes(loaded: store.Loaded) -> list[str]:
+    return [problem.code for problem in loaded.problems]
+
+
+def test_an_empty_folder_starts_with_the_empty_cib(tmp_path: Path) -> None:
+    loaded = store.Store(tmp_path).load(rules.STANDARD)
+    assert loaded.fresh
+    assert loaded.problems == []
+    assert loaded.document.version.epoch == 0
+
+
+def test_what_was_written_is_read_with_its_reign(tmp_path: Path) -> None:
+    files = store.Store(tmp_path)
+    files.write(text(5, "a"), NINE)
+    loaded = files.load(rules.STANDARD)
+    assert loaded.document.by_id("a") is not None
+    assert loaded.written == NINE
+    assert not loaded.fresh
+    assert codes(loaded) == []
+
+
+def test_the_promise_survives(tmp_path: Path) -> None:
+    files = store.Store(tmp_path)
+    files.keep_promise(Reign(12, "n3"))
+    assert files.load(rules.STANDARD).promised == Reign(12, "n3")
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "garbage", "foreign"])
+def test_a_broken_file_gives_way_to_the_newest_backup_and_is_kept(
+    tmp_path: Path, damage: str
+) -> None:
+    files = store.Store(tmp_path)
+    for epoch in (1, 2, 3):
+        files.write(text(epoch, f"r{epoch}"), NINE)
+    path = tmp_path / "cib.xml"
+    data = path.read_bytes()
+    broken = {
+        "empty": b"",
+        "cut": data[: len(data) // 2],
+        "flipped": data.replace(b'id="r3"', b'id="r4"'),
+        "garbage": os.urandom(100),
+        "foreign": b"<nagios/>",
+    }[damage]
+    path.write_bytes(broken)
+    loaded = files.load(rules.STANDARD)
+    assert loaded.document.by_id("r2") is not None
+    assert loaded.fresh
+    assert "cib-set-aside" in codes(loaded)
+    assert (tmp_path / "cib.xml.corrupt-1").read_bytes() == broken
+
+
+@pytest.mark.parametrize("size", range(0, 400, 7))
+def test_a_file_cut_anywhere_never_loads_as_something_else(tmp_path: Path, size: int) -> None:
+    files = store.Store(tmp_path)
+    files.write(text(1, "a"), NINE)
+    path = tmp_path / "cib.xml"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:size])
+    loaded = files.load(LENIENT)
+    if b"</cib>" in whole[:size]:
+        assert loaded.document.by_id("a") is not None
+    else:
+        assert loaded.document.by_id("a") is None
+        assert (tmp_path / "cib.xml.corrupt-1").exists()
+
+
+def test_a_file_put_there_by_hand_is_believed(tmp_path: Path) -> None:
+    (tmp_path / "cib.xml").write_bytes(text(7, "a"))
+    loaded = store.Store(tmp_path).load(rules.STANDARD)
+    assert loaded.document.by_id("a") is not None
+    assert loaded.written == Reign()
+
+
+def test_an_edited_file_needs_its_signature_removed(tmp_path: Path) -> None:
+    files = store.Store(tmp_path)
+    files.write(text(5, "a"), NINE)
+    path = tmp_path / "cib.xml"
+    path.write_bytes(path.read_bytes().replace(b'id="a"', b'id="b"'))
+    (tmp_path / "cib.xml.sig").unlink()
+    loaded = files.load(rules.STANDARD)
+    assert loaded.document.by_id("b") is not None
+    assert loaded.written == NINE
+
+
+def test_a_foreign_file_with_a_classic_signature_is_checked_against_it(tmp_path: Path) -> None:
+    data = text(5, "a")
+    (tmp_path / "cib.xml").write_bytes(data)
+    (tmp_path / "cib.xml.sig").write_text(store.classic_digest(xml.parse(data)))
+    assert store.Store(tmp_path).load(rules.STANDARD).document.by_id("a") is not None
+    (tmp_path / "cib.xml.sig").write_text("0" * 32)
+    loaded = store.Store(tmp_path).load(rules.STANDARD)
+    assert "cib-digest" in codes(loaded)
+    assert loaded.document.by_id("a") is None
+
+
+def test_an_older_file_gives_way_to_a_newer_backup(tmp_path: Path) -> None:
+    files = store.Store(tmp_path)
+    files.write(text(5, "new"), NINE)
+    files.write(text(6, "newest"), NINE)
+    (tmp_path / "cib.xml").write_bytes(text(2, "old"))
+    (tmp_path / "cib.xml.sig").unlink()
+    loaded = files.load(rules.STANDARD)
+    assert loaded.document.by_id("new") is not None
+    assert (tmp_path / "cib.xml.older-1").exists()
+
+
+def test_an_invalid_only_copy_is_not_thrown_away_for_an_empty_one(tmp_path: Path) -> None:
+    data = text(5, "a").replace(
+        b"<constraints/>",
+        b'<constraints><rsc_location id="l" rsc="x" node="n" score="1"/></constraints>',
+    )
+    (tmp_path / "cib.xml").write_bytes(data)
+    with pytest.raises(ConfigurationError) as refusal:
+        store.Store(tmp_path).load(rules.STANDARD)
+    assert [p.code for p in refusal.value.problems] == ["cib-invalid"]
+    assert (tmp_path / "cib.xml").read_bytes() == data
+
+
+def test_a_link_instead_of_the_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(text(5, "a"))
+    (tmp_path / "cib.xml").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigurationError):
+        store.Store(tmp_path).load(rules.STANDARD)
+
+
+def test_a_failing_write_leaves_the_old_file(tmp_path: Path) -> None:
+    files = store.Store(tmp_path)
+    files.write(text(5, "a"), NINE)
+    before = (tmp_path / "cib.xml").read_bytes()
+    with pytest.raises(ConfigurationError):
+        files.write(b"<cib", NINE)
+    assert store.Store(tmp_path).load(rules.STANDARD).document.by_id("a") is not None
+    assert (tmp_path / "cib.xml").read_bytes() == before
+
+
+def test_backups_are_numbered_round_and_round(tmp_path: Path) -> None:
+    files = store.Store(tmp_path)
+    (tmp_path / "cib.last").write_text(f"{store.MAX_BACKUPS - 1}\n")
+    for epoch in range(1, 4):
+        files.write(text(epoch), NINE)
+    assert (tmp_path / f"cib-{store.MAX_BACKUPS - 1}.raw").exists()
+    assert (tmp_path / "cib-0.raw").exists()
+    assert (tmp_path / "cib.last").read_text() == "1\n"
+
+
+def test_an_old_dialect_is_upgraded_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "cib.xml").write_text(
+        '<cib admin_epoch="0" epoch="4" num_updates="9"><configuration><crm_config>'
+        '<cluster_property_set id="d"><attributes><nvpair id="d-q" name="no_quorum_policy"'
+        ' value="stop"/></attributes></cluster_property_set></crm_config><nodes/><resources/>'
+        "<constraints/></configuration><status/></cib>"
+    )
+    loaded = store.Store(tmp_path).load(rules.STANDARD)
+    assert loaded.document.schema == "pacemaker-3.9"
+    assert loaded.document.version.epoch == 5
+    assert loaded.fresh
+
+
+def test_what_lost_is_archived_under_a_name_of_its_own(tmp_path: Path) -> None:
+    files = store.Store(tmp_path)
+    one = files.archive(text(1, "a"), "version 0.1.0 lost -- badly")
+    other = files.archive(text(2, "b"), "again")
+    assert one != other
+    assert xml.parse(one.read_bytes()).tag == "cib"
