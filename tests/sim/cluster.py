@@ -102,7 +102,7 @@ class Cluster:
         return [node for node in self.nodes.values() if node.is_up]
 
     def reaches_majority(self, node: Node) -> bool:
-        """Tell whether a node hears, and is heard by, enough nodes for a quorum (of three or more)."""
+        """Tell whether a node hears, and is heard by, a quorum (of three nodes or more)."""
         total = len(self.nodes)
         heard = [
             other for other in self.up() if other is node or self._hear_each_other(node, other)
