@@ -113,6 +113,8 @@ class Session:
         Raises: Denied if the gate refused it; Unreachable if no answer came in time or the gate
         closed; LocalProtocolError if `message` is none that `service` understands.
         """
+        if not hasattr(message, "request"):
+            raise LocalProtocolError(f"'{type(message).__name__}' has no answer; use tell")
         limit_s = self._timeout_s if timeout_s is None else timeout_s
         ends_at = time.monotonic() + limit_s
         self._request += 1

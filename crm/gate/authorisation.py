@@ -79,9 +79,9 @@ LEAST_ROLE: dict[str, dict[type[msgspec.Struct], Role]] = {
 """The table. A dry run of a change writes nothing, but shows secrets; it needs the same role."""
 
 
-def may_send(role: Role, service: str, message: msgspec.Struct) -> bool:
-    """Tell whether a caller of `role` may send `message` to `service`."""
-    least = LEAST_ROLE.get(service, {}).get(type(message))
+def may_send(role: Role, service: str, kind: type[msgspec.Struct]) -> bool:
+    """Tell whether a caller of `role` may send messages of this kind to `service`."""
+    least = LEAST_ROLE.get(service, {}).get(kind)
     return least is not None and role is not Role.STRANGER and role >= least
 
 

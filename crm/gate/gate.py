@@ -286,7 +286,7 @@ class Gate:
         except RemoteProtocolError as problem:
             return self._expel(number, PROTOCOL_ERROR, str(problem))
         request: int = getattr(message, "request", 0)
-        if not may_send(caller.identity.role, service, message):
+        if not may_send(caller.identity.role, service, type(message)):
             kind = type(message).__name__
             role = caller.identity.role.name.lower()
             text = f"the role '{role}' of user '{caller.identity.user}' may not send {kind}"

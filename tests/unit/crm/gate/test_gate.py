@@ -1,0 +1,226 @@
+"""The gate's machine: greeting, rights, renumbering, watchers, lost daemons, deadlines."""
+
+from crm.api import attributes, cib, gate, membership
+from crm.gate.authorisation import Role
+from crm.gate.gate import HANDSHAKE_S, IDLE_S, MAX_OPEN_REQUESTS, CallerLeft, FrameUnreadable
+from crm.model.version import Version
+from crm.plumbing.machine import Exit, PeerConnected, PeerLost, StopRequested, Tell
+from tests.kit.gate import GateBench, hung_up, refusals, sent, told, unwrap
+
+
+def node_changed(name: str, status: membership.NodeStatus) -> membership.NodeChanged:
+    return membership.NodeChanged(node=name, kind=membership.NodeKind.NORMAL, status=status)
+
+
+def test_the_gate_signs_on_and_subscribes_as_daemons_appear() -> None:
+    bench = GateBench()
+    assert Tell("heartbeat", membership.SignOn(client="mgmtd", pid=99)) in bench.greetings
+    assert Tell("cib", cib.Subscribe()) in bench.greetings
+
+
+def test_a_greeting_is_answered_with_the_name_of_the_node() -> None:
+    bench = GateBench()
+    bench.caller(1, greets=False)
+    (answer,) = sent(bench.frame(1, gate.Greeting(protocol=gate.PROTOCOL, name="crm")))
+    assert answer.frame == gate.Greeting(protocol=gate.PROTOCOL, name="mgmtd", node="node1")
+
+
+def test_nothing_is_passed_on_before_the_greeting() -> None:
+    bench = GateBench()
+    bench.caller(1, greets=False)
+    effects = bench.say(1, "cib", cib.Query(request=7))
+    assert not told(effects)
+    assert hung_up(effects) == [1]
+
+
+def test_a_stranger_is_told_which_group_it_lacks_and_hung_up_on() -> None:
+    bench = GateBench()
+    bench.caller(1, Role.STRANGER, greets=False)
+    effects = bench.frame(1, gate.Greeting(protocol=gate.PROTOCOL, name="crm"))
+    (refusal,) = refusals(effects)
+    assert refusal.code == 4
+    assert "haclient" in refusal.hint
+    assert hung_up(effects) == [1]
+
+
+def test_another_protocol_is_refused() -> None:
+    bench = GateBench()
+    bench.caller(1, greets=False)
+    effects = bench.frame(1, gate.Greeting(protocol=99, name="crm"))
+    assert refusals(effects)[0].code == 76
+
+
+def test_a_second_greeting_is_out_of_place() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    assert hung_up(bench.frame(1, gate.Greeting(protocol=gate.PROTOCOL, name="again"))) == [1]
+
+
+def test_two_callers_with_the_same_number_each_get_their_own_answer() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    bench.caller(2)
+    (first,) = told(bench.say(1, "cib", cib.DescribeCib(request=7)))
+    (second,) = told(bench.say(2, "cib", cib.DescribeCib(request=7)))
+    assert first.message.request != second.message.request
+
+    (answer,) = sent(
+        bench.answer("cib", cib.CibDescription(second.message.request, Version(0, 2, 3), "d"))
+    )
+
+    assert answer.caller == 2
+    assert unwrap(answer) == cib.CibDescription(7, Version(0, 2, 3), "d")
+
+
+def test_an_answer_is_delivered_once() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    (tell,) = told(bench.say(1, "cib", cib.DescribeCib(request=7)))
+    answer = cib.CibDescription(tell.message.request, Version(), "d")
+    assert len(sent(bench.answer("cib", answer))) == 1
+    assert not sent(bench.answer("cib", answer))
+
+
+def test_an_answer_of_another_daemon_with_the_same_number_is_not_taken_for_it() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    (tell,) = told(bench.say(1, "cib", cib.DescribeCib(request=7)))
+    assert not sent(bench.answer("attrd", attributes.AttributeValues(tell.message.request)))
+
+
+def test_who_asks_is_written_over_what_the_caller_claims() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    forged = cib.Origin(client="crmd", node="other", user="root", reason="because")
+    (tell,) = told(bench.say(1, "cib", cib.Change(request=1, operations=(), origin=forged)))
+    assert isinstance(tell.message, cib.Change)
+    assert tell.message.origin == cib.Origin(
+        client="test", node="node1", user="user1001", reason="because"
+    )
+
+
+def test_a_reader_may_look_but_not_change() -> None:
+    bench = GateBench()
+    bench.caller(1, Role.READER)
+    assert told(bench.say(1, "cib", cib.Query(request=1)))
+    change = cib.Change(request=2, operations=(), origin=cib.Origin(client="x"))
+    effects = bench.say(1, "cib", change)
+    assert not told(effects)
+    (refusal,) = refusals(effects)
+    assert (refusal.code, refusal.request) == (4, 2)
+    assert not hung_up(effects)
+
+
+def test_a_daemon_that_is_not_there_is_named_in_the_refusal() -> None:
+    bench = GateBench(connected=("heartbeat",))
+    bench.caller(1)
+    (refusal,) = refusals(bench.say(1, "cib", cib.Query(request=5)))
+    assert (refusal.code, refusal.request) == (102, 5)
+    assert "cib" in refusal.message
+
+
+def test_a_lost_daemon_ends_its_open_requests_and_no_others() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    bench.say(1, "cib", cib.Query(request=1))
+    bench.say(1, "attrd", attributes.AskAttributes(request=2))
+
+    effects = bench.gate.receive(PeerLost("cib"), bench.now)
+
+    (refusal,) = refusals(effects)
+    assert (refusal.code, refusal.request) == (102, 1)
+    bench.gate.receive(PeerConnected("cib"), bench.now)
+    assert told(bench.say(1, "cib", cib.Query(request=3)))
+
+
+def test_an_unknown_service_is_refused() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    effects = bench.frame(1, gate.Envelope(service="shell", payload=b""))
+    assert refusals(effects)[0].code == 3
+
+
+def test_an_unreadable_payload_ends_the_connection() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    effects = bench.frame(1, gate.Envelope(service="cib", payload=b"\xff\xff"))
+    assert hung_up(effects) == [1]
+
+
+def test_unreadable_bytes_end_the_connection_with_a_word() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    effects = bench.gate.receive(FrameUnreadable(1, "garbage"), bench.now)
+    assert refusals(effects)[0].message == "garbage"
+    assert hung_up(effects) == [1]
+
+
+def test_too_many_open_requests_are_refused_one_by_one() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    for number in range(1, MAX_OPEN_REQUESTS + 1):
+        assert told(bench.say(1, "cib", cib.Query(request=number)))
+    effects = bench.say(1, "cib", cib.Query(request=1000))
+    assert refusals(effects)[0].code == 75
+    assert not told(effects)
+
+
+def test_a_watcher_is_first_told_every_node_and_then_each_change() -> None:
+    bench = GateBench()
+    bench.answer("heartbeat", node_changed("a", membership.NodeStatus.UP))
+    bench.answer("heartbeat", node_changed("b", membership.NodeStatus.UP))
+    bench.answer("heartbeat", node_changed("a", membership.NodeStatus.DEAD))
+    bench.caller(1)
+    bench.caller(2)
+
+    first = [unwrap(each) for each in sent(bench.frame(1, gate.Watch()))]
+    changed = cib.CibChanged(Version(0, 1, 0), Version(0, 2, 0), (), cib.Origin(client="crm"))
+    later = sent(bench.answer("cib", changed))
+
+    assert first == [
+        node_changed("a", membership.NodeStatus.DEAD),
+        node_changed("b", membership.NodeStatus.UP),
+    ]
+    assert [(each.caller, unwrap(each)) for each in later] == [(1, changed)]
+
+
+def test_the_answer_to_a_caller_that_left_is_dropped() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    (tell,) = told(bench.say(1, "cib", cib.DescribeCib(request=7)))
+    bench.gate.receive(CallerLeft(1), bench.now)
+    assert not sent(bench.answer("cib", cib.CibDescription(tell.message.request, Version(), "d")))
+
+
+def test_a_caller_that_never_greets_is_hung_up_on_in_time() -> None:
+    bench = GateBench()
+    bench.caller(1, greets=False)
+    assert bench.gate.next_deadline() == bench.now + HANDSHAKE_S
+    assert not bench.gate.tick(bench.now + HANDSHAKE_S - 0.1)
+    assert hung_up(bench.gate.tick(bench.now + HANDSHAKE_S)) == [1]
+    assert bench.gate.next_deadline() is None
+
+
+def test_an_idle_caller_goes_but_one_that_waits_or_watches_stays() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    bench.caller(2)
+    bench.caller(3)
+    bench.say(2, "cib", cib.Query(request=1))
+    bench.frame(3, gate.Watch())
+    assert hung_up(bench.gate.tick(bench.now + IDLE_S)) == [1]
+
+
+def test_a_name_cannot_forge_a_line_of_the_log() -> None:
+    bench = GateBench()
+    bench.caller(1, greets=False)
+    effects = bench.frame(1, gate.Greeting(protocol=gate.PROTOCOL, name="x\nERROR: all is lost"))
+    assert all("\n" not in getattr(each, "text", "") for each in effects)
+
+
+def test_a_stop_closes_every_connection_and_ends() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    effects = bench.gate.receive(StopRequested(), bench.now)
+    assert hung_up(effects) == [1]
+    assert effects[-1] == Exit(0)
