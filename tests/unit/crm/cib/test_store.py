@@ -90,7 +90,7 @@ def test_a_file_cut_anywhere_never_loads_as_something_else(tmp_path: Path, size:
     whole = path.read_bytes()
     path.write_bytes(whole[:size])
     loaded = files.load(LENIENT)
-    if b"</cib>" in whole[:size]:
+    if whole[:size].rstrip().endswith(b"</cib>"):
         assert loaded.document.by_id("a") is not None
     else:
         assert loaded.document.by_id("a") is None
