@@ -86,6 +86,12 @@ class JoinConfirm(Message, frozen=True, omit_defaults=True):
     description: ExecutorDescription
 
 
+class QuorumSeen(Message, frozen=True):
+    """The DC sees to it that the members of a view without quorum let go in order."""
+
+    view: int
+
+
 # --- what to run ----------------------------------------------------------------------------
 
 
@@ -177,6 +183,7 @@ PEERS = Codec(
     JoinRequest,
     JoinAck,
     JoinConfirm,
+    QuorumSeen,
     ExecuteOrders,
     ForgetResource,
     OperationReport,

@@ -56,6 +56,9 @@ from crm.plumbing.machine import (
 FEATURE_SET = "3.0.1"
 """The CRM feature set this crmd speaks; the lower one is DC during an upgrade."""
 
+MAX_QUORUM_PATIENCE_S = 0.25
+"""So long, and at most half a keepalive, a member without quorum waits for a DC to see to it."""
+
 BUSY_RECHECK_S = 1.0
 """A busy executor is asked again at each result, and at the latest after this long."""
 
@@ -88,6 +91,8 @@ class Controller:
         self._dc_deadline: float | None = None
         self._busy_deadline: float | None = None
         self._stop_deadline: float | None = None
+        self._quorum_deadline: float | None = None
+        self._quorum_patience_s = MAX_QUORUM_PATIENCE_S
         self._has_asked_to_stop = ""
         self._has_ended = False
         self._front_desk = FrontDesk(self._outbox, self._candidate)
@@ -144,6 +149,11 @@ class Controller:
         if self._stop_deadline is not None and self._stop_deadline <= now:
             self._outbox.note(warn("crmd", "crm_timer_popped: nobody lets us stop: stopping"))
             self._end("shutdown escalation")
+        if self._quorum_deadline is not None and self._quorum_deadline <= now:
+            self._quorum_deadline = None
+            text = "crmd_ccm_msg_callback: no quorum, and no DC that sees to it: letting go"
+            self._outbox.note(warn("crmd", text))
+            self._executor.release()
         if self._office is not None:
             self._office.tick(now)
         return self._finish(now)
@@ -157,6 +167,7 @@ class Controller:
             self._election.deadline,
             self._busy_deadline,
             self._stop_deadline,
+            self._quorum_deadline,
             self._office.next_deadline() if self._office is not None else None,
         ]
         return min((time for time in times if time is not None), default=None)
@@ -344,6 +355,10 @@ class Controller:
     def _signed_on(self, message: membership.SignedOn) -> None:
         self._outbox.node = self._roster.node = self._states.node = message.node
         self._roster.uuids[message.node] = message.uuid
+        keepalive = message.parameters.get("keepalive", "")
+        if keepalive.isdigit():
+            half_s = int(keepalive) / 2000
+            self._quorum_patience_s = min(MAX_QUORUM_PATIENCE_S, half_s)
         self._election = Election(message.node, FEATURE_SET)
 
     def _client_changed(self, message: membership.ClientChanged, now: float) -> None:
@@ -377,6 +392,7 @@ class Controller:
         if message.event is membership.ViewEvent.EVICTED:
             self._evicted(now)
             return
+        self._mind_quorum(message.view, now)
         lost = message.view.lost
         if self._candidate.dc in lost or self._lost_dc in lost:
             dc = self._candidate.dc if self._candidate.dc in lost else self._lost_dc
@@ -395,6 +411,22 @@ class Controller:
             self._stand(now)
         elif lost and not self._election.favourite and self._is_waiting_for_offer():
             self._call_election(now, Input.ELECTION, Cause.CCM_CALLBACK, "check_dead_member")
+
+    def _mind_quorum(self, view: membership.View, now: float) -> None:
+        """Without quorum, see that somebody lets go: the DC, or soon we ourselves.
+
+        A member can lose quorum alone, while its DC still counts it in; then nobody orders a stop.
+        """
+        if view.quorate:
+            self._quorum_deadline = None
+            self._executor.resume()
+        elif self._settings.lets_go_without_quorum and self._office is None:
+            self._quorum_deadline = now + self._quorum_patience_s
+
+    def _quorum_seen(self, node: str, view: int) -> None:
+        known = self._roster.view
+        if node in self._roster.members and known is not None and known.id == view:
+            self._quorum_deadline = None
 
     def _evicted(self, now: float) -> None:
         self._bring_electorate_up_to_date()
@@ -436,11 +468,15 @@ class Controller:
                 self._roster.departed[node] = None
             case peers.JoinOffer():
                 self._offered(node, message, now)
+            case peers.QuorumSeen(view=view):
+                self._quorum_seen(node, view)
             case peers.JoinAck():
                 self._acknowledged(node, message)
             case peers.ExecuteOrders(reign=reign, orders=orders):
                 for order in orders:
-                    self._executor.carry_out(reign, order)
+                    given_back = self._executor.carry_out(reign, order)
+                    if given_back is not None:
+                        self._report(given_back, now)
             case peers.ForgetResource(reign=reign, resource=resource):
                 self._executor.forget(reign, resource)
             case peers.ShutdownOrder() if node == self._candidate.dc:
@@ -553,6 +589,7 @@ class Controller:
         """All have given way: lead them, under a reign above all that were heard of."""
         self._election.stop()
         self._dc_deadline = None
+        self._quorum_deadline = None
         self._highest_reign += 1
         conductor = Conductor(
             outbox=self._outbox,

@@ -94,13 +94,20 @@ class Executor:
         if self.is_connected:
             self._outbox.tell(lrm.SERVICE, lrm.RaiseReign(reign))
 
-    def carry_out(self, reign: Reign, order: Order) -> None:
-        """Pass an order on, unless it comes from a DC that is no longer ours."""
-        is_over = reign != self._reign or self._is_releasing
+    def carry_out(self, reign: Reign, order: Order) -> lrm.OperationFinished | None:
+        """Pass an order on, unless it comes from a DC that is no longer ours.
+
+        Returns the order given back (CANCELLED) if this node is letting go and the order would
+        start something.
+        """
+        is_over = reign != self._reign
         if is_over or not self.is_connected:
             why = "its reign is over" if is_over else "no executor is there"
             self._outbox.note(warn("crmd", f"do_lrm_rsc_op: order {order.key} dropped: {why}"))
-            return
+            return None
+        if self._is_releasing and order.operation not in ("stop", "demote", "monitor"):
+            self._outbox.note(warn("crmd", f"do_lrm_rsc_op: order {order.key}: letting go instead"))
+            return _given_back(order)
         call = self._next_call
         self._next_call += 1
         if order.cancel:
@@ -115,9 +122,10 @@ class Executor:
                     reign=reign,
                 ),
             )
-            return
+            return None
         self._outbox.note(_performing(order))
         self._outbox.tell(lrm.SERVICE, _execute(call, reign, order))
+        return None
 
     def forget(self, reign: Reign, resource: str) -> None:
         """Have the executor forget a resource."""
@@ -134,6 +142,11 @@ class Executor:
         self._stopping = ""
         if self.is_connected:
             self._release_next()
+
+    def resume(self) -> None:
+        """Obey orders again: the reason to let go is over."""
+        self._is_releasing = False
+        self._stopping = ""
 
     def _release_next(self) -> None:
         if self._stopping or not self._active:
@@ -200,6 +213,20 @@ class Executor:
 
 def _by_call(result: lrm.OperationFinished) -> int:
     return result.call_id
+
+
+def _given_back(order: Order) -> lrm.OperationFinished:
+    return lrm.OperationFinished(
+        call_id=0,
+        key=order.key,
+        resource=order.resource,
+        agent=order.agent,
+        operation=order.operation,
+        interval_ms=order.interval_ms,
+        rc=ExitCode.UNKNOWN,
+        status=OperationStatus.CANCELLED,
+        exit_reason="this node is letting go of its resources",
+    )
 
 
 def _performing(order: Order) -> Note:

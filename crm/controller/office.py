@@ -29,6 +29,7 @@ from crm.api.peers import (
     JoinConfirm,
     JoinOffer,
     JoinRequest,
+    QuorumSeen,
     ToolAnswer,
     ToolRequest,
 )
@@ -240,6 +241,7 @@ class Office:
             self._quorum_written = None
             self._write_absentees()
         self._write_quorum()
+        self._tell_quorum()
         for name, description in described.items():
             # Its executor has nothing under way any more: what still counts as such was not run.
             self.conductor.lose_node(name, f"{name} has joined anew")
@@ -370,7 +372,14 @@ class Office:
                 self._outbox.tell(attributes.SERVICE, attributes.ClearNode(name))
         if self._join.joined:
             self._write_quorum()
+        self._tell_quorum()
         self.conductor.want(f"view {view.id}")
+
+    def _tell_quorum(self) -> None:
+        """Spare the members of a view without quorum to let go by themselves: we see to it."""
+        view = self._roster.view
+        if view is not None and not view.quorate:
+            self._outbox.broadcast(QuorumSeen(view.id))
 
     def crmd_changed(self, name: str, *, is_online: bool) -> None:
         """Note that a member's crmd began or ended a life."""

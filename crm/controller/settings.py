@@ -16,13 +16,14 @@ from crm.plumbing.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Options in seconds."""
+    """Options in seconds. `lets_go_without_quorum` is True for no-quorum-policy stop and alike."""
 
     dc_deadtime_s: float = 20.0
     recheck_interval_s: float = 900.0
     shutdown_escalation_s: float = 1200.0
     integration_timeout_s: float = 180.0
     finalization_timeout_s: float = 1800.0
+    lets_go_without_quorum: bool = True
 
 
 _DEFAULT = Settings()
@@ -43,6 +44,7 @@ def read(crm_config: bytes) -> Settings:
         finalization_timeout_s=_seconds(
             pairs, "join-finalization-timeout", _DEFAULT.finalization_timeout_s
         ),
+        lets_go_without_quorum=_word(pairs, "no-quorum-policy") not in ("ignore", "freeze"),
     )
 
 
@@ -73,6 +75,11 @@ def _pairs(crm_config: bytes) -> list[tuple[str, str]]:
         for pair in root.iter("nvpair")
         if pair.get("name") and pair.get("value") is not None
     ]
+
+
+def _word(pairs: dict[str, str], name: str) -> str:
+    option = options.cluster_option(name)
+    return options.setting(pairs, option).strip().lower() if option is not None else ""
 
 
 def _seconds(pairs: dict[str, str], name: str, default: float) -> float:

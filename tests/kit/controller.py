@@ -305,6 +305,18 @@ class ControllerCluster:
             node.tell(process, HEARTBEAT, membership.ViewInstalled(word, node.view))
         node.view = None
 
+    def lose_quorum_alone(self, name: str) -> None:
+        """Tell one member alone that its view, with all in it, has no quorum."""
+        node = self.nodes[name]
+        assert node.view is not None
+        self.view_id += 1
+        node.view = msgspec.structs.replace(
+            node.view, id=self.view_id, quorate=False, new=(), lost=()
+        )
+        for process in node.clients:
+            event = membership.ViewEvent.INVALID
+            node.tell(process, HEARTBEAT, membership.ViewInstalled(event, node.view))
+
     def release_one(self, name: str) -> None:
         """Let the first operation end that an executor holds back."""
         self._execute(self.nodes[name], self.nodes[name].lrmd.held.pop(0))

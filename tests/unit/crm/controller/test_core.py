@@ -288,6 +288,30 @@ def test_an_evicted_node_stops_what_was_just_being_started() -> None:
     assert cluster.where("vip") == []
 
 
+def test_a_member_that_loses_quorum_alone_lets_go_soon() -> None:
+    cluster = three()
+    cluster.world.preferences["vip"] = ["litsha22"]
+    cluster.start_all()
+    cluster.lose_quorum_alone("litsha22")
+    cluster.run()
+    assert cluster.where("vip") == ["litsha22"]
+    cluster.pass_time(0.3)
+    assert cluster.where("vip") == []
+
+
+def test_a_member_whose_dc_sees_to_the_loss_of_quorum_leaves_it_to_the_dc() -> None:
+    cluster = three()
+    cluster.world.preferences["vip"] = ["litsha22"]
+    cluster.start_all()
+    cluster.quorum_of = lambda members: False
+    cluster.install(ALL)
+    cluster.run()
+    assert cluster.where("vip") == []
+    assert not [line for line in cluster["litsha22"].notes if "letting go" in line]
+    cluster.pass_time(1)
+    assert not [line for line in cluster["litsha22"].notes if "letting go" in line]
+
+
 # --- daemons that die ---------------------------------------------------------------------------
 
 
