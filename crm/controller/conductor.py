@@ -44,7 +44,7 @@ COUNTING_PATIENCE_S = 2.0
 """So long the next round waits for a fail count to be written."""
 
 RETRY_PAUSE_S = 1.0
-"""So long the next round waits after the CIB could not be read."""
+"""So long the next round waits when the CIB could not be read or an order was given back."""
 
 FENCING_PAUSE_S = 5.0
 """After a failed fencing the next round waits so long: a device is not to be hammered."""
@@ -378,7 +378,7 @@ class Conductor:
         node_id = self.roster.uuids.get(node, "")
         for result in results:
             if result.status == OperationStatus.CANCELLED:
-                self._cancelled(node, result)
+                self._cancelled(node, result, now)
                 continue
             entry = history.record(result, node=node, node_id=node_id)
             self.ledger.add(cib.RecordOperations((entry,)))
@@ -419,7 +419,7 @@ class Conductor:
             return None
         return run.in_flight.get(key.action)
 
-    def _cancelled(self, node: str, result: OperationFinished) -> None:
+    def _cancelled(self, node: str, result: OperationFinished, now: float) -> None:
         """Take in that an operation is repeated no more, or was given back without being run."""
         if result.interval_ms:
             node_id = self.roster.uuids.get(node, "")
@@ -436,6 +436,7 @@ class Conductor:
         awaited = self._awaited(result)
         if awaited is not None:
             run.fail(awaited.id)
+            self.pause(now, RETRY_PAUSE_S)
             self.want(f"{awaited.key} on {node} was given back: {result.exit_reason}")
 
     def _slot(self, action: Action) -> tuple[str, str, int]:

@@ -297,6 +297,13 @@ def test_a_member_that_loses_quorum_alone_lets_go_soon() -> None:
     assert cluster.where("vip") == ["litsha22"]
     cluster.pass_time(0.3)
     assert cluster.where("vip") == []
+    cluster.pass_time(5)
+    assert cluster.where("vip") == []
+    assert len(cluster.graphs) < 12, "an order given back is not repeated at once"
+    cluster.install(ALL)
+    cluster.run()
+    cluster.pass_time(2)
+    assert cluster.where("vip") == ["litsha22"]
 
 
 def test_a_member_whose_dc_sees_to_the_loss_of_quorum_leaves_it_to_the_dc() -> None:
