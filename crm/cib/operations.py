@@ -58,9 +58,9 @@ class Rules:
 class Carried:
     """How a change ended. `patch` is empty when nothing changed or the outcome is not OK.
 
-    `configuration` tells that it must be made durable, `replaced` that the whole document is
-    another. `xml` is what cibadmin prints: the report of a failed creation, the candidate that
-    was refused, or the result of a dry run.
+    `configuration` tells that it must be made durable, `replaced` that more was touched than is
+    told one by one. `xml` is what cibadmin prints: the report of a failed creation, the
+    candidate that was refused, or the result of a dry run.
     """
 
     outcome: api.Outcome
@@ -122,13 +122,12 @@ def carry_out(
         return Carried(api.Outcome.CONFLICT, before, before, findings=(finding,))
     if not edit.changes:
         return Carried(api.Outcome.OK, before, before, xml=document.text() if dry_run else b"")
-    return _conclude(edit, before, operations, rules, stamp or {}, dry_run=dry_run)
+    return _conclude(edit, before, rules, stamp or {}, dry_run=dry_run)
 
 
 def _conclude(
     edit: documents.Edit,
     before: Version,
-    operations: Sequence[api.Operation],
     rules: Rules,
     stamp: Mapping[str, str],
     *,
@@ -163,7 +162,7 @@ def _conclude(
         patch=patch.write(edit.changes, before, after),
         touched=touched,
         configuration=configuration,
-        replaced=_replaces_root(operations) or len(touched) >= MAX_TOUCHED,
+        replaced=len(touched) >= MAX_TOUCHED,
         findings=findings,
     )
 
@@ -586,16 +585,6 @@ def _judge(edit: documents.Edit, rules: Rules) -> list[errors.Problem]:
         return rules.validate(root)
     found = rules.validate(part)
     return rules.validate(root) if errors.has_errors(found) else found
-
-
-def _replaces_root(operations: Sequence[api.Operation]) -> bool:
-    for operation in operations:
-        if isinstance(operation, api.XmlOperation):
-            if operation.task in (api.XmlTask.ERASE, api.XmlTask.UPGRADE):
-                return True
-            if operation.task is api.XmlTask.REPLACE and operation.xml.lstrip()[:5] == b"<cib ":
-                return True
-    return False
 
 
 def _touched(edit: documents.Edit) -> tuple[api.Touched, ...]:
