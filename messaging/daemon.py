@@ -195,6 +195,7 @@ def _start(options: Options, node: str, *, foreground: bool) -> int:
     targets = startup.log_targets(readings.settings, paths, node)
     environment = _environment(readings, ha_log.environment_of(targets), paths, node)
     nursery = Nursery.start(_preload())
+    process.set_title("heartbeat", f"--root {options.root} --node {node}")
     ha_log.configure(startup.own_log_targets(targets), "heartbeat")
     report(problems)
     log.info("Configuration validated. Starting heartbeat %s", core.VERSION)
