@@ -20,10 +20,18 @@ from crm.model.status import HistoryEntry, NodeState, ResourceHistory
 
 
 @dataclass(frozen=True, slots=True)
+class Executed:
+    """One action carried out, and the name under which its node keeps the resource."""
+
+    action: Action
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Simulation:
     """What was done, in order, and the cluster it leaves. `complete` is False if it got stuck."""
 
-    executed: tuple[Action, ...]
+    executed: tuple[Executed, ...]
     cluster: Cluster
     complete: bool
 
@@ -35,14 +43,14 @@ def simulate(
     paper = _Paper(cluster, failures or {})
     confirmed: set[int] = set()
     broken: set[int] = set()
-    executed: list[Action] = []
+    executed: list[Executed] = []
     waiting = list(graph.synapses)
     while waiting:
         left = []
         for synapse in waiting:
             if all(number in confirmed for number in synapse.inputs):
                 for action in synapse.actions:
-                    executed.append(action)
+                    executed.append(Executed(action, paper.name_of(action)))
                     if paper.carry_out(action):
                         confirmed.add(action.id)
                     else:
@@ -69,6 +77,14 @@ class _Paper:
     def cluster(self) -> Cluster:
         """Give the cluster as it is now."""
         return replace(self._cluster, status=tuple(self._states.values()))
+
+    def name_of(self, action: Action) -> str:
+        """Say under which name a node keeps a resource: a copy's own, unless it uses the plain."""
+        if action.resource is None:
+            return ""
+        plain, long = action.resource.id, action.resource.long_id
+        known = any(h.id == plain for h in self._state(action).history)
+        return plain if known or not long else long
 
     def carry_out(self, action: Action) -> bool:
         """Do one action; False if it fails."""
@@ -99,15 +115,21 @@ class _Paper:
         resource = action.resource
         assert resource is not None
         state = self._state(action)
-        history = next((h for h in state.history if h.id == resource.id), None) or ResourceHistory(
-            resource.id, resource.agent_class, resource.provider, resource.type
+        name = self.name_of(action)
+        history = next((h for h in state.history if h.id == name), None) or ResourceHistory(
+            name, resource.agent_class, resource.provider, resource.type
         )
         if action.task == "delete":
-            self._put(state, resource.id, None)
+            self._put(state, name, None)
             return True
         if action.task == "cancel":
-            kept = tuple(e for e in history.entries if e.id != action.key)
-            self._put(state, resource.id, replace(history, entries=kept))
+            interval_ms = int(action.meta.get("interval", "0"))
+            kept = tuple(
+                e
+                for e in history.entries
+                if e.interval_ms != interval_ms or e.id.endswith("_last_failure_0")
+            )
+            self._put(state, name, replace(history, entries=kept))
             return True
         expected = action.expected_rc or 0
         code = self._failures.get((action.key, action.node), expected)
@@ -122,7 +144,7 @@ class _Paper:
         )
         self._call += 1
         entries = tuple(e for e in history.entries if not _is_replaced(e, entry))
-        self._put(state, resource.id, replace(history, entries=(*entries, entry)))
+        self._put(state, name, replace(history, entries=(*entries, entry)))
         return code == expected or code == ExitCode.OK
 
     def _put(self, state: NodeState, resource: str, history: ResourceHistory | None) -> None:

@@ -24,6 +24,7 @@ from pengine.facts.instances import (
 )
 from pengine.facts.nodes import NodeFacts, display_key
 from pengine.order.plan import Meaning, Plan
+from pengine.simulate import Executed
 
 # --- status ---------------------------------------------------------------------------------
 
@@ -348,13 +349,13 @@ def _line(
 # --- what was executed ----------------------------------------------------------------------
 
 
-def executed(actions: Iterable[GraphAction]) -> Iterator[str]:
+def executed(actions: Iterable[Executed]) -> Iterator[str]:
     """Yield one line per executed action."""
-    for action in actions:
-        yield f"  * {_executed_text(action)}"
+    for done in actions:
+        yield f"  * {_executed_text(done.action, done.name)}"
 
 
-def _executed_text(action: GraphAction) -> str:
+def _executed_text(action: GraphAction, name: str) -> str:
     if action.kind is ActionKind.PSEUDO:
         return f"Pseudo action:   {action.key}"
     if action.kind is ActionKind.CLUSTER:
@@ -362,8 +363,6 @@ def _executed_text(action: GraphAction) -> str:
         if action.task == "clear_failcount":
             about = f" for {action.key.removesuffix('_clear_failcount_0')}"
         return f"Cluster action:  {action.task}{about} on {action.node}"
-    assert action.resource is not None
-    name = action.resource.long_id or action.resource.id
     interval = action.interval_ms
     if action.task == "cancel":
         interval = int(action.meta.get("interval", "0"))

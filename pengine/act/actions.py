@@ -50,6 +50,7 @@ class Action:
     operation: OperationFacts | None = None
     expected_rc: int | None = None
     call_id: int | None = None
+    history_name: str = ""
     is_pseudo: bool = False
     needed: bool = False
     runnable: bool = True
@@ -64,8 +65,11 @@ class Action:
 
     @property
     def key(self) -> str:
-        """The operation key without the mark of a cancellation."""
-        return self.id[0].removeprefix("cancel ")
+        """The operation key, under the name the history uses, without the mark of a cancel."""
+        key = self.id[0].removeprefix("cancel ")
+        if self.instance is None or not self.history_name:
+            return key
+        return self.history_name + key.removeprefix(self.instance.id)
 
 
 @dataclass(frozen=True, slots=True)

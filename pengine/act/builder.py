@@ -31,6 +31,9 @@ class Builder:
 
     def add(self, action: Action) -> Action:
         """Add an action, or join it with what is known of it already."""
+        if action.instance is not None and action.task is Task.CANCEL:
+            name = self.facts.history_name(action.instance)
+            action = replace(action, history_name=name)
         known = self.actions.get(action.id)
         if known is not None:
             action = replace(
@@ -98,4 +101,4 @@ class Builder:
 
 def key_of(instance: Instance, task: Task, interval_ms: int) -> str:
     """Name an operation of an instance as history and graph do."""
-    return operation_key(instance.history_id, task.value, interval_ms)
+    return operation_key(instance.id, task.value, interval_ms)

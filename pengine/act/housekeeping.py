@@ -22,7 +22,7 @@ def add_clearings(builder: Builder) -> None:
             instance = by_id[instance_id]
             builder.add(
                 Action(
-                    id=(f"{instance.history_id}_clear_failcount_0", node),
+                    id=(f"{instance.id}_clear_failcount_0", node),
                     task=Task.CLEAR_FAIL_COUNT,
                     owner=instance_id,
                     node=node,

@@ -65,7 +65,7 @@ def _judge_recorded(builder: Builder, instance: Instance, node: str, entry: Hist
 
 
 def _cancel(builder: Builder, instance: Instance, node: str, entry: HistoryEntry) -> Action:
-    key = operation_key(instance.history_id, entry.operation, entry.interval_ms)
+    key = operation_key(instance.id, entry.operation, entry.interval_ms)
     return Action(
         id=(f"cancel {key}", node),
         task=Task.CANCEL,

@@ -26,12 +26,13 @@ def add_probes(builder: Builder) -> None:
         if not node.may_act:
             continue
         for item in facts.items:
-            for instance in _to_probe(facts, item, node.name):
+            for instance in _to_probe(builder, item, node.name):
                 if (instance.id, node.name) not in hidden:
                     _add_probe(builder, instance, node.name)
 
 
-def _to_probe(facts: Facts, item: Placeable, node: str) -> list[Instance]:
+def _to_probe(builder: Builder, item: Placeable, node: str) -> list[Instance]:
+    facts = builder.facts
     match item:
         case Instance():
             return [] if facts.activity[item.id].is_known_on(node) else [item]
@@ -40,15 +41,24 @@ def _to_probe(facts: Facts, item: Placeable, node: str) -> list[Instance]:
         case CloneInstance():
             if item.is_unique:
                 return [i for i in instances_of(item) if not facts.activity[i.id].is_known_on(node)]
-            return _to_probe_of_anonymous(facts, item, node)
+            return _to_probe_of_anonymous(builder, item, node)
 
 
-def _to_probe_of_anonymous(facts: Facts, clone: CloneInstance, node: str) -> list[Instance]:
-    """Probe an anonymous clone once per node, whichever copy may be there."""
+def _to_probe_of_anonymous(builder: Builder, clone: CloneInstance, node: str) -> list[Instance]:
+    """Probe an anonymous clone once per node: the copy that is or will be there, or the first."""
+    facts = builder.facts
     known = {i.history_id for i in instances_of(clone) if facts.activity[i.id].is_known_on(node)}
     if not clone.copies:
         return []
-    return [i for i in instances_of(clone.copies[0]) if i.history_id not in known]
+    copy = next((c for c in clone.copies if _belongs_on(builder, c, node)), clone.copies[0])
+    return [i for i in instances_of(copy) if i.history_id not in known]
+
+
+def _belongs_on(builder: Builder, copy: Instance | GroupInstance, node: str) -> bool:
+    return any(
+        node in builder.facts.activity[i.id].nodes or builder.placement.node_of(i.id) == node
+        for i in instances_of(copy)
+    )
 
 
 def _add_probe(builder: Builder, instance: Instance, node: str) -> None:

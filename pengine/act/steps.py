@@ -105,7 +105,8 @@ def _why_stop(builder: Builder, instance: Instance, node: str) -> str:
 def _delete(builder: Builder, instance: Instance) -> None:
     """Forget a removed resource on every node that remembers it."""
     facts = builder.facts
-    if not facts.settings.stop_removed_resources:
+    is_surplus_copy = instance.history_id != instance.id
+    if is_surplus_copy or not facts.settings.stop_removed_resources:
         return
     for name in facts.activity[instance.id].on_node or {}:
         if builder.nodes[name].may_act:

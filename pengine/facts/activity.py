@@ -180,19 +180,21 @@ class _Finder:
         return self._make_removed(history, history.id, history.id)
 
     def _anonymous_copy(self, base: str, node: str) -> Instance | None:
+        """Find the copy a history is about: the one active there, else the first inactive one.
+
+        Only copies that turn out to be active are taken (`occupy`), so the histories of many
+        nodes on which nothing runs may be about the same copy.
+        """
         copies = self._anonymous[base]
         for copy in copies:
             if self._taken.get(copy.id) == node:
-                return None
+                return copy
         number = self._node_copy.get((copies[0].top, node))
         if number is not None and number < len(copies) and copies[number].id not in self._taken:
-            self._taken[copies[number].id] = node
             return copies[number]
         for index, copy in enumerate(copies):
-            if copy.id in self._taken or self._sibling_is_elsewhere(copy, index, node):
-                continue
-            self._taken[copy.id] = node
-            return copy
+            if copy.id not in self._taken and not self._sibling_is_elsewhere(copy, index, node):
+                return copy
         return None
 
     def _sibling_is_elsewhere(self, copy: Instance, index: int, node: str) -> bool:
@@ -203,6 +205,7 @@ class _Finder:
     def occupy(self, instance: Instance, node: str) -> None:
         """Remember that a copy is active on a node; its siblings follow it there."""
         if not instance.is_unique and instance.number is not None:
+            self._taken[instance.id] = node
             self._node_copy.setdefault((instance.top, node), instance.number)
 
     def _make_removed(self, history: ResourceHistory, key: str, name: str) -> Instance | None:

@@ -90,6 +90,11 @@ class Facts:
             return False
         return not any(self.node(name).maintenance for name in state.nodes)
 
+    def history_name(self, instance: Instance) -> str:
+        """Give the name nodes use for an instance: a copy has its own until a history has it."""
+        state = self.activity[instance.id]
+        return instance.history_id if state.on_node else instance.id
+
     def parameters(self, instance: Instance, node: str = "") -> Mapping[str, str]:
         """Give an instance's parameters on a node; they differ by node only through rules."""
         shared = self.shared_parameters.get(instance.resource.id)

@@ -72,7 +72,7 @@ class InOrder:
     kind: OrderKind
     symmetrical: bool
     alternative: str = ""
-    """Orders with the same non-empty word need only one of their firsts (require-all=false)."""
+    """Names the mark after which one of several firsts is there (require-all=false), or ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +345,7 @@ class _Resolver:
 
     def _take_order_pair(self, order: Order) -> None:
         first_action = order.first_action or "start"
-        alternative = "" if order.require_all else order.id
+        alternative = "" if order.require_all else f"clone-one-or-more:{order.id}"
         for first in self._expand(order.first, order.id):
             for then in self._expand(order.then, order.id):
                 self.in_order.append(
@@ -385,7 +385,7 @@ class _Resolver:
         if one.require_all:
             firsts = firsts[-1:] if one.sequential else firsts
         else:
-            alternative = one.id
+            alternative = f"one-or-more:{one.id}"
         if two.sequential:
             thens = thens[:1]
         for then in thens:

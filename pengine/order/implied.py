@@ -98,8 +98,9 @@ def _marks(
                 meanings = {Meaning.NEED_SPREADS}
                 if begin is Task.STOP:
                     meanings.add(Meaning.BLOCKS_NEEDED)
-                if begin is Task.START and isinstance(item, GroupInstance):
-                    meanings.add(Meaning.BLOCKS)
+                if begin is Task.START:
+                    is_group = isinstance(item, GroupInstance)
+                    meanings.add(Meaning.BLOCKS if is_group else Meaning.ONE_OF)
                 yield Ordering(action, end_id, frozenset(meanings), item.id)
             if begin is Task.STOP and isinstance(part, Instance):
                 for probe in actions.probes(part.id):
