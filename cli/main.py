@@ -84,8 +84,12 @@ def _run(context: Context, file: str | None, words: tuple[str, ...]) -> int:
     if file and file != "-":
         try:
             lines = Path(file).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as problem:
-            click.echo(f"error[unreadable-file]: cannot read '{file}': {problem}", err=True)
+        except OSError as problem:
+            reason = problem.strerror or str(problem)
+            click.echo(f"error[unreadable-file]: cannot read '{file}': {reason}", err=True)
+            return UNREADABLE
+        except UnicodeDecodeError:
+            click.echo(f"error[unreadable-file]: '{file}' is no UTF-8 text", err=True)
             return UNREADABLE
         return 0 if run_lines(cursor, lines) else 1
     if context.is_interactive:

@@ -47,6 +47,10 @@ FORCEABLE = frozenset({"no-fencing-device"})
 SHADOW_DIRECTORY = "var/lib/heartbeat/crm"
 
 
+class NeedsCluster(CrmError):
+    """A file was given for what only a running cluster can do; unset CIB_file and try again."""
+
+
 class CommitRefused(CrmError):
     """The candidate is not acceptable; `problems` says why. Nothing was written."""
 
@@ -369,10 +373,10 @@ class Workspace:
 def live_session(workspace: Workspace, what: str) -> Session:
     """Give the gate session, for what only a running cluster can do.
 
-    Raises: Unreachable when the workspace is a file.
+    Raises: NeedsCluster when the workspace is a file.
     """
     if not isinstance(workspace.source, LiveSource):
-        raise Unreachable(f"{what} needs a running cluster; CIB_file or a shadow is in use")
+        raise NeedsCluster(f"{what} needs a running cluster; CIB_file or a shadow is in use")
     return workspace.source.session
 
 

@@ -8,6 +8,7 @@ Source: crm-shell, sections 3 and 4.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from cli.grammar.pairs import RESOURCE_SETS, parse_set, render_attributes, render_set
@@ -23,6 +24,7 @@ OP_ATTRIBUTES = (
 
 CONTAINERS = ("group", "clone", "master")
 RESOURCES = ("primitive", *CONTAINERS, "bundle")
+_AGENT_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*\Z")
 _KEYWORDS = frozenset({*RESOURCE_SETS, "operations", "op"})
 _OP_KEYWORDS = _KEYWORDS | {"op_params", "op_meta"}
 _OP_SETS = {"op_params": "instance_attributes", "op_meta": "meta_attributes"}
@@ -63,7 +65,7 @@ def parse_primitive(words: Words, providers: Providers = default_provider) -> It
 
 def _agent(words: Words, text: str, providers: Providers) -> dict[str, str]:
     parts = text.split(":")
-    if not all(parts) or len(parts) > 3:
+    if len(parts) > 3 or not all(_AGENT_PART.match(part) for part in parts):
         words.fail(f"'{text}' is not [CLASS:[PROVIDER:]]TYPE", back=1)
     if len(parts) == 3:
         return {"class": parts[0], "provider": parts[1], "type": parts[2]}

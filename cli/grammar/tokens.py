@@ -105,7 +105,9 @@ def quoted(value: str) -> str:
     """Write a value as the display does: bare if it can be, else in double quotes."""
     if _BARE.match(value):
         return value
-    return '"' + value.replace('"', '\\"') + '"'
+    # A backslash is doubled only where it would take the next sign's meaning away.
+    careful = re.sub(r'\\(?=["\\]|\Z)', r"\\\\", value)
+    return '"' + careful.replace('"', '\\"') + '"'
 
 
 class Words:

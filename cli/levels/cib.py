@@ -84,6 +84,7 @@ def commit(context: Context, call: Call) -> None:
         configuration.children = configuration_of(shadow).copy().children
 
     context.terminal.report(live.apply(replace, force=context.is_forced))
+    context.close()
     context.terminal.tell(f"cib.commit: committed '{name}' shadow CIB to the cluster")
 
 

@@ -200,7 +200,8 @@ def save(context: Context, call: Call) -> None:
     try:
         path.write_text(text + "\n", encoding="utf-8")
     except OSError as problem:
-        raise CommandFailed("unwritable-file", f"cannot write '{path}': {problem}") from problem
+        reason = problem.strerror or str(problem)
+        raise CommandFailed("unwritable-file", f"cannot write '{path}': {reason}") from problem
 
 
 def load(context: Context, call: Call) -> None:
@@ -233,8 +234,11 @@ def _read_text(name: str) -> str:
         if name == "-":
             return Path("/dev/stdin").read_text(encoding="utf-8")
         return Path(name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise CommandFailed("unreadable-file", f"cannot read '{name}': {problem}") from problem
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise CommandFailed("unreadable-file", f"cannot read '{name}': {reason}") from problem
+    except UnicodeDecodeError as problem:
+        raise CommandFailed("unreadable-file", f"'{name}' is no UTF-8 text") from problem
 
 
 def load_text(configuration: Item, text: str, name: str) -> None:

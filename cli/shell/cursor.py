@@ -142,8 +142,8 @@ class Cursor:
         command = level.command(word) or level.command(word.lower())
         if command is not None:
             if word.lower() in command.old_names:
-                self._context.terminal.tell(
-                    f"the command '{word}' is deprecated, please use '{command.name}'"
+                self._context.terminal.warn(
+                    f"This command '{word}' is deprecated, please use '{command.name}'"
                 )
             return command
         near = [each for each in level.commands if each.name.startswith(word.lower())]

@@ -1,0 +1,71 @@
+"""Dialogues with the shell: what is typed, what is answered, and with which exit code.
+
+A dialogue is a text file in this folder:
+
+    cib: NAME              which of the `cibs/*.xml` to start from
+    $ crm status           a command; quoting as in a shell
+    < configure            a line of its standard input
+    > node node1           a line of standard output
+    ! error[x]: y          a line of standard error
+    = 1                    the exit code, when it is not 0
+
+`BLESS=1` writes what really happens into the files; the difference is then reviewed like code.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.kit.shell import Outcome, run
+
+HERE = Path(__file__).parent
+VOLATILE = re.compile(r"(Last updated:|Last change:).*")
+
+
+def played(text: str, tmp_path: Path) -> str:
+    """Play a dialogue and write down how it really went."""
+    lines: list[str] = []
+    cib = tmp_path / "cib.xml"
+    environment = {"CIB_file": str(cib), "HOME": str(tmp_path), "TZ": "UTC"}
+    blocks = re.split(r"(?m)^(?=\$ |cib: )", text)
+    for block in filter(None, blocks):
+        head, *rest = block.splitlines() or [""]
+        if head.startswith("cib: "):
+            shutil.copy(HERE / "cibs" / f"{head[5:].strip()}.xml", cib)
+            lines.append(head)
+        elif head.startswith("$ "):
+            typed = [line for line in rest if line.startswith("<")]
+            stdin = "".join(line[2:] + "\n" for line in typed)
+            done = run(
+                shlex.split(head[2:]), stdin=stdin, environment=environment, directory=tmp_path
+            )
+            lines += [head, *typed, *answered(done)]
+        else:
+            lines += [line for line in [head, *rest] if line]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def answered(done: Outcome) -> list[str]:
+    out = [_shown(">", line) for line in done.out.splitlines()]
+    err = [_shown("!", line) for line in done.err.splitlines()]
+    return [*out, *err, *([f"= {done.code}"] if done.code else [])]
+
+
+def _shown(mark: str, line: str) -> str:
+    return f"{mark} {VOLATILE.sub(lambda found: found[1] + ' ...', line)}".rstrip()
+
+
+@pytest.mark.parametrize("path", sorted(HERE.glob("*.txt")), ids=lambda path: path.stem)
+def test_the_shell_answers_as_written(path: Path, tmp_path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    really = played(text, tmp_path)
+    if os.environ.get("BLESS"):
+        path.write_text(really, encoding="utf-8")
+    assert really == text

@@ -1,0 +1,200 @@
+"""What recorded operations add up to, and the picture drawn of it."""
+
+import pytest
+
+from cli.view import monitor
+from cli.view.status import ClusterView, read_status
+from crm.model.readxml.configuration import read
+from crm.plumbing import xml
+
+
+def node_state(number: int, *history: str, extra: str = "", crmd: str = "online") -> str:
+    return (
+        f'<node_state id="{number}" uname="n{number}" in_ccm="true" crmd="{crmd}" join="member">'
+        f"{extra}<lrm id='{number}'><lrm_resources>{''.join(history)}</lrm_resources></lrm>"
+        "</node_state>"
+    )
+
+
+def history(resource: str, *operations: tuple[str, int, int]) -> str:
+    """Write operations as (name, interval_ms, rc), called in this order."""
+    lines = [
+        f'<lrm_rsc_op id="{resource}_{name}_{interval}" operation="{name}" interval="{interval}" '
+        f'call-id="{call}" rc-code="{rc}" op-status="0" transition-key="1:1:0:x"/>'
+        for call, (name, interval, rc) in enumerate(operations, 1)
+    ]
+    return (
+        f'<lrm_resource id="{resource}" class="ocf" provider="x" type="T">{"".join(lines)}'
+        "</lrm_resource>"
+    )
+
+
+def picture(
+    resources: str,
+    *states: str,
+    root: str = 'dc-uuid="1" have-quorum="1"',
+    options: str = "",
+    nodes: str = '<node id="1" uname="n1"/><node id="2" uname="n2"/>',
+) -> ClusterView:
+    text = (
+        f"<cib {root}><configuration><crm_config><cluster_property_set id='o'>{options}"
+        f"</cluster_property_set></crm_config><nodes>{nodes}</nodes>"
+        f"<resources>{resources}</resources><constraints/></configuration>"
+        f"<status>{''.join(states)}</status></cib>"
+    )
+    return read_status(read(xml.parse(text.encode())))
+
+
+A = '<primitive id="a" class="ocf" provider="x" type="T"/>'
+START, STOP, PROBE = ("start", 0, 0), ("stop", 0, 0), ("monitor", 0, 7)
+
+
+@pytest.mark.parametrize(
+    ("operations", "shown"),
+    [
+        ([PROBE], "Stopped"),
+        ([("monitor", 0, 0)], "Started n1"),
+        ([PROBE, START], "Started n1"),
+        ([START, ("monitor", 5000, 0)], "Started n1"),
+        ([START, STOP], "Stopped"),
+        ([START, ("monitor", 5000, 1)], "FAILED n1"),
+        ([START, ("monitor", 5000, 7)], "FAILED n1"),
+        ([("start", 0, 1)], "FAILED n1"),
+        ([("start", 0, 1), STOP], "Stopped"),
+        ([START, ("monitor", 5000, 1), STOP, START], "Started n1"),
+        ([START, ("stop", 0, 1)], "FAILED n1 (blocked)"),
+        ([("monitor", 0, 5)], "Stopped"),
+        ([START, ("migrate_to", 0, 0)], "Stopped"),
+        ([("migrate_from", 0, 0)], "Started n1"),
+    ],
+)
+def test_a_history_adds_up_to_what_is_shown(
+    operations: list[tuple[str, int, int]], shown: str
+) -> None:
+    view = picture(A, node_state(1, history("a", *operations)))
+    assert (
+        f"  * a\t(ocf:x:T):\t {shown}"
+        in monitor.text(view, monitor.Wishes(inactive=True)).splitlines()
+    )
+
+
+def test_the_whole_picture_is_laid_out_as_people_know_it() -> None:
+    resources = (
+        f'{A}<group id="g"><primitive id="b" class="lsb" type="httpd"/>'
+        '<primitive id="c" class="ocf" provider="x" type="T"/></group>'
+        '<clone id="cl"><primitive id="p" class="ocf" provider="x" type="T"/></clone>'
+    )
+    view = picture(
+        resources,
+        node_state(1, history("a", START), history("b", START), history("p", START)),
+        node_state(2, history("p", START)),
+    )
+    lines = monitor.text(view, monitor.Wishes(inactive=True, stack="heartbeat")).splitlines()
+    assert lines[0:3] == [
+        "Cluster Summary:",
+        "  * Stack: heartbeat",
+        f"  * Current DC: n1 (version {monitor.RELEASE}) - partition with quorum",
+    ]
+    assert lines[5:] == [
+        "  * 2 nodes configured",
+        "  * 5 resource instances configured",
+        "",
+        "Node List:",
+        "  * Online: [ n1 n2 ]",
+        "",
+        "Full List of Resources:",
+        "  * a\t(ocf:x:T):\t Started n1",
+        "  * Resource Group: g:",
+        "    * b\t(lsb:httpd):\t Started n1",
+        "    * c\t(ocf:x:T):\t Stopped",
+        "  * Clone Set: cl [p]:",
+        "    * Started: [ n1 n2 ]",
+    ]
+
+
+def test_what_is_not_running_is_left_out_unless_asked_for() -> None:
+    view = picture(A, node_state(1, history("a", PROBE)))
+    assert "  * No active resources" in monitor.text(view, monitor.Wishes())
+
+
+def test_without_quorum_the_summary_says_so_in_capitals() -> None:
+    view = picture(A, node_state(1), root='dc-uuid="1" have-quorum="0"')
+    assert "partition WITHOUT quorum" in monitor.text(view, monitor.Wishes())
+
+
+def test_each_state_of_a_node_has_its_word() -> None:
+    nodes = (
+        '<node id="1" uname="n1"/><node id="3" uname="n3"/><node id="4" uname="n4"/>'
+        '<node id="2" uname="n2"><instance_attributes id="i">'
+        '<nvpair id="s" name="standby" value="on"/></instance_attributes></node>'
+    )
+    view = picture(A, node_state(1), node_state(2), node_state(4, crmd="offline"), nodes=nodes)
+    assert {node.name: node.word for node in view.nodes} == {
+        "n1": "online", "n2": "standby", "n3": "OFFLINE", "n4": "pending",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("since", "online"), [("1700000000", True), ("0", False)])
+def test_membership_may_be_written_as_the_time_since_when(since: str, online: bool) -> None:
+    state = f'<node_state id="1" uname="n1" in_ccm="{since}" crmd="{since}" join="member"/>'
+    node = picture(A, state).node("n1")
+    assert node is not None
+    assert node.online is online
+
+
+def test_the_history_of_a_node_that_is_gone_runs_nothing() -> None:
+    gone = '<node_state id="1" uname="n1" in_ccm="false" crmd="offline"><lrm id="1"><lrm_resources>'
+    view = picture(A, f"{gone}{history('a', START)}</lrm_resources></lrm></node_state>")
+    assert not view.is_running("a")
+
+
+def test_a_failure_is_listed_with_reason_and_exit_code() -> None:
+    broken = history("a", START, ("monitor", 10_000, 1)).replace(
+        'rc-code="1"', 'rc-code="1" exit-reason="disk full"'
+    )
+    text = monitor.text(picture(A, node_state(1, broken)), monitor.Wishes())
+    assert "  * a 10s-interval monitor on n1 returned 'error' (disk full)" in text.splitlines()
+
+
+def test_fail_counts_of_both_spellings_are_added_up_to_infinity() -> None:
+    extra = (
+        '<transient_attributes id="1"><instance_attributes id="s">'
+        '<nvpair id="x" name="fail-count-a" value="2"/>'
+        '<nvpair id="y" name="fail-count-a#monitor_5000" value="3"/>'
+        '<nvpair id="z" name="fail-count-b#start_0" value="INFINITY"/>'
+        "</instance_attributes></transient_attributes>"
+    )
+    node = picture(A, node_state(1, extra=extra)).node("n1")
+    assert node is not None
+    assert (monitor.fail_count(node, "a"), monitor.fail_count(node, "b")) == (5, 1_000_000)
+
+
+def test_a_resource_nobody_configured_is_shown_as_orphaned() -> None:
+    view = picture(A, node_state(1, history("old", START)))
+    assert "  * old\t(ocf:x:T):\t ORPHANED Started n1" in monitor.text(view, monitor.Wishes())
+
+
+def test_maintenance_is_announced_and_marked_on_each_resource() -> None:
+    options = '<nvpair id="m" name="maintenance-mode" value="true"/>'
+    view = picture(A, node_state(1, history("a", START)), options=options)
+    text = monitor.text(view, monitor.Wishes())
+    assert "*** Resource management is DISABLED ***" in text
+    assert "Started n1 (unmanaged)" in text
+
+
+def test_promoted_instances_are_told_apart() -> None:
+    clone = (
+        '<clone id="m"><meta_attributes id="x"><nvpair id="y" name="promotable" value="true"/>'
+        '</meta_attributes><primitive id="p" class="ocf" provider="x" type="T"/></clone>'
+    )
+    view = picture(
+        clone,
+        node_state(1, history("p", START, ("promote", 0, 0))),
+        node_state(2, history("p", START)),
+    )
+    lines = monitor.text(view, monitor.Wishes()).splitlines()
+    assert lines[-3:] == [
+        "  * Clone Set: m [p] (promotable):",
+        "    * Promoted: [ n1 ]",
+        "    * Unpromoted: [ n2 ]",
+    ]
