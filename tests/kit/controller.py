@@ -66,7 +66,7 @@ class World:
 class Document:
     """A fake CIB: what the status operations amount to."""
 
-    version: Version = Version(0, 1, 0)
+    version: Version = field(default_factory=lambda: Version(0, 1, 0))
     root: dict[str, str] = field(default_factory=dict)
     nodes: dict[str, str] = field(default_factory=dict)
     states: dict[str, dict[str, object]] = field(default_factory=dict)
@@ -151,7 +151,7 @@ class FakeCib:
 
     node: str
     document: Document = field(default_factory=Document)
-    reign: Reign = Reign()
+    reign: Reign = field(default_factory=Reign)
     is_master: bool = False
     outcome: cib.Outcome = cib.Outcome.OK
     subscribers: list[str] = field(default_factory=list)
@@ -162,7 +162,7 @@ class FakeLrmd:
     """One node's executor."""
 
     incarnation: str
-    reign: Reign = Reign()
+    reign: Reign = field(default_factory=Reign)
     results: dict[tuple[str, str, int], lrm.OperationFinished] = field(default_factory=dict)
     held: list[lrm.Execute] = field(default_factory=list)
     is_holding: bool = False
@@ -245,7 +245,7 @@ class ControllerCluster:
     def __getitem__(self, name: str) -> FakeNode:
         return self.nodes[name]
 
-    # --- what a test does ---------------------------------------------------------------------
+    # --- what a test does ------------------------------------------------------------------
 
     def start_all(self) -> None:
         """Start every node and install the first view, then run."""
@@ -448,7 +448,7 @@ class ControllerCluster:
         """Let a tool ask a node's crmd."""
         self.nodes[name].tell("crmd", "mgmtd", message)
 
-    # --- what a test looks at ---------------------------------------------------------------------
+    # --- what a test looks at --------------------------------------------------------------
 
     @property
     def dcs(self) -> list[str]:
@@ -471,7 +471,7 @@ class ControllerCluster:
         (master,) = [n.cib for n in self.nodes.values() if n.cib.is_master and n.is_up]
         return master.document
 
-    # --- delivery -----------------------------------------------------------------------------------
+    # --- delivery --------------------------------------------------------------------------
 
     def _machines(self) -> Iterator[tuple[FakeNode, str, Controller | Attributes]]:
         for node in self.nodes.values():
@@ -528,7 +528,7 @@ class ControllerCluster:
             self._answers: list[msgspec.Struct] = []
         return self._answers
 
-    # --- heartbeat ------------------------------------------------------------------------------------
+    # --- heartbeat -------------------------------------------------------------------------
 
     def _heartbeat(self, node: FakeNode, process: str, message: msgspec.Struct) -> None:
         match message:
@@ -574,7 +574,7 @@ class ControllerCluster:
                 changed = membership.ClientChanged(name, client, status)
                 other.tell(process, HEARTBEAT, changed)
 
-    # --- cib --------------------------------------------------------------------------------------------
+    # --- cib -------------------------------------------------------------------------------
 
     def _master(self, side: str) -> FakeCib | None:
         masters = [
@@ -651,7 +651,7 @@ class ControllerCluster:
                     other.tell(subscriber, CIB, told)
         node.tell(process, CIB, cib.ChangeReply(change.request, cib.Outcome.OK, after))
 
-    # --- lrmd --------------------------------------------------------------------------------------------
+    # --- lrmd ------------------------------------------------------------------------------
 
     def _lrmd(self, node: FakeNode, message: msgspec.Struct) -> None:
         fake = node.lrmd
@@ -731,7 +731,7 @@ def _status_xml(document: Document, nodes: dict[str, FakeNode]) -> bytes:
     return f"<status>{''.join(states)}</status>".encode()
 
 
-# --- a scheduler ------------------------------------------------------------------------------------
+# --- a scheduler --------------------------------------------------------------------------
 
 
 def keep_running(cluster: ControllerCluster, document: Document, transition: int) -> Graph:

@@ -263,7 +263,7 @@ def test_any_attrd_can_say_the_values_of_all() -> None:
 
 def test_when_one_timer_fires_all_nodes_write_together() -> None:
     cluster = started()
-    for seconds, name in enumerate(ALL):
+    for name in ALL:
         cluster[name].tell("attrd", "pingd", update("pingd", "100", dampen_ms=5000))
         cluster.run()
         cluster.pass_time(1)

@@ -32,7 +32,7 @@ def assert_settled(cluster: ControllerCluster) -> None:
         assert state == ("S_IDLE" if name in cluster.dcs else "S_NOT_DC"), cluster.states
 
 
-# --- start ------------------------------------------------------------------------------------
+# --- start --------------------------------------------------------------------------------
 
 
 def test_three_nodes_that_start_together_elect_one_dc_and_come_to_rest() -> None:
@@ -161,7 +161,7 @@ def test_two_partitions_that_meet_keep_one_dc() -> None:
     assert cluster.now == 0.0, "no timer was needed"
 
 
-# --- losses ---------------------------------------------------------------------------------------
+# --- losses -------------------------------------------------------------------------------
 
 
 def test_a_crashed_member_is_replaced_without_a_new_join() -> None:
@@ -319,7 +319,7 @@ def test_a_member_whose_dc_sees_to_the_loss_of_quorum_leaves_it_to_the_dc() -> N
     assert not [line for line in cluster["litsha22"].notes if "letting go" in line]
 
 
-# --- daemons that die ---------------------------------------------------------------------------
+# --- daemons that die ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("victim", ALL)
@@ -403,7 +403,7 @@ def test_a_joining_node_with_a_newer_cib_makes_everybody_join_anew() -> None:
     assert cluster.where("vip") == ["litsha21"]
 
 
-# --- failures --------------------------------------------------------------------------------------
+# --- failures -----------------------------------------------------------------------------
 
 
 def test_a_monitor_that_fails_is_counted_before_the_recovery() -> None:
@@ -487,7 +487,7 @@ def test_the_recheck_timer_schedules_again() -> None:
     assert_settled(cluster)
 
 
-# --- the way out -----------------------------------------------------------------------------------
+# --- the way out --------------------------------------------------------------------------
 
 
 def test_a_member_that_stops_has_its_resources_moved_first() -> None:
@@ -572,7 +572,7 @@ def test_a_shutdown_is_asked_for_again_when_the_dc_dies() -> None:
     assert cluster.where("vip") == ["litsha22"]
 
 
-# --- tools -----------------------------------------------------------------------------------------
+# --- tools --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("asked", ["litsha21", "litsha22"])
@@ -621,7 +621,7 @@ def test_the_description_names_state_and_dc() -> None:
     assert (answer.state, answer.dc, answer.feature_set) == ("S_NOT_DC", "litsha21", "3.0.1")
 
 
-# --- what must not do harm ------------------------------------------------------------------------
+# --- what must not do harm ----------------------------------------------------------------
 
 
 def test_garbage_from_a_peer_is_dropped_and_noted() -> None:
