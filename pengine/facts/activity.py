@@ -83,6 +83,7 @@ def conclude_activity(
             if instance is None:
                 continue
             outcome = read_history(instance, node.name, history.entries, given)
+            outcome = replace(outcome, name=history.id)
             found.setdefault(instance.id, {})[node.name] = outcome
             if outcome.role.is_active:
                 finder.occupy(instance, node.name)

@@ -92,8 +92,11 @@ class Facts:
 
     def history_name(self, instance: Instance) -> str:
         """Give the name nodes use for an instance: a copy has its own until a history has it."""
-        state = self.activity[instance.id]
-        return instance.history_id if state.on_node else instance.id
+        on_node = self.activity[instance.id].on_node
+        if not on_node or instance.is_removed:
+            return instance.id
+        names = {state.name for state in on_node.values()}
+        return instance.history_id if instance.history_id in names else instance.id
 
     def parameters(self, instance: Instance, node: str = "") -> Mapping[str, str]:
         """Give an instance's parameters on a node; they differ by node only through rules."""

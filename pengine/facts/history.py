@@ -46,6 +46,8 @@ class OnNode:
     failed_stop: bool = False
     ignored: bool = False
     next_change_s: int | None = None
+    name: str = ""
+    """The id under which the node keeps this history; older ones number anonymous copies."""
 
     @property
     def is_known(self) -> bool:
