@@ -6,6 +6,7 @@ be lost in a crash), and the crmds (who rules). Time is virtual.
 
 from __future__ import annotations
 
+import functools
 import heapq
 import random
 from collections.abc import Callable, Iterable
@@ -145,12 +146,8 @@ class Network:
         )
         for name in followers:
             if name != master:
-                self.later(
-                    lambda name=name: self.give(
-                        name, MessageArrived("crmd", api.BecomeFollower(master, reign))
-                    ),
-                    life_of=name,
-                )
+                order = MessageArrived("crmd", api.BecomeFollower(master, reign))
+                self.later(functools.partial(self.give, name, order), life_of=name)
 
     def elect(self) -> None:
         """Let the first living member of each group rule it."""
