@@ -2,8 +2,9 @@
 
 The listings are four stretches of one story: litsha21 is in standby, litsha23 holds the address
 and dies (10, 11); litsha21 dies as well and litsha22, without quorum, lets go (12); litsha21
-returns and litsha22, the older, leads (13). What the crmds and their tengine log there must come in that order;
-the transcripts beside this file hold the whole of what ours say. `BLESS=1` writes them anew.
+returns and litsha22, the older, leads (13). What the crmds and their tengine log there must come
+in that order; the transcripts beside this file hold the whole of what ours say. `BLESS=1` writes
+them anew.
 """
 
 import os
