@@ -14,6 +14,10 @@ view; nobody has to be asked, so agreement takes one message round, and no time-
 Two nodes that name each other close over the same table, hence compute the same view (proof in
 docs/protocol/membership.md). If contacts change meanwhile, the next round follows.
 
+A member that restarted is heard again before it is active. Its resources may still run, so its seat
+is neither taken away nor given anew until the new life is active, is lost, or has had a deadtime:
+then one view names it lost and new.
+
 A node that the computed view leaves out though it is in contact with some member has to let go
 before the members go on: it tells its clients EVICTED, says `LetGo`, and the members install the
 view `margin_s` after they heard that. If it cannot say so, its contacts end and a new round comes.
@@ -266,6 +270,7 @@ def _cookie(view_id: int, members: Iterable[frame.SeatOf]) -> str:
 @dataclass
 class _Peer:
     incarnation: str
+    appeared_at: float = 0.0
     is_active: bool = False
     is_refused: bool = False
 
@@ -320,7 +325,7 @@ class Ccm:
                 self._is_active = True
                 return self._open_round(now)
             case PeerAppeared(peer, incarnation):
-                self._peers[peer] = _Peer(incarnation)
+                self._peers[peer] = _Peer(incarnation, now)
                 return []
             case PeerActivated(peer):
                 return self._activate_peer(peer, now)
@@ -339,6 +344,8 @@ class Ccm:
             return []
         if self._round.install_at is not None:
             return self._install() if now >= self._round.install_at else []
+        if now < self._restarts_end():
+            return []
         if now >= self._round.begun_at + self._timing.update_s:
             self._round.is_overdue = True
             effects = self._conclude(now)
@@ -354,6 +361,9 @@ class Ccm:
         if self._round.install_at is not None:
             return self._round.install_at
         deadline = self._round.begun_at + self._timing.update_s
+        restarts = self._restarts_end()
+        if restarts > self._looked_at:
+            return restarts
         patience = self._started_at + self._timing.initdead_s
         return min(deadline, patience) if patience > self._looked_at else deadline
 
@@ -469,6 +479,19 @@ class Ccm:
             effects.append(Speak(onward, join))
         return effects + self._conclude(now)
 
+    def _restarts_end(self) -> float:
+        """Until when members are waited for whose new life is heard and not active yet."""
+        return max(
+            (
+                peer.appeared_at + self._timing.deadtime_s
+                for seat in self._seats
+                if (peer := self._peers.get(seat.name)) is not None
+                and peer.incarnation != seat.incarnation
+                and not peer.is_active
+            ),
+            default=float("-inf"),
+        )
+
     def _has_seat(self, name: str, incarnation: str) -> bool:
         return any(seat.name == name and seat.incarnation == incarnation for seat in self._seats)
 
@@ -504,7 +527,7 @@ class Ccm:
         if self._round.verdict is not None or self._round.is_settled:
             return self._go_on(now)
         closure = self._closure()
-        if closure is None:
+        if closure is None or now < self._restarts_end():
             return []
         table = {name: self._round.table[name] for name in sorted(closure)}
         if not self._round.is_overdue and not is_mutual(table):

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,7 @@ log = logging.getLogger("ha.heartbeat")
 
 STOP_LIMIT_S = 1260.0
 POLL_S = 0.1
+MAX_UNKNOWN_ENDS = 64
 EXIT_NOT_RUNNING = 3
 EXIT_STALE_PID = 1
 USAGE = """usage: heartbeat [-f] [-s | -k | -r | -V] [-d] [--root DIR] [--node NAME]
@@ -51,6 +53,12 @@ class _Deeds:
     pinger: icmp.Pinger | None = None
     shell: Shell | None = None
     names: dict[int, str] = field(default_factory=dict)
+    ended: dict[int, int] = field(default_factory=dict)
+    early_signals: dict[str, int] = field(default_factory=dict)
+    midwife: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="spawn")
+    )
+    """One thread that waits for the nursery, so that no heartbeat waits for it."""
 
     def start(self, shell: Shell) -> None:
         """Open sockets and listen to signals, inside the running loop."""
@@ -96,28 +104,48 @@ class _Deeds:
 
     def _start_child(self, name: str) -> None:
         assert self.shell is not None
+        shell = self.shell
         program = next(each for each in self.readings.programs if each.plan.name == name)
-        try:
-            pid = self._spawn(program)
-        except (Unreachable, ConfigurationError) as problem:
+        birth = self.midwife.submit(self._spawn, program)
+        birth.add_done_callback(
+            lambda done: shell.loop.call_soon_threadsafe(self._child_born, name, done)
+        )
+
+    def _child_born(self, name: str, birth: Future[int]) -> None:
+        assert self.shell is not None
+        problem = birth.exception()
+        if isinstance(problem, Unreachable | ConfigurationError):
             log.error("cannot start %s: %s", name, problem)
-            if isinstance(problem, Unreachable):
-                self.nursery.restart()
-            self.shell.receive_soon(core.ChildEnded(name, 127))
+            self.early_signals.pop(name, None)
+            self.shell.receive(core.ChildEnded(name, 127))
             return
+        pid = birth.result()
         self.names[pid] = name
-        self.shell.receive_soon(core.ChildStarted(name, pid))
+        self.shell.receive(core.ChildStarted(name, pid))
+        if name in self.early_signals:
+            self._signal_child(name, self.early_signals.pop(name))
+        if pid in self.ended:
+            self._child_ended(pid, self.ended.pop(pid))
 
     def _spawn(self, program: Program) -> int:
+        """Ask the nursery for a process, in the midwife's thread; a lost nursery is replaced."""
         user = startup.user_for(program)
         name = program.plan.name
-        if program.entry:
-            return self.nursery.spawn(
-                program.entry, program.argv, name=name, user=user, env=self.environment
+        try:
+            if program.entry:
+                return self.nursery.spawn(
+                    program.entry, program.argv, name=name, user=user, env=self.environment
+                )
+            return self.nursery.spawn_program(
+                program.argv, name=name, user=user, env=self.environment
             )
-        return self.nursery.spawn_program(program.argv, name=name, user=user, env=self.environment)
+        except Unreachable:
+            self.nursery.restart()
+            raise
 
     def _signal_child(self, name: str, number: int) -> None:
+        if name not in self.names.values():
+            self.early_signals[name] = number
         for pid, known in self.names.items():
             if known == name:
                 try:
@@ -135,13 +163,19 @@ class _Deeds:
             if pid == 0:
                 return
             code = os.waitstatus_to_exitcode(status)
-            name = self.names.pop(pid, None)
-            if name is not None:
-                ended = core.ChildEnded(name, max(code, 0), max(-code, 0))
-                self.shell.receive_soon(ended)
-            elif pid == self.nursery.pid and self.shell.exit_code is None:
-                log.error("the nursery ended; making a new one")
-                self.nursery.restart()
+            if pid in self.names:
+                self._child_ended(pid, code)
+            elif pid == self.nursery.pid:
+                log.info("the nursery ended (%s)", code)
+            else:
+                self.ended[pid] = code
+                while len(self.ended) > MAX_UNKNOWN_ENDS:
+                    self.ended.pop(next(iter(self.ended)))
+
+    def _child_ended(self, pid: int, code: int) -> None:
+        assert self.shell is not None
+        name = self.names.pop(pid)
+        self.shell.receive(core.ChildEnded(name, max(code, 0), max(-code, 0)))
 
     def _reread(self) -> None:
         assert self.shell is not None

@@ -330,7 +330,8 @@ class Links:
             elif ping.status is NodeStatus.INIT:
                 deadlines.append(initdead)
         if self._status is NodeStatus.UP:
-            deadlines.append(max(initdead, self._looked_at))
+            trust = self._started_at + self._timing.deadtime_s
+            deadlines.append(trust if trust > self._looked_at else max(initdead, self._looked_at))
         return min(deadlines)
 
     # --- speaking ---------------------------------------------------------------------------
@@ -580,7 +581,7 @@ class Links:
         if self._status is not NodeStatus.UP:
             return []
         if now < self._started_at + self._timing.initdead_s and not all(
-            self._is_accounted_for(peer) for peer in self.peers.values()
+            self._is_accounted_for(peer, now) for peer in self.peers.values()
         ):
             return []
         self._status = NodeStatus.ACTIVE
@@ -591,14 +592,19 @@ class Links:
             *self._speak(now),
         ]
 
-    def _is_accounted_for(self, peer: PeerState) -> bool:
-        """In contact, given up, or left out by a quorate view that somebody in contact is in."""
+    def _is_accounted_for(self, peer: PeerState, now: float) -> bool:
+        """In contact, given up, or left out by the view of somebody in contact.
+
+        A quorate view says it at once. Without quorum it counts after a deadtime only: until
+        then a node that this one worked with in an earlier life may still rely on that life.
+        """
         if peer.contact is not None or peer.shown is NodeStatus.DEAD:
             return True
+        is_late = now >= self._started_at + self._timing.deadtime_s
         return any(
             other.contact is not None
             and other.announced is NodeStatus.ACTIVE
-            and other.members
+            and (other.members or is_late)
             and peer.node not in other.members
             for other in self.peers.values()
         )
