@@ -58,8 +58,19 @@ def _misfortune(
     # Two nodes without fencing cannot tell a cut from a crash: both would rightly take over.
     network = (4, 2, 3) if len(nodes) > 2 else (0, 0, 0)
     kind = chance.choices(
-        ("split", "one-way", "weather", "crash", "kill", "fail", "write", "disk", "leave", "many"),
-        (*network, 5, 5, 3, 4, 2, 2, 1),
+        (
+            "split",
+            "one-way",
+            "weather",
+            "crash",
+            "kill",
+            "fail",
+            "write",
+            "disk",
+            "leave",
+            "blackout",
+        ),
+        (*network, 5, 5, 3, 4, 2, 2, 2),
     )[0]
     node = chance.choice(nodes)
     length_s = chance.choice((0.3, 2.0, 5.0, 7.0, 12.0)) * chance.uniform(0.5, 1.5)
@@ -88,10 +99,20 @@ def _misfortune(
     if kind == "disk":
         slow = Fault(now, "slow-disk", node, number=chance.choice((0.2, 1.0, 3.0)))
         return [slow, Fault(now + length_s, "good-disk", node)], 0.5
-    if kind == "many":
-        victims = [Fault(now + 0.2 * chance.random(), "crash", each) for each in nodes]
-        return victims + [Fault(now + 3 + 4 * chance.random(), "boot", n) for n in nodes], 20.0
+    if kind == "blackout":
+        return _blackout(chance, now, nodes), 22.0
     return [Fault(now + chance.random() * n, "write", chance.choice(nodes)) for n in range(4)], 0.5
+
+
+def _blackout(chance: random.Random, now: float, nodes: list[str]) -> list[Fault]:
+    """The power fails everywhere, in the middle of changes that slow disks have not yet taken."""
+    slow = [Fault(now, "slow-disk", each, number=chance.uniform(0.05, 1.0)) for each in nodes]
+    writes = [Fault(now + 0.05 * n, "write", chance.choice(nodes)) for n in range(1, 8)]
+    end = now + chance.uniform(0.1, 1.5)
+    crashes = [Fault(end + 0.2 * chance.random(), "crash", each) for each in nodes]
+    boots = [Fault(end + 3 + 4 * chance.random(), "boot", each) for each in nodes]
+    good = [Fault(end + 2, "good-disk", each) for each in nodes]
+    return slow + writes + crashes + boots + good
 
 
 def _groups(chance: random.Random, nodes: list[str]) -> tuple[tuple[str, ...], ...]:

@@ -6,7 +6,6 @@ when the core is rewritten. A check that finds no plant is decoration.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -158,11 +157,6 @@ class FalseStop(Planted):
         return [effect]
 
 
-def _same_incarnation(*, incarnation: str, wall: Callable[[], float]) -> Any:
-    """The executor does not say that it was restarted and has forgotten everything."""
-    return nodes.Operations(incarnation="always the same", wall=wall)
-
-
 class EarlyAnswer(Planted):
     """The cib says yes to a tool before it has done anything."""
 
@@ -228,7 +222,6 @@ PLANTS: dict[str, Makers] = {
     "unordered-graph": _wrapped("pengine", Unordered),
     "start-before-probe": _wrapped("pengine", Unprobed),
     "false-stop": _wrapped("lrmd", FalseStop),
-    "same-incarnation": {"lrmd": _same_incarnation},
     "early-answer": _wrapped("cib", EarlyAnswer),
     "ack-before-persist": _wrapped("cib", AcknowledgedUnwritten),
     "deaf-to-offers": _wrapped("crmd", DeafToOffers),
