@@ -70,9 +70,10 @@ class PeerActivated:
 
 @dataclass(frozen=True, slots=True)
 class PeerVanished:
-    """The contact with a peer ended, whatever the cause."""
+    """The contact with a peer ended; `is_restart`: because a new life of it is heard."""
 
     peer: str
+    is_restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +271,6 @@ def _cookie(view_id: int, members: Iterable[frame.SeatOf]) -> str:
 @dataclass
 class _Peer:
     incarnation: str
-    appeared_at: float = 0.0
     is_active: bool = False
     is_refused: bool = False
 
@@ -311,6 +311,7 @@ class Ccm:
         self._early_let_go: list[tuple[str, frame.LetGo]] = []
         self._let_go_at: dict[tuple[str, str], float] = {}
         self._broken: set[str] = set()
+        self._restarting: dict[str, float] = {}
         self._seats: tuple[frame.SeatOf, ...] = ()
         self._cookie = ""
         self._in_flux = False
@@ -325,12 +326,12 @@ class Ccm:
                 self._is_active = True
                 return self._open_round(now)
             case PeerAppeared(peer, incarnation):
-                self._peers[peer] = _Peer(incarnation, now)
+                self._peers[peer] = _Peer(incarnation)
                 return []
             case PeerActivated(peer):
                 return self._activate_peer(peer, now)
-            case PeerVanished(peer):
-                return self._lose_peer(peer, now)
+            case PeerVanished(peer, is_restart):
+                return self._lose_peer(peer, now, is_restart=is_restart)
             case Heard(peer, frame.Join() as join):
                 return self._hear_join(peer, join, now)
             case Heard(peer, frame.LetGo() as let_go):
@@ -380,12 +381,16 @@ class Ccm:
         if peer is None or peer.is_active:
             return []
         peer.is_active = True
+        self._restarting.pop(name, None)
         return self._open_round(now) if self._is_active else []
 
-    def _lose_peer(self, name: str, now: float) -> list[Effect]:
+    def _lose_peer(self, name: str, now: float, *, is_restart: bool) -> list[Effect]:
         peer = self._peers.pop(name, None)
         if peer is None:
             return []
+        self._restarting.pop(name, None)
+        if is_restart and any(seat.name == name for seat in self._seats):
+            self._restarting[name] = now + self._timing.deadtime_s
         if any(seat.name == name for seat in self._seats):
             self._broken.add(name)
         if not self._is_active:
@@ -460,6 +465,7 @@ class Ccm:
         effects: list[Effect] = []
         newly_active = not peer.is_active
         peer.is_active = True
+        self._restarting.pop(name, None)
         if join.round > self._round.number:
             effects += self._enter_round(join.round, now)
         elif newly_active:
@@ -481,16 +487,7 @@ class Ccm:
 
     def _restarts_end(self) -> float:
         """Until when members are waited for whose new life is heard and not active yet."""
-        return max(
-            (
-                peer.appeared_at + self._timing.deadtime_s
-                for seat in self._seats
-                if (peer := self._peers.get(seat.name)) is not None
-                and peer.incarnation != seat.incarnation
-                and not peer.is_active
-            ),
-            default=float("-inf"),
-        )
+        return max(self._restarting.values(), default=float("-inf"))
 
     def _has_seat(self, name: str, incarnation: str) -> bool:
         return any(seat.name == name and seat.incarnation == incarnation for seat in self._seats)
@@ -573,6 +570,7 @@ class Ccm:
             effects.append(Announce(ViewEvent.EVICTED, self.view))
         self.view = None
         self._seats = ()
+        self._restarting.clear()
         self._cookie = ""
         self._broken.clear()
         self._let_go_at.clear()
@@ -653,6 +651,7 @@ class Ccm:
         )
         self.view = view
         self._seats = seats
+        self._restarting.clear()
         self._cookie = cookie
         self._highest_id = max(self._highest_id, view_id)
         self._broken.clear()

@@ -336,8 +336,8 @@ class Messaging:
                     effects += self._seal_to(peer, beat, everywhere=True)
                 case links.MakeContact(peer, contact):
                     effects += self._make_contact(peer, contact, now)
-                case links.EndContact(peer):
-                    effects += self._end_contact(peer, now)
+                case links.EndContact(peer, is_restart):
+                    effects += self._end_contact(peer, now, is_restart=is_restart)
                 case links.ShowNode():
                     effects += self._show_node(effect, now)
                 case links.ShowLink(node, link, status):
@@ -360,12 +360,14 @@ class Messaging:
             effects += self._follow_ccm(self._ccm.receive(ccm.PeerActivated(peer), now), now)
         return effects
 
-    def _end_contact(self, peer: str, now: float) -> list[Effect]:
+    def _end_contact(self, peer: str, now: float, *, is_restart: bool) -> list[Effect]:
         self._delivery.end(peer)
         effects: list[Effect] = []
         for client in self._remote.pop(peer, []):
             effects += self._tell_all(api.ClientChanged(peer, client, ClientStatus.LEAVE))
-        return effects + self._follow_ccm(self._ccm.receive(ccm.PeerVanished(peer), now), now)
+        return effects + self._follow_ccm(
+            self._ccm.receive(ccm.PeerVanished(peer, is_restart), now), now
+        )
 
     def _show_node(self, shown: links.ShowNode, now: float) -> list[Effect]:
         uuid = self._links.peers[shown.node].uuid if shown.node in self._links.peers else ""

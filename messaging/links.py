@@ -131,9 +131,13 @@ class MakeContact:
 
 @dataclass(frozen=True, slots=True)
 class EndContact:
-    """End the streams with a peer; what was not delivered is lost."""
+    """End the streams with a peer; what was not delivered is lost.
+
+    `is_restart`: a new life of the peer is heard already.
+    """
 
     peer: str
+    is_restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -491,7 +495,7 @@ class Links:
         if peer.session == session:
             return effects
         if peer.contact is not None:
-            effects.append(EndContact(peer.node))
+            effects.append(EndContact(peer.node, is_restart=True))
         if peer.ever_in_contact:
             effects.append(info("heartbeat", f"Heartbeat restart on node {peer.node}"))
         peer.session = session

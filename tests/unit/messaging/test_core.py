@@ -103,6 +103,18 @@ def test_a_node_that_joins_a_quorate_cluster_does_not_wait_for_a_dead_one() -> N
     assert network.run(1.0, until=lambda: network.is_agreed("abc")) < 0.1
 
 
+def test_a_node_that_returns_to_a_survivor_without_quorum_waits_for_a_deadtime() -> None:
+    network = agreed(3)
+    network.crash("a")
+    network.crash("b")
+    network.run(2 * D)
+    network.start("b")
+
+    waited = network.run(5.0, until=lambda: network.is_agreed("bc"))
+
+    assert D <= waited < D + ROUND < TIMING.initdead_s
+
+
 def test_the_log_tells_the_classic_story_of_a_start() -> None:
     texts = agreed(3).lives["a"].texts()
 
@@ -163,8 +175,7 @@ def test_a_restart_faster_than_detection_is_noticed_and_the_node_is_lost_and_new
     assert own["b"].born > old["b"].born and own["b"].incarnation != old["b"].incarnation
     assert own["a"].born == old["a"].born
     told = [m for m in network.lives["a"].messages() if isinstance(m, api.ViewInstalled)][1:]
-    assert any("b" in message.view.lost for message in told)
-    assert any("b" in message.view.new for message in told)
+    assert [("b" in m.view.lost, "b" in m.view.new) for m in told] == [(True, True)]
 
 
 def test_an_orderly_leave_is_agreed_at_once() -> None:
@@ -296,7 +307,7 @@ def test_a_frozen_process_that_goes_on_learns_first_that_it_is_late() -> None:
     assert api.ClusterMessage("a", "crmd", b"from the past") in later
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 def test_whatever_happens_one_quorate_partition_acts_and_all_agree_in_the_end(seed: int) -> None:
     rng = random.Random(seed)
     network = Network(rng.randint(3, 7), seed=seed)
