@@ -1,0 +1,187 @@
+"""Whatever the CIB: a decision comes out, and it keeps what must always hold."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from crm.model.readxml import cluster as reading
+from crm.plumbing import xml
+from pengine import Decision
+from pengine.simulate import simulate
+from tests.kit.pengine import (
+    actions,
+    cib,
+    decide,
+    group,
+    monitor,
+    primitive,
+    ran,
+    started,
+    state,
+    stopped,
+)
+
+NODES = ("node1", "node2", "node3")
+NAMES = ("a", "b", "c", "d", "e")
+
+_HISTORIES = (
+    "",
+    stopped(),
+    started(),
+    started() + ran("monitor", interval_ms=10000, call=3),
+    started() + ran("monitor", rc=7, interval_ms=10000, call=3),
+    started() + ran("stop", rc=1, call=3),
+    started() + ran("stop", call=3),
+    ran("start", rc=5),
+    ran("start", rc=1, status=2),
+    ran("start", rc=193, call=-1, status=-1),
+    ran("monitor", rc=1, expected=7),
+)
+_META = st.dictionaries(
+    st.sampled_from(("resource-stickiness", "migration-threshold", "priority")),
+    st.sampled_from(("0", "1", "100", "INFINITY", "nonsense")),
+)
+_FLAGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "target-role": st.sampled_from(("Started", "Stopped")),
+        "is-managed": st.sampled_from(("true", "false")),
+        "multiple-active": st.sampled_from(("stop_start", "stop_only", "block")),
+    },
+)
+_SCORES = st.sampled_from(("INFINITY", "-INFINITY", "100", "-100", "0"))
+
+
+@st.composite
+def resources(draw: st.DrawFn) -> str:
+    made = [
+        primitive(
+            name,
+            meta={**draw(_META), **draw(_FLAGS)},
+            ops=monitor(
+                name, on_fail=draw(st.sampled_from(("restart", "ignore", "stop", "block")))
+            ),
+        )
+        for name in NAMES
+    ]
+    shape = draw(st.sampled_from(("plain", "group", "clone")))
+    if shape == "group":
+        return group("g", *made[:3]) + "".join(made[3:])
+    if shape == "clone":
+        return (
+            f'<clone id="cl">{made[0]}</clone>' + group("g", made[1], made[2]) + "".join(made[3:])
+        )
+    return "".join(made)
+
+
+@st.composite
+def constraints(draw: st.DrawFn) -> str:
+    names = st.sampled_from((*NAMES, "g", "cl", "nobody"))
+    text = ""
+    for index in range(draw(st.integers(0, 4))):
+        one, other = draw(names), draw(names)
+        match draw(st.sampled_from(("location", "colocation", "order"))):
+            case "location":
+                node = draw(st.sampled_from(NODES))
+                text += (
+                    f'<rsc_location id="l{index}" rsc="{one}" node="{node}"'
+                    f' score="{draw(_SCORES)}"/>'
+                )
+            case "colocation":
+                text += (
+                    f'<rsc_colocation id="c{index}" rsc="{one}" with-rsc="{other}"'
+                    f' score="{draw(_SCORES)}"/>'
+                )
+            case "order":
+                kind = draw(st.sampled_from(("Mandatory", "Optional", "Serialize")))
+                text += f'<rsc_order id="o{index}" first="{one}" then="{other}" kind="{kind}"/>'
+    return text
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> bytes:
+    status = "".join(
+        state(
+            node,
+            {n: text for n in NAMES if (text := draw(st.sampled_from(_HISTORIES)))},
+            online=draw(st.booleans()),
+            attributes=draw(
+                st.fixed_dictionaries(
+                    {},
+                    optional={
+                        "standby": st.sampled_from(("on", "off")),
+                        "shutdown": st.sampled_from(("0", "1700000000")),
+                        "fail-count-a": st.sampled_from(("1", "INFINITY")),
+                    },
+                )
+            ),
+        )
+        for node in NODES
+    )
+    return cib(
+        draw(resources()),
+        constraints=draw(constraints()),
+        status=status,
+        nodes=NODES,
+        quorum=draw(st.booleans()),
+        options=draw(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "no-quorum-policy": st.sampled_from(("stop", "freeze", "ignore")),
+                    "symmetric-cluster": st.sampled_from(("true", "false")),
+                    "maintenance-mode": st.sampled_from(("true", "false")),
+                    "stonith-enabled": st.sampled_from(("true", "false")),
+                },
+            )
+        ),
+    )
+
+
+def check_inputs_exist(decision: Decision) -> None:
+    known = {a.id for s in decision.graph.synapses for a in s.actions}
+    for synapse in decision.graph.synapses:
+        assert set(synapse.inputs) <= known
+
+
+def check_nothing_starts_before_it_stopped_elsewhere(decision: Decision) -> None:
+    keys = actions(decision)
+    for instance in decision.facts.instances():
+        starts = [a for a in decision.plan.actions_of(instance.id) if a.task.value == "start"]
+        for start in starts:
+            if not decision.plan.is_in_graph(start.id):
+                continue
+            for node in decision.facts.activity[instance.id].nodes:
+                if node != start.node:
+                    assert f"{start.key.replace('_start_0', '_stop_0')}@{node}" in keys
+
+
+def check_no_unusable_node_is_chosen(decision: Decision) -> None:
+    usable = {node.name for node in decision.facts.nodes if node.may_run}
+    for instance in decision.facts.instances():
+        node = decision.placement.node_of(instance.id)
+        if node is not None and decision.facts.is_managed(instance):
+            assert node in usable
+            assert decision.placement.choices[instance.id].final_scores[node] >= 0
+
+
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
+@given(documents())
+def test_any_cib_gives_a_sound_graph_that_runs_to_its_end(document: bytes) -> None:
+    decision = decide(document)
+    check_inputs_exist(decision)
+    check_nothing_starts_before_it_stopped_elsewhere(decision)
+    check_no_unusable_node_is_chosen(decision)
+    assert len(set(actions(decision))) == len(actions(decision))
+    assert decision.sentence
+    cluster_after = simulate_on(document, decision)
+    assert cluster_after
+
+
+def simulate_on(document: bytes, decision: Decision) -> bool:
+    """Carry the graph out; a loop in it would leave something waiting for ever."""
+    cluster, _ = reading.read(xml.parse(document))
+    return simulate(cluster, decision.graph).complete
