@@ -214,7 +214,19 @@ def _name_instead(configuration: Item, old: str, new: str) -> list[str]:
             if item.get(attribute) == old:
                 item.attributes[attribute] = new
                 notes.append(f"modified {keyword_of(item)}:{item.id} from {old} to {new}")
+        for part in item.each("resource_set"):
+            _name_instead_in_set(part, old, new)
     return notes
+
+
+def _name_instead_in_set(made: Item, old: str, new: str) -> None:
+    named = [each.id for each in made.children]
+    if old not in named:
+        return
+    if new in named:  # a set names each resource once
+        made.children = [each for each in made.children if each.id != old]
+        return
+    made.children[named.index(old)].attributes["id"] = new
 
 
 def _check_id(item: Item) -> None:

@@ -41,7 +41,7 @@ from crm.plumbing.errors import (
 MAX_ATTEMPTS = 3
 """How often a small change (`resource start`) is tried again when others change the CIB."""
 
-FORCEABLE = frozenset({"no-fencing-device"})
+FORCEABLE = frozenset({"no-fencing-device", "unknown-parameter", "parameter-missing"})
 """Findings a person may overrule: what would be legal, but is unwise. A broken CIB never is."""
 
 SHADOW_DIRECTORY = "var/lib/heartbeat/crm"
@@ -272,8 +272,9 @@ def shadow_directory(root: Path, environment: Mapping[str, str] = os.environ) ->
 class Workspace:
     """A document being edited."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, root: Path = Path("/")) -> None:
         self.source = source
+        self._root = root
         self._base: Item | None = None
         self._working: Item | None = None
 
@@ -312,6 +313,15 @@ class Workspace:
         self._base = self._working = None
 
     def check(self) -> list[Problem]:
+        """Check the candidate, and what the shell knows of the changed objects beside it."""
+        from cli import checks  # agents are looked at only when something is checked
+
+        problems = self._check_cib()
+        if has_errors(problems):
+            return problems
+        return problems + checks.check(self.configuration, self.base, self._root)
+
+    def _check_cib(self) -> list[Problem]:
         """Check the whole candidate: the grammar of the CIB, then its sense."""
         # Compiling the schema takes time that commands which only read should not pay.
         from crm.cib import schema, semantics
@@ -328,7 +338,9 @@ class Workspace:
         Raises: CommitRefused with the problems if the candidate has errors (`force` lets those
         of the semantic checks pass); StaleVersion.
         """
-        problems = self.check()
+        return self._write(self.check(), force=force)
+
+    def _write(self, problems: list[Problem], *, force: bool) -> list[Problem]:
         fatal = [each for each in problems if each.severity is Severity.ERROR]
         if force:
             fatal = [each for each in fatal if each.code not in FORCEABLE]
@@ -360,7 +372,7 @@ class Workspace:
             if not self.is_changed:
                 return []
             try:
-                return self.commit(force=force)
+                return self._write(self._check_cib(), force=force)
             except StaleVersion:
                 if attempt == MAX_ATTEMPTS:
                     raise

@@ -35,7 +35,7 @@ def _existing(context: Context, name: str) -> Path:
 
 
 def _live(context: Context) -> Workspace:
-    return Workspace(open_source(context.root))
+    return Workspace(open_source(context.root), context.root)
 
 
 def new(context: Context, call: Call) -> None:

@@ -8,6 +8,7 @@ Source: crm-shell, sections 2 to 4.
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -124,6 +125,8 @@ def delete(context: Context, call: Call) -> None:
     chosen = [name for name in names if edits.find(configuration, name) is not None]
     _refuse_running(context, chosen, forced=len(names) != len(call.words))
     for name in chosen:
+        if edits.find(configuration, name) is None:
+            continue  # it went with another one
         for note in edits.delete(configuration, name):
             context.terminal.tell(note)
     if problems:
@@ -167,11 +170,20 @@ def modgroup(context: Context, call: Call) -> None:
 
 def erase(context: Context, call: Call) -> None:
     """Remove everything but the nodes (or, with `nodes`, only the nodes)."""
-    names = ("nodes",) if call.words == ("nodes",) else SECTIONS_ERASED
-    for name in names:
-        part = context.workspace.configuration.first(name)
-        if part is not None:
-            part.children.clear()
+    if call.words not in ((), ("nodes",)):
+        raise CommandFailed(
+            "wrong-arguments", f"expected 'nodes' or nothing, not '{call.words[0]}'"
+        )
+    _clear(context.workspace.configuration, ("nodes",) if call.words else SECTIONS_ERASED)
+
+
+def _clear(configuration: Item, names: Iterable[str]) -> None:
+    for part in list(configuration.children):
+        if part.tag not in names:
+            continue
+        part.children.clear()
+        if part.tag == "fencing-topology":  # an empty one is not allowed to stand
+            configuration.children.remove(part)
 
 
 def set_value(context: Context, call: Call) -> None:
@@ -219,9 +231,7 @@ def load(context: Context, call: Call) -> None:
     configuration = context.workspace.configuration
     candidate = configuration.copy()
     if method in ("replace", "push"):
-        for part in candidate.children:
-            if part.tag != "nodes":
-                part.children.clear()
+        _clear(candidate, SECTIONS_ERASED)
     if as_xml:
         _load_xml(candidate, text, name)
     else:
@@ -317,6 +327,35 @@ def _load_xml(configuration: Item, text: str, name: str) -> None:
                 where.children[at] = item
 
 
+def filter_text(context: Context, call: Call) -> None:
+    """Send the text of the chosen objects through a program and take the result."""
+    program, *terms = call.words
+    workspace = context.workspace
+    chosen = select(workspace.configuration, workspace.base, terms)
+    before = view.show(workspace.configuration, chosen)
+    try:
+        done = subprocess.run(
+            shlex.split(program), input=before + "\n", capture_output=True, text=True, check=False
+        )
+    except (OSError, ValueError) as problem:
+        raise CommandFailed("filter", f"cannot run '{program}': {problem}") from problem
+    if done.returncode != 0:
+        said = done.stderr.strip()
+        raise CommandFailed("filter", f"'{program}' ended with {done.returncode}: {said}")
+    _take_text(context, chosen, before, done.stdout)
+
+
+def _take_text(context: Context, chosen: list[Located], before: str, after: str) -> None:
+    """Make the chosen objects what the text says; all of it or nothing."""
+    if after.strip() == before.strip():
+        return
+    configuration = context.workspace.configuration
+    candidate = configuration.copy()
+    _drop_missing(candidate, chosen, after)
+    load_text(candidate, after, "text")
+    configuration.children = candidate.children
+
+
 def edit(context: Context, call: Call) -> None:
     """Open the editor on the text of the chosen objects and take the result."""
     if not context.is_interactive:
@@ -324,13 +363,7 @@ def edit(context: Context, call: Call) -> None:
     workspace = context.workspace
     chosen = select(workspace.configuration, workspace.base, call.words)
     before = view.show(workspace.configuration, chosen)
-    after = _edited(before)
-    if after.strip() == before.strip():
-        return
-    candidate = workspace.configuration.copy()
-    _drop_missing(candidate, chosen, after)
-    load_text(candidate, after, "editor")
-    workspace.configuration.children = candidate.children
+    _take_text(context, chosen, before, _edited(before))
 
 
 def _edited(text: str) -> str:
@@ -411,6 +444,8 @@ LEVEL = Level(
                 summary="change an existing value"),
         Command("xml", add_xml, "'<element .../>'", least=1, most=None, summary="add XML"),
         Command("edit", edit, "[id ...]", most=None, summary="edit the text of objects"),
+        Command("filter", filter_text, "program [id ...]", least=1, most=None,
+                summary="send the text of objects through a program"),
         Command("load", load, "[xml] {update|replace|push} file", least=2, most=3,
                 summary="read statements from a file"),
         Command("save", save, "[xml] [id ...] file", least=1, most=None, summary="write a file"),

@@ -44,7 +44,9 @@ def show(context: Context, call: Call) -> None:
     lines: list[str] = []
     for node in nodes:
         kind = node.get("type", "member")
-        lines.append(f"{node.get('uname')}({node.id}): {'member' if kind == 'normal' else kind}")
+        name = node.get("uname")
+        shown = name if node.id == name else f"{name}({node.id})"
+        lines.append(f"{shown}: {'member' if kind == 'normal' else kind}")
         for made in node.each("instance_attributes"):
             lines += [f"\t{pair.get('name')}={pair.get('value')}" for pair in made.each("nvpair")]
     context.terminal.show("\n".join(lines))

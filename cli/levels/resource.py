@@ -64,8 +64,8 @@ def locate(context: Context, call: Call) -> None:
         for node, role in found:
             suffix = " Promoted" if role == "Promoted" else ""
             lines.append(f"resource {name} is running on: {node}{suffix}")
-        if not found:
-            lines.append(f"resource {name} is NOT running")
+        if not found and not context.as_json:
+            context.terminal.remark(f"resource {name} is NOT running")
     if context.as_json:
         context.terminal.show_json(places)
     else:

@@ -30,10 +30,10 @@ def status(context: Context, call: Call) -> None:
     """Show the cluster once, inactive resources included."""
     from cli.tools.crm_mon import report
 
-    words = [_OPTIONS.get(word, word) for word in call.words]
+    words = [_OPTIONS.get(word, word) for word in call.words] or ["-r"]
     if context.as_json and "--json" not in words:
         words.append("--json")
-    report(context, ["-1", "-r", *words])
+    report(context, ["-1", *words])
 
 
 def verify(context: Context, _call: Call) -> None:
@@ -49,5 +49,5 @@ LEVEL = Level(
         Command("status", status, "[option ...]", most=None, summary="show the cluster once"),
         Command("verify", verify, "[scores]", most=1, summary="check the configuration"),
     ),
-    levels=("cib", "configure", "node", "options", "ra", "resource"),
+    levels=("cib", "configure", "maintenance", "node", "options", "ra", "resource"),
 )

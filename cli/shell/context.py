@@ -34,7 +34,7 @@ class Context:
         if self._workspace is None:
             from cli.workspace import Workspace, open_source  # lxml and the gate, when needed
 
-            self._workspace = Workspace(open_source(self.root, shadow=self.shadow))
+            self._workspace = Workspace(open_source(self.root, shadow=self.shadow), self.root)
         return self._workspace
 
     @property

@@ -21,6 +21,7 @@ LEVELS = {
     "configure": "cli.levels.configure",
     "resource": "cli.levels.resource",
     "node": "cli.levels.node",
+    "maintenance": "cli.levels.maintenance",
     "options": "cli.levels.options",
     "cib": "cli.levels.cib",
     "ra": "cli.levels.ra",
@@ -100,6 +101,8 @@ class Cursor:
             word = tokens[0].text
             if word.lower() in _EVERYWHERE and self.level.command(word) is None:
                 self._run_everywhere(word.lower(), [token.text for token in tokens[1:]])
+                if word.lower() == "cd":
+                    return  # to go somewhere is to stay there
                 break
             entered = self._sublevel(word)
             if entered is None:

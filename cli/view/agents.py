@@ -32,6 +32,15 @@ def describe(metadata: bytes) -> str:
     return "\n".join(lines)
 
 
+def required_of(metadata: bytes) -> dict[str, bool]:
+    """List an agent's parameters, and whether each is required."""
+    root = xml.parse(metadata)
+    return {
+        str(each.get("name")): each.get("required") in ("1", "true", "yes")
+        for each in root.iterfind("parameters/parameter")
+    }
+
+
 def _text(element: etree._Element, tag: str) -> str:
     found = element.find(tag)
     return (found.text or "").strip() if found is not None else ""

@@ -35,6 +35,10 @@ class Terminal:
         """Print a remark about what was done."""
         print(f"INFO: {text}", file=self._err)
 
+    def remark(self, text: str) -> None:
+        """Print a line beside the result, as it stands."""
+        print(text, file=self._err)
+
     def warn(self, text: str) -> None:
         """Print a remark that should not be missed."""
         print(f"WARNING: {text}", file=self._err)
