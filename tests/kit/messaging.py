@@ -169,7 +169,7 @@ class Network:
         while self._queue and self._queue[0][0] <= end:
             if until is not None and until():
                 return self.now - begin
-            at, _, name, link, life, event = heapq.heappop(self._queue)
+            at, _, name, _link, life, event = heapq.heappop(self._queue)
             self.now = max(self.now, at)
             current = self.lives.get(name)
             if current is None or current.exit_code is not None:
