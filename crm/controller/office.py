@@ -13,7 +13,8 @@ events only change what is known. It keeps these promises, whatever order events
   is brought to it before anything is written;
 - a member whose crmd or executor is gone without a goodbye keeps its status for `AWAY_PATIENCE_S`,
   since its resources are still running there; then it is written down as offline;
-- a member that has left the view is written down at once, in the same breath as the next query.
+- a member that has left the view is written down at once, in the same breath as the next query;
+  one that restarted faster than it was missed is a member that is away.
 
 Source: docs/protocol/join.md.
 """
@@ -364,11 +365,11 @@ class Office:
             self._silent.pop(name, None)
             self._join.drop(name)
             self.conductor.lose_node(name, f"{name} was lost in view {view.id}")
-            self._write_lost(name, f"lost in view {view.id}")
             self.leaving.pop(name, None)
             if name in view.new:
-                self.conductor.ledger.add(cib.ForgetNodeState(name))
-            elif attributes.SERVICE in self._outbox.connected:
+                continue  # a new life: until it joins, what ran in the old one may still run
+            self._write_lost(name, f"lost in view {view.id}")
+            if attributes.SERVICE in self._outbox.connected:
                 self._outbox.tell(attributes.SERVICE, attributes.ClearNode(name))
         if self._join.joined:
             self._write_quorum()

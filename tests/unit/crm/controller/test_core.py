@@ -225,6 +225,26 @@ def test_a_member_that_restarted_faster_than_it_was_missed_is_probed() -> None:
     assert len(cluster.where("vip")) == 1
 
 
+def test_what_runs_on_a_member_that_restarts_is_not_started_elsewhere() -> None:
+    cluster = started()
+    cluster.world.preferences["vip"] = ["litsha22"]
+    cluster.change_configuration("litsha21")
+    cluster.run()
+    node = cluster["litsha22"]
+    cluster.kill_crmd("litsha22")
+    node.attrd = None
+    node.clients.clear()
+    node.lrmd = type(node.lrmd)("litsha22-again")
+    cluster.install(ALL, reborn=["litsha22"])
+    cluster.run()
+    assert cluster.where("vip") == ["litsha22"], "its crmd is still starting"
+    node.start()
+    cluster.run()
+    assert_settled(cluster)
+    assert cluster.where("vip") == ["litsha22"]
+    assert {order.operation for order in node.lrmd.seen} == {"monitor"}
+
+
 def test_the_dc_that_restarted_faster_than_it_was_missed_is_succeeded() -> None:
     cluster = started()
     node = cluster["litsha21"]
