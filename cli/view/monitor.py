@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cli.view.status import (
     PROMOTED,
@@ -68,6 +68,8 @@ class Wishes:
 
 def text(view: ClusterView, wishes: Wishes) -> str:
     """Write the whole picture."""
+    if wishes.node:
+        view = _only_on(view, wishes.node)
     blocks = [_summary(view, wishes)]
     if view.in_maintenance:
         blocks.append(
@@ -86,12 +88,21 @@ def text(view: ClusterView, wishes: Wishes) -> str:
         blocks.append(_attributes(view, wishes))
     if wishes.operations:
         blocks.append(_operations(view, wishes))
-    if wishes.failcounts:
+    if wishes.failcounts and not wishes.operations:  # the operations show the counts as well
         blocks.append(["Migration Summary:", *_failcounts(view, wishes)])
     blocks.append(_failures(view, wishes))
     if wishes.bans:
         blocks.append(_bans(view))
     return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _only_on(view: ClusterView, node: str) -> ClusterView:
+    """Leave out what is on other nodes."""
+    instances = {
+        name: [each for each in found if each.node == node]
+        for name, found in view.instances.items()
+    }
+    return replace(view, instances=instances)
 
 
 # --- summary and nodes --------------------------------------------------------------------------
@@ -148,6 +159,8 @@ def _copies(view: ClusterView, item: Item) -> int:
 
 def _nodes(view: ClusterView, wishes: Wishes) -> list[str]:
     shown = [node for node in view.nodes if wishes.node in ("", node.name)]
+    if not shown:
+        return []
     lines = ["Node List:"]
     if wishes.by_node:
         for node in shown:
@@ -394,7 +407,7 @@ def _operations(view: ClusterView, wishes: Wishes) -> list[str]:
                 continue
             lines.append(f"    * {name}: {_migration(view, node, name)}:")
             lines += [f"      * {_operation_line(each, wishes)}" for each in own]
-    return ["Operations:", *lines]
+    return ["Operations:", *lines] if lines else []
 
 
 def _is_shown(operation: Operation) -> bool:
