@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from crm.api import cib as api
-from crm.api import membership
+from crm.api import controller, membership
 from crm.cib import operations, patch, wire
 from crm.cib.disk import Disk, KeepPromise, Mark, Persisted
 from crm.cib.document import Document
@@ -84,10 +84,12 @@ class Replica:
         self._installed: tuple[Reign, int] | None = None
         self._due: Mark | None = None
         self._promise_ticket = -1
+        self._promise_under_way: Reign | None = None
         self._promise_kept = promised
         self._promise_retry_at: float | None = None
         self._present_to: tuple[str, Reign] | None = None
         self._stopping = False
+        self._early: dict[str, bytes] = {}
 
     # --- the machine --------------------------------------------------------------------------
 
@@ -104,6 +106,9 @@ class Replica:
                 self._view = None
             case PeerLost(peer=peer):
                 self._outbox.unsubscribe(peer)
+                if peer == controller.SERVICE:
+                    # Whether this node rules is for the next life of its crmd to say.
+                    self._become_follower("", now)
             case Persisted():
                 self._persisted(event, now)
             case StopRequested():
@@ -298,6 +303,10 @@ class Replica:
             self._mastery.viewed(self._view, now)
         for node in view.lost:
             self._forwarding.lost(node, self.document.version, now)
+        early, self._early = self._early, {}
+        for node, payload in early.items():
+            if self._view is not None and _holds(self._view, node):
+                self._from_peer(node, payload, now)
 
     def _log_view(self, event: membership.ViewEvent, view: membership.View) -> None:
         name = "OC_EV_MS_" + event.value.replace(" ", "_")
@@ -333,6 +342,11 @@ class Replica:
     # --- the other cibs -----------------------------------------------------------------------
 
     def _from_peer(self, node: str, payload: bytes, now: float) -> None:
+        if self._view is not None and not _holds(self._view, node):
+            # Views overlap for a moment when one follows another. Who is not in ours must not end
+            # our reign; if it is our view that is late, this is heard when the next one has come.
+            self._early[node] = payload
+            return
         try:
             message = wire.PEERS.decode(payload)
             self._hear(node, message, now)
@@ -400,7 +414,12 @@ class Replica:
         self._present()
 
     def _keep_promise(self) -> None:
+        """Write the promise, one write at a time: on a slow disk only the last one counts."""
+        if self._promise_under_way is not None:
+            return
         self._promise_ticket += 2  # odd numbers: the disk's writes have the even ones
+        self._promise_under_way = self.promised
+        self._promise_retry_at = None
         self._outbox.add(KeepPromise(self._promise_ticket, self.promised))
 
     def _present(self) -> None:
@@ -499,15 +518,23 @@ class Replica:
             self._acknowledge(content.mark)
 
     def _promise_written(self, event: Persisted, now: float) -> None:
-        if event.ticket != self._promise_ticket:
+        if event.ticket != self._promise_ticket or self._promise_under_way is None:
             return
+        written, self._promise_under_way = self._promise_under_way, None
         if not event.ok:
-            self._outbox.error(f"The promise to {self.promised} could not be kept: {event.reason}")
+            self._outbox.error(f"The promise to {written} could not be kept: {event.reason}")
             self._promise_retry_at = now + PROMISE_RETRY_S
             return
-        self._promise_kept = self.promised
+        self._promise_kept = written
+        if written < self.promised:
+            self._keep_promise()
+            return
         if self._mastery is not None:
             self._mastery.promise_kept = True
             self._mastery.advance(now)
         else:
             self._present()
+
+
+def _holds(view: membership.View, node: str) -> bool:
+    return any(member.name == node for member in view.members)

@@ -11,7 +11,10 @@ import random
 from dataclasses import dataclass, field
 
 DAEMONS = ("cib", "crmd", "attrd", "lrmd", "pengine")
+EARLY_S = 1.0
+"""Some clusters meet their first fault while they are still starting,"""
 FIRST_FAULT_S = 22.0
+"""others when they have come to rest."""
 CALM_BEFORE_CUT_S = 14.0
 
 
@@ -41,8 +44,8 @@ class Script:
 def write(chance: random.Random, nodes: list[str], resources: list[str], length_s: float) -> Script:
     """Think up a script for a cluster."""
     script = Script(quiet_from=length_s)
-    now = FIRST_FAULT_S + chance.uniform(0, 4)
-    while now < length_s - 6:
+    now = chance.choice((EARLY_S, FIRST_FAULT_S)) + chance.uniform(0, 4)
+    while now < length_s:
         faults, busy_s = _misfortune(chance, now, nodes, resources)
         script.faults += faults
         now += busy_s + chance.choice((0.5, 3.0, 8.0)) * chance.random()

@@ -284,6 +284,7 @@ class Node:
                     written=self.disk.written,
                     promised=self.disk.promised,
                     wall=lambda: str(int(self.wall())),
+                    life=self.engine.random.getrandbits(31),
                 )
             case "crmd":
                 return maker(new_uuid=self._new_uuid, wall=self.wall, pid=self._pid)

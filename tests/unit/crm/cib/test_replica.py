@@ -8,8 +8,13 @@ import random
 import pytest
 
 from crm.api import cib as api
-from crm.plumbing.machine import MessageArrived
-from tests.kit.cib import Network, create
+from crm.api import membership
+from crm.cib import wire
+from crm.cib.disk import KeepPromise, Persisted
+from crm.cib.replica import Replica
+from crm.model.version import Reign
+from crm.plumbing.machine import MessageArrived, PeerLost
+from tests.kit.cib import LENIENT, Network, create, document
 
 NAMES = ("n1", "n2", "n3")
 
@@ -304,3 +309,61 @@ def _start_all(network: Network) -> None:
 
 def _from_crmd(message: api.SyncTo | api.FetchFrom) -> MessageArrived:
     return MessageArrived("crmd", message)
+
+
+def alone(*, in_view: tuple[str, ...] = ("n1", "n2")) -> Replica:
+    """The replica of n1, in a view, with nothing around it."""
+    replica = Replica(document(), rules=LENIENT, node="n1")
+    members = tuple(membership.Member(name, f"uuid-{name}", 0, 1) for name in in_view)
+    view = membership.View(id=1, members=members, quorate=True)
+    installed = membership.ViewInstalled(membership.ViewEvent.NEW_MEMBERSHIP, view)
+    replica.receive(MessageArrived("heartbeat", installed), 0.0)
+    return replica
+
+
+def hail(node: str, number: int) -> MessageArrived:
+    payload = wire.PEERS.encode(wire.Hail(Reign(number, node)))
+    return MessageArrived("heartbeat", membership.ClusterMessage(node, "cib", payload))
+
+
+def promises(effects: list[object]) -> list[KeepPromise]:
+    return [effect for effect in effects if isinstance(effect, KeepPromise)]
+
+
+def test_a_slow_disk_is_asked_for_the_last_promise_only() -> None:
+    replica = alone()
+    (first,) = promises(replica.receive(hail("n2", 1), 0.0))
+    assert first.reign == Reign(1, "n2")
+    for number in range(2, 300):
+        assert promises(replica.receive(hail("n2", number), 0.1)) == []
+    (last,) = promises(replica.receive(Persisted(first.ticket, True), 3.0))
+    assert last.reign == Reign(299, "n2")
+    assert promises(replica.receive(Persisted(last.ticket, True), 6.0)) == []
+
+
+def test_a_master_whose_crmd_is_gone_rules_no_more() -> None:
+    replica = alone()
+    replica.receive(MessageArrived("crmd", api.BecomeMaster(1, Reign(1, "n1"))), 0.0)
+    assert replica.is_master
+    replica.receive(PeerLost("crmd"), 1.0)
+    assert not replica.is_master
+    replica.receive(hail("n2", 9), 2.0)
+    replica.tick(5.0)
+    assert not replica.is_master
+
+
+def test_a_reign_is_not_ended_from_outside_the_view() -> None:
+    replica = alone(in_view=("n1",))
+    replica.receive(MessageArrived("crmd", api.BecomeMaster(1, Reign(1, "n1"))), 0.0)
+    replica.receive(hail("n2", 9), 1.0)
+    assert replica.is_master
+
+
+def test_a_hail_that_was_faster_than_the_view_is_heard_with_the_view() -> None:
+    replica = alone(in_view=("n1",))
+    assert promises(replica.receive(hail("n2", 9), 1.0)) == []
+    members = tuple(membership.Member(name, f"uuid-{name}", 0, 1) for name in ("n1", "n2"))
+    view = membership.View(id=2, members=members, quorate=True, new=("n2",))
+    installed = membership.ViewInstalled(membership.ViewEvent.NEW_MEMBERSHIP, view)
+    (promise,) = promises(replica.receive(MessageArrived("heartbeat", installed), 1.1))
+    assert promise.reign == Reign(9, "n2")
