@@ -44,6 +44,9 @@ MAX_ATTEMPTS = 3
 FORCEABLE = frozenset({"no-fencing-device", "unknown-parameter", "parameter-missing"})
 """Findings a person may overrule: what would be legal, but is unwise. A broken CIB never is."""
 
+TODAYS_DIALECT = ("pacemaker-", "none")
+"""How `validate-with` begins in a CIB that needs no upgrade before it is edited."""
+
 SHADOW_DIRECTORY = "var/lib/heartbeat/crm"
 
 
@@ -226,6 +229,10 @@ def parse_document(data: bytes, where: str) -> Item:
     Raises: ConfigurationError if it is no well-formed CIB.
     """
     root = xml.parse(data, keep_comments=True)
+    if root.tag == "cib" and not root.get("validate-with", "").startswith(TODAYS_DIALECT):
+        from crm.cib.upgrade import upgrade  # only files of long ago need it
+
+        root = upgrade(root).root
     document = reading.read(root)
     if document.tag != "cib":
         raise ConfigurationError(f"{where} is no CIB: its root is <{document.tag}>")

@@ -123,6 +123,33 @@ def test_a_file_that_is_no_cib_is_one_clear_error(path: Path, content: bytes) ->
         FileSource(path).read()
 
 
+HEARTBEAT_2 = """<cib admin_epoch="0" epoch="1" num_updates="0">
+  <configuration>
+    <crm_config><cluster_property_set id="cib-bootstrap-options"><attributes>
+      <nvpair id="o1" name="stonith_enabled" value="false"/>
+    </attributes></cluster_property_set></crm_config>
+    <nodes><node id="1" uname="node1" type="normal"/></nodes>
+    <resources><primitive id="vip" class="ocf" provider="heartbeat" type="IPaddr">
+      <instance_attributes id="ia"><attributes>
+        <nvpair id="ip" name="ip" value="10.0.0.1"/>
+      </attributes></instance_attributes>
+    </primitive></resources>
+    <constraints/>
+  </configuration>
+  <status/>
+</cib>
+"""
+
+
+def test_a_file_in_the_dialect_of_heartbeat_2_is_upgraded_as_it_is_read(path: Path) -> None:
+    path.write_text(HEARTBEAT_2)
+    configuration = Workspace(FileSource(path)).configuration
+    vip = edits.need_resource(configuration, "vip").item
+    assert edits.get_pair(vip, "instance_attributes", "ip") == "10.0.0.1"
+    options = edits.section(configuration, "crm_config").children[0]
+    assert edits.get_pair(Item("x", {}, [options]), options.tag, "stonith-enabled") == "false"
+
+
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"nothing\.xml"):
         FileSource(tmp_path / "nothing.xml").read()
