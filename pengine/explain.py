@@ -275,7 +275,7 @@ def _why_not_on(facts: Facts, placement: Placement, instance: Instance, node: st
 
 def log_lines(facts: Facts, placement: Placement, plan: Plan) -> Iterator[Line]:
     """Yield the lines people know from the logs of a scheduler run."""
-    for problem in facts.problems:
+    for problem in (*facts.problems, *plan.problems):
         level = logging.ERROR if problem.severity is Severity.ERROR else logging.WARNING
         hint = f" ({problem.hint})" if problem.hint else ""
         yield Line(level, f"{problem.message}{hint}")

@@ -43,7 +43,7 @@ class Decision:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """List what the scheduler could not make sense of."""
-        return self.facts.problems
+        return (*self.facts.problems, *self.plan.problems)
 
     @property
     def sentence(self) -> str:

@@ -37,6 +37,10 @@ EXIT_NO_SUCH = 105
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
 
 
+class _NoSuchResource(click.ClickException):
+    exit_code = EXIT_NO_SUCH
+
+
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What is to be shown and written."""
@@ -150,7 +154,7 @@ def _explain(decision: Decision, resource: str, node: str | None, as_json: bool)
     found = decision.explain(resource, node)
     if not found:
         problem = errors.error("unknown-resource", resource, f"there is no resource '{resource}'")
-        raise click.ClickException(str(problem))
+        raise _NoSuchResource(str(problem))
     if as_json:
         click.echo(json.dumps([explanation.as_value() for explanation in found], indent=2))
         return

@@ -38,6 +38,7 @@ def add_shutdowns(builder: Builder) -> None:
     """Let nodes go that want to leave."""
     for node in builder.facts.nodes:
         if node.shutting_down and node.may_act:
+            held = _held_by(builder, node.name)
             builder.add(
                 Action(
                     id=(f"do_shutdown-{node.name}", node.name),
@@ -45,9 +46,19 @@ def add_shutdowns(builder: Builder) -> None:
                     owner="",
                     node=node.name,
                     needed=True,
-                    reasons=("the node asked to leave",),
+                    runnable=not held,
+                    reasons=(f"unrunnable {held} stop",) if held else ("it asked to leave",),
                 )
             )
+
+
+def _held_by(builder: Builder, node: str) -> str:
+    """Name what failed to stop on a node and so keeps it from leaving, or ""."""
+    for instance in builder.facts.instances():
+        state = builder.facts.activity[instance.id]
+        if state.blocked and node in state.nodes:
+            return instance.id
+    return ""
 
 
 def add_marks(builder: Builder, item: Placeable) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from crm.model.names import operation_key
-from crm.model.outcomes import OperationStatus
+from crm.model.outcomes import ExitCode, OperationStatus
 from crm.model.roles import Role
 from crm.model.status import HistoryEntry
 from pengine.act.actions import Action, Task
@@ -14,11 +16,11 @@ from pengine.facts.operations import OperationFacts
 
 
 def _runs_while_started(operation: OperationFacts) -> bool:
-    return (
-        operation.interval_ms > 0
-        and operation.enabled
-        and operation.role in (None, Role.STARTED, Role.UNPROMOTED)
-    )
+    return _is_recurring(operation) and operation.role in (None, Role.STARTED, Role.UNPROMOTED)
+
+
+def _is_recurring(operation: OperationFacts) -> bool:
+    return operation.name == "monitor" and operation.interval_ms > 0 and operation.enabled
 
 
 def _recorded(builder: Builder, instance: Instance, node: str) -> list[HistoryEntry]:
@@ -55,7 +57,8 @@ def _judge_recorded(builder: Builder, instance: Instance, node: str, entry: Hist
         for o in instance.operations
         if o.name == entry.operation and o.interval_ms == entry.interval_ms and o.enabled
     ]
-    if not configured or builder.nodes[node].maintenance:
+    is_kept_off = builder.nodes[node].maintenance or instance.meta.maintenance
+    if not configured or is_kept_off:
         builder.add(_cancel(builder, instance, node, entry))
         return
     parameters = {**builder.facts.parameters(instance, node), **configured[0].parameters}
@@ -109,7 +112,44 @@ def add_monitors(builder: Builder, instance: Instance) -> None:
     known = {(e.operation, e.interval_ms) for e in _recorded(builder, instance, node)}
     is_there = node in facts.activity[instance.id].nodes
     for operation in instance.operations:
-        if operation.name != "monitor" or not _runs_while_started(operation):
+        if not _runs_while_started(operation):
             continue
         is_running = is_there and (operation.name, operation.interval_ms) in known
         builder.add(_monitor(builder, instance, operation, node, needed=not is_running))
+
+
+def add_stopped_monitors(builder: Builder, instance: Instance) -> None:
+    """Add the monitors for role Stopped, wherever the instance shall not run.
+
+    They make sure that nobody starts it there by hand. Copies of anonymous clones have none.
+    """
+    target = builder.placement.node_of(instance.id)
+    operations = [o for o in instance.operations if _is_recurring(o) and o.role is Role.STOPPED]
+    if not operations or instance.is_removed or not instance.is_unique:
+        return
+    active = builder.facts.activity[instance.id].nodes
+    is_managed = builder.facts.is_managed(instance)
+    for node in builder.facts.nodes:
+        if not node.may_act or node.maintenance:
+            continue
+        if node.name == target:
+            _cancel_before_start(builder, instance, node.name, operations)
+            continue
+        known = {(e.operation, e.interval_ms) for e in _recorded(builder, instance, node.name)}
+        for operation in operations:
+            is_running = (operation.name, operation.interval_ms) in known
+            needed = not is_running or (node.name in active and is_managed)
+            action = _monitor(builder, instance, operation, node.name, needed=needed)
+            builder.add(replace(action, expected_rc=ExitCode.NOT_RUNNING))
+
+
+def _cancel_before_start(
+    builder: Builder, instance: Instance, node: str, operations: list[OperationFacts]
+) -> None:
+    """End the monitors for role Stopped where the instance is about to start."""
+    if node in builder.facts.activity[instance.id].nodes:
+        return
+    wanted = {(o.name, o.interval_ms) for o in operations}
+    for entry in _recorded(builder, instance, node):
+        if (entry.operation, entry.interval_ms) in wanted:
+            builder.add(_cancel(builder, instance, node, entry))

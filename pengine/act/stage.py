@@ -7,7 +7,12 @@ from pengine.act.builder import Builder
 from pengine.act.housekeeping import add_clearings, add_marks, add_shutdowns
 from pengine.act.monitors import add_cancels
 from pengine.act.probes import add_probes
-from pengine.act.steps import add_failure_stops, add_restarts_for_changes, add_steps
+from pengine.act.steps import (
+    add_deletions_for_changed_agents,
+    add_failure_stops,
+    add_restarts_for_changes,
+    add_steps,
+)
 from pengine.facts.facts import Facts
 from pengine.place.placement import Placement
 
@@ -18,6 +23,7 @@ def act(facts: Facts, placement: Placement) -> Actions:
     add_cancels(builder)
     add_failure_stops(builder)
     add_restarts_for_changes(builder)
+    add_deletions_for_changed_agents(builder)
     add_clearings(builder)
     add_probes(builder)
     add_steps(builder)

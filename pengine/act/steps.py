@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pengine.act.actions import Action, Task
 from pengine.act.builder import Builder, key_of
-from pengine.act.monitors import add_monitors
+from pengine.act.monitors import add_monitors, add_stopped_monitors
 from pengine.facts.changes import Change, compare
 from pengine.facts.instances import Instance
 
@@ -31,7 +31,10 @@ def add_restarts_for_changes(builder: Builder) -> None:
         for node in facts.activity[instance.id].nodes:
             if node != builder.placement.node_of(instance.id):
                 continue
-            if has_changed(builder, instance, node):
+            on_node = facts.activity[instance.id].at(node)
+            if on_node is not None and on_node.agent_changed:
+                builder.start(instance, node, needed=True)
+            elif has_changed(builder, instance, node):
                 builder.start(instance, node, needed=True, reason="resource definition change")
 
 
@@ -54,11 +57,22 @@ def has_changed(builder: Builder, instance: Instance, node: str) -> bool:
     return False
 
 
+def add_deletions_for_changed_agents(builder: Builder) -> None:
+    """Forget what another agent left behind before the configured one starts."""
+    for instance in builder.facts.instances():
+        if instance.is_removed or not builder.facts.is_managed(instance):
+            continue
+        for name, state in (builder.facts.activity[instance.id].on_node or {}).items():
+            if state.agent_changed and builder.nodes[name].may_act:
+                builder.add(_deletion(builder, instance, name, "its agent is another one now"))
+
+
 def add_steps(builder: Builder) -> None:
     """Add stops and starts of every instance, and what follows from them."""
     for instance in builder.facts.instances():
         _step(builder, instance)
         add_monitors(builder, instance)
+        add_stopped_monitors(builder, instance)
         if instance.is_removed:
             _delete(builder, instance)
 
@@ -110,15 +124,17 @@ def _delete(builder: Builder, instance: Instance) -> None:
         return
     for name in facts.activity[instance.id].on_node or {}:
         if builder.nodes[name].may_act:
-            builder.add(
-                Action(
-                    id=(key_of(instance, Task.DELETE, 0), name),
-                    task=Task.DELETE,
-                    owner=instance.id,
-                    node=name,
-                    instance=instance,
-                    operation=facts.operation(instance, "delete"),
-                    needed=True,
-                    reasons=("it is no longer configured",),
-                )
-            )
+            builder.add(_deletion(builder, instance, name, "it is no longer configured"))
+
+
+def _deletion(builder: Builder, instance: Instance, node: str, reason: str) -> Action:
+    return Action(
+        id=(key_of(instance, Task.DELETE, 0), node),
+        task=Task.DELETE,
+        owner=instance.id,
+        node=node,
+        instance=instance,
+        operation=builder.facts.operation(instance, "delete"),
+        needed=True,
+        reasons=(reason,),
+    )

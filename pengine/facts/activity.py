@@ -83,7 +83,9 @@ def conclude_activity(
             if instance is None:
                 continue
             outcome = read_history(instance, node.name, history.entries, given)
-            outcome = replace(outcome, name=history.id)
+            outcome = replace(
+                outcome, name=history.id, agent_changed=_has_other_agent(instance, history)
+            )
             found.setdefault(instance.id, {})[node.name] = outcome
             if outcome.role.is_active:
                 finder.occupy(instance, node.name)
@@ -101,6 +103,15 @@ def _block_whole_group(item: Placeable, activity: dict[str, Activity]) -> None:
     if any(len(activity[m.id].nodes) > 1 and activity[m.id].blocked for m in item.members):
         for member in item.members:
             activity[member.id] = replace(activity[member.id], blocked=True)
+
+
+def _has_other_agent(instance: Instance, history: ResourceHistory) -> bool:
+    agent = instance.resource.agent
+    return bool(history.type) and (agent.standard, agent.provider, agent.type) != (
+        history.standard,
+        history.provider,
+        history.type,
+    )
 
 
 def _is_online(node: NodeFacts | None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from crm.model import score
@@ -147,7 +147,7 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         cluster, nodes, _known_ids(items), shared, meta, now
     )
     problems += link_problems
-    counts = _fail_counts(items, nodes, now.timestamp())
+    counts = _fail_counts(items, nodes, now.timestamp(), activity)
     has_device = settings.has_watchdog or any(
         i.resource.agent.is_fencing for item in items for i in instances_of(item)
     )
@@ -215,7 +215,10 @@ def _parameter_sets(cluster: Cluster) -> dict[str, tuple[AttributeSet, ...]]:
 
 
 def _fail_counts(
-    items: tuple[Placeable, ...], nodes: tuple[NodeFacts, ...], now_s: float
+    items: tuple[Placeable, ...],
+    nodes: tuple[NodeFacts, ...],
+    now_s: float,
+    activity: Mapping[str, Activity],
 ) -> dict[tuple[str, str], FailCount]:
     found = {}
     failing = [n for n in nodes if any(key.startswith("fail-count-") for key in n.transient)]
@@ -223,6 +226,10 @@ def _fail_counts(
         for instance in instances_of(item):
             for node in failing:
                 count = fail_count(instance, node, now_s)
+                on_node = activity[instance.id].at(node.name)
+                if on_node is not None and on_node.agent_changed:
+                    # What another agent did wrong says nothing about this one.
+                    count = replace(count, effective=score.ZERO)
                 if count.total > score.ZERO:
                     found[instance.id, node.name] = count
     return found

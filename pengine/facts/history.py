@@ -46,6 +46,8 @@ class OnNode:
     failed_stop: bool = False
     ignored: bool = False
     next_change_s: int | None = None
+    agent_changed: bool = False
+    """Set where the history was written by another agent than the one configured now."""
     name: str = ""
     """The id under which the node keeps this history; older ones number anonymous copies."""
 

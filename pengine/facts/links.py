@@ -264,7 +264,19 @@ class _Resolver:
                 self._take_sets(constraint, previous, item)
             previous = item
 
+    def _complain_of_itself(self, constraint: str, resource: str) -> None:
+        self.problems.append(
+            errors.warning(
+                "self-reference",
+                constraint,
+                f"constraint '{constraint}' is about '{resource}' and itself, and is not observed",
+            )
+        )
+
     def _take_pair(self, constraint: Colocation) -> None:
+        if constraint.dependent == constraint.primary:
+            self._complain_of_itself(constraint.id, constraint.dependent)
+            return
         for dependent in self._expand(constraint.dependent, constraint.id):
             for primary in self._expand(constraint.primary, constraint.id):
                 self.together.append(
@@ -344,6 +356,9 @@ class _Resolver:
         return True if order.symmetrical is None else order.symmetrical
 
     def _take_order_pair(self, order: Order) -> None:
+        if order.first == order.then:
+            self._complain_of_itself(order.id, order.first)
+            return
         first_action = order.first_action or "start"
         alternative = "" if order.require_all else f"clone-one-or-more:{order.id}"
         for first in self._expand(order.first, order.id):

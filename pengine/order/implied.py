@@ -45,9 +45,12 @@ def _within(actions: Actions, instance: Instance) -> Iterator[Ordering]:
         for start in starts:
             if start.node == monitor.node:
                 yield Ordering(start.id, monitor.id, _MANDATORY, "start before monitor")
-        for probe in actions.probes(instance.id):
-            if not starts:
-                yield Ordering(probe.id, monitor.id, PLAIN, "probe before monitor")
+        if any(start.node == monitor.node for start in starts):
+            continue
+        # A monitor where nothing is started: it looks after probes and stops have been there.
+        for before in (*actions.probes(instance.id), *stops):
+            if before.node == monitor.node:
+                yield Ordering(before.id, monitor.id, PLAIN, "probe or stop before monitor")
     for stop in stops:
         for cancel in actions.of(instance.id, Task.CANCEL):
             if cancel.node == stop.node:
@@ -58,6 +61,10 @@ def _within(actions: Actions, instance: Instance) -> Iterator[Ordering]:
     for delete in actions.of(instance.id, Task.DELETE):
         for start in starts:
             yield Ordering(delete.id, start.id, PLAIN, "delete before start")
+    for cancel in actions.of(instance.id, Task.CANCEL):
+        for start in starts:
+            if cancel.node == start.node and not any(s.node == start.node for s in stops):
+                yield Ordering(cancel.id, start.id, PLAIN, "cancel before start")
     for clearing in actions.of(instance.id, Task.CLEAR_FAIL_COUNT):
         for start in starts:
             yield Ordering(clearing.id, start.id, PLAIN, "clear before start")

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from crm.plumbing.errors import Problem
 from pengine.act.actions import Action, ActionId
 
 
@@ -63,6 +64,7 @@ class Plan:
     actions: Mapping[ActionId, Action]
     orderings: tuple[Ordering, ...]
     by_owner: Mapping[str, tuple[Action, ...]]
+    problems: tuple[Problem, ...] = ()
 
     def actions_of(self, owner: str) -> tuple[Action, ...]:
         """List the actions of one item, in the order they came up."""

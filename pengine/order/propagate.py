@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from pengine.act.actions import Action, ActionId, Actions, Task
 from pengine.facts.facts import Facts
+from pengine.order.cycles import break_loops
 from pengine.order.declared import declared_orderings, marks_of_alternatives, missing_firsts
 from pengine.order.implied import implied_orderings
 from pengine.order.plan import Meaning, Ordering, Plan
@@ -32,7 +33,12 @@ def order(facts: Facts, actions: Actions) -> Plan:
     by_owner: dict[str, list[Action]] = {}
     for action in spreading.actions.values():
         by_owner.setdefault(action.owner, []).append(action)
-    return Plan(spreading.actions, orderings, {key: tuple(a) for key, a in by_owner.items()})
+    done = {a.id for a in spreading.actions.values() if a.needed and a.runnable}
+    effective = [o for o in orderings if not o.is_hidden and o.first in done and o.then in done]
+    dropped, problems = break_loops(effective)
+    kept = tuple(o for o in orderings if (o.first, o.then) not in dropped)
+    owned = {key: tuple(found) for key, found in by_owner.items()}
+    return Plan(spreading.actions, kept, owned, tuple(problems))
 
 
 def _unique(found: Iterable[Ordering]) -> tuple[Ordering, ...]:

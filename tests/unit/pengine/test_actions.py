@@ -242,3 +242,26 @@ def test_an_offline_node_is_neither_probed_nor_used() -> None:
 def test_the_same_input_gives_the_same_graph() -> None:
     document = cib(group("g", primitive("a"), primitive("b")) + primitive("c"))
     assert decide(document).graph == decide(document).graph
+
+
+def test_orders_that_contradict_each_other_are_named_and_the_last_one_loses() -> None:
+    loop = ORDER + '<rsc_order id="back" first="b" then="a"/>'
+    decision = decide(cib(primitive("a") + primitive("b"), constraints=loop))
+    (problem,) = decision.problems
+    assert (problem.code, problem.subject) == ("ordering-loop", "back")
+    assert "a_start_0@node1" in waits_for(decision, "b_start_0@node2")
+
+
+def test_an_order_against_the_group_loses_to_the_group() -> None:
+    members = group("g", primitive("a"), primitive("b"))
+    against = '<rsc_order id="against" first="b" then="a"/>'
+    decision = decide(cib(members, constraints=against))
+    assert [p.subject for p in decision.problems] == ["against"]
+    assert "a_start_0@node1" in waits_for(decision, "b_start_0@node1")
+
+
+def test_a_constraint_of_a_resource_with_itself_is_named_and_left_out() -> None:
+    alone = '<rsc_order id="self" first="a" then="a"/>'
+    decision = decide(cib(primitive("a"), constraints=alone))
+    assert [p.code for p in decision.problems] == ["self-reference"]
+    assert "a_start_0@node1" in actions(decision)
