@@ -27,6 +27,7 @@ from cli.lab.remote import Lab
 _ADDRESS = "10.77.0.100"
 _CONFIG = (
     "property stonith-enabled=false no-quorum-policy=stop\n"
+    "rsc_defaults resource-stickiness=100\n"
     "primitive vip ocf:heartbeat:IPaddr2 params ip=10.77.0.100 cidr_netmask=24 nic=eth0"
     " op monitor interval=10s timeout=5s\n"
     "primitive web ocf:pacekeeper:webpage op monitor interval=10s timeout=5s\n"

@@ -30,7 +30,7 @@ _MAX_IN_FLIGHT = 40
 _ETH_ARP = 0x0806
 _ARP_REPLY = b"\x00\x02"
 _SIOCGIFHWADDR = 0x8927
-_PAGE_NODE = re.compile(rb"\bnode[\s:]*(?:<[^>]*>\s*)*([A-Za-z0-9][A-Za-z0-9._-]*)", re.IGNORECASE)
+_PAGE_NODE = re.compile(rb"^X-Pacekeeper-Node: *(\S+)\r?$", re.MULTILINE | re.IGNORECASE)
 
 
 def say(**what: object) -> None:
@@ -49,8 +49,7 @@ async def fetch(address: str, port: int, path: str) -> None:
                 answer = await reader.read(65536)
             finally:
                 writer.close()
-            _, _, body = answer.partition(b"\r\n\r\n")
-            found = _PAGE_NODE.search(body)
+            found = _PAGE_NODE.search(answer)
             if found is not None:
                 say(page=found.group(1).decode())
 
