@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pengine.act.actions import Action, Task
 from pengine.facts.facts import Facts
+from pengine.facts.instances import CloneInstance
 
 
 def parameters_of(facts: Facts, action: Action) -> dict[str, str]:
@@ -16,7 +17,7 @@ def parameters_of(facts: Facts, action: Action) -> dict[str, str]:
     return found
 
 
-def meta_of(facts: Facts, action: Action, node_id: str) -> dict[str, str]:
+def meta_of(action: Action, node_id: str, clone: CloneInstance | None) -> dict[str, str]:
     """Give the meta attributes without their prefix, underscores for hyphens."""
     found: dict[str, str] = {}
     if action.operation is not None:
@@ -39,4 +40,9 @@ def meta_of(facts: Facts, action: Action, node_id: str) -> dict[str, str]:
     instance = action.instance
     if instance is not None and instance.number is not None:
         found["clone"] = str(instance.number)
+    if clone is not None and not action.is_pseudo:
+        found["clone_max"] = str(clone.clone_max)
+        found["clone_node_max"] = str(clone.node_max)
+        found["globally_unique"] = "true" if clone.is_unique else "false"
+        found["notify"] = "true" if clone.notifies else "false"
     return found

@@ -12,8 +12,10 @@ from pengine.facts.instances import (
     GroupInstance,
     Instance,
     Placeable,
+    instances_of,
 )
 from pengine.order.plan import Plan
+from pengine.place.tally import everything_in
 
 
 def emit(facts: Facts, plan: Plan, transition: int = 0) -> Graph:
@@ -24,13 +26,16 @@ def emit(facts: Facts, plan: Plan, transition: int = 0) -> Graph:
     for ordering in plan.orderings:
         if not ordering.is_hidden and ordering.first in numbers and ordering.then in numbers:
             inputs.setdefault(ordering.then, []).append(numbers[ordering.first])
+    priorities = _priorities(facts)
+    clones = _clones(facts)
     synapses: list[Synapse] = []
     for action in _in_graph_order(facts, included):
         synapses.append(
             Synapse(
                 id=len(synapses),
-                actions=(_action(facts, action, numbers[action.id]),),
+                actions=(_action(facts, action, numbers[action.id], clones),),
                 inputs=tuple(sorted(set(inputs.get(action.id, ())))),
+                priority=max(0, priorities.get(action.owner, 0)),
             )
         )
     return Graph(
@@ -68,7 +73,28 @@ def _owners(item: Placeable) -> list[str]:
             return [item.id, *(owner for copy in item.copies for owner in _owners(copy))]
 
 
-def _action(facts: Facts, action: Action, number: int) -> model.Action:
+def _priorities(facts: Facts) -> dict[str, int]:
+    """Say how important the actions of each item are, so that the controller prefers them."""
+    found = {}
+    for top in facts.everything:
+        for part in everything_in(top):
+            found[part.id] = part.meta.priority
+    return found
+
+
+def _clones(facts: Facts) -> dict[str, CloneInstance]:
+    """Find the clone each copied instance belongs to."""
+    return {
+        instance.id: item
+        for item in facts.items
+        if isinstance(item, CloneInstance)
+        for instance in instances_of(item)
+    }
+
+
+def _action(
+    facts: Facts, action: Action, number: int, clones: dict[str, CloneInstance]
+) -> model.Action:
     kind = ActionKind.RESOURCE
     if action.is_pseudo:
         kind = ActionKind.PSEUDO
@@ -78,7 +104,7 @@ def _action(facts: Facts, action: Action, number: int) -> model.Action:
     return model.Action(
         id=number,
         kind=kind,
-        task=action.task.value,
+        task=action.owner if action.task is Task.ONE_OR_MORE else action.task.value,
         key=action.key,
         node=action.node,
         node_id=node_id,
@@ -87,7 +113,7 @@ def _action(facts: Facts, action: Action, number: int) -> model.Action:
         timeout_ms=action.operation.timeout_ms if action.operation else 20_000,
         expected_rc=action.expected_rc,
         parameters=parameters_of(facts, action),
-        meta=meta_of(facts, action, node_id),
+        meta=meta_of(action, node_id, clones.get(action.owner)),
         reasons=action.reasons,
     )
 
