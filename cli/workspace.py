@@ -94,7 +94,7 @@ class FileSource:
         except OSError as problem:
             reason = problem.strerror or str(problem)
             raise ConfigurationError(f"cannot read the CIB file '{self.path}': {reason}") from None
-        return parse_document(data, str(self.path))
+        return upgraded(parse_document(data, str(self.path)))
 
     def write(self, base: Item, candidate: Item, *, force: bool) -> Item:
         """Write the file, unless it changed since it was read.
@@ -228,15 +228,19 @@ def parse_document(data: bytes, where: str) -> Item:
 
     Raises: ConfigurationError if it is no well-formed CIB.
     """
-    root = xml.parse(data, keep_comments=True)
-    if root.tag == "cib" and not root.get("validate-with", "").startswith(TODAYS_DIALECT):
-        from crm.cib.upgrade import upgrade  # only files of long ago need it
-
-        root = upgrade(root).root
-    document = reading.read(root)
+    document = reading.read(xml.parse(data, keep_comments=True))
     if document.tag != "cib":
         raise ConfigurationError(f"{where} is no CIB: its root is <{document.tag}>")
     return document
+
+
+def upgraded(document: Item) -> Item:
+    """Bring a document that was stored long ago to today's dialect."""
+    if document.get("validate-with").startswith(TODAYS_DIALECT):
+        return document
+    from crm.cib.upgrade import upgrade  # only files of long ago need it
+
+    return reading.read(upgrade(writing.element(document)).root)
 
 
 def configuration_of(document: Item) -> Item:

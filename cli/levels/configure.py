@@ -7,11 +7,13 @@ Source: crm-shell, sections 2 to 4.
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import subprocess
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from cli import edits
@@ -36,15 +38,23 @@ SECTIONS_ERASED = tuple(name for name in edits.SECTIONS if name != "nodes")
 
 def state(context: Context, call: Call) -> None:
     """Carry out one statement: make or change an object."""
-    _state_line(context.workspace.configuration, call.line)
-
-
-def _state_line(configuration: Item, line: str, comments: Iterable[str] = ()) -> None:
-    tokens = split(line)
-    item = parse_tokens(line, tokens, view.surroundings(configuration))
-    item.comments = tuple(comments)
+    configuration = context.workspace.configuration
+    around = replace(
+        view.surroundings(configuration), providers=functools.partial(_provider_of, context.root)
+    )
+    tokens = split(call.line)
+    item = parse_tokens(call.line, tokens, around)
     keyword = tokens[0].text.lower()
     edits.add(configuration, item, ALIASES.get(keyword, keyword))
+
+
+def _provider_of(root: Path, agent_type: str) -> str:
+    """Choose the provider of an agent written without one: the classic ones come first."""
+    from lrmd import catalog  # the agents are of interest only here
+
+    found = catalog.providers(root, agent_type)
+    classic = [each for each in ("heartbeat", "pacemaker") if each in found]
+    return (classic or found or ["heartbeat"])[0]
 
 
 def monitor(context: Context, call: Call) -> None:

@@ -8,29 +8,25 @@ Source: crm-shell, section 2, "resource".
 
 from __future__ import annotations
 
-import datetime
 import fnmatch
-import re
 from collections.abc import Callable
 
 from cli import edits
-from cli.edits import EditRefused, Located, get_pair, need_resource, section, set_pair, unset_pair
+from cli.edits import EditRefused, Located, get_pair, need_resource, set_pair, unset_pair
 from cli.grammar import ids
 from cli.grammar.resources import RESOURCES
+from cli.levels.moving import ban, clear, move
+from cli.levels.targets import apply_change, check_node, places_of, topmost
 from cli.levels.waiting import wait_until_idle
 from cli.shell.context import Call, Command, CommandFailed, Context, Level
 from cli.view import monitor
-from cli.view.status import ClusterView, is_true, primitives, read_status
+from cli.view.status import is_true, read_status
 from cli.workspace import ask_daemon
 from crm.api import attributes, controller
 from crm.model.configuration import Item, own_ids
 
 META = "meta_attributes"
 SETS = {"param": "instance_attributes", "meta": META, "utilization": "utilization"}
-_ISO_DURATION = re.compile(
-    r"P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
-    r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?\Z"
-)
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -59,7 +55,7 @@ def locate(context: Context, call: Call) -> None:
     places: dict[str, list[dict[str, str]]] = {}
     for name in names:
         located = need_resource(configuration, name)
-        found = _places(view, configuration, located)
+        found = places_of(view, configuration, located)
         places[name] = [{"node": node, "role": role} for node, role in found]
         for node, role in found:
             suffix = " Promoted" if role == "Promoted" else ""
@@ -70,25 +66,6 @@ def locate(context: Context, call: Call) -> None:
         context.terminal.show_json(places)
     else:
         context.terminal.show("\n".join(lines))
-
-
-def _places(view: ClusterView, configuration: Item, located: Located) -> list[tuple[str, str]]:
-    top = _topmost(configuration, located)
-    found: dict[str, str] = {}
-    for primitive in primitives(located.item):
-        for instance in view.active(primitive.id):
-            found.setdefault(instance.node, monitor.role_of(view, top, instance))
-    # The classic order: promoted instances come last.
-    return sorted(found.items(), key=lambda each: (each[1] == "Promoted", each[0]))
-
-
-def _topmost(configuration: Item, located: Located) -> Item:
-    """Find the outermost container of a resource."""
-    item = located.item
-    for each in section(configuration, "resources").children:
-        if any(part is item for part in each.walk()):
-            return each
-    return item
 
 
 def constraints(context: Context, call: Call) -> None:
@@ -163,7 +140,7 @@ def _target(configuration: Item, located: Located) -> Item:
     """Find where a meta attribute belongs: a member of a group keeps its own, else the topmost."""
     if located.parent.tag == "group":
         return located.item
-    return _topmost(configuration, located)
+    return topmost(configuration, located)
 
 
 def _set_meta(configuration: Item, item: Item, name: str, value: str) -> None:
@@ -178,17 +155,13 @@ def _set_on(context: Context, words: tuple[str, ...], name: str, value: str) -> 
             if context.is_forced:  # members that say otherwise follow
                 _unset_below(item, name)
 
-    _apply(context, edit)
+    apply_change(context, edit)
 
 
 def _unset_below(item: Item, name: str) -> None:
     for part in item.walk():
         if part is not item and part.tag in RESOURCES:
             unset_pair(part, META, name)
-
-
-def _apply(context: Context, edit: Callable[[Item], None]) -> None:
-    context.terminal.report(context.workspace.apply(edit, force=context.is_forced))
 
 
 def start(context: Context, call: Call) -> None:
@@ -222,7 +195,7 @@ def restart(context: Context, call: Call) -> None:
                 else:
                     _set_meta(configuration, item, "target-role", value)
 
-        _apply(context, put_back)
+        apply_change(context, put_back)
     wait_until_idle(context)
 
 
@@ -265,170 +238,6 @@ def promote(context: Context, call: Call) -> None:
 def demote(context: Context, call: Call) -> None:
     """Demote the instances of a promotable clone."""
     _promotable(context, call.words[0], "Slave")
-
-
-# --- move, ban, clear ---------------------------------------------------------------------------
-
-
-def _split_target(context: Context, words: tuple[str, ...]) -> tuple[str, str, bool]:
-    """Tell node, lifetime and `force` apart."""
-    rest = list(words)
-    forced = context.is_forced
-    if rest and rest[-1] in ("force", "--force", "-f"):
-        forced = True
-        rest.pop()
-    lifetime = ""
-    if rest and (_ISO_DURATION.match(rest[-1]) or re.match(r"\d{4}-\d\d-\d\d", rest[-1])):
-        lifetime = rest.pop()
-    if len(rest) > 1:
-        raise CommandFailed("wrong-arguments", f"'{rest[1]}' is not understood here")
-    return (rest[0] if rest else ""), lifetime, forced
-
-
-def move(context: Context, call: Call) -> None:
-    """Prefer a node for a resource, or with `force` leave the present one."""
-    name = call.words[0]
-    node, lifetime, forced = _split_target(context, call.words[1:])
-    configuration = context.workspace.configuration
-    need_resource(configuration, name)
-    if not node:
-        if not forced:
-            raise CommandFailed(
-                "no-target-node", f"expected a node to move '{name}' to, or 'force'"
-            )
-        _ban(context, name, "", lifetime)
-        return
-    _check_node(context, node)
-
-    def edit(configuration: Item) -> None:
-        located = need_resource(configuration, name)
-        _drop_moves(configuration, name, node)
-        made = _preference(
-            f"cli-prefer-{name}", located.item.id, node, "INFINITY", _expires(lifetime)
-        )
-        section(configuration, "constraints").children.append(made)
-
-    _apply(context, edit)
-    context.terminal.tell(f"Move constraint created for {name} to {node}")
-    context.terminal.tell(f"Use `crm resource clear {name}` to remove this constraint")
-
-
-def _check_node(context: Context, node: str) -> None:
-    known = read_status(context.workspace.document).node(node)
-    if known is None:
-        nodes = section(context.workspace.configuration, "nodes").children
-        raise EditRefused(edits.unknown("node", node, [each.get("uname") for each in nodes]))
-
-
-def ban(context: Context, call: Call) -> None:
-    """Keep a resource away from a node (without one: from where it is)."""
-    name = call.words[0]
-    node, lifetime, _forced = _split_target(context, call.words[1:])
-    need_resource(context.workspace.configuration, name)
-    if node:
-        _check_node(context, node)
-    _ban(context, name, node, lifetime)
-
-
-def _ban(context: Context, name: str, node: str, lifetime: str) -> None:
-    if not node:
-        configuration = context.workspace.configuration
-        view = read_status(context.workspace.document)
-        places = _places(view, configuration, need_resource(configuration, name))
-        if len(places) != 1:
-            text = f"'{name}' runs on {len(places)} nodes, so the node to ban must be named"
-            raise CommandFailed("no-target-node", text)
-        node = places[0][0]
-
-    def edit(configuration: Item) -> None:
-        _drop(configuration, f"cli-ban-{name}-on-{node}")
-        made = _preference(f"cli-ban-{name}-on-{node}", name, node, "-INFINITY", _expires(lifetime))
-        section(configuration, "constraints").children.append(made)
-
-    _apply(context, edit)
-    identity = f"cli-ban-{name}-on-{node}"
-    context.terminal.warn(
-        f"Creating rsc_location constraint '{identity}' with a score of -INFINITY "
-        f"for resource {name} on {node}."
-    )
-    context.terminal.show(
-        f"\tThis will prevent {name} from running on {node} until the constraint is removed "
-        "using the clear option or by editing the CIB with an appropriate tool\n"
-        f"\tThis will be the case even if {node} is the last node in the cluster"
-    )
-    context.terminal.tell(f"Ban constraint created for {name} to {node}")
-    context.terminal.tell(f"Use `crm resource clear {name}` to remove this constraint")
-
-
-def _preference(identity: str, resource: str, node: str, score: str, end: str) -> Item:
-    made = Item("rsc_location", {"id": identity, "rsc": resource, "role": "Started"})
-    if not end:
-        made.attributes |= {"node": node, "score": score}
-        return made
-    base = "cli-prefer" if identity.startswith("cli-prefer") else "cli-ban"
-    suffix = identity.removeprefix(f"{base}-")
-    rule = Item("rule", {"id": f"{base}-rule-{suffix}", "score": score, "boolean-op": "and"})
-    rule.children = [
-        Item(
-            "expression",
-            {
-                "id": f"{base}-expr-{suffix}",
-                "attribute": "#uname",
-                "operation": "eq",
-                "value": node,
-                "type": "string",
-            },
-        ),
-        Item(
-            "date_expression",
-            {"id": f"{base}-lifetime-end-{suffix}", "operation": "lt", "end": end},
-        ),
-    ]
-    made.children.append(rule)
-    return made
-
-
-def _expires(lifetime: str) -> str:
-    """Turn a lifetime into the moment it ends; "" means for ever."""
-    found = _ISO_DURATION.match(lifetime)
-    if not lifetime or found is None:
-        return lifetime
-    parts = {name: int(value) for name, value in found.groupdict().items() if value}
-    if not parts:
-        raise CommandFailed("invalid-lifetime", f"'{lifetime}' is no duration such as PT5M")
-    end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(**parts)
-    return end.strftime("%Y-%m-%d %H:%M:%SZ")
-
-
-def _drop(configuration: Item, identity: str) -> bool:
-    where = section(configuration, "constraints")
-    kept = [each for each in where.children if each.id != identity]
-    dropped = len(kept) != len(where.children)
-    where.children = kept
-    return dropped
-
-
-def _drop_moves(configuration: Item, name: str, node: str) -> None:
-    """Remove what an earlier move or a ban from the same node said."""
-    _drop(configuration, f"cli-prefer-{name}")
-    _drop(configuration, f"cli-ban-{name}-on-{node}")
-
-
-def clear(context: Context, call: Call) -> None:
-    """Remove the constraints that move and ban made."""
-    name = call.words[0]
-    need_resource(context.workspace.configuration, name)
-    node = call.words[1] if len(call.words) > 1 else ""
-
-    def edit(configuration: Item) -> None:
-        for each in list(section(configuration, "constraints").children):
-            is_ban = each.id.startswith(f"cli-ban-{name}-on-{node}")
-            is_move = each.id == f"cli-prefer-{name}"
-            if is_ban or (is_move and node in ("", each.get("node"))):
-                _drop(configuration, each.id)
-
-    _apply(context, edit)
-    context.terminal.tell(f"Removed migration constraints for {name}")
 
 
 # --- single attributes --------------------------------------------------------------------------
@@ -485,7 +294,7 @@ def _change_attribute(context: Context, name: str, kind: str, attribute: str, va
         where = f" set={made.id}" if is_new else ""
         said[:] = [f"Set '{item.id}' option: id={pair.id}{where} name={attribute} value={value}"]
 
-    _apply(context, edit)
+    apply_change(context, edit)
     context.terminal.show("\n".join(said))
 
 
@@ -502,7 +311,7 @@ def _delete_attribute(context: Context, name: str, kind: str, attribute: str) ->
         said[:] = [f"Deleted '{item.id}' option: id={pair.id} name={attribute}"]
         unset_pair(item, tag, attribute)
 
-    _apply(context, edit)
+    apply_change(context, edit)
     context.terminal.show("\n".join(said))
 
 
@@ -535,7 +344,7 @@ def _clean_up(context: Context, call: Call, *, failures_only: bool) -> None:
     if name:
         need_resource(context.workspace.configuration, name)
     if node:
-        _check_node(context, node)
+        check_node(context, node)
     reply = ask_daemon(
         context.workspace,
         controller.SERVICE,
@@ -612,7 +421,7 @@ def trace(context: Context, call: Call) -> None:
             if not wanted or each.get("name") == wanted:
                 set_pair(each, "instance_attributes", "trace_ra", "1", taken=taken)
 
-    _apply(context, edit)
+    apply_change(context, edit)
     context.terminal.tell(f"Trace set for {name}")
 
 
@@ -633,7 +442,7 @@ def untrace(context: Context, call: Call) -> None:
         if holder is not None and not holder.children:
             item.children.remove(holder)
 
-    _apply(context, edit)
+    apply_change(context, edit)
     context.terminal.tell(f"Stop tracing {name}")
 
 
