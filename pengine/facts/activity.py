@@ -83,6 +83,13 @@ def conclude_activity(
             if instance is None:
                 continue
             outcome = read_history(instance, node.name, history.entries, given)
+            known = found.get(instance.id, {}).get(node.name)
+            if known is not None and known.role.is_active:
+                # Two histories of one anonymous clone on one node: what runs is never lost.
+                surplus = finder.surplus(instance, history) if outcome.role.is_active else None
+                if surplus is None:
+                    continue
+                instance = surplus
             outcome = replace(
                 outcome, name=history.id, agent_changed=_has_other_agent(instance, history)
             )
@@ -213,6 +220,12 @@ class _Finder:
         """Members of one copy of a cloned group stay together."""
         holders = {n for (top, n), i in self._node_copy.items() if top == copy.top and i == index}
         return bool(holders) and node not in holders
+
+    def surplus(self, instance: Instance, history: ResourceHistory) -> Instance | None:
+        """Make a removed copy for something that runs beside another copy on its node."""
+        number = len(self._anonymous.get(instance.history_id, ())) + len(self.removed)
+        key = f"{instance.history_id}:{number}"
+        return self._make_removed(history, key, instance.history_id)
 
     def occupy(self, instance: Instance, node: str) -> None:
         """Remember that a copy is active on a node; its siblings follow it there."""

@@ -98,7 +98,7 @@ def missing_firsts(facts: Facts, actions: Actions) -> Iterator[tuple[ActionId, s
             continue
         if not _is_missing(actions, first):
             continue
-        leaves = any(facts.activity[i.id].nodes for i in instances_of(first))
+        leaves = isinstance(first, Instance) and bool(facts.activity[first.id].nodes)
         cause = "required" if leaves else "unrunnable"
         word = "start" if isinstance(first, Instance) else "running"
         for instance in instances_of(then):

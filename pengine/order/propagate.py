@@ -116,7 +116,11 @@ class _Spreading:
 
     def _settle_alternatives(self, mark: Action) -> list[ActionId]:
         """Block a mark none of whose firsts can run."""
-        firsts = [o.first for o in self._touching[mark.id] if o.then == mark.id]
+        firsts = [
+            o.first
+            for o in self._touching[mark.id]
+            if o.then == mark.id and Meaning.ONE_OF in o.meanings
+        ]
         if any(self.actions[first].runnable for first in firsts):
             return []
         return self._refuse(mark, "none of the alternatives can start")

@@ -7,7 +7,7 @@ where they are entered. A member is never placed before its group or clone asks 
 from __future__ import annotations
 
 from crm.model.roles import Role
-from crm.model.score import MINUS_INFINITY, Score
+from crm.model.score import Score
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
     CloneInstance,
@@ -107,11 +107,8 @@ class _Placing:
                 continue
             node = state.nodes[0]
             scores = self.tally.scores[copy.id]
-            if (
-                node in self._may_run
-                and taken[node] < clone.node_max
-                and scores.get(node, MINUS_INFINITY) >= 0
-            ):
+            free = {n: v for n, v in scores.items() if taken[n] < clone.node_max}
+            if self._best(instance, free) == node:
                 return node
         return None
 
