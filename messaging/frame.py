@@ -87,8 +87,8 @@ def sender_tag(cluster: str, node: str) -> bytes:
 class Handshake(Message, frozen=True, array_like=True):
     """Random words thrown to peers, and words of theirs thrown back: proof of being alive."""
 
-    challenges: dict[str, bytes] = {}  # noqa: RUF012 — msgspec copies it
-    answers: dict[str, bytes] = {}  # noqa: RUF012 — msgspec copies it
+    challenges: dict[str, bytes] = {}
+    answers: dict[str, bytes] = {}
 
 
 class Hearing(Message, frozen=True, array_like=True, tag=False):

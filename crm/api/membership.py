@@ -114,7 +114,7 @@ class SignOff(Message, frozen=True):
 
 
 class SendCluster(Message, frozen=True, omit_defaults=True):
-    """Send `payload` to the client `to_client` of one node, or of every node when `to_node` is ""."""
+    """Send `payload` to the client `to_client` of one node ("": of every node)."""
 
     to_client: str
     payload: bytes

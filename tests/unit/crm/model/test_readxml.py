@@ -105,7 +105,7 @@ def test_dates_are_read_in_all_their_forms(text: str, expected: datetime) -> Non
 
 @pytest.mark.parametrize("text", ["", "tomorrow", "2005-400", "2005-000"])
 def test_what_is_no_date_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no date|no day"):
+    with pytest.raises(ValueError, match=r"no date|no day"):
         dates.moment(text)
 
 
