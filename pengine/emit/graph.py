@@ -108,7 +108,7 @@ def _action(
         key=action.key,
         node=action.node,
         node_id=node_id,
-        resource=_resource(action),
+        resource=_resource(facts, action),
         interval_ms=action.interval_ms if action.task is not Task.CANCEL else 0,
         timeout_ms=action.operation.timeout_ms if action.operation else 20_000,
         expected_rc=action.expected_rc,
@@ -118,14 +118,17 @@ def _action(
     )
 
 
-def _resource(action: Action) -> GraphResource | None:
+def _resource(facts: Facts, action: Action) -> GraphResource | None:
     instance = action.instance
     if instance is None:
         return None
     agent = instance.resource.agent
     is_copy = instance.number is not None and not instance.is_unique
+    name = instance.history_id
+    if is_copy and facts.activity[instance.id].nodes:
+        name = facts.history_name(instance)
     return GraphResource(
-        id=instance.history_id,
+        id=name,
         agent_class=agent.standard,
         type=agent.type,
         provider=agent.provider,

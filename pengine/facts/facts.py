@@ -92,9 +92,12 @@ class Facts:
 
     def history_name(self, instance: Instance) -> str:
         """Give the name nodes use for an instance: a copy has its own until a history has it."""
-        on_node = self.activity[instance.id].on_node
+        state = self.activity[instance.id]
+        on_node = state.on_node
         if not on_node or instance.is_removed:
             return instance.id
+        if state.nodes:
+            return on_node[state.nodes[0]].name
         names = {state.name for state in on_node.values()}
         return instance.history_id if instance.history_id in names else instance.id
 

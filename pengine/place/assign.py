@@ -7,7 +7,7 @@ where they are entered. A member is never placed before its group or clone asks 
 from __future__ import annotations
 
 from crm.model.roles import Role
-from crm.model.score import Score
+from crm.model.score import MINUS_INFINITY, Score
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
     CloneInstance,
@@ -107,8 +107,14 @@ class _Placing:
                 continue
             node = state.nodes[0]
             scores = self.tally.scores[copy.id]
-            free = {n: v for n, v in scores.items() if taken[n] < clone.node_max}
-            if self._best(instance, free) == node:
+            free = {
+                n: v for n, v in scores.items() if n in self._may_run and taken[n] < clone.node_max
+            }
+            if free.get(node, MINUS_INFINITY) < 0:
+                continue
+            # Nodes that are better can be left to copies that have no place yet.
+            better = sum(1 for value in free.values() if value > free[node])
+            if better < len(clone.copies) - sum(taken.values()):
                 return node
         return None
 
