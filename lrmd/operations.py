@@ -250,7 +250,9 @@ class Operations:
         if order.timeout_ms <= 0:
             order = msgspec.structs.replace(order, timeout_ms=DEFAULT_TIMEOUT_MS)
         if order.reign < self._reign:
-            return self._refuse(peer, order, self._older_reign(order.reign))
+            # Not executed is no failure of the resource: a DC whose reign is too small asks again.
+            reason = self._older_reign(order.reign)
+            return self._refuse(peer, order, reason, OperationStatus.CANCELLED)
         effects = self._raise_reign(order.reign)
         if order.key and order.key in self._keys:
             return effects + self._repeat_answer(peer, order)
@@ -338,6 +340,7 @@ class Operations:
             incarnation=self._incarnation,
             operations=tuple(sorted(known, key=lambda result: result.call_id)),
             busy=tuple(sorted(busy)),
+            reign=self._reign,
         )
 
     def _drop_waiting_of(self, peer: str) -> list[Effect]:
@@ -539,11 +542,17 @@ class Operations:
         answer = results.report(order, rc=ExitCode.OK, status=OperationStatus.CANCELLED)
         return self._tell(peer, answer)
 
-    def _refuse(self, peer: str, order: Execute, reason: str) -> list[Effect]:
+    def _refuse(
+        self,
+        peer: str,
+        order: Execute,
+        reason: str,
+        status: OperationStatus = OperationStatus.ERROR,
+    ) -> list[Effect]:
         answer = results.report(
             order,
             rc=ExitCode.ERROR,
-            status=OperationStatus.ERROR,
+            status=status,
             exit_reason=f"refused: {reason}",
         )
         text = f"refused {order.operation} of {order.resource}: {reason}"

@@ -103,13 +103,15 @@ class ExecutorDescription(Message, frozen=True, omit_defaults=True):
     """What lrmd remembers: per resource its last result of each operation and interval.
 
     `incarnation` differs after every start of lrmd: then nothing is remembered although resources
-    may run. `busy` names the orders that wait or run by their keys.
+    may run. `busy` names the orders that wait or run by their keys. `reign` is the greatest it has
+    seen: orders of an earlier one are refused.
     """
 
     request: int
     incarnation: str
     operations: tuple[OperationFinished, ...] = ()
     busy: tuple[str, ...] = ()
+    reign: Reign = Reign()
 
 
 TO_LRMD = Codec(Execute, Cancel, Forget, DescribeExecutor, RaiseReign)

@@ -509,7 +509,7 @@ class Controller:
                 self._hear_reign(message.known_reign.number)
                 office.requested(node, message, now)
             case peers.JoinConfirm():
-                office.confirmed(node, message)
+                office.confirmed(node, message, now)
             case peers.OperationReport(results=results):
                 office.conductor.report(node, results, now)
             case peers.ExecutorLost():
@@ -652,7 +652,7 @@ class Controller:
         is_repeated = known == offer and dc == self._candidate.dc
         if is_repeated and self._candidate.step in (Step.DESCRIBING_CIB, Step.REQUESTED):
             return
-        if offer.reign.number < self._highest_reign:
+        if offer.reign.number < self._highest_reign or offer.reign < self._executor.reign:
             self._refuse_offer(dc, offer)
             return
         self._hear_reign(offer.reign.number)
@@ -680,6 +680,8 @@ class Controller:
             return self._office is not None and self._office.reign == offer.reign
         if self._states.state is State.STARTING or self._has_ended:
             return False
+        if self._office is not None and dc not in self._roster.members:
+            return False  # two views overlap for a moment: ours does not hold this DC
         is_contested = self._office is not None or self._election.is_running
         if is_contested and not self._election.beats(dc, self._roster.node):
             self._call_election(now, Input.ELECTION, Cause.HA_MESSAGE, "do_cl_join_offer_respond")
@@ -689,7 +691,7 @@ class Controller:
 
     def _refuse_offer(self, dc: str, offer: peers.JoinOffer) -> None:
         """Tell the DC of the greater reign we know; it will offer again."""
-        known = Reign(self._highest_reign, self._roster.node)
+        known = max(Reign(self._highest_reign, self._roster.node), self._executor.reign)
         request = peers.JoinRequest(offer.join, Version(), "", known)
         self._outbox.send(dc, request)
 

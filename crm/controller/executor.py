@@ -94,6 +94,11 @@ class Executor:
         if self.is_connected:
             self._outbox.tell(lrm.SERVICE, lrm.RaiseReign(reign))
 
+    @property
+    def reign(self) -> Reign:
+        """The reign orders are given under; it never becomes smaller."""
+        return self._reign
+
     def carry_out(self, reign: Reign, order: Order) -> lrm.OperationFinished | None:
         """Pass an order on, unless it comes from a DC that is no longer ours.
 

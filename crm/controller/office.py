@@ -158,8 +158,12 @@ class Office:
             return
         self._join.request(name, request)
 
-    def confirmed(self, name: str, confirm: JoinConfirm) -> None:
+    def confirmed(self, name: str, confirm: JoinConfirm, now: float) -> None:
         """Take in the end of a member's join."""
+        if confirm.description.reign > self.reign:
+            # Its executor outlived its crmd, and remembers a DC nobody else has heard of.
+            self.raise_reign(confirm.description.reign, now)
+            return
         if self._join.confirm(name, confirm):
             self._executor_away.pop(name, None)
             self._away.pop(name, None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crm.api import cib, controller, peers
+from crm.api import cib, controller, membership, peers
 from crm.api.membership import SendCluster
 from crm.model.version import Reign, Version
 from crm.plumbing.machine import PeerLost, StopRequested
@@ -684,3 +684,31 @@ def test_an_attribute_that_changes_has_the_plan_made_anew() -> None:
     cluster.run()
     assert cluster.document().attributes["litsha22"]["pingd"] == "100"
     assert len(cluster.graphs) == count + 1
+
+
+# --- reigns and views that overlap --------------------------------------------------------
+
+
+def offered(cluster: ControllerCluster, to: str, dc: str, reign: Reign) -> None:
+    """Have a crmd hear an offer of another one, out of turn."""
+    payload = peers.PEERS.encode(peers.JoinOffer(9, reign, "3.0.1"))
+    cluster[to].tell("crmd", "heartbeat", membership.ClusterMessage(dc, "crmd", payload))
+    cluster.run()
+
+
+def test_a_dc_is_not_disturbed_by_the_offer_of_a_dc_outside_its_view() -> None:
+    cluster = started()
+    cluster.cut(["litsha21"], ["litsha22", "litsha23"])
+    cluster.run()
+    reign = cluster["litsha21"].crmd.reign
+    offered(cluster, "litsha21", "litsha22", cluster["litsha22"].crmd.reign)
+    assert cluster["litsha21"].crmd.reign == reign
+    assert cluster["litsha21"].crmd.state == "S_IDLE"
+
+
+def test_an_offer_under_a_smaller_reign_of_the_same_number_is_not_accepted() -> None:
+    cluster = started()
+    reign = cluster["litsha22"].crmd.reign
+    offered(cluster, "litsha22", "litsha21", Reign(reign.number, "litsha20"))
+    assert cluster["litsha22"].crmd.reign >= reign
+    assert_settled(cluster)
