@@ -225,6 +225,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the demonstration; 0 only if every expected observation was made."""
     keep = "--keep" in (sys.argv[1:] if argv is None else argv)
     signal.signal(signal.SIGTERM, _interrupted)
+    signal.signal(signal.SIGINT, _interrupted)
     directory = Path(tempfile.mkdtemp(prefix="pacekeeper-demo-"))
     timeline = Timeline()
     lab = Lab(directory / "lab")
@@ -243,6 +244,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         timeline.quote_logs({node: lab.root(node) / "var/log/ha-log" for node in _NODES})
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if story is not None:
             story.close()
         if not keep:
