@@ -191,22 +191,17 @@ def _attribute_holds(condition: AttributeExpression, situation: Situation) -> bo
         # Only "is not equal" is true of an attribute that is not there.
         return condition.comparison is Comparison.NOT_EQUAL and (actual is None) != (wanted is None)
     difference = _difference(actual, wanted, _kind_to_compare(condition, actual, wanted))
-    match condition.comparison:
-        case Comparison.EQUAL:
-            return difference == 0
-        case Comparison.NOT_EQUAL:
-            return difference != 0
-        case Comparison.LESS:
-            return difference < 0
-        case Comparison.LESS_OR_EQUAL:
-            return difference <= 0
-        case Comparison.GREATER:
-            return difference > 0
-        case Comparison.GREATER_OR_EQUAL:
-            return difference >= 0
-        case _:
-            return False
+    return _VERDICTS[condition.comparison](difference)
 
+
+_VERDICTS: dict[Comparison, Callable[[int], bool]] = {
+    Comparison.EQUAL: lambda difference: difference == 0,
+    Comparison.NOT_EQUAL: lambda difference: difference != 0,
+    Comparison.LESS: lambda difference: difference < 0,
+    Comparison.LESS_OR_EQUAL: lambda difference: difference <= 0,
+    Comparison.GREATER: lambda difference: difference > 0,
+    Comparison.GREATER_OR_EQUAL: lambda difference: difference >= 0,
+}
 
 _ORDERED = frozenset(
     {

@@ -20,9 +20,10 @@ def add_clearings(builder: Builder) -> None:
     for (instance_id, node), count in facts.fail_counts.items():
         if count.has_expired and builder.nodes[node].may_act:
             instance = by_id[instance_id]
+            # Copies of an anonymous clone share one count on each node.
             builder.add(
                 Action(
-                    id=(f"{instance.id}_clear_failcount_0", node),
+                    id=(f"{instance.history_id}_clear_failcount_0", node),
                     task=Task.CLEAR_FAIL_COUNT,
                     owner=instance_id,
                     node=node,
