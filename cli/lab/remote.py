@@ -43,6 +43,7 @@ class Lab:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._keeper: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def up(cls, plan: LabPlan, directory: Path) -> Lab:
@@ -71,7 +72,8 @@ class Lab:
                 said = log.read_text(errors="replace").strip().splitlines()
                 shutil.rmtree(directory, ignore_errors=True)
                 raise CrmError("the lab did not start: " + (said[-1] if said else "no answer"))
-            select_pause(keeper)
+            _pause(keeper)
+        lab._keeper = keeper
         return lab
 
     def is_up(self) -> bool:
@@ -89,6 +91,8 @@ class Lab:
             self.request({"do": "down"})
         if pid is not None:
             _await_end(pid)
+        if self._keeper is not None:
+            self._keeper.wait(_ANSWER_LIMIT_S)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def request(self, request: Reply) -> Reply:
@@ -190,7 +194,7 @@ class Lab:
             return None
 
 
-def select_pause(process: subprocess.Popen[bytes]) -> None:
+def _pause(process: subprocess.Popen[bytes]) -> None:
     """Wait a moment for a starting keeper, or until it has ended."""
     try:
         process.wait(0.05)
