@@ -29,7 +29,7 @@ schedule, the longest chain of stops, and one daemon that had to be started agai
 STABLE_S = 2 * TIMING.deadtime_s
 """So long after the last disturbance a partition counts as stable."""
 
-REST_BOUND_S = TIMING.initdead_s + 2 * TIMING.deadtime_s + 30.0
+REST_BOUND_S = TIMING.initdead_s + 2 * TIMING.deadtime_s + 10.0
 """So long after the last fault everything must be at rest."""
 
 IDLE_STATES = ("S_IDLE", "S_NOT_DC")
