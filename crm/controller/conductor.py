@@ -504,13 +504,14 @@ class Conductor:
 
     # --- nodes that come and go -------------------------------------------------------------
 
-    def lose_node(self, node: str, reason: str) -> None:
-        """Give up what is under way on a node."""
-        if self.run is not None:
-            for action in self.run.lose_node(node):
-                text = f"Action {action.key} ({action.id}) on {node} was lost: {reason}"
-                self._note(warn("tengine", f"fail_incompletable_actions: {text}"))
-                self.want(reason)
+    def lose_node(self, node: str, reason: str) -> bool:
+        """Give up what is under way on a node; tell whether anything was."""
+        lost = self.run.lose_node(node) if self.run is not None else []
+        for action in lost:
+            text = f"Action {action.key} ({action.id}) on {node} was lost: {reason}"
+            self._note(warn("tengine", f"fail_incompletable_actions: {text}"))
+            self.want(reason)
+        return bool(lost)
 
     # --- time -----------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ events only change what is known. It keeps these promises, whatever order events
   is brought to it before anything is written;
 - a member whose crmd or executor is gone without a goodbye keeps its status for `AWAY_PATIENCE_S`,
   since its resources are still running there; then it is written down as offline;
+- while the end of an operation on such a member is unknown, or a new DC has not heard what runs
+  there, nothing is scheduled: the resource could be started a second time elsewhere;
 - a member that has left the view is written down at once, in the same breath as the next query;
   one that restarted faster than it was missed is a member that is away.
 
@@ -82,6 +84,7 @@ class Office:
         self._join = JoinRound(roster.node)
         self._executor_away: dict[str, None] = {}
         self._away: dict[str, float | None] = {}
+        self._doubtful: dict[str, None] = {}
         self._silent: dict[str, float] = {}
         self._join_deadline: float | None = None
         self._repair_at: float | None = None
@@ -165,8 +168,13 @@ class Office:
             self.raise_reign(confirm.description.reign, now)
             return
         if self._join.confirm(name, confirm):
-            self._executor_away.pop(name, None)
-            self._away.pop(name, None)
+            self._is_known_again(name)
+
+    def _is_known_again(self, name: str) -> None:
+        """Note that what runs on a member is known, or can be asked no more."""
+        self._executor_away.pop(name, None)
+        self._away.pop(name, None)
+        self._doubtful.pop(name, None)
 
     def _integrate(self, now: float) -> None:
         """All requests are in: bring every CIB to the newest, and acknowledge."""
@@ -245,6 +253,8 @@ class Office:
         if self._was_full:
             self._quorum_written = None
             self._write_absentees()
+            away = [name for name in self._roster.members if not self._roster.is_online(name)]
+            self._doubtful.update(dict.fromkeys(away))
         self._write_quorum()
         self._tell_quorum()
         for name, description in described.items():
@@ -352,7 +362,7 @@ class Office:
             self.conductor.ledger.add(cib.SetNodeAttribute(name, node_id, "shutdown", when))
 
     def _was_fenced(self, name: str) -> None:
-        self._away.pop(name, None)
+        self._is_known_again(name)
         self._join.drop(name)
         self._write_lost(name, "fenced")
         self.conductor.ledger.add(cib.ForgetNodeState(name))
@@ -364,14 +374,17 @@ class Office:
     def view_changed(self, view: View) -> None:
         """Write down who was lost, and have everything looked at again."""
         for name in view.lost:
-            self._executor_away.pop(name, None)
-            self._away.pop(name, None)
+            was_doubtful = name in self._doubtful
+            self._is_known_again(name)
             self._silent.pop(name, None)
             self._join.drop(name)
-            self.conductor.lose_node(name, f"{name} was lost in view {view.id}")
+            was_busy = self.conductor.lose_node(name, f"{name} was lost in view {view.id}")
             self.leaving.pop(name, None)
             if name in view.new:
-                continue  # a new life: until it joins, what ran in the old one may still run
+                # A new life: until it joins, what ran in the old one may still run.
+                if was_busy or was_doubtful:
+                    self._doubtful[name] = None
+                continue
             self._write_lost(name, f"lost in view {view.id}")
             if attributes.SERVICE in self._outbox.connected:
                 self._outbox.tell(attributes.SERVICE, attributes.ClearNode(name))
@@ -394,8 +407,10 @@ class Office:
         if is_online:
             self._away.pop(name, None)
             self.leaving.pop(name, None)
-        elif name in self._roster.members:
-            self.conductor.lose_node(name, f"the crmd of {name} is gone")
+        elif name in self._roster.members and self.conductor.lose_node(
+            name, f"the crmd of {name} is gone"
+        ):
+            self._doubtful[name] = None
 
     def executor_lost(self, name: str, now: float) -> None:
         """Note that a member's executor is gone: what it was running is unknown."""
@@ -404,12 +419,12 @@ class Office:
         self._executor_away[name] = None
         if name != self._roster.node:
             self._away.setdefault(name, now + AWAY_PATIENCE_S)
-        self.conductor.lose_node(name, f"the executor of {name} is gone")
+        if self.conductor.lose_node(name, f"the executor of {name} is gone"):
+            self._doubtful[name] = None
 
     def executor_restarted(self, name: str, description: ExecutorDescription) -> None:
         """Note that a member's executor is back: only what it knows is known."""
-        self._executor_away.pop(name, None)
-        self._away.pop(name, None)
+        self._is_known_again(name)
         if name not in self._join.joined:
             return
         self._write_history(name, description)
@@ -493,7 +508,11 @@ class Office:
     # --- settling -----------------------------------------------------------------------------
 
     def _may_schedule(self) -> bool:
-        return not self._nodes_query and self._is_master
+        is_in_doubt = any(
+            name in self._executor_away or self._away.get(name) is not None
+            for name in self._doubtful
+        )
+        return not self._nodes_query and self._is_master and not is_in_doubt
 
     def settle(self, now: float) -> None:
         """Do whatever has become possible."""

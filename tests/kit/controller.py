@@ -662,6 +662,7 @@ class ControllerCluster:
                     fake.incarnation,
                     tuple(fake.results.values()),
                     tuple(order.key for order in fake.held),
+                    fake.reign,
                 )
                 node.tell("crmd", LRMD, told)
             case lrm.RaiseReign(reign=reign):

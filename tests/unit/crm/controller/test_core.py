@@ -355,6 +355,43 @@ def test_a_killed_crmd_restarts_no_resource(victim: str) -> None:
     assert cluster.where("vip") == ["litsha21"]
 
 
+def _start_held_at(cluster: ControllerCluster, name: str) -> None:
+    """Start everybody, with the start of vip at a node held back by its executor."""
+    cluster[name].lrmd.is_holding = True
+    cluster.start_all()
+    cluster.release_one(name)
+    cluster.run()
+    assert [order.operation for order in cluster[name].lrmd.held] == ["start"]
+
+
+@pytest.mark.parametrize("holder", ["litsha21", "litsha22"])
+def test_what_a_crmd_did_not_live_to_report_is_not_started_elsewhere(holder: str) -> None:
+    cluster = three()
+    cluster.world.preferences["vip"] = [holder]
+    _start_held_at(cluster, holder)
+    cluster.world.preferences["vip"] = ["litsha23"]
+    cluster.kill_crmd(holder)
+    cluster.release(holder)
+    cluster.run()
+    cluster.pass_time(5)
+    assert cluster.where("vip") == [holder], "its crmd is away: nobody knows what runs there"
+    cluster[holder].start_crmd()
+    cluster.run()
+    assert cluster.where("vip") == ["litsha23"]
+    assert_settled(cluster)
+
+
+def test_a_member_in_doubt_is_waited_for_no_longer_than_for_any_other() -> None:
+    cluster = three()
+    _start_held_at(cluster, "litsha21")
+    cluster.kill_crmd("litsha21")
+    cluster.run()
+    cluster.pass_time(29)
+    assert cluster.where("vip") == []
+    cluster.pass_time(2)
+    assert cluster.where("vip") == ["litsha22"]
+
+
 @pytest.mark.parametrize("victim", ALL)
 def test_a_killed_executor_restarts_no_resource_and_is_probed(victim: str) -> None:
     cluster = started()
