@@ -12,9 +12,11 @@ from pathlib import Path
 
 import click
 
+from cli.lab.evidence import await_answer
 from cli.lab.plan import LabPlan, make_plan, read_plan
 from cli.lab.remote import Lab, default_directory
 from cli.view import lab as view
+from crm.plumbing.errors import CrmError
 
 _NODES = click.argument("nodes", nargs=-1)
 _INTERFACE = click.option(
@@ -22,7 +24,17 @@ _INTERFACE = click.option(
 )
 
 
-@click.group(name="lab")
+class _LabGroup(click.Group):
+    """Turns our own errors into one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except (CrmError, OSError) as problem:
+            raise click.ClickException(str(problem)) from problem
+
+
+@click.group(name="lab", cls=_LabGroup)
 @click.option("--name", default="lab", show_default=True, help="Which lab, when there are several.")
 @click.option("--directory", type=click.Path(path_type=Path), help="Where it lies.")
 @click.pass_context
@@ -58,10 +70,14 @@ def up(
         else make_plan(nodes, keepalive_ms=keepalive_ms, deadtime_ms=deadtime_ms)
     )
     running = Lab.up(plan, here.directory)
+    first = plan.nodes[0].name
     if not no_start:
         running.start()
+        view.say(f"{len(plan.nodes)} nodes are starting")
+        # A node that is not heard from is waited for: initdead, a minute in some tutorials.
+        await_answer(running, first, ["crm_mon", "-1"], view.shows_a_dc, limit_s=90)
     view.print_hosts(running.status(), running.directory)
-    view.print_hint(plan.nodes[0].name)
+    view.print_hint(first)
 
 
 @lab.command()
@@ -175,8 +191,9 @@ def loss(here: Lab, node: str, percent: int) -> None:
     if percent == 0:
         return
     rules = (
-        "table inet pacekeeper_lab { chain input { type filter hook input priority 0; "
-        f"meta l4proto udp numgen random mod 100 < {percent} drop; }} }}\n"
+        "table inet pacekeeper_lab {\n chain input {\n"
+        "  type filter hook input priority 0;\n"
+        f"  meta l4proto udp numgen random mod 100 < {percent} drop\n }}\n}}\n"
     )
     done = here.run(node, "nft", "-f", "-", stdin=rules)
     if done.returncode != 0:

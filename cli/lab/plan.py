@@ -15,6 +15,22 @@ from pathlib import Path
 
 from crm.plumbing.errors import ConfigurationError
 
+_CIB = """\
+<cib validate-with="pacemaker-3.9" admin_epoch="0" epoch="1" num_updates="0">
+  <configuration>
+    <crm_config>
+      <cluster_property_set id="cib-bootstrap-options">
+        <nvpair id="cib-bootstrap-options-stonith-enabled" name="stonith-enabled" value="false"/>
+      </cluster_property_set>
+    </crm_config>
+    <nodes/>
+    <resources/>
+    <constraints/>
+  </configuration>
+  <status/>
+</cib>
+"""
+
 CLIENT = "client"
 """The host that plays the outside world: it is on every network but holds nothing."""
 
@@ -109,6 +125,8 @@ def make_plan(
 ) -> LabPlan:
     """Make a plan for `nodes` nodes node1 … nodeN from nothing, with short deadlines.
 
+    There is nothing to fence with in a lab, so its CIB begins with stonith-enabled=false.
+
     Raises: ConfigurationError if the number is not between 1 and 16.
     """
     if not 1 <= nodes <= 16:
@@ -127,6 +145,7 @@ def make_plan(
     files = {
         "etc/ha.d/ha.cf": ha_cf,
         "etc/ha.d/authkeys": "auth 1\n1 sha1 a-lab-is-no-place-for-secrets\n",
+        "var/lib/heartbeat/crm/cib.xml": _CIB,
     }
     hosts = [
         Host(name, {"eth0": f"10.77.0.{number}/24", "eth1": f"10.77.1.{number}/24"}, dict(files))

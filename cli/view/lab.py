@@ -8,6 +8,16 @@ from typing import Any
 Reply = dict[str, Any]  # Any: the keeper's JSON object
 
 
+def say(text: str) -> None:
+    """Print how far something long has come."""
+    print(text, flush=True)
+
+
+def shows_a_dc(text: str) -> bool:
+    """Tell from crm_mon's words that somebody decides."""
+    return "Current DC: " in text and "Current DC: NONE" not in text
+
+
 def print_hosts(state: Reply, directory: Path) -> None:
     """Print one line a host: power, heartbeat, addresses, root."""
     rows = [("host", "power", "heartbeat", "addresses", "root")]

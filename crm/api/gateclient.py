@@ -31,11 +31,11 @@ from crm.plumbing.errors import (
     RemoteProtocolError,
     Unreachable,
 )
+from crm.plumbing.settings import ROOT_VARIABLE
 
 if TYPE_CHECKING:
     from typing import Self
 
-ROOT_VARIABLE = "PACEKEEPER_ROOT"
 MAX_KEPT_EVENTS = 10_000
 MAX_PATH_BYTES = 107
 """The kernel's limit for the path of a Unix socket; longer ones are reached by descriptor."""

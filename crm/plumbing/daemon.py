@@ -26,7 +26,7 @@ from crm.plumbing.errors import CrmError
 from crm.plumbing.ipc import Bus, Conversation
 from crm.plumbing.machine import Exit, Machine, Note, StopRequested, Tell, info
 from crm.plumbing.runner import Runner
-from crm.plumbing.settings import Paths
+from crm.plumbing.settings import ROOT_VARIABLE, Paths
 
 __all__ = ["LIFELINE", "Conversation", "Options", "Plan", "Shell", "parse_options", "run"]
 
@@ -157,7 +157,11 @@ def parse_options(name: str, argv: list[str] | None) -> Options:
     if "--help" in words:
         print(f"usage: {name} [--root DIR] [--node NAME] [--log-level info|debug]")  # noqa: T201
         raise SystemExit(0)
-    known = {"--root": "/", "--node": socket.gethostname(), "--log-level": ""}
+    known = {
+        "--root": os.environ.get(ROOT_VARIABLE, "/"),
+        "--node": socket.gethostname(),
+        "--log-level": "",
+    }
     extra: list[str] = []
     while words:
         word = words.pop(0)

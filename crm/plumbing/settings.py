@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+ROOT_VARIABLE = "PACEKEEPER_ROOT"
+"""Names the root of the installation where a command line does not."""
+
 CLUSTER_USER = "hacluster"
 """Who the unprivileged daemons run as, where that user exists."""
 
