@@ -13,6 +13,7 @@ from tests.sim.engine import Engine, Violation
 from tests.sim.faults import Fault
 from tests.sim.network import Network
 from tests.sim.nodes import Makers, Node, real_makers
+from tests.sim.processes import Process
 
 LOOK_EVERY_S = 0.25
 REST_S = 1.5
@@ -85,6 +86,8 @@ class Cluster:
         while self.engine.now < end:
             for node in self.nodes.values():
                 node.boot()  # also one that was still leaving, or gave itself up
+                if self._is_standby(node):
+                    self._set_standby(node, "off")
             self.engine.run_until(self.engine.now + LOOK_EVERY_S)
             complaint = self.checks.why_not_at_rest()
             if complaint:
@@ -175,6 +178,10 @@ class Cluster:
                 node.disk.shortest_s, node.disk.longest_s = 0.001, 0.02
             case "write":
                 self._write(node)
+            case "standby":
+                self._set_standby(node, "on")
+            case "online":
+                self._set_standby(node, "off")
 
     def _make_good(self) -> None:
         """The end of all faults: cables, disks and computers are repaired."""
@@ -198,11 +205,38 @@ class Cluster:
             text.encode(),
             xpath="//cluster_property_set[@id='cib-bootstrap-options']",
         )
-        request, question = process.machine.ask(  # type: ignore[attr-defined]
-            "cib", lambda number: Change(number, (operation,), Origin("cibadmin", node.name))
-        )
+        request = self._change(process, operation)
         self._tokens[node.name, id(process), request] = token
+
+    def _set_standby(self, node: Node, value: str) -> None:
+        """Somebody sets a node to standby, or online again."""
+        process = node.process("mgmtd")
+        if process is None:
+            return
+        text = (
+            f'<node id="{node.uuid}"><instance_attributes id="set-{node.name}"><nvpair'
+            f' id="standby-{node.name}" name="standby" value="{value}"/>'
+            "</instance_attributes></node>"
+        )
+        operation = XmlOperation(XmlTask.MODIFY, text.encode(), section="nodes")
+        self._change(process, operation)
+
+    def _is_standby(self, node: Node) -> bool:
+        process = node.process("cib")
+        if process is None:
+            return False
+        pair = process.machine.document.by_id(f"standby-{node.name}")  # type: ignore[attr-defined]
+        return pair is not None and pair.get("value") == "on"
+
+    def _change(self, process: Process, operation: XmlOperation) -> int:
+        """Ask a cib for a change, as a tool on its node does; gives the request's number."""
+        node = process.label.split("/")[0]
+        request: int
+        request, question = process.machine.ask(  # type: ignore[attr-defined]
+            "cib", lambda number: Change(number, (operation,), Origin("cibadmin", node))
+        )
         process.receive(question)
+        return request
 
     def _collect_answers(self) -> None:
         for node in self.up():

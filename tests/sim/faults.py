@@ -11,6 +11,19 @@ import random
 from dataclasses import dataclass, field
 
 DAEMONS = ("cib", "crmd", "attrd", "lrmd", "pengine")
+NETWORK = ("split", "one-way", "weather")
+LOCAL = {
+    "crash": 5,
+    "kill": 5,
+    "fail": 3,
+    "write": 4,
+    "disk": 2,
+    "leave": 2,
+    "blackout": 2,
+    "standby": 2,
+}
+"""How often what goes wrong, compared with the rest."""
+
 EARLY_S = 1.0
 """Some clusters meet their first fault while they are still starting,"""
 FIRST_FAULT_S = 22.0
@@ -60,21 +73,8 @@ def _misfortune(
     """One misfortune and how long nothing else should begin (seconds)."""
     # Two nodes without fencing cannot tell a cut from a crash: both would rightly take over.
     network = (4, 2, 3) if len(nodes) > 2 else (0, 0, 0)
-    kind = chance.choices(
-        (
-            "split",
-            "one-way",
-            "weather",
-            "crash",
-            "kill",
-            "fail",
-            "write",
-            "disk",
-            "leave",
-            "blackout",
-        ),
-        (*network, 5, 5, 3, 4, 2, 2, 2),
-    )[0]
+    weights = dict(zip(NETWORK, network, strict=True)) | LOCAL
+    kind = chance.choices(list(weights), list(weights.values()))[0]
     node = chance.choice(nodes)
     length_s = chance.choice((0.3, 2.0, 5.0, 7.0, 12.0)) * chance.uniform(0.5, 1.5)
     if kind == "crash":
@@ -102,6 +102,8 @@ def _misfortune(
     if kind == "disk":
         slow = Fault(now, "slow-disk", node, number=chance.choice((0.2, 1.0, 3.0)))
         return [slow, Fault(now + length_s, "good-disk", node)], 0.5
+    if kind == "standby":
+        return [Fault(now, "standby", node), Fault(now + length_s, "online", node)], 0.5
     if kind == "blackout":
         return _blackout(chance, now, nodes), 22.0
     return [Fault(now + chance.random() * n, "write", chance.choice(nodes)) for n in range(4)], 0.5
