@@ -360,6 +360,14 @@ class Conductor:
         self.pause(now, FENCING_PAUSE_S)
         self._fencing_failed(answer.node, answer.reason or f"rc={answer.rc}")
 
+    def fencing_lost(self, now: float) -> None:
+        """Count every fencing under way as failed: its end will not be told."""
+        lost, self._fencing = self._fencing, {}
+        for action in lost.values():
+            if self.run is not None and self.run.fail(action.id):
+                self.pause(now, FENCING_PAUSE_S)
+                self._fencing_failed(action.node, "the fencing daemon is gone")
+
     def _fencing_failed(self, node: str, why: str) -> None:
         self._note(warn("tengine", f"tengine_stonith_callback: {node} could not be fenced: {why}"))
         if self.run is not None:

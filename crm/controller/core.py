@@ -39,6 +39,7 @@ from crm.controller.join import Candidate, Step
 from crm.controller.ledger import Ledger
 from crm.controller.office import Office
 from crm.controller.outbox import Effect, Outbox
+from crm.controller.release import MAX_PATIENCE_S, Release
 from crm.controller.roster import Roster
 from crm.controller.states import Cause, Input, State, StateMachine
 from crm.model.version import Reign, Version
@@ -59,9 +60,6 @@ FEATURE_SET = "3.0.1"
 DC_SUSPICION_S = 0.05
 """When the DC's crmd goes, its node mostly goes with it: the view follows at once. Without one, the
 election begins after this long."""
-
-MAX_QUORUM_PATIENCE_S = 0.25
-"""So long, and at most half a keepalive, a member without quorum waits for a DC to see to it."""
 
 BUSY_RECHECK_S = 1.0
 """A busy executor is asked again at each result, and at the latest after this long."""
@@ -84,6 +82,7 @@ class Controller:
         self._election = Election("", FEATURE_SET)
         self._candidate = Candidate()
         self._executor = Executor(self._outbox)
+        self._release = Release(self._outbox, self._executor, wall)
         self._counters = Counters()
         self._settings = settings.Settings()
         self._settings_query = 0
@@ -96,8 +95,6 @@ class Controller:
         self._dc_deadline: float | None = None
         self._busy_deadline: float | None = None
         self._stop_deadline: float | None = None
-        self._quorum_deadline: float | None = None
-        self._quorum_patience_s = MAX_QUORUM_PATIENCE_S
         self._has_asked_to_stop = ""
         self._has_ended = False
         self._front_desk = FrontDesk(self._outbox, self._candidate)
@@ -157,11 +154,7 @@ class Controller:
         if self._stop_deadline is not None and self._stop_deadline <= now:
             self._outbox.note(warn("crmd", "crm_timer_popped: nobody lets us stop: stopping"))
             self._end("shutdown escalation")
-        if self._quorum_deadline is not None and self._quorum_deadline <= now:
-            self._quorum_deadline = None
-            text = "crmd_ccm_msg_callback: no quorum, and no DC that sees to it: letting go"
-            self._outbox.note(warn("crmd", text))
-            self._executor.release()
+        self._release.tick(now)
         if self._office is not None:
             self._office.tick(now)
         return self._finish(now)
@@ -175,7 +168,7 @@ class Controller:
             self._election.deadline,
             self._busy_deadline,
             self._stop_deadline,
-            self._quorum_deadline,
+            self._release.next_deadline(),
             self._suspicion_deadline,
             self._office.next_deadline() if self._office is not None else None,
         ]
@@ -230,6 +223,8 @@ class Controller:
                 self._office.conductor.scheduler_lost()
             case attributes.SERVICE if self._office is not None:
                 self._office.conductor.attrd_lost()
+            case fencing.SERVICE if self._office is not None:
+                self._office.fencing_lost(now)
             case cib.SERVICE if self._office is not None:
                 self._office.conductor.halt("the cib is gone")
                 self._office.conductor.ledger.close()
@@ -273,6 +268,8 @@ class Controller:
             case cib.QueryReply():
                 if message.request == self._settings_query:
                     self._take_settings(message)
+                elif self._release.query_replied(message):
+                    return
                 elif office is not None and not office.query_replied(message):
                     office.conductor.query_replied(message, now)
             case cib.CibDescription():
@@ -367,7 +364,7 @@ class Controller:
         keepalive = message.parameters.get("keepalive", "")
         if keepalive.isdigit():
             half_s = int(keepalive) / 2000
-            self._quorum_patience_s = min(MAX_QUORUM_PATIENCE_S, half_s)
+            self._release.patience_s = min(MAX_PATIENCE_S, half_s)
         self._election = Election(message.node, FEATURE_SET)
 
     def _client_changed(self, message: membership.ClientChanged, now: float) -> None:
@@ -427,20 +424,17 @@ class Controller:
             self._call_election(now, Input.ELECTION, Cause.CCM_CALLBACK, "check_dead_member")
 
     def _mind_quorum(self, view: membership.View, now: float) -> None:
-        """Without quorum, see that somebody lets go: the DC, or soon we ourselves.
-
-        A member can lose quorum alone, while its DC still counts it in; then nobody orders a stop.
-        """
+        """Without quorum, see that somebody lets go: the DC, or soon we ourselves."""
         if view.quorate:
-            self._quorum_deadline = None
+            self._release.call_off()
             self._executor.resume()
         elif self._settings.lets_go_without_quorum and self._office is None:
-            self._quorum_deadline = now + self._quorum_patience_s
+            self._release.expect(now)
 
     def _quorum_seen(self, node: str, view: int) -> None:
         known = self._roster.view
         if node in self._roster.members and known is not None and known.id == view:
-            self._quorum_deadline = None
+            self._release.leave_to_the_dc()
 
     def _evicted(self, now: float) -> None:
         self._bring_electorate_up_to_date()
@@ -448,7 +442,7 @@ class Controller:
         self._drop_office()
         self._forget_dc(now)
         self._outbox.note(*self._states.apply(Input.PENDING, Cause.CCM_CALLBACK, "evicted"))
-        self._executor.release()
+        self._release.begin(now)
 
     def _bring_electorate_up_to_date(self) -> None:
         born = {name: member.born for name, member in self._roster.participants.items()}
@@ -603,7 +597,7 @@ class Controller:
         """All have given way: lead them, under a reign above all that were heard of."""
         self._election.stop()
         self._dc_deadline = None
-        self._quorum_deadline = None
+        self._release.leave_to_the_dc()
         self._highest_reign += 1
         conductor = Conductor(
             outbox=self._outbox,

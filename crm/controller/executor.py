@@ -39,6 +39,7 @@ class Executor:
         self._next_call = 1
         self._active: dict[str, lrm.OperationFinished] = {}
         self._is_releasing = False
+        self._left_alone: frozenset[str] = frozenset()
         self._stopping = ""
         self._reign = Reign()
         self._asked = 0
@@ -137,13 +138,14 @@ class Executor:
         if reign == self._reign and self.is_connected:
             self._outbox.tell(lrm.SERVICE, lrm.Forget(resource))
 
-    def release(self) -> None:
-        """Stop everything that runs here, the last started first, without asking anybody.
+    def release(self, left_alone: frozenset[str]) -> None:
+        """Stop what runs here, the last started first, except for some primitives.
 
         For a node that was thrown out of the membership: those who stay wait only a moment before
         they start elsewhere what ran here, and there is nobody left to make a plan with.
         """
         self._is_releasing = True
+        self._left_alone = left_alone
         self._stopping = ""
         if self.is_connected:
             self._release_next()
@@ -154,9 +156,14 @@ class Executor:
         self._stopping = ""
 
     def _release_next(self) -> None:
-        if self._stopping or not self._active:
+        running = [
+            done
+            for name, done in self._active.items()
+            if name.partition(":")[0] not in self._left_alone
+        ]
+        if self._stopping or not running:
             return
-        done = max(self._active.values(), key=_by_call)
+        done = max(running, key=_by_call)
         self._stopping = done.resource
         call = self._next_call
         self._next_call += 1

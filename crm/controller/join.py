@@ -146,6 +146,10 @@ class JoinRound:
                 best = name
         return best or self.node
 
+    def is_witness(self, name: str) -> bool:
+        """Tell whether a member only testifies in this round, without joining again."""
+        return self._is_witness and name == self.node
+
     @property
     def is_full(self) -> bool:
         """Tell whether everybody takes part in this round, the DC as a member too."""

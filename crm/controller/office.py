@@ -115,8 +115,14 @@ class Office:
         self.conductor.halt("everybody joins anew")
         self.conductor.ledger.close()
         self._is_master = False
-        self._syncing = self._fetching = 0
+        self._syncing = self._fetching = self._describing = 0
         self._silent = {}
+        # A cib that was restarted answers nothing of before; who waits asks again at the join.
+        waiting = [
+            q for q, asked in self._tools.items() if isinstance(asked[1].request, WaitUntilIdle)
+        ]
+        for question in waiting:
+            del self._tools[question]
         self._outbox.tell(cib.SERVICE, cib.BecomeFollower("", self.reign))
         names = [name for name in self._roster.participants if self._may_be_offered(name)]
         self._join.open_for(names)
@@ -136,7 +142,7 @@ class Office:
         self._join_deadline = now + self.conductor.settings.integration_timeout_s
         offer = JoinOffer(self._join.number, self.reign, self._feature_set)
         for name in names:
-            if name == self._roster.node and self._join.joined:
+            if self._join.is_witness(name):
                 self._testify()
             else:
                 self._outbox.send(name, offer)
@@ -647,6 +653,14 @@ class Office:
         else:
             text = answer.reason or f"node '{answer.node}' could not be fenced (rc={answer.rc})"
             self._answer(node, request.token, 1, text)
+
+    def fencing_lost(self, now: float) -> None:
+        """Give up what the fencing daemon was asked: whether it was done is unknown."""
+        for question, (node, request) in list(self._tools.items()):
+            if isinstance(request.request, FenceNode):
+                del self._tools[question]
+                self._answer(node, request.token, 1, "the fencing daemon ended in the middle of it")
+        self.conductor.fencing_lost(now)
 
     # --- time ---------------------------------------------------------------------------------
 

@@ -153,7 +153,10 @@ class TransitionRun:
     def _patience_s(self, action: Action) -> float:
         delay = action.meta.get("start_delay", "0")
         delay_ms = int(delay) if delay.isdigit() else 0
-        return (action.timeout_ms + delay_ms + self.graph.cluster_delay_ms) / 1000
+        timeout_ms = action.timeout_ms
+        if action.task == "stonith":
+            timeout_ms = max(timeout_ms, self.graph.fencing_timeout_ms)
+        return (timeout_ms + delay_ms + self.graph.cluster_delay_ms) / 1000
 
 
 def _is_pseudo(synapse: Synapse) -> bool:

@@ -42,6 +42,7 @@ class World:
     log: list[tuple[str, str, str]] = field(default_factory=list)
     preferences: dict[str, list[str]] = field(default_factory=dict)
     standby: set[str] = field(default_factory=set)
+    cib: bytes = b"<cib/>"
 
     def execute(self, node: str, resource: str, operation: str) -> int:
         """Run an agent: idempotent start, stop and monitor."""
@@ -155,6 +156,7 @@ class FakeCib:
     is_master: bool = False
     outcome: cib.Outcome = cib.Outcome.OK
     subscribers: list[str] = field(default_factory=list)
+    is_mute: bool = False
 
 
 @dataclass
@@ -235,6 +237,7 @@ class ControllerCluster:
         self.born: dict[str, int] = {}
         self.view_id = 0
         self.graphs: list[Graph] = []
+        self.fencing: list[msgspec.Struct] = []
         self.quorum_of = lambda members: 2 * len(members) > len(names)
         self._number = 0
 
@@ -518,6 +521,8 @@ class ControllerCluster:
                 node.tell("crmd", process, message)
             case "mgmtd":
                 self.answers.append(message)
+            case "stonithd":
+                self.fencing.append(message)
             case _:
                 raise AssertionError(f"nobody is called {peer}")
 
@@ -589,7 +594,7 @@ class ControllerCluster:
                 if process not in fake.subscribers:
                     fake.subscribers.append(process)
             case cib.Query(request=request, section=section):
-                xml = b"<cib/>"
+                xml = self.world.cib
                 if section == "nodes":
                     inner = "".join(
                         f'<node id="{uuid}" uname="{name}"/>'
@@ -600,6 +605,8 @@ class ControllerCluster:
                     xml = _status_xml(fake.document, self.nodes)
                 reply = cib.QueryReply(request, cib.Outcome.OK, fake.document.version, xml)
                 node.tell(process, CIB, reply)
+            case cib.DescribeCib() if fake.is_mute:
+                return
             case cib.DescribeCib(request=request):
                 told = cib.CibDescription(request, fake.document.version, "digest")
                 node.tell(process, CIB, told)
@@ -842,6 +849,16 @@ class _GraphMaker:
 
     def graph(self) -> Graph:
         return Graph(self._transition, tuple(self._synapses))
+
+
+def cib_with(resources: str, *, options: str = "", nodes: str = "", defaults: str = "") -> bytes:
+    """A whole CIB around some resources."""
+    return (
+        '<cib validate-with="pacemaker-3.9" admin_epoch="0" epoch="1" num_updates="0">'
+        f"<configuration><crm_config>{options}</crm_config><nodes>{nodes}</nodes>"
+        f"<resources>{resources}</resources><constraints/>"
+        f"<rsc_defaults>{defaults}</rsc_defaults></configuration><status/></cib>"
+    ).encode()
 
 
 def decoded(message: membership.SendCluster) -> msgspec.Struct:

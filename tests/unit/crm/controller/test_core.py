@@ -4,9 +4,10 @@ import pytest
 
 from crm.api import cib, controller, membership, peers
 from crm.api.membership import SendCluster
+from crm.model.graph import Action, ActionKind, Graph, Synapse
 from crm.model.version import Reign, Version
-from crm.plumbing.machine import PeerLost, StopRequested
-from tests.kit.controller import ControllerCluster, fail_count, tool_wait, update
+from crm.plumbing.machine import PeerConnected, PeerLost, StopRequested
+from tests.kit.controller import ControllerCluster, cib_with, fail_count, tool_wait, update
 
 ALL = ("litsha21", "litsha22", "litsha23")
 
@@ -326,6 +327,33 @@ def test_a_member_that_loses_quorum_alone_lets_go_soon() -> None:
     assert cluster.where("vip") == ["litsha22"]
 
 
+@pytest.mark.parametrize("happens", ["lose_quorum_alone", "evict"])
+def test_a_node_that_lets_go_leaves_alone_what_is_unmanaged(happens: str) -> None:
+    cluster = three()
+    cluster.world.preferences = {"vip": ["litsha22"], "db": ["litsha22"]}
+    cluster.world.cib = cib_with(
+        '<primitive id="vip" class="ocf" provider="pacekeeper" type="Dummy"/>'
+        '<primitive id="db" class="ocf" provider="pacekeeper" type="Dummy">'
+        '<meta_attributes id="m"><nvpair id="n" name="is-managed" value="false"/>'
+        "</meta_attributes></primitive>"
+    )
+    cluster.start_all()
+    getattr(cluster, happens)("litsha22")
+    cluster.run()
+    cluster.pass_time(0.5)
+    assert cluster.world.active["litsha22"] == {"db"}
+
+
+def test_a_node_whose_cib_is_gone_lets_go_without_asking() -> None:
+    cluster = three()
+    cluster.world.preferences["vip"] = ["litsha22"]
+    cluster.start_all()
+    cluster["litsha22"].to("crmd", PeerLost("cib"))
+    cluster.evict("litsha22")
+    cluster.run()
+    assert cluster.where("vip") == []
+
+
 def test_a_member_whose_dc_sees_to_the_loss_of_quorum_leaves_it_to_the_dc() -> None:
     cluster = three()
     cluster.world.preferences["vip"] = ["litsha22"]
@@ -627,6 +655,61 @@ def test_a_shutdown_is_asked_for_again_when_the_dc_dies() -> None:
     cluster.pass_time(2)
     assert cluster["litsha23"].exit_codes == [0]
     assert cluster.where("vip") == ["litsha22"]
+
+
+# --- fencing ------------------------------------------------------------------------------
+
+
+def fence_once(cluster: ControllerCluster, _document: object, transition: int) -> Graph:
+    """A plan that fences litsha23 and does nothing else."""
+    action = Action(1, ActionKind.CLUSTER, "stonith", "stonith-litsha23-reboot", node="litsha23")
+    return Graph(transition, (Synapse(1, (action,)),))
+
+
+def test_a_fencing_daemon_that_dies_in_the_middle_is_not_waited_for() -> None:
+    cluster = ControllerCluster(*ALL, policy=fence_once)
+    cluster["litsha21"].start()
+    cluster["litsha21"].to("crmd", PeerConnected("stonithd"))
+    cluster["litsha22"].start()
+    cluster["litsha23"].start()
+    cluster.install(ALL)
+    cluster.run()
+    assert [type(message).__name__ for message in cluster.fencing] == ["Fence"]
+    cluster["litsha21"].to("crmd", PeerLost("stonithd"))
+    cluster.run()
+    assert cluster.states["litsha21"] == "S_IDLE"
+    cluster["litsha21"].to("crmd", PeerConnected("stonithd"))
+    cluster.run()
+    cluster.pass_time(6)
+    assert len(cluster.fencing) == 2, "it is tried again, after a pause"
+
+
+def test_a_tool_is_told_that_the_fencing_daemon_died_in_the_middle() -> None:
+    cluster = started()
+    cluster["litsha21"].to("crmd", PeerConnected("stonithd"))
+    cluster.ask("litsha21", controller.FenceNode(9, "litsha23"))
+    cluster.run()
+    cluster["litsha21"].to("crmd", PeerLost("stonithd"))
+    cluster.run()
+    (answer,) = cluster.answers
+    assert isinstance(answer, controller.ControllerReply)
+    assert (answer.request, answer.code) == (9, 1)
+
+
+# --- joins that go wrong ------------------------------------------------------------------
+
+
+def test_a_dc_whose_own_cib_was_mute_for_too_long_joins_itself_again() -> None:
+    cluster = started()
+    cluster.crash("litsha23")
+    cluster.run()
+    cluster["litsha21"].cib.is_mute = True
+    cluster.revive("litsha23")
+    cluster.run()
+    cluster.pass_time(179)
+    cluster["litsha21"].cib.is_mute = False
+    cluster.pass_time(60)
+    assert_settled(cluster)
 
 
 # --- tools --------------------------------------------------------------------------------

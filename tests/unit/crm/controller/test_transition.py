@@ -115,3 +115,11 @@ def test_any_acyclic_graph_runs_in_an_order_that_its_inputs_allow(
         waiting += ids(machine.fire(0))
     assert sorted(done) == list(range(len(edges)))
     assert machine.is_complete
+
+
+def test_a_fencing_is_waited_for_as_long_as_the_fencing_timeout() -> None:
+    action = Action(1, ActionKind.CLUSTER, "stonith", "stonith-n-reboot", node="n")
+    graph = Graph(0, (Synapse(1, (action,)),), fencing_timeout_ms=600_000, cluster_delay_ms=1000)
+    machine = TransitionRun(graph, 0)
+    machine.fire(0)
+    assert machine.next_deadline() == 601
