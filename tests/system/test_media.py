@@ -1,0 +1,116 @@
+"""Every medium alone carries a cluster of two, and two media together outlive the loss of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from cli.lab.evidence import await_answer, log_of
+from cli.lab.plan import Host, LabPlan
+from cli.lab.remote import Lab
+
+pytestmark = pytest.mark.system
+
+_NODES = ("node1", "node2")
+_ADDRESS = "10.77.0.50"
+_LIMIT_S = 15.0
+
+
+def _plan(*media: str) -> LabPlan:
+    """Two nodes with these media lines, short deadlines, and an address that node1 prefers."""
+    ha_cf = "\n".join(
+        [
+            "logfile /var/log/ha-log",
+            "keepalive 100ms",
+            "deadtime 800ms",
+            "warntime 400ms",
+            "initdead 5",
+            "udpport 694",
+            *media,
+            "auto_failback off",
+            *(f"node {name}" for name in _NODES),
+            "",
+        ]
+    )
+    files = {
+        "etc/ha.d/ha.cf": ha_cf,
+        "etc/ha.d/authkeys": "auth 1\n1 sha1 two-nodes-and-one-wire\n",
+        "etc/ha.d/haresources": f"node1 IPaddr::{_ADDRESS}/24/eth0\n",
+    }
+    hosts = tuple(
+        Host(
+            name,
+            {"eth0": f"10.77.0.{number}/24", "eth1": f"10.77.1.{number}/24"},
+            dict(files),
+        )
+        for number, name in enumerate(_NODES, 1)
+    )
+    names = "".join(f"10.77.0.{number} {name}\n" for number, name in enumerate(_NODES, 1))
+    return LabPlan(hosts, {}, f"127.0.0.1 localhost\n{names}")
+
+
+def _holds(lab: Lab, node: str) -> bool:
+    return _ADDRESS in lab.run(node, "ip", "-4", "addr", "show", "eth0").stdout
+
+
+def _await_owner(lab: Lab, node: str) -> None:
+    show = ["ip", "-4", "addr", "show", "eth0"]
+    await_answer(lab, node, show, lambda text: _ADDRESS in text, limit_s=_LIMIT_S)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            ("ucast eth1 10.77.1.1", "ucast eth1 10.77.1.2"),
+            "ucast: started on port 694 interface eth1 to 10.77.1.2",
+        ),
+        (("bcast eth1",), "UDP Broadcast heartbeat started on port 694 (694) interface eth1"),
+        (
+            ("mcast eth1 239.77.0.1 694 1 0",),
+            "UDP multicast heartbeat started for group 239.77.0.1 port 694 interface eth1",
+        ),
+    ],
+    ids=["ucast", "bcast", "mcast"],
+)
+def test_one_medium_alone_carries_start_crash_and_takeover(
+    lines: tuple[str, ...], said: str, make_lab: Callable[[LabPlan], Lab]
+) -> None:
+    lab = make_lab(_plan(*lines))
+    lab.start()
+    _await_owner(lab, "node1")
+    assert not _holds(lab, "node2")
+    log_of(lab, "node1").await_line(said, limit_s=1)
+    log_of(lab, "node2").await_line("Link node1:eth1 up.", limit_s=1)
+
+    lab.crash("node1")
+
+    _await_owner(lab, "node2")
+    log_of(lab, "node2").await_line("Link node1:eth1 dead.", limit_s=1)
+
+
+def test_of_two_media_one_may_be_cut_without_a_failover(
+    make_lab: Callable[[LabPlan], Lab],
+) -> None:
+    lab = make_lab(_plan("bcast eth1", "mcast eth0 239.77.0.2 694 1 0"))
+    lab.start()
+    _await_owner(lab, "node1")
+    views = [len(_views(lab, node)) for node in _NODES]
+
+    lab.request({"do": "isolate", "nodes": ["node2"], "interfaces": ["eth1"]})
+
+    log_of(lab, "node1").await_line("Link node2:eth1 dead.", limit_s=5)
+    log_of(lab, "node2").await_line("Link node1:eth1 dead.", limit_s=5)
+    assert _holds(lab, "node1")
+    assert not _holds(lab, "node2")
+
+    mark = log_of(lab, "node1").mark()
+    lab.request({"do": "heal"})
+    log_of(lab, "node1").await_line("Link node2:eth1 up.", since=mark, limit_s=5)
+    assert [len(_views(lab, node)) for node in _NODES] == views, "the membership never moved"
+
+
+def _views(lab: Lab, node: str) -> list[str]:
+    lines = log_of(lab, node).lines_since(0)
+    return [line for line in lines if "mem_handle_event: instance=" in line]
