@@ -237,7 +237,8 @@ class Controller:
             self._office.raise_reign(self._candidate.reign, now)
         elif self._candidate.dc:
             self._forget_dc(now)
-            self._announce(now)
+            if self._executor.is_connected:
+                self._announce(now)
 
     def _ask_settings(self) -> None:
         self._settings_query = self._outbox.next_request()
@@ -333,6 +334,9 @@ class Controller:
                 self._office.executor_restarted(self._roster.node, description)
             case Step.JOINED:
                 self._outbox.send(self._candidate.dc, peers.ExecutorRestarted(description))
+            case Step.NOTHING if self._states.state in (State.PENDING, State.NOT_DC):
+                # Whoever is DC holds us for away until our executor can answer; now it can.
+                self._announce(now)
 
     def _fencing_said(self, message: msgspec.Struct, now: float) -> None:
         if self._office is None:

@@ -156,8 +156,9 @@ class Office:
         self._outbox.tell(cib.SERVICE, cib.DescribeCib(self._witness))
 
     def announced(self, name: str) -> None:
-        """Note that a crmd says it has no DC: it is offered to again."""
+        """Note that a crmd says it has no DC: it is offered to again, its executor is there."""
         self._silent.pop(name, None)
+        self._executor_away.pop(name, None)
         self._join.drop(name)
 
     def requested(self, name: str, request: JoinRequest, now: float) -> None:
@@ -394,6 +395,9 @@ class Office:
             self._write_lost(name, f"lost in view {view.id}")
             if attributes.SERVICE in self._outbox.connected:
                 self._outbox.tell(attributes.SERVICE, attributes.ClearNode(name))
+        for name in self._roster.returned:
+            if name not in self._join.joined:
+                self._doubtful[name] = None
         if self._join.joined:
             self._write_quorum()
         self._tell_quorum()

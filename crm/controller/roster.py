@@ -32,7 +32,9 @@ class Roster:
         self.online: dict[str, None] = {}
         self.departed: dict[str, None] = {}
         self.was_lost: dict[str, None] = {}
+        self.returned: dict[str, None] = {}
         self._members: dict[str, Member] = {}
+        self._incarnations: dict[str, str] = {}
 
     @property
     def members(self) -> dict[str, Member]:
@@ -94,6 +96,16 @@ class Roster:
             self._members = {}
             return notes
         self.view = view
+        # Who comes back in the same life was in another partition, and may have ruled there.
+        self.returned = {
+            member.name: None
+            for member in view.members
+            if member.name in view.new
+            and member.name not in self._members
+            and member.incarnation
+            and self._incarnations.get(member.name) == member.incarnation
+        }
+        self._incarnations.update({member.name: member.incarnation for member in view.members})
         self._members = {member.name: member for member in sorted(view.members, key=_by_name)}
         for member in view.members:
             self.uuids[member.name] = member.uuid

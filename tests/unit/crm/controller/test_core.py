@@ -431,6 +431,21 @@ def test_a_killed_executor_restarts_no_resource_and_is_probed(victim: str) -> No
     assert ("vip", "monitor", 5000) in cluster["litsha21"].lrmd.results
 
 
+def test_a_member_that_loses_cib_and_executor_joins_again_when_both_are_back() -> None:
+    cluster = started()
+    node = cluster["litsha22"]
+    node.to("crmd", PeerLost("cib"))
+    node.to("crmd", PeerLost("lrmd"))
+    cluster.run()
+    node.to("crmd", PeerConnected("cib"))
+    cluster.run()
+    node.to("crmd", PeerConnected("lrmd"))
+    cluster.run()
+    assert_settled(cluster)
+    assert cluster.world.log == []
+    assert cluster.now == 0.0, "no timer was needed"
+
+
 def test_an_executor_lost_in_mid_flight_is_waited_for_and_asked() -> None:
     cluster = three()
     cluster["litsha21"].lrmd.is_holding = True
@@ -459,7 +474,7 @@ def test_a_killed_cib_of_the_dc_leads_to_a_new_reign_with_the_newest_document() 
     node.to("crmd", PeerLost("cib"))
     cluster.run()
     node.cib = type(node.cib)("litsha21")
-    node.to("crmd", __import__("crm.plumbing.machine", fromlist=["x"]).PeerConnected("cib"))
+    node.to("crmd", PeerConnected("cib"))
     cluster.run()
     assert_settled(cluster)
     assert node.crmd.reign > before
