@@ -1,7 +1,8 @@
 """What lrmd and its warm runner say to each other: run this, kill that, it has ended.
 
 Responsible for the shape of a command line and of a raw end, before any standard of agents reads a
-meaning into it. Frames are four bytes of length (big-endian) and a message.
+meaning into it, and of the runner's news of addresses. Frames are four bytes of length
+(big-endian) and a message.
 
 Source: docs/protocol/lrm.md, "The warm runner".
 """
@@ -66,8 +67,18 @@ class RunEnded(Message, frozen=True, omit_defaults=True):
     errors: bytes = b""
 
 
+class AddressesGone(Message, frozen=True):
+    """The kernel says that these addresses are on an interface no more."""
+
+    addresses: tuple[str, ...]
+
+
+class AddressNewsLost(Message, frozen=True):
+    """From here on the kernel is heard; what changed before is not known (also the first word)."""
+
+
 TO_RUNNER = Codec(RunCommand, KillRun)
-FROM_RUNNER = Codec(RunStarted, RunEnded)
+FROM_RUNNER = Codec(RunStarted, RunEnded, AddressesGone, AddressNewsLost)
 
 
 def frame(payload: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""The shell of lrmd: the core on the bus, the warm runner below it, the kernel's address news.
+"""The shell of lrmd: the core on the bus, the warm runner below it, and its news of addresses.
 
 It decides nothing. On SIGTERM, and when its parent dies, it ends and leaves the resources as they
 are; agents at work are ended by the warm runner, which sees the line break.
@@ -39,8 +39,8 @@ class Executor:
     def started(self, shell: Shell) -> None:
         """Start the warm runner and the watch, inside the running loop."""
         self._shell = shell
-        self._runner = WarmClient(shell.loop, self._ended, log.note)
-        self._watch = AddressWatch(shell.loop, self._tripped)
+        self._watch = AddressWatch(self._tripped)
+        self._runner = WarmClient(shell.loop, self._ended, self._watch.gone, log.note)
 
     def carry_out(self, effect: StartAgent | KillAgent) -> None:
         """Start or end an agent."""

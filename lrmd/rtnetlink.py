@@ -1,22 +1,28 @@
-"""Addresses, links and routes of this host, through the kernel's routing netlink socket.
+"""Addresses, links and routes of this host, as the kernel tells them, through pyroute2.
 
-Responsible for exactly what address agents and the address watcher need: list and change addresses,
-list links and routes, read address notifications. Not a general netlink library; decision 0061 says
-why there is one here.
+Responsible for exactly what address agents and the address watch need, in our own words: list and
+change addresses, list links and routes, hear which addresses are gone. Encoding and decoding are
+pyroute2's; its messages travel over a plain socket here, because its own calls run an event loop
+each, which costs more than all the rest.
 
-Source: rtnetlink(7), netlink(7); linux/rtnetlink.h, linux/if_addr.h, linux/if_link.h.
+pyroute2 is loaded when it is first needed. It takes longer to load than an agent takes to run, so
+the warm runner loads it once (`warm_up`), and an agent that is started from a shell to print its
+metadata does without. Decision 0061 has the figures.
+
+Source: rtnetlink(7), netlink(7).
 """
 
 from __future__ import annotations
 
 import errno
+import functools
+import importlib
 import ipaddress
 import os
 import socket
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -26,29 +32,13 @@ MAX_LABEL_BYTES = 15
 
 ANSWER_TIMEOUT_S = 5.0
 
-_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
-_ATTRIBUTE = struct.Struct("=HH")  # length, type
-_IFADDRMSG = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
-_IFINFOMSG = struct.Struct("=BxHiII")  # family, type, index, flags, change
-_RTMSG = struct.Struct("=BBBBBBBBI")  # family, dst_len, src_len, tos, table, protocol, scope, type
 _RECEIVE_BYTES = 256 * 1024
-
-_NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_NLM_F_REQUEST, _NLM_F_ACK, _NLM_F_DUMP = 0x1, 0x4, 0x300
-_NLM_F_EXCL, _NLM_F_CREATE = 0x200, 0x400
-_RTM_NEWLINK, _RTM_GETLINK = 16, 18
-_RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
-_RTM_NEWROUTE, _RTM_GETROUTE = 24, 26
-_IFLA_ADDRESS, _IFLA_IFNAME = 1, 3
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_LABEL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 3, 4, 8
-_RTA_DST, _RTA_OIF, _RTA_TABLE = 1, 4, 15
-_IFA_F_NODAD = 0x02
 _IFF_UP = 0x1
 _IFF_LOOPBACK = 0x8
 _IFF_NOARP = 0x80
+_IFA_F_NODAD = 0x02
 _RT_TABLE_MAIN = 254
 _RTN_UNICAST = 1
-_RTMGRP_IPV4_IFADDR, _RTMGRP_IPV6_IFADDR = 0x10, 0x100
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +90,46 @@ class Route:
     index: int
 
 
-@dataclass(frozen=True, slots=True)
-class AddressRemoved:
-    """The kernel says that an address is gone from an interface."""
+class Words:
+    """What we use of pyroute2: its messages, its reader, and the kernel's numbers.
 
-    address: Address
-    index: int
+    `Any` throughout, because pyroute2 ships no types.
+    """
+
+    def __init__(self) -> None:
+        netlink: Any = importlib.import_module("pyroute2.netlink")
+        rtnl: Any = importlib.import_module("pyroute2.netlink.rtnl")
+        self.netlink = netlink
+        self.rtnl = rtnl
+        self.address: Any = importlib.import_module("pyroute2.netlink.rtnl.ifaddrmsg").ifaddrmsg
+        self.link: Any = importlib.import_module("pyroute2.netlink.rtnl.ifinfmsg").ifinfmsg
+        self.route: Any = importlib.import_module("pyroute2.netlink.rtnl.rtmsg").rtmsg
+        self.reader: Any = importlib.import_module("pyroute2.netlink.rtnl.marshal").MarshalRtnl
+        self.error: Any = netlink.exceptions.NetlinkError
+
+
+@functools.cache
+def words() -> Words:
+    """Load pyroute2, once in a process."""
+    return Words()
+
+
+def warm_up() -> None:
+    """Load pyroute2 and use it once: it prepares its messages when they are first read."""
+    with NetlinkSocket() as kernel:
+        kernel.links()
+        kernel.addresses()
+        kernel.routes(4)
 
 
 class NetlinkSocket:
     """One conversation with the kernel. A context manager; every call may raise OSError."""
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        self._words = words()
+        self._reader = self._words.reader()
+        self._socket = _open(groups=0)
         self._socket.settimeout(ANSWER_TIMEOUT_S)
-        self._socket.bind((0, 0))
         self._sequence = 0
 
     def __enter__(self) -> NetlinkSocket:
@@ -130,160 +145,167 @@ class NetlinkSocket:
 
     def links(self) -> list[Link]:
         """List all interfaces."""
-        body = _IFINFOMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-        answers = self._ask(_RTM_GETLINK, _NLM_F_DUMP, body)
-        return [_read_link(answer) for kind, answer in answers if kind == _RTM_NEWLINK]
+        found = self._list(self._words.link(), self._words.rtnl.RTM_GETLINK)
+        return [_read_link(message) for message in found]
 
     def addresses(self) -> list[Assigned]:
         """List all addresses."""
-        body = _IFADDRMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-        answers = self._ask(_RTM_GETADDR, _NLM_F_DUMP, body)
-        found = [_read_address(answer) for kind, answer in answers if kind == _RTM_NEWADDR]
-        return [assigned for assigned in found if assigned is not None]
+        found = self._list(self._words.address(), self._words.rtnl.RTM_GETADDR)
+        return [known for known in map(_read_address, found) if known is not None]
 
     def routes(self, version: int) -> list[Route]:
         """List the unicast routes of the main table, of IP version 4 or 6."""
-        family = socket.AF_INET if version == 4 else socket.AF_INET6
-        body = _RTMSG.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
-        answers = self._ask(_RTM_GETROUTE, _NLM_F_DUMP, body)
-        found = [_read_route(answer) for kind, answer in answers if kind == _RTM_NEWROUTE]
-        return [route for route in found if route is not None]
+        question = self._words.route()
+        question["family"] = socket.AF_INET if version == 4 else socket.AF_INET6
+        found = self._list(question, self._words.rtnl.RTM_GETROUTE)
+        return [known for known in map(_read_route, found) if known is not None]
 
     def add_address(self, assigned: Assigned) -> None:
         """Put an address on an interface; an IPv6 address is usable at once."""
-        self._ask(
-            _RTM_NEWADDR, _NLM_F_ACK | _NLM_F_CREATE | _NLM_F_EXCL, _address_message(assigned)
-        )
+        flags = self._words.netlink.NLM_F_CREATE | self._words.netlink.NLM_F_EXCL
+        self._do(self._address_message(assigned), self._words.rtnl.RTM_NEWADDR, flags)
 
     def remove_address(self, assigned: Assigned) -> None:
         """Take an address off an interface; absent already is fine."""
         try:
-            self._ask(_RTM_DELADDR, _NLM_F_ACK, _address_message(assigned))
+            self._do(self._address_message(assigned), self._words.rtnl.RTM_DELADDR)
         except OSError as problem:
             if problem.errno not in (errno.EADDRNOTAVAIL, errno.ENODEV):
                 raise
 
     def set_up(self, link: Link) -> None:
         """Bring an interface up."""
-        body = _IFINFOMSG.pack(socket.AF_UNSPEC, 0, link.index, _IFF_UP, _IFF_UP)
-        self._ask(_RTM_NEWLINK, _NLM_F_ACK, body)
+        order = self._words.link()
+        order["index"] = link.index
+        order["flags"] = order["change"] = _IFF_UP
+        self._do(order, self._words.rtnl.RTM_NEWLINK)
 
-    def _ask(self, kind: int, flags: int, body: bytes) -> list[tuple[int, bytes]]:
+    def _address_message(self, assigned: Assigned) -> Any:
+        address = str(assigned.address)
+        order = self._words.address()
+        order["family"] = socket.AF_INET if assigned.address.version == 4 else socket.AF_INET6
+        order["index"] = assigned.index
+        order["prefixlen"] = assigned.prefix_bits
+        order["attrs"] = [("IFA_LOCAL", address), ("IFA_ADDRESS", address)]
+        if assigned.address.version == 6:
+            order["flags"] = _IFA_F_NODAD
+        if assigned.broadcast is not None:
+            order["attrs"].append(("IFA_BROADCAST", str(assigned.broadcast)))
+        if assigned.label:
+            order["attrs"].append(("IFA_LABEL", assigned.label))
+        return order
+
+    def _list(self, question: Any, kind: int) -> list[Any]:
+        return self._ask(question, kind, self._words.netlink.NLM_F_DUMP)
+
+    def _do(self, order: Any, kind: int, flags: int = 0) -> None:
+        self._ask(order, kind, flags | self._words.netlink.NLM_F_ACK)
+
+    def _ask(self, message: Any, kind: int, flags: int) -> list[Any]:
+        netlink = self._words.netlink
         self._sequence += 1
-        length = _HEADER.size + len(body)
-        header = _HEADER.pack(length, kind, flags | _NLM_F_REQUEST, self._sequence, 0)
-        self._socket.send(header + body)
-        answers: list[tuple[int, bytes]] = []
+        header = message["header"]
+        header["type"] = kind
+        header["flags"] = flags | netlink.NLM_F_REQUEST
+        header["sequence_number"] = self._sequence
+        message.encode()
+        self._socket.send(message.data)
+        answers: list[Any] = []
         while True:
-            for answer_kind, sequence, payload in _messages(self._socket.recv(_RECEIVE_BYTES)):
-                if sequence != self._sequence:
+            for answer in self._reader.parse(self._socket.recv(_RECEIVE_BYTES)):
+                about = answer["header"]
+                if about["sequence_number"] != self._sequence:
                     continue
-                if answer_kind == _NLMSG_DONE:
+                if about["error"] is not None:
+                    code = getattr(about["error"], "code", errno.EBADMSG)
+                    raise OSError(code, os.strerror(code))
+                if about["type"] in (netlink.NLMSG_DONE, netlink.NLMSG_ERROR):
                     return answers
-                if answer_kind == _NLMSG_ERROR:
-                    (code,) = struct.unpack_from("=i", payload)
-                    if code:
-                        raise OSError(-code, os.strerror(-code))
-                    return answers
-                answers.append((answer_kind, payload))
+                answers.append(answer)
 
 
-def open_address_watch() -> socket.socket:
-    """Open a non-blocking socket on which the kernel tells every change of an address."""
-    watch = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-    watch.setblocking(False)
-    watch.bind((0, _RTMGRP_IPV4_IFADDR | _RTMGRP_IPV6_IFADDR))
-    return watch
+class AddressNews:
+    """A socket on which the kernel tells of every change of an address; for an epoll object."""
+
+    def __init__(self) -> None:
+        self._reader = words().reader()
+        self._removed = words().rtnl.RTM_DELADDR
+        self._socket = _open(words().rtnl.RTMGRP_IPV4_IFADDR | words().rtnl.RTMGRP_IPV6_IFADDR)
+        self._socket.setblocking(False)
+
+    def __enter__(self) -> AddressNews:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._socket.close()
+
+    def fileno(self) -> int:
+        """Say which descriptor becomes readable."""
+        return self._socket.fileno()
+
+    def removed(self) -> list[Address]:
+        """Read which addresses have gone since the last call.
+
+        Raises: OSError if news were lost (ENOBUFS): then any address may be gone.
+        """
+        try:
+            data = self._socket.recv(_RECEIVE_BYTES)
+        except BlockingIOError:
+            return []
+        messages = [
+            message
+            for message in self._reader.parse(data)
+            if message["header"]["type"] == self._removed
+        ]
+        return [known.address for known in map(_read_address, messages) if known is not None]
 
 
-def removed_addresses(data: bytes) -> list[AddressRemoved]:
-    """Read which addresses one notification says are gone."""
-    removed = []
-    for kind, _, payload in _messages(data):
-        assigned = _read_address(payload) if kind == _RTM_DELADDR else None
-        if assigned is not None:
-            removed.append(AddressRemoved(assigned.address, assigned.index))
-    return removed
+def _open(groups: int) -> socket.socket:
+    netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    netlink.bind((0, groups))
+    return netlink
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    offset = 0
-    while offset + _HEADER.size <= len(data):
-        length, kind, _, sequence, _ = _HEADER.unpack_from(data, offset)
-        if length < _HEADER.size or offset + length > len(data):
-            return
-        yield kind, sequence, data[offset + _HEADER.size : offset + length]
-        offset += (length + 3) & ~3
+# Any, below: a message of pyroute2, a mapping of fields with attributes beside them.
 
 
-def _attributes(data: bytes) -> dict[int, bytes]:
-    found: dict[int, bytes] = {}
-    offset = 0
-    while offset + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        if length < _ATTRIBUTE.size:
-            break
-        found[kind & 0x3FFF] = data[offset + _ATTRIBUTE.size : offset + length]
-        offset += (length + 3) & ~3
-    return found
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    length = _ATTRIBUTE.size + len(value)
-    return _ATTRIBUTE.pack(length, kind) + value + b"\0" * (-length % 4)
-
-
-def _text(value: bytes) -> str:
-    return value.rstrip(b"\0").decode(errors="replace")
-
-
-def _read_link(payload: bytes) -> Link:
-    _, _, index, flags, _ = _IFINFOMSG.unpack_from(payload)
-    attributes = _attributes(payload[_IFINFOMSG.size :])
+def _read_link(message: Any) -> Link:
+    hardware = message.get_attr("IFLA_ADDRESS") or ""
     return Link(
-        index, _text(attributes.get(_IFLA_IFNAME, b"")), flags, attributes.get(_IFLA_ADDRESS, b"")
+        message["index"],
+        message.get_attr("IFLA_IFNAME") or "",
+        message["flags"],
+        bytes.fromhex(hardware.replace(":", "")),
     )
 
 
-def _read_address(payload: bytes) -> Assigned | None:
-    family, bits, _, _, index = _IFADDRMSG.unpack_from(payload)
-    if family not in (socket.AF_INET, socket.AF_INET6):
+def _read_address(message: Any) -> Assigned | None:
+    if message["family"] not in (socket.AF_INET, socket.AF_INET6):
         return None
-    attributes = _attributes(payload[_IFADDRMSG.size :])
-    packed = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
-    if packed is None:
+    address = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+    if address is None:
         return None
-    broadcast = attributes.get(_IFA_BROADCAST)
+    broadcast = message.get_attr("IFA_BROADCAST")
     return Assigned(
-        index,
-        ipaddress.ip_address(packed),
-        bits,
-        _text(attributes.get(_IFA_LABEL, b"")),
+        message["index"],
+        ipaddress.ip_address(address),
+        message["prefixlen"],
+        message.get_attr("IFA_LABEL") or "",
         ipaddress.ip_address(broadcast) if broadcast else None,
     )
 
 
-def _read_route(payload: bytes) -> Route | None:
-    family, bits, _, _, table, _, _, kind, _ = _RTMSG.unpack_from(payload)
-    attributes = _attributes(payload[_RTMSG.size :])
-    if _RTA_TABLE in attributes:
-        (table,) = struct.unpack("=I", attributes[_RTA_TABLE])
-    if table != _RT_TABLE_MAIN or kind != _RTN_UNICAST or _RTA_OIF not in attributes:
+def _read_route(message: Any) -> Route | None:
+    table = message.get_attr("RTA_TABLE") or message["table"]
+    index = message.get_attr("RTA_OIF")
+    if table != _RT_TABLE_MAIN or message["type"] != _RTN_UNICAST or index is None:
         return None
-    packed = attributes.get(_RTA_DST, bytes(4 if family == socket.AF_INET else 16))
-    (index,) = struct.unpack("=I", attributes[_RTA_OIF])
-    return Route(ipaddress.ip_network((packed, bits), strict=False), index)
-
-
-def _address_message(assigned: Assigned) -> bytes:
-    is_v4 = assigned.address.version == 4
-    flags = 0 if is_v4 else _IFA_F_NODAD
-    family = socket.AF_INET if is_v4 else socket.AF_INET6
-    body = _IFADDRMSG.pack(family, assigned.prefix_bits, flags, 0, assigned.index)
-    packed = assigned.address.packed
-    body += _attribute(_IFA_LOCAL, packed) + _attribute(_IFA_ADDRESS, packed)
-    if assigned.broadcast is not None:
-        body += _attribute(_IFA_BROADCAST, assigned.broadcast.packed)
-    if assigned.label:
-        body += _attribute(_IFA_LABEL, assigned.label.encode() + b"\0")
-    return body
+    nowhere = "0.0.0.0" if message["family"] == socket.AF_INET else "::"
+    destination = message.get_attr("RTA_DST") or nowhere
+    network = ipaddress.ip_network(f"{destination}/{message['dst_len']}", strict=False)
+    return Route(network, index)

@@ -1,7 +1,8 @@
 """lrmd's end of the line to the warm runner.
 
-Responsible for keeping one warm runner alive, for handing it commands, and for one end per run
-even if the runner dies. Not responsible for what runs or why.
+Responsible for keeping one warm runner alive, for handing it commands, for one end per run even if
+the runner dies, and for passing on what it hears of addresses. Not responsible for what runs or
+why.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from crm.plumbing.machine import Note, warn
 from lrmd.commands import (
     FROM_RUNNER,
     TO_RUNNER,
+    AddressesGone,
+    AddressNewsLost,
     Command,
     Frames,
     KillRun,
@@ -43,16 +46,21 @@ RUNNER_DIED = errno.EPIPE
 
 
 class WarmClient:
-    """Starts the warm runner at once and again when it dies; calls `ended` once for each run."""
+    """Starts the warm runner at once and again when it dies; calls `ended` once for each run.
+
+    `gone` gets addresses that the kernel took away, or None when any may be gone.
+    """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         ended: Callable[[RunEnded], None],
+        gone: Callable[[tuple[str, ...] | None], None],
         report: Callable[[Note], None],
     ) -> None:
         self._loop = loop
         self._ended = ended
+        self._gone = gone
         self._report = report
         self._socket: socket.socket | None = None
         self._pid = 0
@@ -138,6 +146,10 @@ class WarmClient:
             case RunEnded() as ended:
                 if self._pids.pop(ended.run, ended) is not ended:
                     self._ended(ended)
+            case AddressesGone(addresses):
+                self._gone(addresses)
+            case AddressNewsLost():
+                self._gone(None)
 
     def _lost(self) -> None:
         """Give every open run its end, kill what the dead runner has left, start a new runner."""

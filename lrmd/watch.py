@@ -1,33 +1,26 @@
-"""Watching addresses through the kernel: one removed by hand is noticed at once.
+"""Watching addresses: one removed by hand is noticed at once.
 
-Responsible for knowing which address belongs to which resource and for turning a notification into
-a call. What follows (monitor at once) the core decides.
+Responsible for knowing which address belongs to which resource and for turning what the runner
+hears from the kernel into a call. What follows (monitor at once) the core decides.
 """
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-import socket
 from collections.abc import Callable
 
-from lrmd import rtnetlink
 from lrmd.operations import StartAgent
+from lrmd.rtnetlink import Address
 
-_RECEIVE_BYTES = 64 * 1024
 _WATCHED_TYPES = frozenset({"IPaddr", "IPaddr2"})
 
 
 class AddressWatch:
     """Calls `tripped(resource, what)` when the address of a monitored resource is gone."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, tripped: Callable[[str, str], None]
-    ) -> None:
+    def __init__(self, tripped: Callable[[str, str], None]) -> None:
         self._tripped = tripped
-        self._resources: dict[rtnetlink.Address, str] = {}
-        self._socket = rtnetlink.open_address_watch()
-        loop.add_reader(self._socket, self._readable)
+        self._resources: dict[Address, str] = {}
 
     def follow(self, start: StartAgent) -> None:
         """Learn from an operation whether an address is to be watched from now on."""
@@ -42,16 +35,13 @@ class AddressWatch:
         elif start.operation == "stop":
             self._resources.pop(address, None)
 
-    def _readable(self) -> None:
-        try:
-            data = self._socket.recv(_RECEIVE_BYTES, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return
-        except OSError:  # ENOBUFS: notifications were lost, so any address may be gone
+    def gone(self, addresses: tuple[str, ...] | None) -> None:
+        """Take in which addresses are gone; None: news were lost, so any may be."""
+        if addresses is None:
             for resource in list(self._resources.values()):
                 self._tripped(resource, "address notifications were lost")
             return
-        for removed in rtnetlink.removed_addresses(data):
-            if removed.address in self._resources:
-                resource = self._resources[removed.address]
-                self._tripped(resource, f"address {removed.address} was removed")
+        for text in addresses:
+            address = ipaddress.ip_address(text)
+            if address in self._resources:
+                self._tripped(self._resources[address], f"address {address} was removed")

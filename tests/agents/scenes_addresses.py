@@ -6,6 +6,8 @@ Interface eth0 (192.168.71.1/24, fd00:71::1/64) is one end of a cable; `peer0` i
 from __future__ import annotations
 
 import asyncio
+import errno
+import select
 import socket
 import subprocess
 import sys
@@ -208,14 +210,19 @@ def scene_a_long_interface_name_gets_no_alias() -> None:
 
 
 def scene_the_kernel_tells_when_an_address_is_removed() -> None:
-    with rtnetlink.open_address_watch() as watch:
+    with rtnetlink.AddressNews() as news:
         do(IPaddr2, "start")
+        assert news.removed() == []
         ip("addr", "del", "192.168.71.205/24", "dev", "eth0")
-        watch.settimeout(2)
-        removed = []
-        while not removed:
-            removed = rtnetlink.removed_addresses(watch.recv(65536))
-        assert str(removed[0].address) == "192.168.71.205"
+        assert select.select([news], [], [], 2)[0], "the kernel said nothing"
+        assert [str(address) for address in news.removed()] == ["192.168.71.205"]
+        ip("addr", "add", "fd00:71::77/64", "dev", "eth0", "nodad")
+        ip("addr", "del", "fd00:71::77/64", "dev", "eth0")
+        heard = []
+        while not heard:
+            assert select.select([news], [], [], 2)[0], "the kernel said nothing"
+            heard = news.removed()
+        assert [str(address) for address in heard] == ["fd00:71::77"]
     assert do(IPaddr2, "monitor").code == 7
 
 
@@ -233,6 +240,31 @@ def scene_netlink_lists_what_the_ip_command_shows() -> None:
         assert routes == {"192.168.71.0/24", "0.0.0.0/0"}
         missing = rtnetlink.Assigned(links["eth0"].index, next(iter(kernel.addresses())).address, 9)
         kernel.remove_address(missing)
+        held = next(each for each in kernel.addresses() if each.index == links["eth0"].index)
+        try:
+            kernel.add_address(held)
+        except OSError as problem:
+            assert problem.errno == errno.EEXIST
+        else:
+            raise AssertionError("an address was put on an interface twice")
+
+
+def scene_news_of_many_addresses_at_once_are_lost_aloud() -> None:
+    with rtnetlink.AddressNews() as news:
+        orders = "".join(
+            f"addr {word} 10.{a}.{b}.1/32 dev eth0\n"
+            for a in range(8)
+            for b in range(250)
+            for word in ("add", "del")
+        )
+        subprocess.run(["ip", "-batch", "-"], input=orders, text=True, check=True)
+        try:
+            while news.removed():
+                pass
+        except OSError as problem:
+            assert problem.errno == errno.ENOBUFS
+        else:
+            raise AssertionError("the socket held all of it; make the flood greater")
 
 
 class Controller:

@@ -24,7 +24,8 @@ class Line:
         self.loop = loop
         self.ended: dict[int, RunEnded] = {}
         self.log: list[Note] = []
-        self.client = WarmClient(loop, self.take, self.log.append)
+        self.gone: list[tuple[str, ...] | None] = []
+        self.client = WarmClient(loop, self.take, self.gone.append, self.log.append)
 
     def take(self, ended: RunEnded) -> None:
         assert ended.run not in self.ended, "one end per run"
@@ -85,6 +86,7 @@ def test_when_the_runner_dies_its_runs_end_and_the_next_one_works(
     line.client.run(2, Command(("/bin/true",), ENVIRONMENT))
     line.wait_for(2)
     assert line.ended[2].exit_code == 0
+    assert line.gone == [None, None], "each life of the runner begins with addresses unknown"
 
 
 def test_hanging_up_kills_what_runs(line: Line, tmp_path: Path) -> None:
