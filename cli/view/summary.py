@@ -159,7 +159,7 @@ def _instance_flags(facts: Facts, instance: Instance) -> list[str]:
         flags.append("blocked")
     elif instance.meta.maintenance or _is_in_maintenance(facts, instance):
         flags.append("maintenance")
-    elif not facts.is_managed(instance):
+    elif not facts.is_looked_after(instance):
         flags.append("unmanaged")
     if state.ignored:
         flags.append("failure ignored")
@@ -209,7 +209,7 @@ def _plain_state(
         len(state.nodes) == 1
         and not state.failed
         and not state.pending
-        and facts.is_managed(instance)
+        and facts.is_looked_after(instance)
         for instance, state in zip(instances_of(copy), parts, strict=True)
     )
     if len(nodes) != 1 or not plain or any(facts.node(n).unclean for n in nodes):
@@ -272,7 +272,7 @@ def _summarise(decision: Decision, instance: Instance) -> list[SummaryLine]:
     actions = decision.plan.actions_of(instance.id)
     starts = {a.node: a for a in actions if a.task is Task.START}
     stops = {a.node: a for a in actions if a.task is Task.STOP}
-    if not decision.facts.is_managed(instance):
+    if not decision.facts.is_looked_after(instance):
         return []
     if target is None:
         return [

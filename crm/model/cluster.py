@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from crm.model.constraints import Constraint
 from crm.model.resources import AttributeSet, Resource
 from crm.model.score import ZERO, Score
-from crm.model.status import NodeState
+from crm.model.status import NodeState, TicketState
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +40,6 @@ class Cluster:
     tags: tuple[tuple[str, tuple[str, ...]], ...] = ()
     has_quorum: bool = False
     dc_id: str = ""
+    tickets: tuple[TicketState, ...] = ()
     execution_s: int | None = None
     dialect: str = ""

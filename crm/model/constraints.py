@@ -97,4 +97,25 @@ class Order:
     sets: tuple[ResourceSet, ...] = ()
 
 
-Constraint = Location | Colocation | Order
+class LossPolicy(enum.Enum):
+    """What happens to a resource that runs although its ticket is gone."""
+
+    STOP = "stop"
+    DEMOTE = "demote"
+    FENCE = "fence"
+    FREEZE = "freeze"
+
+
+@dataclass(frozen=True, slots=True)
+class TicketDependency:
+    """Resources (all of them in `role`, or each set in its own) that need a ticket."""
+
+    id: str
+    ticket: str
+    resources: tuple[str, ...] = ()
+    role: str = ""
+    loss_policy: LossPolicy | None = None
+    sets: tuple[ResourceSet, ...] = ()
+
+
+Constraint = Location | Colocation | Order | TicketDependency

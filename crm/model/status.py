@@ -48,6 +48,20 @@ class ResourceHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class TicketState:
+    """A ticket as the status knows it. On standby it is granted and gives nothing."""
+
+    id: str
+    granted: bool = False
+    standby: bool = False
+
+    @property
+    def is_usable(self) -> bool:
+        """Tell whether resources may run under it."""
+        return self.granted and not self.standby
+
+
+@dataclass(frozen=True, slots=True)
 class NodeState:
     """One `node_state`. Join, membership and process are as written; the scheduler interprets.
 

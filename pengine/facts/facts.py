@@ -27,6 +27,7 @@ from pengine.facts.links import Links
 from pengine.facts.nodes import NodeFacts, conclude_nodes
 from pengine.facts.operations import OperationFacts, OperationRules, find, unconfigured
 from pengine.facts.settings import QuorumPolicy, Settings, read_settings
+from pengine.facts.tickets import Tickets, conclude_tickets
 from pengine.facts.values import depends_on_node, flatten, situation
 
 
@@ -46,6 +47,7 @@ class Facts:
     activity: Mapping[str, Activity]
     fail_counts: Mapping[tuple[str, str], FailCount]
     links: Links
+    tickets: Tickets
     parameter_sets: Mapping[str, tuple[AttributeSet, ...]]
     shared_parameters: Mapping[str, Mapping[str, str]]
     operation_rules: OperationRules
@@ -79,6 +81,10 @@ class Facts:
 
     def is_managed(self, instance: Instance) -> bool:
         """Tell whether the cluster may touch an instance, where it is now."""
+        return instance.id not in self.tickets.frozen and self.is_looked_after(instance)
+
+    def is_looked_after(self, instance: Instance) -> bool:
+        """Tell the same without regard to tickets, which only this decision looks at."""
         if not instance.meta.is_managed or instance.meta.maintenance or self.settings.maintenance:
             return False
         if not self.may_start_anything:
@@ -150,6 +156,10 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         cluster, nodes, _known_ids(items), shared, meta, now
     )
     problems += link_problems
+    tickets, ticket_problems = conclude_tickets(
+        cluster, items, activity, fencing_enabled=settings.fencing_enabled
+    )
+    problems += ticket_problems
     counts = _fail_counts(items, nodes, now.timestamp(), activity)
     has_device = settings.has_watchdog or any(
         i.resource.agent.is_fencing for item in items for i in instances_of(item)
@@ -173,6 +183,7 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         activity=activity,
         fail_counts=counts,
         links=links,
+        tickets=tickets,
         parameter_sets=sets,
         shared_parameters=shared,
         operation_rules=rules,

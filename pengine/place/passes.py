@@ -30,6 +30,7 @@ def all_passes(facts: Facts, tally: Tally) -> None:
     stickiness(facts, tally)
     thresholds(facts, tally, targets)
     failures(facts, tally, targets)
+    tickets(facts, tally)
     exclusive_discovery(facts, tally, targets)
     removed(facts, tally)
 
@@ -51,7 +52,7 @@ def unmanaged(facts: Facts, tally: Tally) -> None:
     """Hold what may not be touched where it is; that also attracts what belongs to it."""
     for instance in facts.instances():
         nodes = facts.activity[instance.id].nodes
-        if facts.is_managed(instance) or facts.activity[instance.id].blocked:
+        if facts.is_looked_after(instance) or facts.activity[instance.id].blocked:
             continue
         for node in nodes:
             tally.add(instance.id, node, INFINITY, "unmanaged", "is-managed", "it is not managed")
@@ -119,6 +120,12 @@ def _banned_with(instance: Instance, targets: dict[str, list[Placeable]]) -> lis
     if instance.is_unique:
         return [instance]
     return [part for item in targets[instance.top] for part in everything_in(item)]
+
+
+def tickets(facts: Facts, tally: Tally) -> None:
+    """Ban everywhere what has no ticket."""
+    for ban in facts.tickets.bans:
+        tally.ban_everywhere(ban.instance, "ticket", ban.constraint, ban.text)
 
 
 def failures(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) -> None:

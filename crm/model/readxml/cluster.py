@@ -10,7 +10,7 @@ from crm.model.readxml.constraints import read_constraints
 from crm.model.readxml.reader import Reader, children
 from crm.model.readxml.resources import read_resources
 from crm.model.readxml.sets import read_sets
-from crm.model.readxml.status import read_status
+from crm.model.readxml.status import read_status, read_tickets
 from crm.model.score import ZERO
 from crm.plumbing.errors import Problem
 
@@ -38,6 +38,7 @@ def read(root: etree._Element) -> tuple[Cluster, list[Problem]]:
             resource_defaults=read_sets(reader, section.get("rsc_defaults"), "meta_attributes"),
             operation_defaults=read_sets(reader, section.get("op_defaults"), "meta_attributes"),
             status=read_status(reader, root.find("status")),
+            tickets=read_tickets(root.find("status")),
             tags=(*tags, *((key, ids) for key, ids in templates.items())),
             has_quorum=reader.value(quorum, "have-quorum", options.as_bool, False),
             dc_id=root.get("dc-uuid", root.get("dc_uuid", "")),

@@ -10,9 +10,11 @@ from crm.model.constraints import (
     Constraint,
     Discovery,
     Location,
+    LossPolicy,
     Order,
     OrderKind,
     ResourceSet,
+    TicketDependency,
 )
 from crm.model.readxml.reader import Reader, children
 from crm.model.readxml.rules import read_rule
@@ -31,6 +33,8 @@ def read_constraints(reader: Reader, section: etree._Element | None) -> tuple[Co
             case "rsc_order":
                 order = _read_order(reader, element)
                 found += [order] if order is not None else []
+            case "rsc_ticket":
+                found.append(_read_ticket(reader, element))
             case _:
                 key = element.get("id", "")
                 reader.complain(
@@ -103,6 +107,20 @@ def _read_order(reader: Reader, element: etree._Element) -> Order | None:
         symmetrical=symmetrical,
         require_all=reader.boolean(element, "require-all", True),
         sets=sets,
+    )
+
+
+def _read_ticket(reader: Reader, element: etree._Element) -> TicketDependency:
+    key, policy = element.get("id", ""), None
+    if text := element.get("loss-policy"):
+        policy = reader.value(text.lower(), key, LossPolicy, None)
+    return TicketDependency(
+        id=key,
+        ticket=element.get("ticket", ""),
+        resources=(element.get("rsc", ""),) if element.get("rsc") else (),
+        role=element.get("rsc-role", ""),
+        loss_policy=policy,
+        sets=_read_sets(reader, element),
     )
 
 

@@ -10,14 +10,35 @@ from crm.model import options
 from crm.model.readxml.reader import Reader, children
 from crm.model.readxml.sets import read_sets
 from crm.model.resources import AttributeSet
-from crm.model.status import HistoryEntry, NodeState, ResourceHistory
+from crm.model.status import HistoryEntry, NodeState, ResourceHistory, TicketState
 
 _TRANSITION_KEY = re.compile(r"(?:-?\d+:-?\d+;)?(-?\d+):(-?\d+):(-?\d+):")
+
+_GRANTED = "granted-ticket-"
 
 
 def read_status(reader: Reader, section: etree._Element | None) -> tuple[NodeState, ...]:
     """Read the state of every node, in document order."""
     return tuple(_read_node_state(reader, element) for element in children(section, "node_state"))
+
+
+def read_tickets(section: etree._Element | None) -> tuple[TicketState, ...]:
+    """Read the tickets: one element each, or in the old dialect one pair each."""
+    found = []
+    for block in children(section, "tickets"):
+        for element in children(block, "ticket_state"):
+            found.append(
+                TicketState(
+                    element.get("id", ""),
+                    _is_set(element.get("granted")),
+                    _is_set(element.get("standby")),
+                )
+            )
+        for pair in block.iter("nvpair"):
+            name = pair.get("name", "")
+            if name.startswith(_GRANTED):
+                found.append(TicketState(name.removeprefix(_GRANTED), _is_set(pair.get("value"))))
+    return tuple(found)
 
 
 def _is_set(text: str | None) -> bool:

@@ -1,0 +1,44 @@
+"""What a missing ticket does to what depends on it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.kit.pengine import actions, cib, decide, primitive, started, state, stopped
+
+
+def _cluster(policy: str, tickets: str, *, running: bool = True) -> bytes:
+    made = started() if running else stopped()
+    text = cib(
+        primitive("a"),
+        constraints=f'<rsc_ticket id="t" ticket="T" rsc="a" loss-policy="{policy}"/>',
+        status=state("node1", {"a": made}) + state("node2", {"a": stopped()}),
+    ).decode()
+    return text.replace("<status>", f"<status><tickets>{tickets}</tickets>").encode()
+
+
+REVOKED = '<ticket_state id="T" granted="false"/>'
+GRANTED = '<ticket_state id="T" granted="true"/>'
+STANDBY = '<ticket_state id="T" granted="true" standby="true"/>'
+
+
+@pytest.mark.parametrize("policy", ["stop", "demote", "fence"])
+def test_what_lost_its_ticket_stops(policy: str) -> None:
+    assert actions(decide(_cluster(policy, REVOKED))) == ["a_stop_0@node1"]
+
+
+def test_what_is_frozen_is_left_alone_when_its_ticket_is_lost() -> None:
+    assert actions(decide(_cluster("freeze", REVOKED))) == []
+
+
+def test_standby_stops_even_what_would_be_frozen() -> None:
+    assert actions(decide(_cluster("freeze", STANDBY))) == ["a_stop_0@node1"]
+
+
+def test_nothing_starts_before_its_ticket_was_ever_granted() -> None:
+    assert actions(decide(_cluster("stop", "", running=False))) == []
+
+
+def test_a_granted_ticket_lets_a_resource_start() -> None:
+    found = actions(decide(_cluster("stop", GRANTED, running=False)))
+    assert [key for key in found if key.startswith("a_start")]
