@@ -7,6 +7,7 @@ parameters told to clients). Not responsible for reading text (`ha_cf`) or for f
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -65,7 +66,7 @@ class Timing:
     initdead_s: float = 30.0
     deadping_s: float = 30.0
 
-    @property
+    @functools.cached_property
     def lease_s(self) -> float:
         """How long a confirmation that a peer hears us keeps it in our quorum.
 
@@ -77,23 +78,33 @@ class Timing:
         margin = max(1.5 * self.keepalive_s, min(2.0, self.deadtime_s / 3))
         return max(2 * self.keepalive_s, self.deadtime_s - margin)
 
-    @property
+    @functools.cached_property
     def margin_s(self) -> float:
         """How long a node that must let go has before others may act."""
         return max(self.deadtime_s - self.lease_s, 0.0)
 
-    @property
+    @functools.cached_property
     def suspicion_s(self) -> float:
         """The silence after which a peer is probed."""
         return 1.25 * self.keepalive_s
 
-    @property
+    @functools.cached_property
+    def doubt_s(self) -> float:
+        """How old the confirmation of a peer that is heard may become before it is probed.
+
+        A confirmation comes back with the peer's next heartbeat, so in a quiet cluster it is up to
+        two keepalives old. Where the lease is long enough nobody probes for that alone.
+        """
+        patient = 2.25 * self.keepalive_s
+        return patient if self.lease_s >= patient + 0.75 * self.keepalive_s else self.suspicion_s
+
+    @functools.cached_property
     def probe_interval_s(self) -> float:
         """How often a suspect is probed: at least eight times before the lease ends."""
-        spare = max(self.lease_s - self.suspicion_s, 0.0)
+        spare = max(self.lease_s - self.doubt_s, 0.0)
         return max(min(self.keepalive_s / 4, spare / 8), 0.005)
 
-    @property
+    @functools.cached_property
     def update_s(self) -> float:
         """The fallback after which an unfinished membership round is begun again."""
         return min(5 * self.keepalive_s, self.deadtime_s)

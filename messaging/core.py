@@ -171,6 +171,7 @@ class Messaging:
         self._leave_due: float | None = None
         self._has_begun = False
         self._has_ended = False
+        self._nothing_before: float | None = None
 
     @property
     def view(self) -> api.View | None:
@@ -233,11 +234,14 @@ class Messaging:
             self._children.next_deadline(),
             self._leave_due,
         )
-        return min((due for due in parts if due is not None), default=None)
+        self._nothing_before = min((due for due in parts if due is not None), default=None)
+        return self._nothing_before
 
     def _run_clock(self, now: float) -> list[Effect]:
+        """Act on what is due; mostly nothing is, as the last answer of `next_deadline` tells."""
         effects: list[Effect] = []
-        if not self._has_begun:
+        known, self._nothing_before = self._nothing_before, None
+        if not self._has_begun or (known is not None and now < known):
             return effects
         due = self._links.next_deadline()
         if due is not None and now >= due:

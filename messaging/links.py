@@ -7,8 +7,9 @@ others on a list (`ccm`).
 Theory of operation. Every node speaks a `Status` to all each keepalive and at each own change. It
 says of every peer which life of it is heard and the latest *stamp* of it. A stamp is the
 speaker's own clock and comes back as an echo, so each node knows a moment of its own past at
-which it was certainly heard: `confirmed_at`. A peer that is silent, or confirms nothing, for
-longer than 1.25 keepalives is probed until it answers; probes are tiny and answered at once.
+which it was certainly heard: `confirmed_at`. A peer that is silent for longer than 1.25 keepalives,
+or confirms nothing for longer than `Timing.doubt_s`, is probed until it answers; probes are tiny
+and answered at once.
 
 A *contact* is two-way: we know a living session of the peer, and it has confirmed ours within the
 lease. It is named by that session and two counters, the *epochs*: each side counts how often it
@@ -301,6 +302,8 @@ class Links:
             effects += self._check_peer(peer, now)
         if now >= self._status_due:
             effects += self._speak(now)
+            if self.pings and self._ping_due - now < self._timing.keepalive_s / 2:
+                effects += self._send_echoes(now)  # in one go: each waking costs more than a ping
         for peer in self.peers.values():
             due = self._probe_due(peer)
             if due is not None and now >= due:
@@ -374,8 +377,8 @@ class Links:
         if not peer.is_reachable:
             return None
         if peer.contact is not None:
-            oldest = min(peer.heard_at, peer.confirmed_at)
-            suspect_at = oldest + self._timing.suspicion_s
+            timing = self._timing
+            suspect_at = min(peer.heard_at + timing.suspicion_s, peer.confirmed_at + timing.doubt_s)
             return max(suspect_at, peer.probed_at + self._timing.probe_interval_s)
         if self._looked_at - peer.heard_at > self._timing.deadtime_s:
             return None

@@ -58,6 +58,14 @@ def events(network: Network, name: str) -> list[ViewEvent]:
     ]
 
 
+def test_a_quiet_cluster_says_nothing_but_heartbeats() -> None:
+    network = agreed()
+    before = network.packets
+    network.run(20.0)
+    heartbeats = 20.0 / TIMING.keepalive_s * 3 * 2
+    assert network.packets - before == pytest.approx(heartbeats, abs=6)
+
+
 # --- start ----------------------------------------------------------------------------------
 
 

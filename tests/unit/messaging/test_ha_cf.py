@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from crm.plumbing.errors import has_errors
 from messaging import authkeys, ha_cf
-from messaging.cluster_settings import ClusterSettings, Medium, MediumKind
+from messaging.cluster_settings import ClusterSettings, Medium, MediumKind, Timing
 
 SEEDS = Path(__file__).resolve().parents[4] / "shared/reference/seed-configs"
 BASE = (
@@ -218,6 +218,18 @@ def test_the_lease_ends_before_the_deadtime_and_after_two_keepalives() -> None:
     timing = accepted(BASE).timing
 
     assert timing.lease_s == 8.0 and timing.margin_s == 2.0
+
+
+@pytest.mark.parametrize("keepalive_s", [0.05, 0.2, 1.0, 2.0])
+@pytest.mark.parametrize("factor", [3.0, 4.0, 5.0, 10.0, 15.0])
+def test_a_doubted_peer_is_probed_eight_times_before_the_lease_ends(
+    keepalive_s: float, factor: float
+) -> None:
+    timing = Timing(keepalive_s=keepalive_s, deadtime_s=factor * keepalive_s)
+
+    assert timing.suspicion_s <= timing.doubt_s < timing.lease_s
+    probes = (timing.lease_s - timing.doubt_s) / timing.probe_interval_s
+    assert probes >= 7.99 or timing.probe_interval_s == 0.005
 
 
 @given(st.text(max_size=300))
