@@ -105,6 +105,18 @@ class _Paper:
 
     def _carry_out_cluster(self, action: Action) -> None:
         state = self._state(action)
+        if action.task == "stonith" and action.meta.get("stonith_action") != "on":
+            self._states[state.id] = replace(
+                state,
+                in_membership=False,
+                member_since_s=0,
+                process_online=False,
+                join="down",
+                expected="down",
+                is_seen=True,
+                attributes=(),
+                history=(),
+            )
         if action.task == "clear_failcount":
             name = action.key.removesuffix("_clear_failcount_0")
             self._states[state.id] = replace(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from cli.view.fencing import nodes_going
 from crm.model.graph import Action as GraphAction
 from crm.model.graph import ActionKind
 from crm.model.roles import Role
@@ -149,7 +150,7 @@ def _state_word(facts: Facts, instance: Instance) -> str:
 def _instance_flags(facts: Facts, instance: Instance) -> list[str]:
     state = facts.activity[instance.id]
     flags = []
-    if any(facts.node(name).unclean for name in state.nodes):
+    if any(_is_silent(facts.node(name)) for name in state.nodes):
         flags.append("UNCLEAN")
     if state.pending == "monitor":
         flags.append("Monitoring")
@@ -164,6 +165,10 @@ def _instance_flags(facts: Facts, instance: Instance) -> list[str]:
     if state.ignored:
         flags.append("failure ignored")
     return flags
+
+
+def _is_silent(node: NodeFacts) -> bool:
+    return node.unclean and not node.online
 
 
 def _is_in_maintenance(facts: Facts, instance: Instance) -> bool:
@@ -212,7 +217,7 @@ def _plain_state(
         and facts.is_looked_after(instance)
         for instance, state in zip(instances_of(copy), parts, strict=True)
     )
-    if len(nodes) != 1 or not plain or any(facts.node(n).unclean for n in nodes):
+    if len(nodes) != 1 or not plain or any(_is_silent(facts.node(n)) for n in nodes):
         return "", ""
     node = next(iter(nodes))
     if clone.promotable:
@@ -252,7 +257,7 @@ class SummaryLine:
     def text(self, width: int) -> str:
         """Write the line, the name padded to a width."""
         due = f"  due to {self.reason}" if self.reason else ""
-        blocked = " (blocked)" if self.blocked else ""
+        blocked = (" (blocked)" if due else "  blocked") if self.blocked else ""
         return f"  * {self.verb:<10} {self.resource:<{width}} ( {self.where} ){due}{blocked}"
 
 
@@ -262,6 +267,7 @@ def transition(decision: Decision) -> Iterator[str]:
     for instance in decision.facts.instances():
         found += _summarise(decision, instance)
     width = max((len(line.resource) for line in found), default=0) + 3
+    yield from nodes_going(decision)
     for line in found:
         yield line.text(width)
 
@@ -358,6 +364,8 @@ def executed(actions: Iterable[Executed]) -> Iterator[str]:
 def _executed_text(action: GraphAction, name: str) -> str:
     if action.kind is ActionKind.PSEUDO:
         return f"Pseudo action:   {action.key}"
+    if action.task == "stonith":
+        return f"Fencing {action.node} ({action.meta['stonith_action']})"
     if action.kind is ActionKind.CLUSTER:
         about = ""
         if action.task == "clear_failcount":

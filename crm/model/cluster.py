@@ -43,3 +43,5 @@ class Cluster:
     tickets: tuple[TicketState, ...] = ()
     execution_s: int | None = None
     dialect: str = ""
+    had_quorum: bool = False
+    """Set where this partition had quorum before (no-quorum-panic)."""

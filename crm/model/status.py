@@ -79,3 +79,7 @@ class NodeState:
     maintenance: bool = False
     attributes: tuple[AttributeSet, ...] = ()
     history: tuple[ResourceHistory, ...] = ()
+    member_since_s: int = 0
+    """When the node became a member (new dialect), 1 for a plain yes, 0 for no, -1 for unsaid."""
+    was_fenced: bool = False
+    """Set on a remote node that has been fenced since it was last up."""

@@ -28,6 +28,7 @@ class Task(enum.Enum):
     ONE_OR_MORE = "one-or-more"
     CLEAR_FAIL_COUNT = "clear_failcount"
     SHUTDOWN = "do_shutdown"
+    FENCE = "stonith"
 
 
 ActionId = tuple[str, str]
@@ -56,6 +57,11 @@ class Action:
     runnable: bool = True
     is_fixed: bool = False
     """Set where nothing may make the action needed: the start of what is not managed."""
+    fencing_action: str = ""
+    """Reboot, off or on, of a fencing."""
+    delay_s: int = 0
+    digests: tuple[str, ...] = ()
+    """What an unfencing says of the devices it was decided with: id, agent, digest."""
     reasons: tuple[str, ...] = ()
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from crm.model.names import operation_key
 from pengine.act.actions import Action, ActionId, Actions, Task
-from pengine.facts.facts import Facts
+from pengine.facts.facts import Facts, conclude_fenced
 from pengine.facts.instances import Instance
 from pengine.facts.nodes import NodeFacts
 from pengine.facts.settings import QuorumPolicy
@@ -21,6 +21,7 @@ class Builder:
         self.placement = placement
         self.actions: dict[ActionId, Action] = {}
         self.nodes: dict[str, NodeFacts] = {node.name: node for node in facts.nodes}
+        self.fenced: dict[str, str] = conclude_fenced(facts)
 
     def finish(self) -> Actions:
         """Freeze what was collected."""
@@ -53,10 +54,19 @@ class Builder:
 
     def stop(self, instance: Instance, node: str, *, needed: bool, reason: str = "") -> Action:
         """Add a stop."""
-        runnable = self.nodes[node].may_act and self.facts.is_managed(instance)
-        return self._operate(
+        is_managed = self.facts.is_managed(instance)
+        is_fenced = is_managed and self.is_fenced(node)
+        runnable = is_fenced or (is_managed and self.nodes[node].is_reachable)
+        made = self._operate(
             instance, Task.STOP, node, needed, runnable, (reason,) if reason else ()
         )
+        if is_fenced:
+            made = self.actions[made.id] = replace(made, is_pseudo=True)
+        return made
+
+    def is_fenced(self, node: str) -> bool:
+        """Tell whether a node is being fenced, so that what it runs ends by that."""
+        return node in self.fenced
 
     def may_start(self, instance: Instance, node: str) -> tuple[bool, str]:
         """Say whether an instance may start on a node, and if not why."""

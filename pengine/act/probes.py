@@ -23,7 +23,7 @@ def add_probes(builder: Builder) -> None:
         return
     hidden = _never_looked_for(facts)
     for node in facts.nodes:
-        if not node.may_act:
+        if not node.online or node.unclean:
             continue
         for item in facts.items:
             for instance in _to_probe(builder, item, node.name):
@@ -72,6 +72,7 @@ def _add_probe(builder: Builder, instance: Instance, node: str) -> None:
             operation=builder.facts.operation(instance, "monitor"),
             expected_rc=ExitCode.NOT_RUNNING,
             needed=True,
+            runnable=builder.nodes[node].may_act,
             reasons=("its state there is unknown",),
         )
     )

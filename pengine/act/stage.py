@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pengine.act.actions import Actions
 from pengine.act.builder import Builder
+from pengine.act.fencing import add_fencings, add_fencings_of_silent_nodes
 from pengine.act.housekeeping import add_clearings, add_marks, add_shutdowns
 from pengine.act.monitors import add_cancels
 from pengine.act.probes import add_probes
@@ -13,6 +14,7 @@ from pengine.act.steps import (
     add_restarts_for_changes,
     add_steps,
 )
+from pengine.act.unfencing import add_unfencings
 from pengine.facts.facts import Facts
 from pengine.place.placement import Placement
 
@@ -20,14 +22,17 @@ from pengine.place.placement import Placement
 def act(facts: Facts, placement: Placement) -> Actions:
     """Find all that might have to be done."""
     builder = Builder(facts, placement)
+    add_fencings(builder)
     add_cancels(builder)
     add_failure_stops(builder)
     add_restarts_for_changes(builder)
     add_deletions_for_changed_agents(builder)
     add_clearings(builder)
     add_probes(builder)
+    add_unfencings(builder)
     add_steps(builder)
     for item in facts.items:
         add_marks(builder, item)
     add_shutdowns(builder)
+    add_fencings_of_silent_nodes(builder)
     return builder.finish()

@@ -10,7 +10,7 @@ from pengine.act.actions import Action, Task
 from pengine.act.builder import Builder, key_of
 from pengine.act.monitors import add_monitors, add_stopped_monitors
 from pengine.facts.changes import Change, compare
-from pengine.facts.instances import Instance
+from pengine.facts.instances import Instance, Requires
 
 
 def add_failure_stops(builder: Builder) -> None:
@@ -87,7 +87,7 @@ def _step(builder: Builder, instance: Instance) -> None:
         for node in state.nodes:
             builder.stop(instance, node, needed=False)
         return
-    stays = target is not None and state.nodes == (target,)
+    stays = target is not None and _counted(builder, instance) == (target,)
     if not stays:
         for node in state.nodes:
             builder.stop(instance, node, needed=True, reason=_why_stop(builder, instance, node))
@@ -107,6 +107,19 @@ def _step(builder: Builder, instance: Instance) -> None:
         return
     builder.stop(instance, target, needed=False)
     builder.start(instance, target, needed=bool(state.stops))
+
+
+def _counted(builder: Builder, instance: Instance) -> tuple[str, ...]:
+    """List where an instance counts as active.
+
+    What needs no fencing may start elsewhere before an unclean node is fenced: what it left there
+    does not make it active twice.
+    """
+    nodes = builder.facts.activity[instance.id].nodes
+    if instance.meta.requires in (Requires.FENCING, Requires.UNFENCING):
+        return nodes
+    clean = tuple(name for name in nodes if not builder.nodes[name].unclean)
+    return clean or nodes
 
 
 def _why_stop(builder: Builder, instance: Instance, node: str) -> str:

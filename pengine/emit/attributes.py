@@ -24,13 +24,19 @@ def meta_of(action: Action, node_id: str, clone: CloneInstance | None) -> dict[s
         found = {name.replace("-", "_"): value for name, value in action.operation.meta.items()}
     elif action.is_pseudo:
         found = {"timeout": "20000"}
-    if action.node:
+    if node_id:
         found["on_node"] = action.node
         found["on_node_uuid"] = node_id
     if action.expected_rc is not None:
         found["op_target_rc"] = str(int(action.expected_rc))
     if action.task is Task.SHUTDOWN:
         found["op_no_wait"] = "true"
+    if action.task is Task.FENCE:
+        found["stonith_action"] = action.fencing_action
+        if action.digests:
+            found["digests_all"] = "".join(f"{text}," for text in action.digests)
+        if action.delay_s:
+            found["priority_fencing_delay"] = str(action.delay_s)
     if action.task is Task.CLEAR_FAIL_COUNT:
         found["op_no_wait"] = "true"
     if action.task is Task.CANCEL:

@@ -59,7 +59,7 @@ def _in_graph_order(facts: Facts, included: list[Action]) -> list[Action]:
         for owner in _owners(item):
             ordered += reversed(by_owner.pop(owner, []))
     for rest in by_owner.values():
-        ordered += rest
+        ordered += reversed(rest)
     return ordered
 
 
@@ -98,15 +98,17 @@ def _action(
     kind = ActionKind.RESOURCE
     if action.is_pseudo:
         kind = ActionKind.PSEUDO
-    elif action.task in (Task.SHUTDOWN, Task.CLEAR_FAIL_COUNT):
+    elif action.task in (Task.SHUTDOWN, Task.CLEAR_FAIL_COUNT, Task.FENCE):
         kind = ActionKind.CLUSTER
-    node_id = facts.node(action.node).id if action.node else ""
+    # A pseudo action is carried out nowhere, wherever it stands for something.
+    node = "" if action.is_pseudo else action.node
+    node_id = facts.node(node).id if node else ""
     return model.Action(
         id=number,
         kind=kind,
         task=action.owner if action.task is Task.ONE_OR_MORE else action.task.value,
         key=action.key,
-        node=action.node,
+        node=node,
         node_id=node_id,
         resource=_resource(facts, action),
         interval_ms=action.interval_ms if action.task is not Task.CANCEL else 0,

@@ -16,6 +16,7 @@ from crm.model.cluster import Cluster
 from crm.model.resources import Primitive
 from crm.model.roles import Role
 from crm.model.status import ResourceHistory
+from pengine.facts.fencing import Suspicion
 from pengine.facts.history import Circumstances, Failure, OnNode, read_history
 from pengine.facts.instances import (
     CloneInstance,
@@ -47,6 +48,11 @@ class Activity:
     pending: str = ""
     ignored: bool = False
 
+    @property
+    def is_promoted(self) -> bool:
+        """Tell whether it is promoted somewhere."""
+        return self.role is Role.PROMOTED
+
     def at(self, node: str) -> OnNode | None:
         """Look up what is known about one node."""
         return (self.on_node or {}).get(node)
@@ -60,11 +66,12 @@ class Activity:
 def conclude_activity(
     cluster: Cluster,
     items: tuple[Placeable, ...],
-    nodes: tuple[NodeFacts, ...],
+    suspicion: Suspicion,
     settings: Settings,
     rules: OperationRules,
 ) -> tuple[dict[str, Activity], tuple[Instance, ...]]:
     """Conclude the activity of every instance by id, and the removed instances found."""
+    nodes = suspicion.nodes()
     finder = _Finder(items, settings, rules)
     by_id = {node.id: node for node in nodes}
     by_name = {node.name: node for node in nodes}
@@ -91,13 +98,18 @@ def conclude_activity(
                     continue
                 instance = surplus
             outcome = replace(
-                outcome, name=history.id, agent_changed=_has_other_agent(instance, history)
+                outcome,
+                name=history.id,
+                agent_changed=_has_other_agent(instance, history),
+                is_moot=suspicion.is_unclean(node.name),
             )
+            suspicion.hear(instance, outcome)
             found.setdefault(instance.id, {})[node.name] = outcome
             if outcome.role.is_active:
                 finder.occupy(instance, node.name)
     everything = [i for item in items for i in instances_of(item)] + list(finder.removed)
-    activity = {i.id: _join(i, found.get(i.id, {}), by_name) for i in everything}
+    by_name = {node.name: node for node in suspicion.nodes()}
+    activity = {i.id: _join(i, found.get(i.id, {}), by_name, suspicion) for i in everything}
     for item in items:
         _block_whole_group(item, activity)
     return activity, tuple(finder.removed)
@@ -126,14 +138,20 @@ def _is_online(node: NodeFacts | None) -> bool:
 
 
 def _join(
-    instance: Instance, on_node: dict[str, OnNode], nodes: Mapping[str, NodeFacts]
+    instance: Instance,
+    on_node: dict[str, OnNode],
+    nodes: Mapping[str, NodeFacts],
+    suspicion: Suspicion,
 ) -> Activity:
     active = [n for n, state in on_node.items() if state.role.is_active]
     active = [n for n in active if nodes[n].online or nodes[n].unclean]
     role = max((on_node[n].role for n in active), default=Role.STOPPED)
     failed, blocked, must_stop, stops = False, False, False, []
     for name in active:
-        if nodes[name].unclean:
+        if on_node[name].failed_stop_hard and not suspicion.can_fence(name):
+            failed, blocked = True, True
+            continue
+        if on_node[name].is_moot:
             continue  # What failed on a node nobody can reach is settled by fencing it.
         match on_node[name].on_fail:
             case None | OnFail.IGNORE:

@@ -15,6 +15,7 @@ from pengine.facts import activity as activities
 from pengine.facts import links as linking
 from pengine.facts.activity import Activity
 from pengine.facts.failures import FailCount, fail_count
+from pengine.facts.fencing import FencingPower, Suspicion, power
 from pengine.facts.instances import (
     CloneInstance,
     GroupInstance,
@@ -26,7 +27,12 @@ from pengine.facts.instances import (
 from pengine.facts.links import Links
 from pengine.facts.nodes import NodeFacts, conclude_nodes
 from pengine.facts.operations import OperationFacts, OperationRules, find, unconfigured
-from pengine.facts.settings import QuorumPolicy, Settings, read_settings
+from pengine.facts.settings import (
+    QuorumPolicy,
+    Settings,
+    effective_quorum_policy,
+    read_settings,
+)
 from pengine.facts.tickets import Tickets, conclude_tickets
 from pengine.facts.values import depends_on_node, flatten, situation
 
@@ -52,6 +58,7 @@ class Facts:
     shared_parameters: Mapping[str, Mapping[str, str]]
     operation_rules: OperationRules
     has_fencing_device: bool
+    fencing: FencingPower
     problems: tuple[Problem, ...]
     next_change_s: float | None
 
@@ -96,6 +103,17 @@ class Facts:
             return False
         return not any(self.node(name).maintenance for name in state.nodes)
 
+    @property
+    def has_managed(self) -> bool:
+        """Tell whether there is anything the cluster looks after; else nobody is fenced."""
+        return any(self.is_managed(instance) for instance in self.instances())
+
+    def fenced_because(self, node: NodeFacts) -> str | None:
+        """Say why a node will be fenced, or None if it will not be."""
+        if not node.unclean or not self.fencing.can_fence(node):
+            return None
+        return node.unclean_because or "node is unclean"
+
     def history_name(self, instance: Instance) -> str:
         """Give the name nodes use for an instance: a copy has its own until a history has it."""
         state = self.activity[instance.id]
@@ -130,6 +148,9 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
     if cluster.execution_s is not None:
         now = datetime.fromtimestamp(cluster.execution_s, UTC)
     settings, problems = read_settings(flatten(cluster.options, situation(now)))
+    settings = effective_quorum_policy(
+        settings, has_quorum=cluster.has_quorum, had_quorum=cluster.had_quorum
+    )
     nodes = conclude_nodes(cluster, settings, now)
     rules = OperationRules(cluster.operation_defaults, now, settings.fencing_enabled)
     items = conclude_instances(
@@ -144,7 +165,13 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
                     f"clone '{item.id}' is promotable: its instances are started, never promoted",
                 )
             )
-    activity, removed = activities.conclude_activity(cluster, items, nodes, settings, rules)
+    has_device = settings.has_watchdog or any(
+        i.resource.agent.is_fencing for item in items for i in instances_of(item)
+    )
+    fencing = power(settings, has_device=has_device, has_quorum=cluster.has_quorum)
+    suspicion = Suspicion(_forsaken(nodes, settings, cluster), settings, fencing)
+    activity, removed = activities.conclude_activity(cluster, items, suspicion, settings, rules)
+    nodes = suspicion.nodes()
     sets = _parameter_sets(cluster)
     shared = {
         key: flatten(found, situation(now))
@@ -161,9 +188,6 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
     )
     problems += ticket_problems
     counts = _fail_counts(items, nodes, now.timestamp(), activity)
-    has_device = settings.has_watchdog or any(
-        i.resource.agent.is_fencing for item in items for i in instances_of(item)
-    )
     if settings.fencing_enabled and not has_device and items:
         problems.append(
             errors.error(
@@ -188,8 +212,28 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         shared_parameters=shared,
         operation_rules=rules,
         has_fencing_device=has_device,
+        fencing=fencing,
         problems=tuple(problems),
         next_change_s=_next_change_s(links, counts, activity),
+    )
+
+
+def conclude_fenced(facts: Facts) -> dict[str, str]:
+    """Map the nodes that will be fenced to why, in the order in which they are listed."""
+    if not facts.has_managed:
+        return {}
+    found = {node.name: facts.fenced_because(node) for node in facts.nodes}
+    return {name: because for name, because in found.items() if because is not None}
+
+
+def _forsaken(
+    nodes: tuple[NodeFacts, ...], settings: Settings, cluster: Cluster
+) -> tuple[NodeFacts, ...]:
+    """Mark all that is online where a partition without quorum has to end itself."""
+    if cluster.has_quorum or settings.no_quorum_policy is not QuorumPolicy.FENCE:
+        return nodes
+    return tuple(
+        node.to_be_fenced("cluster does not have quorum") if node.online else node for node in nodes
     )
 
 

@@ -44,10 +44,14 @@ class OnNode:
     banned_everywhere: str = ""
     has_expired_failure: tuple[HistoryEntry, ...] = ()
     failed_stop: bool = False
+    failed_stop_hard: bool = False
+    """Set where the agent said that it cannot stop here at all: without fencing all ends there."""
     ignored: bool = False
     next_change_s: int | None = None
     agent_changed: bool = False
     """Set where the history was written by another agent than the one configured now."""
+    is_moot: bool = False
+    """Set where the node was to be fenced already: its failures have no effect of their own."""
     name: str = ""
     """The id under which the node keeps this history; older ones number anonymous copies."""
 
@@ -96,6 +100,7 @@ def read_history(
         banned_everywhere=reading.banned_everywhere,
         has_expired_failure=tuple(reading.expired),
         failed_stop=reading.failed_stop,
+        failed_stop_hard=reading.failed_stop_hard,
         ignored=reading.ignored,
         next_change_s=reading.next_change_s,
     )
@@ -127,6 +132,7 @@ class _Reading:
         self.banned = ""
         self.banned_everywhere = ""
         self.failed_stop = False
+        self.failed_stop_hard = False
         self.ignored = False
         self.next_change_s: int | None = None
 
@@ -190,12 +196,16 @@ class _Reading:
 
     def _take_success(self, entry: HistoryEntry) -> None:
         clears = True
+        if entry.exit_code == ExitCode.NOT_RUNNING and entry.operation != "monitor":
+            # Whatever was done, it was expected to leave, and left, nothing running.
+            self.role, self.on_fail = Role.STOPPED, None
+            return
         match entry.operation:
             case "start" | "migrate_from":
                 self.role = Role.STARTED
             case "stop":
                 self.role = Role.STOPPED
-                self.failed_stop = False
+                self.failed_stop = self.failed_stop_hard = False
             case "promote":
                 self.role = Role.PROMOTED
             case "demote":
@@ -254,6 +264,7 @@ class _Reading:
         self._ban_if_hard(entry)
         if entry.operation == "stop":
             self.failed_stop = True
+            self.failed_stop_hard = entry.exit_code in _HARD
         self._place_failed(entry)
         if self.on_fail is None or on_fail > self.on_fail:
             self.on_fail = on_fail

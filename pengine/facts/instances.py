@@ -15,7 +15,7 @@ from datetime import datetime
 
 from crm.model import options, roles
 from crm.model.cluster import Cluster
-from crm.model.resources import AttributeSet, Clone, Group, Primitive, Resource
+from crm.model.resources import AttributeSet, Clone, Group, Primitive, Resource, primitives_of
 from crm.model.roles import Role
 from crm.model.rules import Situation
 from crm.model.score import INFINITY, Score
@@ -129,6 +129,7 @@ class _Making:
     operation_rules: OperationRules
     fencing_enabled: bool
     node_count: int
+    unfencing_enabled: bool
 
 
 def conclude_instances(
@@ -141,6 +142,7 @@ def conclude_instances(
         OperationRules(cluster.operation_defaults, now, fencing_enabled),
         fencing_enabled,
         node_count,
+        _unfences(cluster, now),
     )
     made = [_make(making, resource) for resource in cluster.resources]
     return tuple(sorted(made, key=lambda item: -item.meta.priority))
@@ -270,7 +272,19 @@ def _meta(making: _Making, resource: Resource, outer: tuple[AttributeSet, ...]) 
         if value is not None:
             pairs.setdefault(old, value)
     is_fencing = isinstance(resource, Primitive) and resource.agent.is_fencing
+    if making.unfencing_enabled and making.fencing_enabled and not is_fencing:
+        pairs.setdefault("requires", Requires.UNFENCING.value)
     return read_meta(pairs, making.fencing_enabled, is_fencing)
+
+
+def _unfences(cluster: Cluster, now: datetime) -> bool:
+    """Tell whether any fence device lets nodes back in as well (provides=unfencing)."""
+    return any(
+        primitive.agent.is_fencing
+        and flatten(primitive.meta, Situation(now)).get("provides") == "unfencing"
+        for resource in cluster.resources
+        for primitive in primitives_of(resource)
+    )
 
 
 def _legacy_default(cluster: Cluster, name: str) -> str | None:
@@ -287,7 +301,7 @@ def read_meta(pairs: Mapping[str, str], fencing_enabled: bool, is_fencing: bool)
     requires = Requires.FENCING if fencing_enabled and not is_fencing else Requires.QUORUM
     with contextlib.suppress(ValueError):
         requires = Requires(get("requires", requires.value).strip().lower())
-    if requires in (Requires.FENCING, Requires.UNFENCING) and not fencing_enabled:
+    if requires in (Requires.FENCING, Requires.UNFENCING) and (is_fencing or not fencing_enabled):
         requires = Requires.QUORUM
     return Meta(
         priority=_integer(get("priority"), 0),

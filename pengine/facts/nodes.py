@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from crm.model import options
 from crm.model.cluster import Cluster, Node
 from crm.model.score import Score
 from crm.model.status import NodeState
+from pengine.facts.presence import Circumstances, conclude_presence
 from pengine.facts.settings import Settings
 from pengine.facts.values import flatten, situation
 
@@ -38,6 +39,11 @@ class NodeFacts:
     transient: Mapping[str, str]
     score: Score
     standby_by_failure: bool = False
+    unclean_because: str = ""
+    """Why the node is to be fenced; empty where nothing but its silence says so."""
+    was_lost: bool = False
+    """Set where it left the membership: the priority-fencing-delay is about such nodes."""
+    pending_until_s: int | None = None
 
     @property
     def may_run(self) -> bool:
@@ -55,6 +61,17 @@ class NodeFacts:
     def may_act(self) -> bool:
         """Tell whether operations (probes, stops) can be carried out here."""
         return self.online and not self.unclean and not self.pending
+
+    @property
+    def is_reachable(self) -> bool:
+        """Tell whether a stop can be carried out here; an unclean node may still answer."""
+        return self.online and not self.pending
+
+    def to_be_fenced(self, because: str) -> NodeFacts:
+        """Give the same node, unclean; the first reason is the one that counts."""
+        if self.unclean:
+            return self
+        return replace(self, unclean=True, unclean_because=because)
 
 
 _PARTS = re.compile(r"(\d+)")
@@ -101,54 +118,30 @@ def _judge(
     if not attributes["#site-name"]:
         del attributes["#site-name"]
     shutting_down = _is_nonzero(transient.get("shutdown", "0"))
-    online, unclean, pending = _presence(state, settings, shutting_down)
+    presence = conclude_presence(
+        state, settings, Circumstances(_is_true(transient.get("terminate")), shutting_down, now)
+    )
     return NodeFacts(
         name=node.name,
         id=node.id,
         kind=node.kind,
-        online=online,
-        unclean=unclean,
-        pending=pending,
+        online=presence.online,
+        unclean=presence.unclean,
+        pending=presence.pending,
+        unclean_because=presence.because,
+        was_lost=presence.was_lost,
+        pending_until_s=presence.pending_until_s,
         standby=_is_true(attributes.get("standby")),
         maintenance=_is_true(attributes.get("maintenance"))
         or (state is not None and state.maintenance)
         or settings.maintenance,
         shutting_down=shutting_down,
         is_dc=bool(cluster.dc_id) and node.id == cluster.dc_id,
-        is_seen=state is not None and state.is_seen,
+        is_seen=state is not None,
         attributes=attributes,
         transient=transient,
         score=node.score,
     )
-
-
-def _presence(
-    state: NodeState | None, settings: Settings, shutting_down: bool
-) -> tuple[bool, bool, bool]:
-    """Conclude (online, unclean, pending)."""
-    if state is None or not state.is_seen:
-        unclean = settings.fencing_enabled and settings.startup_fencing
-        return False, unclean, False
-    joined = state.join == "member"
-    if shutting_down:
-        return state.process_online, False, False
-    if not settings.fencing_enabled:
-        return state.in_membership and state.process_online and joined, False, False
-    return _presence_with_fencing(state, joined)
-
-
-def _presence_with_fencing(state: NodeState, joined: bool) -> tuple[bool, bool, bool]:
-    expected_up = state.expected == "member"
-    if joined and state.in_membership and state.process_online:
-        return True, False, False
-    if not state.in_membership and not state.process_online:
-        return False, expected_up, False
-    if state.in_membership and not state.process_online:
-        return False, expected_up, not expected_up
-    if not state.in_membership:
-        return False, True, False
-    # In the membership with a live process, and not joined: on its way.
-    return True, False, True
 
 
 def _is_nonzero(text: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from crm.model import options
@@ -44,6 +44,13 @@ class Settings:
     migration_limit: int
     has_watchdog: bool
     pairs: tuple[tuple[str, str], ...] = ()
+    fencing_action: str = "reboot"
+    concurrent_fencing: bool = True
+    priority_fencing_delay_ms: int = 0
+    node_pending_timeout_ms: int = 0
+    fence_remote_without_quorum: bool = False
+    shutdown_lock: bool = False
+    shutdown_lock_limit_ms: int = 0
 
 
 def read_settings(pairs: Mapping[str, str]) -> tuple[Settings, list[Problem]]:
@@ -79,8 +86,24 @@ def read_settings(pairs: Mapping[str, str]) -> tuple[Settings, list[Problem]]:
         migration_limit=read("migration-limit", int),
         has_watchdog=read("have-watchdog", options.as_bool),
         pairs=tuple(sorted(pairs.items())),
+        fencing_action="reboot" if read("stonith-action", str) != "off" else "off",
+        concurrent_fencing=read("concurrent-fencing", options.as_bool),
+        priority_fencing_delay_ms=read("priority-fencing-delay", options.as_duration_ms),
+        node_pending_timeout_ms=read("node-pending-timeout", options.as_duration_ms),
+        fence_remote_without_quorum=read("fence-remote-without-quorum", options.as_bool),
+        shutdown_lock=read("shutdown-lock", options.as_bool),
+        shutdown_lock_limit_ms=read("shutdown-lock-limit", options.as_duration_ms),
     )
     return settings, problems
+
+
+def effective_quorum_policy(settings: Settings, *, has_quorum: bool, had_quorum: bool) -> Settings:
+    """Fall back to stopping where fencing is off, or where there never was a quorum to lose."""
+    if settings.no_quorum_policy is not QuorumPolicy.FENCE:
+        return settings
+    if settings.fencing_enabled and (has_quorum or had_quorum):
+        return settings
+    return replace(settings, no_quorum_policy=QuorumPolicy.STOP)
 
 
 def _quorum_policy(text: str) -> QuorumPolicy:

@@ -40,7 +40,9 @@ def _within(actions: Actions, instance: Instance) -> Iterator[Ordering]:
         for stop in stops:
             yield Ordering(stop.id, start.id, frozenset({Meaning.RESTART}), "stop before start")
         for probe in actions.probes(instance.id):
-            yield Ordering(probe.id, start.id, frozenset({Meaning.BLOCKS}), "probe before start")
+            # Where it runs nowhere, nobody starts it before every node could be asked.
+            meanings = PLAIN if stops else frozenset({Meaning.BLOCKS})
+            yield Ordering(probe.id, start.id, meanings, "probe before start")
     for monitor in actions.of(instance.id, Task.MONITOR):
         for start in starts:
             if start.node == monitor.node:

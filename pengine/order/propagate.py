@@ -14,6 +14,7 @@ from pengine.act.actions import Action, ActionId, Actions, Task
 from pengine.facts.facts import Facts
 from pengine.order.cycles import break_loops
 from pengine.order.declared import declared_orderings, marks_of_alternatives, missing_firsts
+from pengine.order.fencing import fencing_orderings
 from pengine.order.implied import implied_orderings
 from pengine.order.plan import Meaning, Ordering, Plan
 
@@ -22,7 +23,13 @@ def order(facts: Facts, actions: Actions) -> Plan:
     """Settle all orderings and all flags."""
     marks = {mark.id: mark for mark in marks_of_alternatives(facts)}
     actions = Actions({**actions.by_id, **marks}, actions.by_owner)
-    orderings = _unique((*implied_orderings(facts, actions), *declared_orderings(facts, actions)))
+    orderings = _unique(
+        (
+            *implied_orderings(facts, actions),
+            *declared_orderings(facts, actions),
+            *fencing_orderings(facts, actions),
+        )
+    )
     spreading = _Spreading(actions, orderings)
     for mark in marks:
         if not spreading.has_alternative(mark):
@@ -81,10 +88,10 @@ class _Spreading:
         if Meaning.NEED_PULLS in meanings and then.needed and self._need(first, then):
             changed.append(first.id)
         if Meaning.BLOCKS in meanings and not first.runnable and then.runnable:
-            self.block(then.id, f"unrunnable {_subject(first)}")
+            self.block(then.id, _because(first, then))
             changed.append(then.id)
         if Meaning.BLOCKS_NEEDED in meanings and first.needed and not first.runnable:
-            changed += self._refuse(then, f"unrunnable {_subject(first)}")
+            changed += self._refuse(then, _because(first, then))
         if Meaning.TOGETHER in meanings and not first.runnable:
             changed += self._refuse(then, f"colocation with {ordering.source}")
         if Meaning.ONE_OF in meanings and not first.runnable and then.runnable:
@@ -104,7 +111,7 @@ class _Spreading:
                 changed.append(stop.id)
         stop = self.actions[stop.id]
         if stop.needed and not stop.runnable and start.runnable:
-            self.block(start.id, f"unrunnable {_subject(stop)}")
+            self.block(start.id, "")
             changed.append(start.id)
         return changed
 
@@ -135,7 +142,13 @@ class _Spreading:
     def block(self, action: ActionId, reason: str) -> None:
         """Mark an action as impossible."""
         found = self.actions[action]
-        self.actions[action] = replace(found, runnable=False, reasons=(*found.reasons, reason))
+        reasons = (*found.reasons, reason) if reason else found.reasons
+        self.actions[action] = replace(found, runnable=False, reasons=reasons)
+
+
+def _because(first: Action, then: Action) -> str:
+    """Say what cannot run before an action; of its own resource that goes without saying."""
+    return "" if first.owner == then.owner else f"unrunnable {_subject(first)}"
 
 
 def _subject(action: Action) -> str:

@@ -78,7 +78,17 @@ def _read_node_state(reader: Reader, element: etree._Element) -> NodeState:
         maintenance=_is_set(maintenance),
         attributes=tuple(attributes),
         history=tuple(history),
+        member_since_s=_since(element.get("in_ccm")),
+        was_fenced=_is_set(element.get("remote_was_fenced", element.get("node_fenced"))),
     )
+
+
+def _since(text: str | None) -> int:
+    """Read since when something is so: a time in the new dialect, a boolean in the old one."""
+    if text is None:
+        return -1
+    word = text.strip()
+    return int(word) if word.isdigit() else int(_is_set(word))
 
 
 def _read_resource_history(reader: Reader, element: etree._Element) -> ResourceHistory:

@@ -70,7 +70,7 @@ def _write_action(parent: etree._Element, action: Action) -> None:
             attributes.set(name, action.parameters[name])
     for name in sorted(action.meta):
         attributes.set(f"CRM_meta_{name}", action.meta[name])
-    if action.task == "do_shutdown":
+    if action.task in ("do_shutdown", "stonith") and action.meta.get("stonith_action") != "on":
         downed = etree.SubElement(element, "downed")
         etree.SubElement(downed, "node", {"id": action.node_id})
 

@@ -1,0 +1,64 @@
+"""Fences nodes that are unclean.
+
+A node whose state says why is fenced at once; one that is merely silent ("node is unclean") comes
+last. Which comes first matters only for the order of the graph.
+"""
+
+from __future__ import annotations
+
+from pengine.act.actions import Action, Task
+from pengine.act.builder import Builder
+from pengine.facts.nodes import NodeFacts
+
+
+def add_fencings(builder: Builder) -> None:
+    """Fence what has a reason of its own."""
+    for name in builder.fenced:
+        if builder.nodes[name].unclean_because:
+            _add(builder, builder.nodes[name])
+
+
+def add_fencings_of_silent_nodes(builder: Builder) -> None:
+    """Fence what nobody has heard of."""
+    for name in builder.fenced:
+        if not builder.nodes[name].unclean_because:
+            _add(builder, builder.nodes[name])
+
+
+def _add(builder: Builder, node: NodeFacts) -> None:
+    settings = builder.facts.settings
+    builder.add(
+        Action(
+            id=(f"stonith-{node.name}-{settings.fencing_action}", node.name),
+            task=Task.FENCE,
+            owner="",
+            node=node.name,
+            needed=True,
+            fencing_action=settings.fencing_action,
+            delay_s=_delay_s(builder, node),
+            reasons=(builder.fenced[node.name],),
+        )
+    )
+
+
+def _delay_s(builder: Builder, node: NodeFacts) -> int:
+    """Give the more important side of a cut a start: its nodes are fenced later."""
+    delay_ms = builder.facts.settings.priority_fencing_delay_ms
+    if delay_ms <= 0 or not node.was_lost:
+        return 0
+    weights = {n.name: _weight(builder, n.name) for n in builder.facts.nodes if n.kind == "member"}
+    heaviest = max(weights.values())
+    if heaviest == min(weights.values()):
+        return 0
+    return delay_ms // 1000 if weights.get(node.name, 0) == heaviest else 0
+
+
+def _weight(builder: Builder, node: str) -> int:
+    """Add up the priorities of what runs on a node; a promoted instance counts one more."""
+    total = 0
+    for instance in builder.facts.instances():
+        state = builder.facts.activity[instance.id]
+        if node in state.nodes:
+            total += instance.meta.priority
+            total += int(instance.meta.priority > 0 and state.is_promoted)
+    return total
