@@ -187,6 +187,10 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         cluster, items, activity, fencing_enabled=settings.fencing_enabled
     )
     problems += ticket_problems
+    lost = tickets.fenced or {}
+    nodes = tuple(
+        node.to_be_fenced(lost[node.name]) if node.name in lost else node for node in nodes
+    )
     counts = _fail_counts(items, nodes, now.timestamp(), activity)
     if settings.fencing_enabled and not has_device and items:
         problems.append(
