@@ -396,9 +396,15 @@ class Edit:
 
     def _note_modified(self, element: etree._Element, name: str, value: str | None) -> None:
         last = self.changes[-1] if self.changes else None
-        if name != "id" and isinstance(last, Modified) and last.element is element:
+        if (
+            name != "id"
+            and isinstance(last, Modified)
+            and last.element is element
+            and (value is None or last.attributes.get(name, "") is not None)
+        ):
             last.attributes[name] = value
             return
+        # What was taken away and is set again stands last in the tree: that takes two steps.
         self.changes.append(Modified(path_of(element), element, {name: value}))
 
     def _mark(self, element: etree._Element) -> None:

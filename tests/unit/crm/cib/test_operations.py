@@ -263,6 +263,19 @@ def test_touched_names_the_attribute_with_its_value_and_node() -> None:
     assert gone.touched == (api.Touched("attribute", "pingd", "n1", ""),)
 
 
+def test_an_attribute_that_goes_and_comes_back_stands_in_the_same_place_on_every_node() -> None:
+    master, follower = document(), document()
+    plain = '<primitive id="c" class="ocf" provider="pacekeeper" type="Dummy"/>'
+    described = Xml(
+        Task.MODIFY, b'<primitive id="c" description="1"/>', "resources", may_create=True
+    )
+    replaced = Xml(Task.REPLACE, f"<resources>{plain}</resources>".encode())
+    for change in ([described], [replaced, described]):
+        carried = operations.carry_out(master, change, LENIENT)
+        operations.apply_patch(follower, carried.patch, carried.before, carried.after)
+    assert follower.text() == master.text()
+
+
 # --- properties ----------------------------------------------------------------------------------
 
 NAMES = st.sampled_from(["a", "b", "c", "d"])
