@@ -40,6 +40,7 @@ MAX_BACKUPS = 100
 MAX_ARCHIVES = 20
 MODE = 0o600
 
+_BETWEEN_ELEMENTS = re.compile(rb">\s+<")
 _TRAILER = re.compile(
     rb'<!-- pacekeeper reign="(?P<number>\d{1,18})" dc="(?P<dc>[^"]*)"'
     rb' digest="(?P<digest>[0-9a-f]{64})" -->\s*\Z'
@@ -79,6 +80,20 @@ class Loaded:
 def classic_digest(root: etree._Element) -> str:
     """Hash a document as `cibadmin --md5-sum` and the `.sig` files of the classic tools do."""
     text = b" " + xml.serialise(root) + b"\n"
+    return hashlib.md5(text, usedforsecurity=False).hexdigest()
+
+
+def _classic_digest_of_text(data: bytes) -> str:
+    """Do the same with a document as we write it to the disk, indented.
+
+    What stands between the elements of such a document is white space, and white space between a
+    `>` and a `<` stands nowhere else: a value holds no `<`. Only a comment may look like that.
+    """
+    if b"<!--" in data:
+        return classic_digest(xml.parse(data, keep_comments=True))
+    if not xml.is_well_formed(data):
+        raise ConfigurationError("the document to be written is not XML")
+    text = b" " + _BETWEEN_ELEMENTS.sub(b"><", data.strip()) + b"\n"
     return hashlib.md5(text, usedforsecurity=False).hexdigest()
 
 
@@ -252,9 +267,10 @@ class Store:
         """Make a configuration durable and return its classic digest.
 
         The old file becomes a numbered backup first (a second name for the same content, so it
-        costs nothing). Raises: OSError as the system gave it; the old file is then in place.
+        costs nothing). Raises: OSError as the system gave it, ConfigurationError if the data are no
+        XML; the old file is then in place.
         """
-        signature = classic_digest(xml.parse(data, keep_comments=True))
+        signature = _classic_digest_of_text(data)  # also refuses what is no XML
         self._back_up()
         digest = hashlib.sha256(data).hexdigest()
         trailer = (

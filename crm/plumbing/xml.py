@@ -64,6 +64,16 @@ def parse(data: bytes, limits: Limits = ORDINARY, *, keep_comments: bool = False
     return root
 
 
+def is_well_formed(data: bytes) -> bool:
+    """Tell whether bytes that we wrote ourselves are whole; much quicker than `parse`."""
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    try:
+        etree.fromstring(data, parser)
+    except etree.XMLSyntaxError:
+        return False
+    return True
+
+
 def serialise(element: etree._Element, pretty: bool = False) -> bytes:
     """Write an element (without what follows it) as UTF-8, with a line end when `pretty`."""
     return etree.tostring(element, encoding="utf-8", pretty_print=pretty, with_tail=False)

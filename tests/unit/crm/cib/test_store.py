@@ -52,6 +52,14 @@ def test_what_was_written_is_read_with_its_reign(tmp_path: Path) -> None:
     assert codes(loaded) == []
 
 
+@pytest.mark.parametrize("comment", [b"", b"<!-- a > b\n  < c -->"])
+def test_the_signature_is_the_one_of_the_classic_tools(tmp_path: Path, comment: bytes) -> None:
+    data = text(5, "a>  <b\n>").replace(b"<resources>", b"<resources>" + comment)
+    signature = store.Store(tmp_path).write(data, NINE)
+    assert signature == store.classic_digest(xml.parse(data, keep_comments=True))
+    assert (tmp_path / "cib.xml.sig").read_text() == signature + "\n"
+
+
 def test_the_promise_survives(tmp_path: Path) -> None:
     files = store.Store(tmp_path)
     files.keep_promise(Reign(12, "n3"))
