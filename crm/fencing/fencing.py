@@ -1,7 +1,7 @@
 """The core of stonithd: which devices there are, and an honest answer to who wants a node fenced.
 
-Theory of operation. The core asks the local cib for the resources whenever the configuration may
-have changed (at most one question is open; a change meanwhile makes it ask again), and keeps the
+Theory of operation. The core asks the local cib for the resources whenever they may have
+changed (at most one question is open; a change meanwhile makes it ask again), and keeps the
 fencing devices it finds there. It hears from heartbeat which nodes are active. Requests are
 answered at once, one answer each; nothing is queued.
 
@@ -105,9 +105,7 @@ class Fencing:
 
     def _hear_cib(self, message: object) -> list[Any]:  # Any: see `receive`
         match message:
-            case cib.CibChanged(touched=touched) if any(
-                touch.kind == "configuration" for touch in touched
-            ):
+            case cib.CibChanged() if _may_touch_resources(message):
                 return self._ask()
             case cib.CibReplaced():
                 return self._ask()
@@ -193,3 +191,14 @@ class Fencing:
             notice(ENTITY, f"stonith_confirm: user {word.user} says that {word.node} is down"),
             Tell(peer, fencing.Fenced(word.request, word.node, 0, "manual", reason)),
         ]
+
+
+def _may_touch_resources(change: cib.CibChanged) -> bool:
+    """Tell whether a change of the configuration reaches the resources.
+
+    A patch names the place of each of its changes, or carries the element: one without that word
+    has changed none of them.
+    """
+    if not any(touch.kind == "configuration" for touch in change.touched):
+        return False
+    return not change.patch or b"resources" in change.patch

@@ -109,6 +109,20 @@ def test_a_change_of_the_configuration_makes_it_ask_again() -> None:
     assert told(effects) == [("cib", cib.Query(2, section="resources"))]
 
 
+def test_a_change_elsewhere_in_the_configuration_is_none_of_its_business() -> None:
+    where = b'<change operation="modify" path="/cib/configuration/crm_config/nvpair[@id=\'x\']"/>'
+    inside = b'<change operation="create" path="/cib/configuration/resources"/>'
+    machine = with_resources()
+
+    def tell_of(patch: bytes) -> list[tuple[str, msgspec.Struct]]:
+        touched = (cib.Touched("configuration"),)
+        changed = cib.CibChanged(Version(), Version(), touched, cib.Origin("crm"), patch)
+        return told(machine.receive(MessageArrived("cib", changed), 0))
+
+    assert tell_of(where) == []
+    assert tell_of(inside) == [("cib", cib.Query(2, section="resources"))]
+
+
 def test_a_change_of_the_status_is_none_of_its_business() -> None:
     changed = cib.CibChanged(Version(), Version(), (cib.Touched("operation"),), cib.Origin("crmd"))
 
