@@ -7,9 +7,12 @@ Written out as a transcript (`crm.plumbing.transcript`), which drops into tests/
 from __future__ import annotations
 
 import dataclasses
+import functools
 import traceback
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 
@@ -17,6 +20,8 @@ from crm.plumbing import transcript
 
 MAX_ENTRIES = 400
 MAX_BYTES = 4 * 1024 * 1024
+
+_SMALL = frozenset({int, float, bool, type(None)})
 
 
 class BlackBox:
@@ -60,17 +65,30 @@ class BlackBox:
 
 
 def _weight(item: object, levels: int) -> int:
-    """About how many bytes an item holds on to."""
-    if isinstance(item, (bytes, str)):
-        return len(item)
-    if levels == 0:
+    """About how many bytes an item holds on to; called for everything, so it must be quick."""
+    kind: Any = type(item)  # Any: what follows asks it what it is
+    if kind is bytes or kind is str:
+        return len(cast("bytes | str", item))
+    if levels == 0 or kind in _SMALL:
         return 64
-    if isinstance(item, msgspec.Struct):
-        values = [getattr(item, name) for name in item.__struct_fields__]
-        return 64 + sum(_weight(value, levels - 1) for value in values)
-    if dataclasses.is_dataclass(item):
-        fields = dataclasses.fields(item)
-        return 64 + sum(_weight(getattr(item, each.name), levels - 1) for each in fields)
-    if isinstance(item, tuple):
-        return 64 + 64 * len(item) + sum(_weight(value, levels - 1) for value in item[:8])
-    return 64
+    if kind is tuple:
+        parts = cast("tuple[object, ...]", item)
+        values: Sequence[object] = parts[:8]
+        total = 64 + 64 * len(parts)
+    else:
+        values = [getattr(item, name) for name in _names(kind)]
+        total = 64
+    for value in values:
+        total += _weight(value, levels - 1)
+    return total
+
+
+@functools.cache
+def _names(kind: Any) -> tuple[str, ...]:  # Any: see above
+    """Name the fields of a kind of event, effect or message; anything else has none."""
+    if issubclass(kind, msgspec.Struct):
+        names: tuple[str, ...] = kind.__struct_fields__
+        return names
+    if dataclasses.is_dataclass(kind):
+        return tuple(each.name for each in dataclasses.fields(kind))
+    return ()
