@@ -1,8 +1,8 @@
 """Agreement on views: from "whom I am in contact with" to one list all its members share.
 
-Responsible for rounds, for the largest fully connected subset, for the numbers of views and the
-"born" of members, for quorum and the events clients see. Not responsible for who is in contact
-(`links`), nor for carrying messages (`delivery`).
+Responsible for rounds, for letting go before others act, for quorum and the events clients see. Not
+responsible for who is in contact (`links`), for carrying messages (`delivery`), nor for computing
+the view of a complete round (`verdict`).
 
 Theory of operation. Whenever a contact of an active node changes, it opens a *round* with a
 number above all it knows, and says `Join`: whom it is in contact with, from which view it comes.
@@ -22,26 +22,19 @@ A node that the computed view leaves out though it is in contact with some membe
 before the members go on: it tells its clients EVICTED, says `LetGo`, and the members install the
 view `margin_s` after they heard that. If it cannot say so, its contacts end and a new round comes.
 
-Born and numbers: the *base* is the quorate view with the highest number any Join comes from (else
-the highest at all). Members of the base keep their born; all others, and members whose contact
-was interrupted, are born in the new view. The number is one above the highest ever heard of.
-
 Source: docs/protocol/membership.md; the words are Heartbeat's CCM.
 """
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from crm.api.membership import Member, View, ViewEvent
 from crm.plumbing.machine import Note, debug, error, info
 from messaging import frame, quorum
 from messaging.cluster_settings import ClusterSettings
+from messaging.verdict import Verdict, cookie_of, is_mutual, judge, leader_of
 
-MAX_EXACT_NODES = 16
 MAX_EARLY_LETGOS = 256
 
 
@@ -106,164 +99,6 @@ class Announce:
 
 
 Effect = Speak | Announce | Note
-
-# --- the computation ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a complete table says. `unchanged` means that all come from this very view."""
-
-    members: tuple[frame.SeatOf, ...]
-    view_id: int
-    cookie: str
-    quorate: bool
-    leader: str
-    must_let_go: tuple[str, ...]
-    unchanged: bool
-
-
-def judge(table: Mapping[str, frame.Join], total: int) -> Verdict:
-    """Compute the view of a complete table; every holder of the table gets the same."""
-    base = _choose_base(table.values())
-    seats = {
-        seat.name: seat
-        for seat in (base.members if base else ())
-        if seat.name in table and _continues(table[seat.name], seat)
-    }
-    leader = _leader(seats.values()) or max(table)
-    clique = largest_clique(_neighbours(table), leader)
-    view_id = max(join.highest_id for join in table.values()) + 1
-    kept = {name: seat for name, seat in seats.items() if name in clique}
-    for name in _interrupted(kept, table):
-        del kept[name]
-    members = tuple(
-        kept.get(name)
-        or frame.SeatOf(name, table[name].incarnation, table[name].uuid, born=view_id)
-        for name in sorted(clique)
-    )
-    origins = {(table[name].view_id, table[name].cookie) for name in clique}
-    unchanged = base is not None and origins == {(base.view_id, base.cookie)}
-    if unchanged and base is not None and members == base.members:
-        view_id, cookie = base.view_id, base.cookie
-    else:
-        unchanged, cookie = False, _cookie(view_id, members)
-    return Verdict(
-        members=members,
-        view_id=view_id,
-        cookie=cookie,
-        quorate=quorum.has_quorum(len(members), total),
-        leader=_leader(members),
-        must_let_go=tuple(
-            name for name in sorted(table) if name not in clique and table[name].view_id > 0
-        ),
-        unchanged=unchanged,
-    )
-
-
-def _continues(join: frame.Join, seat: frame.SeatOf) -> bool:
-    """Whether the speaker still holds the seat: the same life, and never told to let go since."""
-    return join.incarnation == seat.incarnation and join.view_id > 0
-
-
-def is_mutual(table: Mapping[str, frame.Join]) -> bool:
-    """Whether everybody who is named names back: if not, somebody has news to come."""
-    reach = {name: dict(join.reach) for name, join in table.items()}
-    return all(
-        reach[other].get(name) == table[name].incarnation
-        and reach[name][other] == table[other].incarnation
-        for name in table
-        for other in reach[name]
-    )
-
-
-def _choose_base(joins: Iterable[frame.Join]) -> frame.Join | None:
-    """The view whose members keep their born: quorate before not, then the highest number."""
-    with_view = [join for join in joins if join.view_id > 0]
-    return max(with_view, key=lambda join: (join.quorate, join.view_id, join.cookie), default=None)
-
-
-def _leader(seats: Iterable[frame.SeatOf]) -> str:
-    """The member with the smallest born; the larger name among equals."""
-    leader = ""
-    born = 0
-    for seat in seats:
-        if not leader or seat.born < born or (seat.born == born and seat.name > leader):
-            leader, born = seat.name, seat.born
-    return leader
-
-
-def _neighbours(table: Mapping[str, frame.Join]) -> dict[str, frozenset[str]]:
-    """Who is connected to whom: each must name the other's present life."""
-    reach = {name: dict(join.reach) for name, join in table.items()}
-    return {
-        name: frozenset(
-            other
-            for other in table
-            if other != name
-            and reach[name].get(other) == table[other].incarnation
-            and reach[other].get(name) == table[name].incarnation
-        )
-        for name in sorted(table)
-    }
-
-
-def largest_clique(neighbours: Mapping[str, frozenset[str]], leader: str) -> frozenset[str]:
-    """The largest fully connected subset; with the leader, then with smaller names, on a tie."""
-    names = sorted(neighbours)
-    if all(len(neighbours[name]) == len(names) - 1 for name in names):
-        return frozenset(names)
-    if len(names) > MAX_EXACT_NODES:
-        return _shrink_to_clique(neighbours)
-    for size in range(len(names), 0, -1):
-        cliques = [
-            group
-            for group in itertools.combinations(names, size)
-            if all(b in neighbours[a] for a, b in itertools.combinations(group, 2))
-        ]
-        if cliques:
-            return frozenset(min(cliques, key=lambda group: (leader not in group, group)))
-    return frozenset()
-
-
-def _shrink_to_clique(neighbours: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    """Drop the least connected node until all are connected (large clusters only)."""
-    left = set(neighbours)
-    while True:
-        degrees = {name: len(neighbours[name] & left) for name in sorted(left)}
-        if all(degree == len(left) - 1 for degree in degrees.values()):
-            return frozenset(left)
-        worst = min(
-            sorted(left, reverse=True),
-            key=lambda name: (
-                degrees[name],
-                sum(degrees[other] for other in neighbours[name] & left),
-            ),
-        )
-        left.remove(worst)
-
-
-def _interrupted(seats: Mapping[str, frame.SeatOf], table: Mapping[str, frame.Join]) -> list[str]:
-    """The fewest members that must be born again so that no interrupted pair remains."""
-    pairs = {
-        frozenset((name, other))
-        for name in seats
-        for other in table[name].broken
-        if other in seats and other != name
-    }
-    reborn: list[str] = []
-    while pairs:
-        counts = {name: sum(name in pair for pair in pairs) for name in sorted(seats)}
-        worst = max(sorted(seats), key=lambda name: (counts[name], seats[name].born, name))
-        reborn.append(worst)
-        pairs = {pair for pair in pairs if worst not in pair}
-    return reborn
-
-
-def _cookie(view_id: int, members: Iterable[frame.SeatOf]) -> str:
-    text = f"{view_id} " + " ".join(f"{seat.incarnation}:{seat.born}" for seat in members)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
 
 # --- the machine --------------------------------------------------------------------------
 
@@ -416,9 +251,9 @@ class Ccm:
             seat for seat in self._seats if seat.name == self._node or seat.name in self._peers
         )
         view_id = self._highest_id + 1
-        cookie = f"{_cookie(view_id, seats)}-{self._incarnation}"
+        cookie = f"{cookie_of(view_id, seats)}-{self._incarnation}"
         broken = self._broken & {seat.name for seat in seats}
-        effects = self._take_view(seats, view_id, cookie, quorate=False, leader=_leader(seats))
+        effects = self._take_view(seats, view_id, cookie, quorate=False, leader=leader_of(seats))
         self._broken = broken
         return effects
 

@@ -16,6 +16,7 @@ from messaging import core
 from messaging.authkeys import KeyFile, SharedKey
 from messaging.children import ChildPlan
 from messaging.cluster_settings import ClusterSettings, Medium, MediumKind, Timing
+from messaging.frame import Join, SeatOf
 
 KEYS = KeyFile(1, (SharedKey(1, "sha1", b"a secret of the tests"),))
 TIMING = Timing(keepalive_s=0.2, deadtime_s=1.0, warntime_s=0.6, initdead_s=2.0, deadping_s=1.0)
@@ -31,6 +32,44 @@ def settings(nodes: int | tuple[str, ...], timing: Timing = TIMING) -> ClusterSe
 def random_bytes(rng: random.Random) -> Callable[[int], bytes]:
     """A source of random bytes that a seed repeats."""
     return lambda count: rng.getrandbits(8 * count).to_bytes(count, "big")
+
+
+def seats(names: str, born: int = 1) -> tuple[SeatOf, ...]:
+    """The seats of one-letter members of a view."""
+    return tuple(SeatOf(name, f"life-{name}", f"uuid-{name}", born) for name in names)
+
+
+def join(
+    name: str,
+    reach: str,
+    *,
+    members: tuple[SeatOf, ...] = (),
+    view_id: int = 0,
+    quorate: bool = False,
+    broken: tuple[str, ...] = (),
+    nodes: int = 3,
+    number: int = 1,
+) -> Join:
+    """What a node says in a round: whom it reaches (one letter each), where it comes from."""
+    return Join(
+        round=number,
+        origin=name,
+        incarnation=f"life-{name}",
+        uuid=f"uuid-{name}",
+        nodes=nodes,
+        reach=tuple((other, f"life-{other}") for other in reach if other != name),
+        broken=broken,
+        highest_id=view_id,
+        view_id=view_id,
+        cookie=f"cookie-{view_id}" if view_id else "",
+        quorate=quorate,
+        members=members,
+    )
+
+
+def table(*joins: Join) -> dict[str, Join]:
+    """The table of a round."""
+    return {each.origin: each for each in joins}
 
 
 @dataclass
