@@ -224,7 +224,7 @@ class Controller:
             case attributes.SERVICE if self._office is not None:
                 self._office.conductor.attrd_lost()
             case fencing.SERVICE if self._office is not None:
-                self._office.fencing_lost(now)
+                self._office.errands.fencing_lost(now)
             case cib.SERVICE if self._office is not None:
                 self._office.conductor.halt("the cib is gone")
                 self._office.conductor.ledger.close()
@@ -343,9 +343,9 @@ class Controller:
             return
         match message:
             case fencing.Fenced():
-                self._office.fencing_ended(message, now)
+                self._office.errands.fencing_ended(message, now)
             case fencing.Devices():
-                self._office.devices_told(message)
+                self._office.errands.devices_told(message)
 
     # --- heartbeat ----------------------------------------------------------------------------
 
@@ -517,7 +517,7 @@ class Controller:
             case peers.ShutdownRequest():
                 office.shutdown_requested(node)
             case peers.ToolRequest():
-                office.tool_asked(node, message)
+                office.errands.asked(node, message)
 
     def _hear_reign(self, number: int) -> None:
         self._highest_reign = max(self._highest_reign, number)

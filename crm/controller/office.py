@@ -1,8 +1,9 @@
 """The office of the DC: everything a crmd knows and does because it is DC, and only while it is.
 
-Responsible for join rounds, the status of nodes, members that are away for a moment, orderly
-shutdowns and tools' requests; scheduling and results are the `Conductor`'s. When the office is
-given up, the object is dropped and with it all of this: nothing of one reign leaks into the next.
+Responsible for join rounds, the status of nodes, members that are away for a moment and orderly
+shutdowns; scheduling and results are the `Conductor`'s, what tools want is the `Errands`'. When the
+office is given up, the object is dropped and with it all of this: nothing of one reign leaks into
+the next.
 
 Theory of operation. `settle` is called after every event and does whatever has become possible;
 events only change what is known. It keeps these promises, whatever order events come in:
@@ -23,8 +24,7 @@ Source: docs/protocol/join.md.
 
 from __future__ import annotations
 
-from crm.api import attributes, cib, fencing
-from crm.api.controller import CleanUp, FenceNode, WaitUntilIdle
+from crm.api import attributes, cib
 from crm.api.lrm import ExecutorDescription
 from crm.api.membership import View
 from crm.api.peers import (
@@ -33,18 +33,17 @@ from crm.api.peers import (
     JoinOffer,
     JoinRequest,
     QuorumSeen,
-    ToolAnswer,
-    ToolRequest,
 )
 from crm.controller import history
 from crm.controller.conductor import Conductor
+from crm.controller.errands import Errands
 from crm.controller.join import JoinRound
 from crm.controller.outbox import Outbox
 from crm.controller.roster import Roster
 from crm.controller.settings import described_nodes
 from crm.controller.states import Cause, Input, State, StateMachine
 from crm.model.version import Reign
-from crm.plumbing.machine import info, notice, warn
+from crm.plumbing.machine import info, warn
 
 AWAY_PATIENCE_S = 30.0
 """So long a member may be without its crmd or its executor before it counts as offline.
@@ -58,9 +57,6 @@ REPAIR_PAUSE_S = 1.0
 
 SILENCE_S = 30.0
 """So long a member that did not answer an offer is left alone before the next one."""
-
-MAX_TOOL_REQUESTS = 200
-"""So many requests of tools wait at the same time."""
 
 
 class Office:
@@ -97,8 +93,9 @@ class Office:
         self._is_master = False
         self._was_full = True
         self._quorum_written: bool | None = None
-        self._tools: dict[int, tuple[str, ToolRequest]] = {}
-        self._waiters: list[tuple[str, int]] = []
+        self.errands = Errands(
+            conductor, outbox=outbox, roster=roster, join=self._join, fenced=self._was_fenced
+        )
         conductor.may_begin = self._may_schedule
         conductor.is_away = self._is_away
         conductor.fenced = self._was_fenced
@@ -117,12 +114,8 @@ class Office:
         self._is_master = False
         self._syncing = self._fetching = self._describing = 0
         self._silent = {}
-        # A cib that was restarted answers nothing of before; who waits asks again at the join.
-        waiting = [
-            q for q, asked in self._tools.items() if isinstance(asked[1].request, WaitUntilIdle)
-        ]
-        for question in waiting:
-            del self._tools[question]
+        # A cib that was restarted answers nothing of before.
+        self.errands.forget_waiting()
         self._outbox.tell(cib.SERVICE, cib.BecomeFollower("", self.reign))
         names = [name for name in self._roster.participants if self._may_be_offered(name)]
         self._join.open_for(names)
@@ -515,6 +508,19 @@ class Office:
             self._outbox.tell(cib.SERVICE, change)
         return True
 
+    def cib_described(self, description: cib.CibDescription) -> None:
+        """Take in what our own CIB is: a testimony, or the answer to an errand."""
+        if description.request == self._witness and self._join.is_waiting_for(self._roster.node):
+            testimony = JoinRequest(
+                self._join.offer_to(self._roster.node),
+                description.version,
+                description.digest,
+                self.reign,
+            )
+            self._join.request(self._roster.node, testimony)
+            return
+        self.errands.cib_described(description)
+
     # --- settling -----------------------------------------------------------------------------
 
     def _may_schedule(self) -> bool:
@@ -539,7 +545,8 @@ class Office:
         if is_finalising and is_synchronised and self._join.has_all_confirmations:
             self._finalise()
         self.conductor.settle(now)
-        self._answer_waiters()
+        if not any(deadline is not None for deadline in self._away.values()):
+            self.errands.answer_waiters()
 
     def _offer_to_newcomers(self, now: float) -> None:
         if self._states.state is State.FINALIZE_JOIN:
@@ -551,120 +558,6 @@ class Office:
             self._outbox.note(*halted)
             self.conductor.halt("a node joins")
             self._offer(fresh, now)
-
-    # --- tools --------------------------------------------------------------------------------
-
-    def tool_asked(self, node: str, request: ToolRequest) -> None:
-        """Take in what a tool wants of the DC."""
-        match request.request:
-            case WaitUntilIdle():
-                self._wait(node, request)
-            case CleanUp():
-                self._clean_up(node, request, request.request)
-            case FenceNode():
-                self._fence(node, request, request.request)
-
-    def _answer(self, node: str, token: int, code: int = 0, message: str = "") -> None:
-        self._outbox.send(node, ToolAnswer(token, code, message))
-
-    def _wait(self, node: str, request: ToolRequest) -> None:
-        """Ask the cib something first: what it had to tell us has then been told."""
-        if len(self._tools) + len(self._waiters) >= MAX_TOOL_REQUESTS:
-            self._answer(node, request.token, 1, "too many tools are waiting already")
-            return
-        question = self._outbox.next_request()
-        self._tools[question] = (node, request)
-        self._outbox.tell(cib.SERVICE, cib.DescribeCib(question))
-
-    def cib_described(self, description: cib.CibDescription) -> None:
-        """Take in what our own CIB is: a testimony, or a sign that all else is in."""
-        if description.request == self._witness and self._join.is_waiting_for(self._roster.node):
-            testimony = JoinRequest(
-                self._join.offer_to(self._roster.node),
-                description.version,
-                description.digest,
-                self.reign,
-            )
-            self._join.request(self._roster.node, testimony)
-            return
-        asked = self._tools.pop(description.request, None)
-        if asked is not None:
-            self._waiters.append((asked[0], asked[1].token))
-
-    def _answer_waiters(self) -> None:
-        if not self._waiters or not self.conductor.is_idle:
-            return
-        if any(deadline is not None for deadline in self._away.values()):
-            return
-        waiters, self._waiters = self._waiters, []
-        for node, token in waiters:
-            self._answer(node, token)
-
-    def _clean_up(self, node: str, request: ToolRequest, wanted: CleanUp) -> None:
-        names = [wanted.node] if wanted.node else list(self._join.joined)
-        unknown = [name for name in names if name not in self._join.joined]
-        if unknown:
-            text = f"node '{unknown[0]}' is not online"
-            self._answer(node, request.token, 105, text)
-            return
-        for name in names:
-            if wanted.failures_only:
-                self.conductor.clear_failures(name, wanted.resource, with_history=True)
-                continue
-            self.conductor.clear_failures(name, wanted.resource)
-            self.conductor.erase_history(name, wanted.resource)
-        what = wanted.resource or "all resources"
-        self._outbox.note(notice("crmd", f"handle_clean_up: {what} on {', '.join(names)}"))
-        self.conductor.want(f"clean-up of {what}")
-        self._answer(node, request.token)
-
-    def _fence(self, node: str, request: ToolRequest, wanted: FenceNode) -> None:
-        if fencing.SERVICE not in self._outbox.connected:
-            self._answer(node, request.token, 102, "the fencing daemon does not run on the DC")
-            return
-        if wanted.node not in self._roster.uuids:
-            self._answer(node, request.token, 105, f"there is no node '{wanted.node}'")
-            return
-        question = self._outbox.next_request()
-        self._tools[question] = (node, request)
-        self._outbox.tell(fencing.SERVICE, fencing.AskDevices(question, wanted.node))
-
-    def devices_told(self, answer: fencing.Devices) -> None:
-        """Fence for a tool if a device can, else say that none can."""
-        asked = self._tools.pop(answer.request, None)
-        if asked is None:
-            return
-        node, request = asked
-        assert isinstance(request.request, FenceNode), "only fencing asks for devices"
-        if not answer.names:
-            text = f"no fencing device can reach node '{request.request.node}'"
-            self._answer(node, request.token, 1, text)
-            return
-        question = self._outbox.next_request()
-        self._tools[question] = asked
-        self._outbox.tell(fencing.SERVICE, fencing.Fence(question, request.request.node))
-
-    def fencing_ended(self, answer: fencing.Fenced, now: float) -> None:
-        """Take in a fencing, ordered by a graph or by a tool."""
-        asked = self._tools.pop(answer.request, None)
-        if asked is None:
-            self.conductor.fencing_ended(answer, now)
-            return
-        node, request = asked
-        if answer.rc == 0:
-            self._was_fenced(answer.node)
-            self._answer(node, request.token)
-        else:
-            text = answer.reason or f"node '{answer.node}' could not be fenced (rc={answer.rc})"
-            self._answer(node, request.token, 1, text)
-
-    def fencing_lost(self, now: float) -> None:
-        """Give up what the fencing daemon was asked: whether it was done is unknown."""
-        for question, (node, request) in list(self._tools.items()):
-            if isinstance(request.request, FenceNode):
-                del self._tools[question]
-                self._answer(node, request.token, 1, "the fencing daemon ended in the middle of it")
-        self.conductor.fencing_lost(now)
 
     # --- time ---------------------------------------------------------------------------------
 
