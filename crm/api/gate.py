@@ -27,11 +27,15 @@ class Greeting(Message, frozen=True, omit_defaults=True):
     node: str = ""
 
 
-class Envelope(Message, frozen=True):
-    """A message for (or from) the daemon `service`, in that conversation's bytes."""
+class Envelope(Message, frozen=True, omit_defaults=True):
+    """A message for (or from) the daemon `service`, in that conversation's bytes.
+
+    `wait_s`: how long the gate may keep a request for a daemon that is just being started again.
+    """
 
     service: str
     payload: bytes
+    wait_s: float = 0.0
 
 
 class Watch(Message, frozen=True):
@@ -39,12 +43,17 @@ class Watch(Message, frozen=True):
 
 
 class Refusal(Message, frozen=True, omit_defaults=True):
-    """mgmtd did not pass a message on. `code` is a classic exit code (4 denied, 102 no daemon)."""
+    """No answer will come. `code` is a classic exit code (4 denied, 102 no daemon).
+
+    `taken`: the daemon had the request and went away before it answered, so a change may have
+    been made. Otherwise the request was never passed on.
+    """
 
     code: int
     message: str
     request: int = 0
     hint: str = ""
+    taken: bool = False
 
 
 FRAMES = Codec(Greeting, Envelope, Watch, Refusal)

@@ -4,6 +4,10 @@ Responsible for connecting, checking who serves the socket, request numbers, and
 that arrive between answers. Not for deciding anything, and not for printing. Neither asyncio nor
 zmq is imported: a command that asks one question must start fast.
 
+Daemons die and are started again within about a second. A request for one that is away is kept by
+the gate for `PATIENCE_S`; a gate that is away itself is looked for as long. A question whose
+answer was lost is asked again in that time. A change is not: it may have been made.
+
 Source: docs/protocol/gate.md; faults-and-security, "The client checks the server".
 """
 
@@ -16,15 +20,15 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import msgspec
 
 from crm.api import gate
-from crm.api.conversations import BY_SERVICE
+from crm.api.conversations import BY_SERVICE, Languages
 from crm.plumbing.errors import (
     CrmError,
     LocalProtocolError,
@@ -37,6 +41,13 @@ if TYPE_CHECKING:
     from typing import Self
 
 MAX_KEPT_EVENTS = 10_000
+PATIENCE_S = 5.0
+"""How long a daemon, or the gate itself, may be away before that is an error."""
+NOTICE_S = 1.0
+"""Who waits longer than this is told what for."""
+PAUSE_S = 0.05
+"""Between two looks for a gate that is away: nothing tells when its socket is back."""
+NOT_CONNECTED = 102
 MAX_PATH_BYTES = 107
 """The kernel's limit for the path of a Unix socket; longer ones are reached by descriptor."""
 
@@ -68,39 +79,49 @@ def installation_root(option: str | Path | None = None) -> Path:
     return Path(option or os.environ.get(ROOT_VARIABLE) or "/").absolute()
 
 
-def connect(root: Path, *, name: str, timeout_s: float = 10) -> Session:
+Notify = Callable[[str], None]
+"""Is given a sentence when a wait takes longer than `NOTICE_S`."""
+
+
+def connect(
+    root: Path,
+    *,
+    name: str,
+    timeout_s: float = 10,
+    patience_s: float = PATIENCE_S,
+    notify: Notify | None = None,
+) -> Session:
     """Open a session at the gate of the installation at `root`; `name` is for its log.
 
-    Units: `timeout_s` bounds the connection and, unless `ask` says otherwise, each answer.
+    Units: `timeout_s` bounds the connection and, unless `ask` says otherwise, each answer;
+    `patience_s` bounds the wait for a daemon, or the gate, that is being started again.
     Raises: Unreachable if nobody serves the socket; RemoteProtocolError if it is not our gate.
     """
-    path = root / gate.SOCKET
-    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        stream.settimeout(timeout_s)
-        try:
-            _connect(stream, path)
-        except OSError as problem:
-            raise _unreachable(path, problem) from problem
-        _check_server(stream, path)
-        return Session(stream, path, name=name, timeout_s=timeout_s)
-    except BaseException:
-        stream.close()
-        raise
+    return Session(
+        root / gate.SOCKET,
+        name=name,
+        timeout_s=timeout_s,
+        patience_s=patience_s,
+        notify=notify or _say_nothing,
+    )
 
 
 class Session:
     """A conversation with the gate. One thread uses it; close it, or use it in a `with`."""
 
-    def __init__(self, stream: socket.socket, path: Path, *, name: str, timeout_s: float) -> None:
-        self._stream = stream
+    def __init__(
+        self, path: Path, *, name: str, timeout_s: float, patience_s: float, notify: Notify
+    ) -> None:
         self._path = path
+        self._name = name
         self._timeout_s = timeout_s
+        self._patience_s = patience_s
+        self._notify = notify
+        self._watches = False
         self._request = 0
         self._kept: deque[Arrival] = deque(maxlen=MAX_KEPT_EVENTS)
         self._received = bytearray()
-        self._send(gate.Greeting(protocol=gate.PROTOCOL, name=name), timeout_s)
-        self.server = self._greeting()
+        self._stream, self.server = self._open(_Patience(patience_s, notify))
         """The gate's own greeting: its node stands in `server.node`."""
 
     def ask(
@@ -109,6 +130,7 @@ class Session:
         """Send a request to a daemon and wait for its answer.
 
         The `request` field is filled in here. Events that arrive meanwhile are kept for `events`.
+        A question whose answer was lost with its daemon is asked again; a change never is.
 
         Raises: Denied if the gate refused it; Unreachable if no answer came in time or the gate
         closed; LocalProtocolError if `message` is none that `service` understands.
@@ -117,14 +139,35 @@ class Session:
             raise LocalProtocolError(f"'{type(message).__name__}' has no answer; use tell")
         limit_s = self._timeout_s if timeout_s is None else timeout_s
         ends_at = time.monotonic() + limit_s
+        patience = _Patience(min(self._patience_s, limit_s), self._notify)
+        is_question = type(message).__name__ in _languages(service).reading
+        while True:
+            try:
+                return self._ask_once(service, message, ends_at, patience)
+            except _AnswerLost as problem:
+                if not is_question or patience.is_over:
+                    raise
+                if problem.session_is_over:
+                    if self._watches:  # events were lost as well, which the caller must know
+                        raise
+                    self._stream.close()
+                    self._received.clear()
+                    self._stream, self.server = self._open(patience)
+
+    def _ask_once(
+        self, service: str, message: msgspec.Struct, ends_at: float, patience: _Patience
+    ) -> msgspec.Struct:
         self._request += 1
         number = self._request
         numbered = msgspec.structs.replace(message, request=number)
-        self._send(self._wrap(service, numbered), limit_s)
+        envelope = self._wrap(service, numbered, wait_s=patience.remaining_s)
+        self._send(envelope, ends_at - time.monotonic())
         while True:
-            answer = self._read(ends_at)
+            answer = self._read_patiently(ends_at, patience, service)
             match answer:
                 case gate.Refusal(request=request) if request in (0, number):
+                    if answer.code == NOT_CONNECTED and answer.taken:
+                        raise _DaemonLost(answer.message, answer.code, answer.hint)
                     raise Denied(answer.message, answer.code, answer.hint)
                 case gate.Envelope():
                     arrival = self._unwrap(answer)
@@ -135,12 +178,23 @@ class Session:
                 case _:
                     pass  # a refusal of an earlier request whose answer we no longer await
 
+    def _read_patiently(self, ends_at: float, patience: _Patience, service: str) -> msgspec.Struct:
+        """Read one frame; say what is waited for when it takes long."""
+        if patience.notice_at is None or patience.notice_at >= ends_at:
+            return self._read(ends_at)
+        try:
+            return self._read(patience.notice_at)
+        except AnswerTimeout:
+            patience.say(f"waiting for {service} on {self.server.node} to answer")
+        return self._read(ends_at)
+
     def tell(self, service: str, message: msgspec.Struct) -> None:
         """Send a message that has no answer."""
         self._send(self._wrap(service, message), self._timeout_s)
 
     def watch(self) -> None:
         """Ask for events (`CibChanged`, `NodeChanged` …) from now on; read them with `events`."""
+        self._watches = True
         self._send(gate.Watch(), self._timeout_s)
 
     def events(self, *, timeout_s: float | None = None) -> Iterator[Arrival]:
@@ -178,6 +232,33 @@ class Session:
 
     # --- frames -----------------------------------------------------------------------------
 
+    def _open(self, patience: _Patience) -> tuple[socket.socket, gate.Greeting]:
+        """Connect and greet; a gate that died (its socket is still there) is waited for."""
+        was_there = False
+        while True:
+            stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            stream.settimeout(self._timeout_s)
+            self._stream = stream
+            try:
+                _connect(stream, self._path)
+                _check_server(stream, self._path)
+                self._send(gate.Greeting(protocol=gate.PROTOCOL, name=self._name), self._timeout_s)
+                return stream, self._greeting()
+            except (ConnectionRefusedError, FileNotFoundError) as problem:
+                stream.close()
+                was_there |= isinstance(problem, ConnectionRefusedError)
+                if patience.is_over or not was_there:
+                    raise _unreachable(self._path, problem) from problem
+                patience.pause(f"waiting for mgmtd to serve '{self._path}' again")
+            except OSError as problem:
+                stream.close()
+                if isinstance(problem, CrmError):
+                    raise
+                raise _unreachable(self._path, problem) from problem
+            except BaseException:
+                stream.close()
+                raise
+
     def _greeting(self) -> gate.Greeting:
         answer = self._read(time.monotonic() + self._timeout_s)
         if isinstance(answer, gate.Refusal):
@@ -190,11 +271,9 @@ class Session:
             )
         return answer
 
-    def _wrap(self, service: str, message: msgspec.Struct) -> gate.Envelope:
-        languages = BY_SERVICE.get(service)
-        if languages is None:
-            raise LocalProtocolError(f"there is no service '{service}' behind the gate")
-        return gate.Envelope(service=service, payload=languages.requests.encode(message))
+    def _wrap(self, service: str, message: msgspec.Struct, *, wait_s: float = 0) -> gate.Envelope:
+        payload = _languages(service).requests.encode(message)
+        return gate.Envelope(service=service, payload=payload, wait_s=wait_s)
 
     def _unwrap(self, envelope: gate.Envelope) -> Arrival:
         languages = BY_SERVICE.get(envelope.service)
@@ -209,7 +288,7 @@ class Session:
                 f"a frame of {len(frame)} bytes exceeds {gate.MAX_FRAME_BYTES} bytes"
             )
         try:
-            self._stream.settimeout(timeout_s)
+            self._stream.settimeout(max(timeout_s, 0.001))
             self._stream.sendall(_LENGTH.pack(len(frame)) + frame)
         except OSError as problem:
             # The gate may have said why it hangs up before it did.
@@ -217,7 +296,9 @@ class Session:
                 last = self._read(time.monotonic() + 1)
                 if isinstance(last, gate.Refusal):
                     raise Denied(last.message, last.code, last.hint) from problem
-            raise _unreachable(self._path, problem) from problem
+            if isinstance(problem, TimeoutError):
+                raise _unreachable(self._path, problem) from problem
+            raise GateLost(self._path) from problem
 
     def _read(self, ends_at: float | None) -> msgspec.Struct:
         """Read one frame. A `TimeoutError` leaves the bytes that came for the next call."""
@@ -236,11 +317,65 @@ class Session:
             except TimeoutError as problem:
                 raise AnswerTimeout(self._path) from problem
             except OSError as problem:
-                raise _unreachable(self._path, problem) from problem
+                raise GateLost(self._path) from problem
             if not piece:
-                raise Unreachable(f"the gate at '{self._path}' closed the connection")
+                raise GateLost(self._path)
             self._received += piece
         return bytes(self._received[start : start + size])
+
+
+class _AnswerLost(CrmError):
+    """The answer will not come; what was asked may have happened."""
+
+    session_is_over: ClassVar[bool]
+
+
+class _DaemonLost(Denied, _AnswerLost):
+    """The daemon went away before it answered."""
+
+    session_is_over = False
+
+
+class GateLost(Unreachable, _AnswerLost):
+    """The gate ended the connection; what was asked may have happened."""
+
+    session_is_over = True
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"the gate at '{path}' closed the connection")
+
+
+class _Patience:
+    """How long may still be waited, and when to say so."""
+
+    def __init__(self, limit_s: float, notify: Notify) -> None:
+        now = time.monotonic()
+        self._ends_at = now + limit_s
+        self._notify = notify
+        self.notice_at: float | None = now + NOTICE_S
+        """When a sentence is due; None when it was said."""
+
+    @property
+    def remaining_s(self) -> float:
+        """What is left; never below zero."""
+        return max(0.0, self._ends_at - time.monotonic())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left."""
+        return self.remaining_s == 0
+
+    def say(self, text: str) -> None:
+        """Tell what is waited for, once."""
+        if self.notice_at is not None:
+            self.notice_at = None
+            self._notify(text)
+
+    def pause(self, text: str) -> None:
+        """Let a moment pass, and say why when it has been long."""
+        if self.notice_at is not None and self.notice_at <= time.monotonic():
+            self.say(text)
+        time.sleep(min(PAUSE_S, self.remaining_s))
 
 
 class AnswerTimeout(Unreachable, TimeoutError):
@@ -248,6 +383,17 @@ class AnswerTimeout(Unreachable, TimeoutError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"no answer in time from the gate at '{path}'")
+
+
+def _say_nothing(_text: str) -> None:
+    """Wait in silence."""
+
+
+def _languages(service: str) -> Languages:
+    found = BY_SERVICE.get(service)
+    if found is None:
+        raise LocalProtocolError(f"there is no service '{service}' behind the gate")
+    return found
 
 
 def _answers(message: msgspec.Struct, number: int) -> bool:

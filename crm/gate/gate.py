@@ -15,6 +15,10 @@ leaves when the answer comes, when the caller leaves, or when its daemon is lost
 is told 102). The answer to a caller that has left is dropped. Nothing is repeated by the gate:
 whether a change whose answer was lost happened is for the caller to find out.
 
+A request for a daemon that is not there is *held* for as long as its caller wishes, at most
+`MAX_HOLD_S`: heartbeat starts a lost daemon again within about a second. It was not passed on
+yet, so holding a change is as safe as holding a question. A held request counts as open.
+
 Who asks is filled in here, over whatever the caller wrote (`Change.origin`, `Query.user`,
 `ConfirmDown.user`).
 
@@ -52,6 +56,8 @@ from crm.plumbing.machine import (
 )
 
 HANDSHAKE_S = 5.0
+MAX_HOLD_S = 30.0
+"""A request waits no longer than this for its daemon, whatever the caller wishes."""
 IDLE_S = 600.0
 MAX_OPEN_REQUESTS = 64
 """Of one caller; the next request is refused, not queued."""
@@ -169,6 +175,15 @@ class _OpenRequest:
     request: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A request, numbered and signed, whose daemon is awaited."""
+
+    service: str
+    message: msgspec.Struct
+    until: float
+
+
 class Gate:
     """The machine behind mgmtd."""
 
@@ -178,6 +193,8 @@ class Gate:
         self._callers: dict[int, _Caller] = {}
         self._connected: set[str] = set()
         self._open: dict[int, _OpenRequest] = {}
+        self._held: dict[int, _Held] = {}
+        """By the same numbers as `_open`, in order of arrival; part of it."""
         self._nodes: dict[str, membership.NodeChanged] = {}
         self._number = 0
 
@@ -204,8 +221,13 @@ class Gate:
                 return [*farewells, info("mgmtd", "shutting down"), Exit(0)]
 
     def tick(self, now: float) -> list[Effect]:
-        """Hang up on callers whose time has come."""
+        """Hang up on callers, and give up on daemons, whose time has come."""
         effects: list[Effect] = []
+        for own, held in list(self._held.items()):
+            if held.until <= now:
+                question = self._open[own]
+                self._close_request(own, question, now)
+                effects.append(self._absent(question.caller, held.service, question.request))
         for number, caller in list(self._callers.items()):
             due_at = self._due_at(caller)
             if due_at is None or due_at > now:
@@ -217,8 +239,9 @@ class Gate:
         return effects
 
     def next_deadline(self) -> float | None:
-        """Say when the first caller is to be hung up on."""
+        """Say when the first caller or held request is due."""
         due = [at for caller in self._callers.values() if (at := self._due_at(caller)) is not None]
+        due += [held.until for held in self._held.values()]
         return min(due, default=None)
 
     @staticmethod
@@ -240,7 +263,7 @@ class Gate:
         caller.quiet_since = now
         match frame:
             case gate.Envelope():
-                return self._pass_on(number, caller, frame)
+                return self._pass_on(number, caller, frame, now)
             case gate.Watch():
                 return self._begin_watch(number, caller)
             case _:
@@ -276,7 +299,9 @@ class Gate:
             debug("mgmtd", f"{caller.name} of {identity.user} (pid {identity.pid}) connected"),
         ]
 
-    def _pass_on(self, number: int, caller: _Caller, envelope: gate.Envelope) -> list[Effect]:
+    def _pass_on(
+        self, number: int, caller: _Caller, envelope: gate.Envelope, now: float
+    ) -> list[Effect]:
         service = envelope.service
         languages = BY_SERVICE.get(service)
         if languages is None:
@@ -294,17 +319,25 @@ class Gate:
                 _refuse(number, DENIED, text, request=request),
                 warn("mgmtd", f"denied {kind} to {service} by {caller.name}: {text}"),
             ]
-        if service not in self._connected:
-            hint = "look for its messages in the log; heartbeat starts it again by itself"
-            text = f"the daemon {service} is not running on {self._node}"
-            return [_refuse(number, NOT_CONNECTED, text, request=request, hint=hint)]
+        is_held = service not in self._connected
+        if is_held and not (request and envelope.wait_s > 0):
+            return [self._absent(number, service, request)]
         if request and caller.open_requests >= MAX_OPEN_REQUESTS:
             text = f"{MAX_OPEN_REQUESTS} requests are open already"
             return [_refuse(number, TRY_AGAIN, text, request=request)]
         signed = self._sign(caller, message)
         if request:
             signed = self._renumber(number, caller, service, signed)
+        if is_held:
+            until = now + min(envelope.wait_s, MAX_HOLD_S)
+            self._held[self._number] = _Held(service, signed, until)
+            return []
         return [Tell(service, signed)]
+
+    def _absent(self, caller: int, service: str, request: int) -> SendFrame:
+        hint = "look for its messages in the log; heartbeat starts it again by itself"
+        text = f"the daemon {service} is not running on {self._node}"
+        return _refuse(caller, NOT_CONNECTED, text, request=request, hint=hint)
 
     def _sign(self, caller: _Caller, message: msgspec.Struct) -> msgspec.Struct:
         """Write over whatever the caller said about who it is."""
@@ -341,6 +374,7 @@ class Gate:
         for own, question in list(self._open.items()):
             if question.caller == number:
                 del self._open[own]
+                self._held.pop(own, None)
         if caller is None or not caller.greeted:
             return []
         return [debug("mgmtd", f"{caller.name} of {caller.identity.user} left")]
@@ -361,17 +395,22 @@ class Gate:
 
     def _take_up(self, service: str) -> list[Effect]:
         self._connected.add(service)
+        effects: list[Effect] = []
         if service == membership.SERVICE:
-            return [Tell(service, membership.SignOn(client=gate.SERVICE, pid=self._pid))]
-        if service == cib.SERVICE:
-            return [Tell(service, cib.Subscribe())]
-        return []
+            effects.append(Tell(service, membership.SignOn(client=gate.SERVICE, pid=self._pid)))
+        elif service == cib.SERVICE:
+            effects.append(Tell(service, cib.Subscribe()))
+        for own, held in list(self._held.items()):
+            if held.service == service:
+                del self._held[own]
+                effects.append(Tell(service, held.message))
+        return effects
 
     def _lose(self, service: str, now: float) -> list[Effect]:
         self._connected.discard(service)
         effects: list[Effect] = []
         for own, question in list(self._open.items()):
-            if question.service != service:
+            if question.service != service or own in self._held:
                 continue
             self._close_request(own, question, now)
             text = f"the daemon {service} went away before it answered"
@@ -382,6 +421,7 @@ class Gate:
                     text,
                     request=question.request,
                     hint="whether it was done is not known; look before you repeat it",
+                    taken=True,
                 )
             )
         return effects
@@ -406,6 +446,7 @@ class Gate:
 
     def _close_request(self, own: int, question: _OpenRequest, now: float) -> None:
         del self._open[own]
+        self._held.pop(own, None)
         caller = self._callers[question.caller]
         caller.open_requests -= 1
         caller.quiet_since = now
@@ -415,8 +456,19 @@ def _envelope(service: str, message: msgspec.Struct) -> gate.Envelope:
     return gate.Envelope(service=service, payload=BY_SERVICE[service].replies.encode(message))
 
 
-def _refuse(caller: int, code: int, message: str, *, request: int = 0, hint: str = "") -> SendFrame:
-    return SendFrame(caller, gate.Refusal(code=code, message=message, request=request, hint=hint))
+def _refuse(
+    caller: int,
+    code: int,
+    message: str,
+    *,
+    request: int = 0,
+    hint: str = "",
+    taken: bool = False,
+) -> SendFrame:
+    return SendFrame(
+        caller,
+        gate.Refusal(code=code, message=message, request=request, hint=hint, taken=taken),
+    )
 
 
 def _printable(name: str) -> str:

@@ -41,9 +41,12 @@ class GateBench:
     def frame(self, number: int, frame: msgspec.Struct) -> list[Effect]:
         return self.gate.receive(FrameArrived(number, frame), self.now)
 
-    def say(self, number: int, service: str, message: msgspec.Struct) -> list[Effect]:
+    def say(
+        self, number: int, service: str, message: msgspec.Struct, *, wait_s: float = 0
+    ) -> list[Effect]:
         payload = BY_SERVICE[service].requests.encode(message)
-        return self.frame(number, gate.Envelope(service=service, payload=payload))
+        envelope = gate.Envelope(service=service, payload=payload, wait_s=wait_s)
+        return self.frame(number, envelope)
 
     def answer(self, service: str, message: msgspec.Struct) -> list[Effect]:
         return self.gate.receive(MessageArrived(service, message), self.now)

@@ -74,3 +74,11 @@ def test_the_role_follows_from_uid_and_groups(uid: int, groups: set[str], role: 
 
 def test_without_a_daemon_user_nobody_is_taken_for_it() -> None:
     assert role_of(uid=90, groups=frozenset(), own_uid=500, daemon_uid=None) is Role.STRANGER
+
+
+def test_what_a_reader_may_send_is_what_may_be_asked_twice() -> None:
+    for service, languages in BY_SERVICE.items():
+        readers = {
+            kind.__name__ for kind, role in LEAST_ROLE[service].items() if role is Role.READER
+        }
+        assert readers == languages.reading

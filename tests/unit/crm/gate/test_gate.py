@@ -2,7 +2,14 @@
 
 from crm.api import attributes, cib, gate, membership
 from crm.gate.authorisation import Role
-from crm.gate.gate import HANDSHAKE_S, IDLE_S, MAX_OPEN_REQUESTS, CallerLeft, FrameUnreadable
+from crm.gate.gate import (
+    HANDSHAKE_S,
+    IDLE_S,
+    MAX_HOLD_S,
+    MAX_OPEN_REQUESTS,
+    CallerLeft,
+    FrameUnreadable,
+)
 from crm.model.version import Version
 from crm.plumbing.machine import Exit, PeerConnected, PeerLost, StopRequested, Tell
 from tests.kit.gate import GateBench, hung_up, refusals, sent, told, unwrap
@@ -224,3 +231,64 @@ def test_a_stop_closes_every_connection_and_ends() -> None:
     effects = bench.gate.receive(StopRequested(), bench.now)
     assert hung_up(effects) == [1]
     assert effects[-1] == Exit(0)
+
+
+def test_a_request_waits_for_a_daemon_that_is_being_started_again() -> None:
+    bench = GateBench(connected=("heartbeat",))
+    bench.caller(1)
+    assert not bench.say(1, "cib", cib.Query(request=5), wait_s=3)
+    assert bench.gate.next_deadline() == bench.now + 3
+
+    effects = bench.gate.receive(PeerConnected("cib"), bench.now)
+
+    subscription, question = (each.message for each in told(effects))
+    assert subscription == cib.Subscribe()
+    assert isinstance(question, cib.Query)
+    (answer,) = sent(bench.answer("cib", cib.QueryReply(question.request, cib.Outcome.OK)))
+    assert unwrap(answer) == cib.QueryReply(5, cib.Outcome.OK)
+    assert not told(bench.gate.receive(PeerConnected("cib"), bench.now))[1:]
+
+
+def test_a_daemon_that_does_not_return_in_time_is_named_in_the_refusal() -> None:
+    bench = GateBench(connected=("heartbeat",))
+    bench.caller(1)
+    bench.say(1, "cib", cib.Query(request=5), wait_s=3)
+    assert not bench.gate.tick(bench.now + 2.9)
+    (refusal,) = refusals(bench.gate.tick(bench.now + 3))
+    assert (refusal.code, refusal.request, refusal.taken) == (102, 5, False)
+    assert not told(bench.gate.receive(PeerConnected("cib"), bench.now + 4))[1:]
+
+
+def test_nobody_makes_the_gate_wait_for_ever() -> None:
+    bench = GateBench(connected=("heartbeat",))
+    bench.caller(1)
+    bench.say(1, "cib", cib.Query(request=5), wait_s=1e9)
+    assert refusals(bench.gate.tick(bench.now + MAX_HOLD_S))
+
+
+def test_what_a_caller_that_left_wanted_is_not_asked_any_more() -> None:
+    bench = GateBench(connected=("heartbeat",))
+    bench.caller(1)
+    bench.say(1, "cib", cib.Query(request=5), wait_s=3)
+    bench.gate.receive(CallerLeft(1), bench.now)
+    effects = bench.gate.receive(PeerConnected("cib"), bench.now)
+    assert [each.message for each in told(effects)] == [cib.Subscribe()]
+    assert bench.gate.next_deadline() is None
+
+
+def test_held_requests_count_as_open_ones() -> None:
+    bench = GateBench(connected=("heartbeat",))
+    bench.caller(1)
+    for number in range(1, MAX_OPEN_REQUESTS + 1):
+        assert not bench.say(1, "cib", cib.Query(request=number), wait_s=3)
+    (refusal,) = refusals(bench.say(1, "cib", cib.Query(request=999), wait_s=3))
+    assert refusal.code == 75
+
+
+def test_the_refusal_says_whether_the_lost_daemon_had_the_request() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    bench.say(1, "cib", cib.Query(request=1))
+    (had_it,) = refusals(bench.gate.receive(PeerLost("cib"), bench.now))
+    (never_had_it,) = refusals(bench.say(1, "cib", cib.Query(request=2)))
+    assert (had_it.taken, never_had_it.taken) == (True, False)
