@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import msgspec
 
@@ -26,7 +26,6 @@ from crm.model.readxml import configuration as reading
 from crm.model.version import Version
 from crm.model.writexml import configuration as writing
 from crm.plumbing import xml
-from crm.plumbing.atomicfile import write_durably
 from crm.plumbing.errors import (
     ConfigurationError,
     CrmError,
@@ -66,12 +65,17 @@ class CommitRefused(CrmError):
 class Source(Protocol):
     """Where a CIB lives."""
 
+    @property
+    def judges(self) -> bool:
+        """Whether the other end checks a candidate itself before it takes it."""
+        ...
+
     def read(self) -> Item:
         """Read the whole document."""
         ...
 
-    def write(self, base: Item, candidate: Item, *, force: bool) -> Item:
-        """Bring the configuration from `base` to `candidate`; returns the new document."""
+    def write(self, base: Item, candidate: Item, *, force: bool) -> list[Problem]:
+        """Bring the configuration from `base` to `candidate`; returns the other end's warnings."""
         ...
 
 
@@ -83,6 +87,7 @@ class FileSource:
     """A CIB in a file: `CIB_file`, or a shadow."""
 
     path: Path
+    judges: ClassVar[bool] = False
 
     def read(self) -> Item:
         """Read the file.
@@ -96,7 +101,7 @@ class FileSource:
             raise ConfigurationError(f"cannot read the CIB file '{self.path}': {reason}") from None
         return upgraded(parse_document(data, str(self.path)))
 
-    def write(self, base: Item, candidate: Item, *, force: bool) -> Item:
+    def write(self, base: Item, candidate: Item, *, force: bool) -> list[Problem]:
         """Write the file, unless it changed since it was read.
 
         Raises: StaleVersion if it did.
@@ -109,9 +114,11 @@ class FileSource:
         old = version_of(base)
         written.attributes["epoch"] = str(old.epoch + 1)
         written.attributes["num_updates"] = "0"
+        from crm.plumbing.atomicfile import write_durably  # not for the running cluster
+
         mode = self.path.stat().st_mode & 0o777
         write_durably(self.path, writing.document(written), mode=mode)
-        return written
+        return []
 
 
 # --- the running cluster ------------------------------------------------------------------------
@@ -120,16 +127,21 @@ class FileSource:
 class LiveSource:
     """The CIB of the running cluster, by way of the gate."""
 
-    def __init__(self, root: Path, *, client: str = "crm") -> None:
+    judges = True
+
+    def __init__(
+        self, root: Path, *, client: str = "crm", notify: Callable[[str], None] | None = None
+    ) -> None:
         self._root = root
         self._client = client
+        self._notify = notify
         self._session: Session | None = None
 
     @property
     def session(self) -> Session:
         """The session at the gate; made when first needed."""
         if self._session is None:
-            self._session = connect(self._root, name=self._client)
+            self._session = connect(self._root, name=self._client, notify=self._notify)
         return self._session
 
     def read(self) -> Item:
@@ -142,7 +154,7 @@ class LiveSource:
             raise Unreachable("the cib has no document to show yet")
         return parse_document(reply.xml, "the cluster's CIB")
 
-    def write(self, base: Item, candidate: Item, *, force: bool) -> Item:
+    def write(self, base: Item, candidate: Item, *, force: bool) -> list[Problem]:
         """Send the difference as one change, based on the version it was made from.
 
         Raises: StaleVersion if the configuration changed meanwhile; CommitRefused with the
@@ -159,20 +171,18 @@ class LiveSource:
         reply = self.session.ask(cib.SERVICE, change, timeout_s=60)
         if not isinstance(reply, cib.ChangeReply):
             raise RemoteProtocolError("the cib answered a change with something else")
-        _raise_for(reply)
-        return self.read()
+        problems = [
+            Problem(each.code, Severity(each.severity), each.subject, each.message, each.hint)
+            for each in reply.findings
+        ]
+        if reply.outcome is not cib.Outcome.OK:
+            raise _refusal(reply.outcome, tuple(problems))
+        return problems
 
 
-def _raise_for(reply: cib.ChangeReply) -> None:
-    outcome = reply.outcome
-    if outcome is cib.Outcome.OK:
-        return
-    problems = tuple(
-        Problem(each.code, Severity(each.severity), each.subject, each.message, each.hint)
-        for each in reply.findings
-    )
+def _refusal(outcome: cib.Outcome, problems: tuple[Problem, ...]) -> CrmError:
     if outcome in (cib.Outcome.CONFLICT, cib.Outcome.OLD_DATA):
-        raise StaleVersion("the configuration was changed by somebody else meanwhile")
+        return StaleVersion("the configuration was changed by somebody else meanwhile")
     texts: Mapping[cib.Outcome, str] = {
         cib.Outcome.NO_QUORUM: "this partition has no quorum, so nothing may be changed",
         cib.Outcome.UNKNOWN_OUTCOME: "the answer was lost; the change may have been made",
@@ -181,7 +191,7 @@ def _raise_for(reply: cib.ChangeReply) -> None:
         cib.Outcome.DENIED: "you may not make this change",
     }
     text = texts.get(outcome, f"the cib refused the change ({outcome.name.lower()})")
-    raise CommitRefused(text, problems, code=int(outcome))
+    return CommitRefused(text, problems, code=int(outcome))
 
 
 def difference(base: Item, candidate: Item) -> list[cib.XmlOperation]:
@@ -263,16 +273,23 @@ def version_of(document: Item) -> Version:
 
 
 def open_source(
-    root: Path, *, shadow: str = "", environment: Mapping[str, str] = os.environ
+    root: Path,
+    *,
+    shadow: str = "",
+    environment: Mapping[str, str] = os.environ,
+    notify: Callable[[str], None] | None = None,
 ) -> Source:
-    """Choose the CIB to work on: a shadow, `CIB_file`, or the running cluster."""
+    """Choose the CIB to work on: a shadow, `CIB_file`, or the running cluster.
+
+    `notify` is told when the cluster lets us wait.
+    """
     name = shadow or environment.get("CIB_shadow", "")
     if name:
         return FileSource(shadow_directory(root, environment) / f"shadow.{name}")
     file = environment.get("CIB_file", "")
     if file:
         return FileSource(Path(file))
-    return LiveSource(root)
+    return LiveSource(root, notify=notify)
 
 
 def shadow_directory(root: Path, environment: Mapping[str, str] = os.environ) -> Path:
@@ -358,10 +375,9 @@ class Workspace:
         if fatal:
             raise CommitRefused("the changes were not committed", tuple(problems))
         assert self._base is not None
-        written = self.source.write(self._base, self.document, force=force)
-        self._base = written
-        self._working = written.copy()
-        return problems
+        told = self.source.write(self._base, self.document, force=force)
+        self.refresh()  # read again when next needed: the document has a new version
+        return problems + [each for each in told if each not in problems]
 
     def apply(self, edit: Callable[[Item], None], *, force: bool = False) -> list[Problem]:
         """Make one small change of the configuration and commit it.
@@ -383,7 +399,8 @@ class Workspace:
             if not self.is_changed:
                 return []
             try:
-                return self._write(self._check_cib(), force=force)
+                problems = [] if self.source.judges else self._check_cib()
+                return self._write(problems, force=force)
             except StaleVersion:
                 if attempt == MAX_ATTEMPTS:
                     raise

@@ -34,7 +34,8 @@ class Context:
         if self._workspace is None:
             from cli.workspace import Workspace, open_source  # lxml and the gate, when needed
 
-            self._workspace = Workspace(open_source(self.root, shadow=self.shadow), self.root)
+            source = open_source(self.root, shadow=self.shadow, notify=self.terminal.tell)
+            self._workspace = Workspace(source, self.root)
         return self._workspace
 
     @property

@@ -18,7 +18,7 @@ from cli.workspace import (
 )
 from crm.api.cib import XmlTask
 from crm.model.configuration import Item
-from crm.plumbing.errors import ConfigurationError, StaleVersion
+from crm.plumbing.errors import ConfigurationError, Problem, StaleVersion
 
 CIB = """<cib validate-with="pacemaker-3.9" admin_epoch="0" epoch="7" num_updates="3">
   <configuration>
@@ -94,7 +94,7 @@ class Contested(FileSource):
 
     times = 0
 
-    def write(self, base: Item, candidate: Item, *, force: bool) -> Item:
+    def write(self, base: Item, candidate: Item, *, force: bool) -> list[Problem]:
         if Contested.times:
             Contested.times -= 1
             theirs = f"primitive theirs{Contested.times} ocf:pacemaker:Dummy"
