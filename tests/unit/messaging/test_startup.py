@@ -1,0 +1,117 @@
+"""What is read before heartbeat runs: all files together, and who this node is."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+
+import pytest
+
+from crm.plumbing.settings import Paths
+from messaging import startup
+from messaging.cluster_settings import ClusterSettings, LogSettings
+
+HA_CF = "keepalive 1\ndeadtime 10\nbcast eth1\nnode n1\ncrm yes\nlogfacility daemon\n"
+KEYS = "auth 1\n1 sha1 secret\n"
+
+
+def installed(root: Path, *, ha_cf: str = HA_CF, keys: str = KEYS, mode: int = 0o600) -> Paths:
+    paths = Paths(root)
+    paths.ha_cf.parent.mkdir(parents=True)
+    paths.ha_cf.write_text(ha_cf)
+    paths.authkeys.write_text(keys)
+    paths.authkeys.chmod(mode)
+    return paths
+
+
+def refused(paths: Paths) -> tuple[list[str], int]:
+    readings, problems, code = startup.read_all(paths, "n1")
+    assert readings is None
+    return [problem.code for problem in problems], code
+
+
+def test_good_files_are_accepted_with_our_daemons(tmp_path: Path) -> None:
+    readings, problems, code = startup.read_all(installed(tmp_path), "n1")
+    assert (problems, code) == ([], 0)
+    assert readings is not None
+    assert readings.programs[0].argv == ("--root", str(tmp_path), "--node", "n1")
+
+
+def test_without_ha_cf_the_exit_code_says_not_configured(tmp_path: Path) -> None:
+    assert refused(Paths(tmp_path)) == (["no-file"], startup.EXIT_NOT_CONFIGURED)
+
+
+def test_without_authkeys_the_exit_code_says_not_configured(tmp_path: Path) -> None:
+    paths = installed(tmp_path)
+    paths.authkeys.unlink()
+    assert refused(paths) == (["no-file"], startup.EXIT_NOT_CONFIGURED)
+
+
+def test_mistakes_of_both_files_are_shown_together(tmp_path: Path) -> None:
+    paths = installed(tmp_path, ha_cf=HA_CF + "keepalife 2\n", mode=0o644)
+    codes, code = refused(paths)
+    assert len(codes) >= 2
+    assert code == startup.EXIT_NOT_CONFIGURED
+
+
+def test_a_ping_node_without_an_address_is_named(tmp_path: Path) -> None:
+    paths = installed(tmp_path, ha_cf=HA_CF + "ping no..such..host\n")
+    assert refused(paths) == (["unknown-host"], startup.EXIT_NOT_CONFIGURED)
+
+
+def test_a_file_that_is_a_directory_is_unreadable(tmp_path: Path) -> None:
+    paths = installed(tmp_path)
+    paths.ha_cf.unlink()
+    paths.ha_cf.mkdir()
+    assert refused(paths) == (["unreadable"], startup.EXIT_UNREADABLE)
+
+
+def test_the_identity_is_made_once(tmp_path: Path) -> None:
+    path = tmp_path / "var/hb_uuid"
+    first = startup.read_uuid(path)
+    assert str(uuid.UUID(first)) == first
+    assert startup.read_uuid(path) == first
+
+
+def test_an_identity_that_cannot_be_read_is_put_aside(tmp_path: Path) -> None:
+    path = tmp_path / "hb_uuid"
+    path.write_bytes(b"\xff not a uuid")
+    made = startup.read_uuid(path)
+    assert startup.read_uuid(path) == made
+    assert path.with_name("hb_uuid.unreadable").read_bytes() == b"\xff not a uuid"
+
+
+@pytest.mark.parametrize("content", [None, "", "many", "-3"])
+def test_a_first_generation_is_large_and_the_next_one_greater(
+    tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "hb_generation"
+    if content is not None:
+        path.write_text(content)
+    first = startup.next_generation(path)
+    assert first > 1_000_000_000
+    assert startup.next_generation(path) == first + 1
+
+
+def test_the_name_of_the_node_is_in_lower_case() -> None:
+    assert startup.node_name(" Node1 ") == "node1"
+    assert startup.node_name("") == startup.node_name("").lower() != ""
+
+
+@pytest.mark.parametrize(
+    ("named", "logfile"),
+    [
+        (LogSettings(), "var/log/ha-log"),
+        (LogSettings(facility="daemon"), ""),
+        (LogSettings(facility="daemon", use_logd=True), "var/log/ha-log"),
+        (LogSettings(logfile="/var/log/mine"), "var/log/mine"),
+        (LogSettings(debugfile="/var/log/debug"), ""),
+    ],
+)
+def test_lines_go_where_ha_cf_says_and_never_nowhere(
+    tmp_path: Path, named: LogSettings, logfile: str
+) -> None:
+    settings = ClusterSettings(nodes=("n1",), media=(), log=named)
+    targets = startup.log_targets(settings, Paths(tmp_path), "n1")
+    assert targets.logfile == (str(tmp_path / logfile) if logfile else "")
+    assert targets.logfile or targets.debugfile or targets.facility
