@@ -286,6 +286,9 @@ class Store:
         if not path.exists():
             return
         number = self._last_number()
+        last = self.directory / f"cib-{(number - 1) % MAX_BACKUPS}.raw"
+        if last.exists() and last.samefile(path):
+            return  # the write that made it failed; trying again must not use up the backups
         backup = self.directory / f"cib-{number}.raw"
         for source, target in (
             (path, backup),
@@ -297,14 +300,23 @@ class Store:
         self._write_hint(COUNTER, f"{(number + 1) % MAX_BACKUPS}\n")
 
     def _write_hint(self, name: str, text: str) -> None:
-        """Replace a small file whose loss does no harm, without waiting for the disk."""
+        """Replace a small file whose loss does no harm, without waiting for the disk.
+
+        One that cannot be written (a full disk) must not make the write fail that it belongs to:
+        that is durable already, or still to come. An old signature would be wrong, so it goes.
+        """
         path = self.directory / name
         temporary = path.with_name(f".{name}.new")
-        temporary.write_text(text, encoding="ascii")
-        temporary.chmod(MODE)
-        if self._owner is not None:
-            os.chown(temporary, *self._owner)
-        temporary.rename(path)
+        try:
+            temporary.write_text(text, encoding="ascii")
+            temporary.chmod(MODE)
+            if self._owner is not None:
+                os.chown(temporary, *self._owner)
+            temporary.rename(path)
+        except OSError:
+            for useless in [temporary, *([path] if name == SIGNATURE else [])]:
+                with contextlib.suppress(OSError):
+                    useless.unlink()
 
     def keep_promise(self, reign: Reign) -> None:
         """Make a promise durable. Raises: OSError."""

@@ -174,6 +174,15 @@ def test_a_failing_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert (tmp_path / "cib.xml").read_bytes() == before
 
 
+def test_a_signature_that_cannot_be_written_does_not_undo_a_durable_write(tmp_path: Path) -> None:
+    files = store.Store(tmp_path)
+    files.write(text(5, "a"), NINE)
+    (tmp_path / ".cib.xml.sig.new").mkdir()
+    files.write(text(6, "b"), NINE)
+    assert not (tmp_path / "cib.xml.sig").exists()
+    assert files.load(rules.STANDARD).document.version.epoch == 6
+
+
 def test_backups_are_numbered_round_and_round(tmp_path: Path) -> None:
     files = store.Store(tmp_path)
     (tmp_path / "cib.last").write_text(f"{store.MAX_BACKUPS - 1}\n")
