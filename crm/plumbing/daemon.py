@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -185,6 +186,7 @@ def run(plan: Plan, options: Options) -> int:
     asyncio.set_event_loop(loop)
     shell = Shell(plan, options, loop)
     loop.set_exception_handler(functools.partial(_stray_exception, shell))
+    threading.excepthook = functools.partial(_broken_thread, shell)
     loop.call_soon(_start, shell, plan)
     try:
         loop.run_forever()
@@ -243,6 +245,12 @@ def _hold_lifeline(shell: Shell, name: str) -> None:
             shell.end(0)
 
     shell.loop.add_reader(handle, look)
+
+
+def _broken_thread(shell: Shell, broken: threading.ExceptHookArgs) -> None:
+    """A thread that ends by an exception would leave its work undone for ever: a bug as well."""
+    problem = broken.exc_value or broken.exc_type()
+    shell.loop.call_soon_threadsafe(shell.crash, problem)
 
 
 # Any: asyncio gives its handlers a dictionary of everything.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+
 from crm.plumbing.codec import Codec, Message
-from crm.plumbing.daemon import Conversation, Plan, parse_options, run
+from crm.plumbing.daemon import Conversation, Plan, Shell, parse_options, run
 from crm.plumbing.machine import (
     Exit,
     MessageArrived,
@@ -58,6 +60,16 @@ class Asker(Doubler):
 
 def doubler(argv: list[str]) -> int:
     return run(Plan("doubler", Doubler(), serves=TALK), parse_options("doubler", argv))
+
+
+def stumbler(argv: list[str]) -> int:
+    def stumble() -> None:
+        raise ValueError("stumbled")
+
+    def started(shell: Shell) -> None:
+        threading.Thread(target=stumble, daemon=True).start()
+
+    return run(Plan("stumbler", Doubler(), started=started), parse_options("stumbler", argv))
 
 
 def asker(argv: list[str]) -> int:

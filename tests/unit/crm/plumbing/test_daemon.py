@@ -62,6 +62,13 @@ def test_a_bug_ends_the_daemon_with_70_and_a_black_box(
     assert end_of(waiting) == 0
 
 
+def test_a_bug_in_a_thread_ends_the_daemon_as_well(nursery: Nursery, tmp_path: Path) -> None:
+    pid = nursery.spawn(f"{CHILDREN}:stumbler", ["--root", str(tmp_path)], name="stumbler")
+    assert end_of(pid) == 70
+    box = tmp_path / f"var/log/pacekeeper/blackbox-stumbler-{pid}.txt"
+    assert "# ValueError: stumbled" in box.read_text()
+
+
 def test_a_second_daemon_of_the_same_name_says_so_and_ends(
     nursery: Nursery, doubler: int, tmp_path: Path
 ) -> None:
