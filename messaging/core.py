@@ -1,8 +1,8 @@
 """The whole cluster layer of one node as one machine: packets, peers, views, clients, children.
 
-Responsible for joining its parts: `auth` believes packets, `links` judges peers, `delivery` carries
-messages, `ccm` agrees on views, `children` keeps programs running. What passes between them goes
-through here; they never meet. Also responsible for the clients' conversation
+Responsible for joining its parts: `auth` believes packets, `links` judges peers, `pings` hosts,
+`delivery` carries messages, `ccm` agrees on views, `children` keeps programs running. What passes
+between them goes through here; they never meet. Also responsible for the clients' conversation
 (`crm.api.membership`). Not responsible for sockets, files or processes (`daemon`).
 
 Theory of operation. Before anything is taken in, time is: deadlines that have come are acted on,
@@ -42,7 +42,7 @@ from crm.plumbing.machine import (
     info,
     warn,
 )
-from messaging import auth, ccm, children, delivery, frame, links
+from messaging import auth, ccm, children, delivery, description, frame, links, pings, standing
 from messaging.authkeys import KeyFile
 from messaging.cluster_settings import ClusterSettings
 
@@ -75,7 +75,7 @@ class KeysRead:
     keys: KeyFile
 
 
-EchoArrived = links.EchoArrived
+EchoArrived = pings.EchoArrived
 ChildStarted = children.ChildStarted
 ChildEnded = children.ChildEnded
 
@@ -83,7 +83,7 @@ Event = (
     Started
     | DatagramArrived
     | KeysRead
-    | links.EchoArrived
+    | pings.EchoArrived
     | children.ChildStarted
     | children.ChildEnded
     | MessageArrived
@@ -104,12 +104,12 @@ class SendDatagram:
     destination: str = ""
 
 
-SendEcho = links.SendEcho
+SendEcho = pings.SendEcho
 StartChild = children.StartChild
 SignalChild = children.SignalChild
 
 Effect = (
-    SendDatagram | links.SendEcho | children.StartChild | children.SignalChild | Tell | Note | Exit
+    SendDatagram | pings.SendEcho | children.StartChild | children.SignalChild | Tell | Note | Exit
 )
 
 
@@ -151,8 +151,8 @@ class Messaging:
             session=session,
             uuid=uuid,
             now=now,
-            random_bytes=random_bytes,
         )
+        self._pings = pings.Pings(settings, now=now, random_bytes=random_bytes)
         self._delivery = delivery.Delivery(
             node,
             session=session,
@@ -204,8 +204,8 @@ class Messaging:
                 effects += self._take_request(peer, message, now)
             case PeerLost(peer):
                 effects += self._lose_client(peer, now)
-            case links.EchoArrived():
-                effects += self._follow_links(self._links.receive(event, now), now)
+            case pings.EchoArrived():
+                effects += self._follow_links(self._pings.receive(event, now), now)
             case children.ChildStarted() | children.ChildEnded():
                 effects += self._follow_children(self._children.receive(event, now), now)
             case KeysRead(keys):
@@ -229,6 +229,7 @@ class Messaging:
             return None
         parts = (
             self._links.next_deadline(),
+            self._pings.next_deadline(),
             self._delivery.next_deadline(),
             self._ccm.next_deadline(),
             self._children.next_deadline(),
@@ -246,6 +247,9 @@ class Messaging:
         due = self._links.next_deadline()
         if due is not None and now >= due:
             effects += self._follow_links(self._links.tick(now), now)
+        due = self._pings.next_deadline()
+        if due is not None and now >= due:
+            effects += self._follow_links(self._pings.tick(now), now)
         due = self._delivery.next_deadline()
         if due is not None and now >= due:
             effects += self._follow_delivery(self._delivery.tick(now), now)
@@ -265,7 +269,8 @@ class Messaging:
             info("heartbeat", "Local status now set to: 'up'"),
             *self._everywhere(self._wire.hello(now)),
         ]
-        return effects + self._follow_links(self._links.tick(now), now)
+        effects += self._follow_links(self._links.tick(now), now)
+        return effects + self._follow_links(self._pings.tick(now), now)
 
     # --- packets ----------------------------------------------------------------------------
 
@@ -330,25 +335,28 @@ class Messaging:
 
     # --- effects of the parts ---------------------------------------------------------------
 
-    def _follow_links(self, outcome: Sequence[links.Effect], now: float) -> list[Effect]:
+    def _follow_links(
+        self, outcome: Sequence[links.Effect | pings.Effect], now: float
+    ) -> list[Effect]:
         effects: list[Effect] = []
         for effect in outcome:
             match effect:
                 case links.Broadcast(message):
                     effects += self._everywhere(self._wire.seal(frame.PACKETS.encode(message)))
+                    effects += self._follow_links(self._pings.ping_along(now), now)
                 case links.SayTo(peer, beat):
                     effects += self._seal_to(peer, beat, everywhere=True)
                 case links.MakeContact(peer, contact):
                     effects += self._make_contact(peer, contact, now)
                 case links.EndContact(peer, is_restart):
                     effects += self._end_contact(peer, now, is_restart=is_restart)
-                case links.ShowNode():
+                case standing.ShowNode():
                     effects += self._show_node(effect, now)
-                case links.ShowLink(node, link, status):
+                case standing.ShowLink(node, link, status):
                     effects += self._tell_all(api.LinkChanged(node, link, status))
                 case links.BecomeActive():
                     effects += self._become_active(now)
-                case links.SendEcho() | Note():
+                case pings.SendEcho() | Note():
                     effects.append(effect)
         return effects
 
@@ -373,7 +381,7 @@ class Messaging:
             self._ccm.receive(ccm.PeerVanished(peer, is_restart), now), now
         )
 
-    def _show_node(self, shown: links.ShowNode, now: float) -> list[Effect]:
+    def _show_node(self, shown: standing.ShowNode, now: float) -> list[Effect]:
         uuid = self._links.peers[shown.node].uuid if shown.node in self._links.peers else ""
         changed = api.NodeChanged(shown.node, shown.kind, shown.status, uuid)
         effects = self._tell_all(changed)
@@ -537,7 +545,7 @@ class Messaging:
         ]
         messages += [
             api.NodeChanged(name, NodeKind.PING, ping.status)
-            for name, ping in self._links.pings.items()
+            for name, ping in self._pings.nodes.items()
         ]
         messages += [
             api.ClientChanged(self._node, client, ClientStatus.ONLINE)
@@ -611,41 +619,15 @@ class Messaging:
             self._uuid,
             clients=tuple(sorted(self._clients.values())),
         )
-        others = [
-            api.NodeDescription(
-                peer.node,
-                NodeKind.NORMAL,
-                peer.shown,
-                peer.uuid,
-                links=tuple(
-                    api.LinkDescription(name, link.status, _silent_ms(link.heard_at, now))
-                    for name, link in sorted(peer.links.items())
-                ),
-                clients=tuple(sorted(self._remote.get(peer.node, ()))),
-            )
+        peers = [
+            description.of_peer(peer, self._remote.get(peer.node, ()), now)
             for peer in self._links.peers.values()
         ]
-        pings = [
-            api.NodeDescription(
-                name,
-                NodeKind.PING,
-                ping.status,
-                links=(
-                    api.LinkDescription(
-                        name,
-                        api.LinkStatus.UP
-                        if ping.status is NodeStatus.PING
-                        else api.LinkStatus.DEAD,
-                        _silent_ms(ping.heard_at, now),
-                    ),
-                ),
-            )
-            for name, ping in self._links.pings.items()
-        ]
+        hosts = [description.of_ping(ping, now) for ping in self._pings.nodes.values()]
         return api.ClusterDescription(
             request=request,
             node=self._node,
-            nodes=(own, *others, *pings),
+            nodes=(own, *peers, *hosts),
             view=self._ccm.view,
             parameters=dict(self._settings.parameters),
             counters=self.counters,
@@ -676,7 +658,3 @@ class Messaging:
         self._has_ended = True
         text = f"{self._node} Heartbeat shutdown complete."
         return [info("heartbeat", text), Exit(self._exit_code)]
-
-
-def _silent_ms(heard_at: float, now: float) -> int:
-    return -1 if heard_at == links.NEVER else round((now - heard_at) * 1000)

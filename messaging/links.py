@@ -1,8 +1,8 @@
 """Who is heard: links, node states, probes, the contact with each peer, the quorum lease.
 
 Responsible for deciding, from what is heard and when, whether a peer can be worked with. Not
-responsible for keys (`auth`), for messages that must arrive (`delivery`), nor for agreeing with
-others on a list (`ccm`).
+responsible for keys (`auth`), for messages that must arrive (`delivery`), for agreeing with others
+on a list (`ccm`), nor for ping nodes (`pings`).
 
 Theory of operation. Every node speaks a `Status` to all each keepalive and at each own change. It
 says of every peer which life of it is heard and the latest *stamp* of it. A stamp is the
@@ -28,19 +28,17 @@ Source: docs/protocol/links.md, docs/protocol/membership.md "The quorum lease".
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from crm.api.membership import LinkStatus, NodeKind, NodeStatus
 from crm.plumbing.machine import Note, error, info, warn
 from messaging import frame, quorum
-from messaging.cluster_settings import ClusterSettings, PingTarget
+from messaging.cluster_settings import ClusterSettings
+from messaging.standing import ShowLink, ShowNode
 
 NEVER = float("-inf")
 ASK_PAUSE_S = 0.005
-MAX_TOKENS = 4
-TOKEN_BYTES = 8
 
 
 class Contact(NamedTuple):
@@ -94,15 +92,7 @@ class PeerOverran:
     peer: str
 
 
-@dataclass(frozen=True, slots=True)
-class EchoArrived:
-    """A host answered a ping with this token."""
-
-    host: str
-    token: bytes
-
-
-Event = SessionOpened | PacketHeard | QuorateViewChanged | PeerTookLeave | PeerOverran | EchoArrived
+Event = SessionOpened | PacketHeard | QuorateViewChanged | PeerTookLeave | PeerOverran
 
 # --- effects ------------------------------------------------------------------------------
 
@@ -142,47 +132,11 @@ class EndContact:
 
 
 @dataclass(frozen=True, slots=True)
-class ShowNode:
-    """Tell clients what a node has become."""
-
-    node: str
-    kind: NodeKind
-    status: NodeStatus
-
-
-@dataclass(frozen=True, slots=True)
-class ShowLink:
-    """Tell clients that a link changed."""
-
-    node: str
-    link: str
-    status: LinkStatus
-
-
-@dataclass(frozen=True, slots=True)
-class SendEcho:
-    """Ping a host; the reply must carry the token and come from that host."""
-
-    host: str
-    token: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class BecomeActive:
     """Every configured node is heard or accounted for: clients may run."""
 
 
-Effect = (
-    Broadcast
-    | SayTo
-    | MakeContact
-    | EndContact
-    | ShowNode
-    | ShowLink
-    | SendEcho
-    | BecomeActive
-    | Note
-)
+Effect = Broadcast | SayTo | MakeContact | EndContact | ShowNode | ShowLink | BecomeActive | Note
 
 
 @dataclass
@@ -225,16 +179,6 @@ class PeerState:
         return bool(self.session) and self.session != self.left_session
 
 
-@dataclass
-class PingState:
-    """One pinged node: the tokens still out, by host."""
-
-    target: PingTarget
-    heard_at: float = NEVER
-    status: NodeStatus = NodeStatus.INIT
-    tokens: dict[str, list[bytes]] = field(default_factory=dict)
-
-
 class Links:
     """The machine: hears packets, judges peers, decides when this node is active."""
 
@@ -246,24 +190,20 @@ class Links:
         session: bytes,
         uuid: str,
         now: float,
-        random_bytes: Callable[[int], bytes],
     ) -> None:
         self._timing = settings.timing
         self._node = node
         self._session = session
         self._uuid = uuid
         self._total = len(settings.nodes)
-        self._random_bytes = random_bytes
         self._status = NodeStatus.UP
         self._members: tuple[str, ...] = ()
         self._started_at = now
         self._status_due = now
-        self._ping_due = now if settings.pings else float("inf")
         self._looked_at = now
         self.peers = {
             name: PeerState(name, settings.timing.deadtime_s) for name in settings.peers_of(node)
         }
-        self.pings = {target.name: PingState(target) for target in settings.pings}
 
     # --- the machine ------------------------------------------------------------------------
 
@@ -281,8 +221,6 @@ class Links:
                 effects = self._take_leave(self.peers[peer], now)
             case PeerOverran(peer):
                 effects = self._bury(self.peers[peer], now, "does not take what is sent to it")
-            case EchoArrived(host, token):
-                effects = self._hear_echo(host, token, now)
         return effects + self._check_lease(now) + self._consider_active(now)
 
     def tick(self, now: float) -> list[Effect]:
@@ -302,20 +240,15 @@ class Links:
             effects += self._check_peer(peer, now)
         if now >= self._status_due:
             effects += self._speak(now)
-            if self.pings and self._ping_due - now < self._timing.keepalive_s / 2:
-                effects += self._send_echoes(now)  # in one go: each waking costs more than a ping
         for peer in self.peers.values():
             due = self._probe_due(peer)
             if due is not None and now >= due:
                 effects += self._ask(peer, now)
-        if now >= self._ping_due:
-            effects += self._send_echoes(now)
-        effects += self._check_pings(now)
         return effects + self._consider_active(now)
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
-        deadlines = [self._status_due, self._ping_due]
+        deadlines = [self._status_due]
         initdead = self._started_at + self._timing.initdead_s
         for peer in self.peers.values():
             if peer.contact is not None:
@@ -331,11 +264,6 @@ class Links:
             for link in peer.links.values():
                 if link.status is LinkStatus.UP:
                     deadlines.append(link.heard_at + peer.deadtime_s)
-        for ping in self.pings.values():
-            if ping.status is NodeStatus.PING:
-                deadlines.append(ping.heard_at + self._timing.deadping_s)
-            elif ping.status is NodeStatus.INIT:
-                deadlines.append(initdead)
         if self._status is NodeStatus.UP:
             trust = self._started_at + self._timing.deadtime_s
             deadlines.append(trust if trust > self._looked_at else max(initdead, self._looked_at))
@@ -615,52 +543,6 @@ class Links:
             and peer.node not in other.members
             for other in self.peers.values()
         )
-
-    # --- ping nodes -------------------------------------------------------------------------
-
-    def _send_echoes(self, now: float) -> list[Effect]:
-        self._ping_due = now + self._timing.keepalive_s
-        effects: list[Effect] = []
-        for ping in self.pings.values():
-            for host in ping.target.hosts:
-                tokens = ping.tokens.setdefault(host, [])
-                tokens.append(self._random_bytes(TOKEN_BYTES))
-                del tokens[:-MAX_TOKENS]
-                effects.append(SendEcho(host, tokens[-1]))
-        return effects
-
-    def _hear_echo(self, host: str, token: bytes, now: float) -> list[Effect]:
-        effects: list[Effect] = []
-        for name, ping in self.pings.items():
-            if token not in ping.tokens.get(host, ()):
-                continue
-            ping.heard_at = now
-            if ping.status is not NodeStatus.PING:
-                ping.status = NodeStatus.PING
-                effects += [
-                    info("heartbeat", f"Link {name}:{name} up."),
-                    info("heartbeat", f"Status update for node {name}: status ping"),
-                    ShowLink(name, name, LinkStatus.UP),
-                    ShowNode(name, NodeKind.PING, NodeStatus.PING),
-                ]
-        return effects
-
-    def _check_pings(self, now: float) -> list[Effect]:
-        effects: list[Effect] = []
-        for name, ping in self.pings.items():
-            last = ping.heard_at + self._timing.deadping_s
-            if ping.status is NodeStatus.INIT:
-                last = self._started_at + self._timing.initdead_s
-            if ping.status is NodeStatus.DEAD or now < last:
-                continue
-            ping.status = NodeStatus.DEAD
-            effects += [
-                warn("heartbeat", f"node {name}: is dead"),
-                info("heartbeat", f"Link {name}:{name} dead."),
-                ShowLink(name, name, LinkStatus.DEAD),
-                ShowNode(name, NodeKind.PING, NodeStatus.DEAD),
-            ]
-        return effects
 
 
 def _kill_link(peer: PeerState, name: str) -> list[Effect]:

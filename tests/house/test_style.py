@@ -35,7 +35,9 @@ PURE = (
     "messaging/delivery.py",
     "messaging/frame.py",
     "messaging/links.py",
+    "messaging/pings.py",
     "messaging/quorum.py",
+    "messaging/verdict.py",
     "pengine",
 )
 """Machines, the words of the domain, and the scheduler (house style section 4, rule 6)."""

@@ -1,0 +1,42 @@
+"""How peers and ping nodes are described to whoever asks (`cl_status` and the like).
+
+Responsible for turning their states into words of `crm.api.membership`; decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from crm.api.membership import LinkDescription, LinkStatus, NodeDescription, NodeKind, NodeStatus
+from messaging.links import PeerState
+from messaging.pings import PingState
+
+NEVER = float("-inf")
+
+
+def of_peer(peer: PeerState, clients: Iterable[str], now: float) -> NodeDescription:
+    """Describe a node of the cluster, with its links and clients."""
+    links = tuple(
+        LinkDescription(name, link.status, _silent_ms(link.heard_at, now))
+        for name, link in sorted(peer.links.items())
+    )
+    return NodeDescription(
+        peer.node,
+        NodeKind.NORMAL,
+        peer.shown,
+        peer.uuid,
+        links=links,
+        clients=tuple(sorted(clients)),
+    )
+
+
+def of_ping(ping: PingState, now: float) -> NodeDescription:
+    """Describe a ping node; its one link has its own name."""
+    name = ping.target.name
+    status = LinkStatus.UP if ping.status is NodeStatus.PING else LinkStatus.DEAD
+    link = LinkDescription(name, status, _silent_ms(ping.heard_at, now))
+    return NodeDescription(name, NodeKind.PING, ping.status, links=(link,))
+
+
+def _silent_ms(heard_at: float, now: float) -> int:
+    return -1 if heard_at == NEVER else round((now - heard_at) * 1000)
