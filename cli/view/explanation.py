@@ -1,6 +1,7 @@
 """Why a resource is where it is: the scheduler's reasons, rendered.
 
-The reasons are the scheduler's own data (`Decision.explain`); nothing is concluded here.
+The reasons are the scheduler's own data (`Decision.explain`); nothing is concluded here. What is
+added is where to look: the ids of the settings in the CIB that hold a resource or a node back.
 
 Source: DESIGN decision 7.
 """
@@ -8,14 +9,23 @@ Source: DESIGN decision 7.
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 
+from cli import edits
+from cli.edits import section
 from crm.model.configuration import Item
 from crm.model.readxml import cluster
 from crm.model.writexml.configuration import element
 from crm.plumbing.errors import UsageError, error
 from pengine import Decision, schedule
+from pengine.act.actions import Task
 from pengine.explain import Explanation
+
+HOLDING_A_RESOURCE = ("target-role", "is-managed", "maintenance", "migration-threshold")
+HOLDING_A_NODE = ("standby", "maintenance")
+HOLDING_ALL = ("no-quorum-policy", "maintenance-mode", "stop-all-resources")
+_BY_SCORE = "its score is the highest there"
 
 
 class NothingToExplain(UsageError):
@@ -28,18 +38,35 @@ class NothingToExplain(UsageError):
 
 
 @dataclass(frozen=True)
+class Setting:
+    """Something set in the CIB that can hold a resource back: its id, and what of."""
+
+    id: str
+    name: str
+    value: str
+    owner: str
+
+
+@dataclass(frozen=True)
 class Explained:
-    """The explanations of all instances of a resource."""
+    """The explanations of all instances of a resource, and the settings behind them."""
 
     instances: tuple[Explanation, ...]
+    settings: tuple[Setting, ...]
 
     def as_text(self) -> str:
         """Write them for a terminal."""
-        return "\n\n".join(each.as_text().rstrip() for each in self.instances)
+        blocks = ["\n".join(_text(each)) for each in self.instances]
+        if self.settings:
+            rows = [("id", "setting", "of")]
+            rows += [(each.id, f"{each.name}={each.value}", each.owner) for each in self.settings]
+            blocks.append("\n".join(["settings:", *_table(rows)]))
+        return "\n\n".join(blocks)
 
     def as_json(self) -> list[dict[str, object]]:
         """Give them as plain values."""
-        return [each.as_value() for each in self.instances]
+        settings = [asdict(each) for each in self.settings]
+        return [{**each.as_value(), "settings": settings} for each in self.instances]
 
 
 def decide(document: Item) -> Decision:
@@ -53,10 +80,131 @@ def explain_resource(document: Item, resource: str, node: str | None) -> Explain
 
     Raises: NothingToExplain if the scheduler knows no such resource.
     """
-    found = decide(document).explain(resource, node)
+    decision = decide(document)
+    found = decision.explain(resource, node)
     if not found:
         raise NothingToExplain(resource)
-    return Explained(found)
+    instances = tuple(replace(each, sentence=_sentence(decision, each)) for each in found)
+    return Explained(instances, tuple(_settings(document, found, resource, node)))
+
+
+def _sentence(decision: Decision, explanation: Explanation) -> str:
+    """Say first what happens now, when that differs from where the resource belongs."""
+    needed = [
+        each
+        for each in decision.plan.actions.values()
+        if each.owner == explanation.resource and each.needed
+    ]
+    stops = [each for each in needed if each.task is Task.STOP and each.runnable]
+    impossible = [each for each in needed if each.task is Task.START and not each.runnable]
+    if impossible:
+        start = impossible[0]
+        reason = start.reasons[0] if start.reasons else "what it waits for is not possible"
+        if stops:
+            left = ", ".join(each.node for each in stops)
+            return f"{explanation.resource} stops on {left} and may not start again: {reason}"
+        return f"{explanation.resource} belongs on {start.node} but may not start: {reason}"
+    sentence = explanation.sentence
+    chosen = next((row.node for row in explanation.nodes if row.chosen), "")
+    winners = [
+        f"{row.source} {row.score}"
+        for row in explanation.scores
+        if row.node == chosen and not row.score.startswith(("-", "0"))
+    ]
+    if sentence.endswith(_BY_SCORE) and winners:
+        return f"{sentence} ({', '.join(winners)})"
+    return sentence
+
+
+def _settings(
+    document: Item, explanations: Sequence[Explanation], resource: str, node: str | None
+) -> Iterator[Setting]:
+    """Find what is set for the resource and those it hangs on, the nodes, the whole cluster."""
+    configuration = document.first("configuration")
+    if configuration is None:
+        return
+    sources = {row.source for each in explanations for row in each.scores}
+    leaders = [
+        each.get("with-rsc")
+        for each in section(configuration, "constraints").each("rsc_colocation")
+        if each.id in sources
+    ]
+    for name in dict.fromkeys([resource, *leaders]):
+        yield from _settings_of_resource(configuration, name)
+    states = (document.first("status") or Item("status")).each("node_state")
+    for each in section(configuration, "nodes").each("node"):
+        name = each.get("uname")
+        if node not in (None, name):
+            continue
+        yield from _pairs(each, "instance_attributes", HOLDING_A_NODE, name)
+        for state in states:
+            for transient in state.each("transient_attributes"):
+                if state.get("uname") == name:
+                    names = (*HOLDING_A_NODE, f"fail-count-{resource}")
+                    yield from _pairs(transient, "instance_attributes", names, name)
+    for options in configuration.each("crm_config"):
+        yield from _pairs(options, "cluster_property_set", HOLDING_ALL, "the cluster")
+
+
+def _settings_of_resource(configuration: Item, name: str) -> Iterator[Setting]:
+    """Find what is set for a resource, the containers around it, and its members."""
+    located = edits.find(configuration, name)
+    if located is None:
+        return
+    inside = list(located.item.walk())
+    for top in section(configuration, "resources").children:
+        for item in top.walk():
+            is_around = any(each is located.item for each in item.walk())
+            if is_around or any(each is item for each in inside):
+                yield from _pairs(item, "meta_attributes", HOLDING_A_RESOURCE, item.id)
+
+
+def _pairs(item: Item, tag: str, names: tuple[str, ...], owner: str) -> Iterator[Setting]:
+    for made in item.each(tag):
+        for pair in made.each("nvpair"):
+            if pair.get("name").partition("#")[0] in names:
+                yield Setting(pair.id, pair.get("name"), pair.get("value"), owner)
+
+
+# --- as text ------------------------------------------------------------------------------------
+
+
+def _text(explanation: Explanation) -> list[str]:
+    lines = [explanation.sentence, ""]
+    nodes = [("node", "score", "state")]
+    nodes += [
+        (row.node, row.total, f"{row.state}, chosen" if row.chosen else row.state)
+        for row in explanation.nodes
+    ]
+    lines += _table(nodes)
+    if explanation.scores:
+        rows = [("node", "score", "from", "why")]
+        rows += [
+            (row.node, row.score, f"{row.stage}: {row.source}", row.text)
+            for row in explanation.scores
+        ]
+        lines += ["", "scores:", *_table(rows)]
+    if explanation.actions:
+        lines += ["", "actions:"]
+        for action in explanation.actions:
+            lines.append(f"  {action.action} on {action.node or 'no node'}: {action.verdict}")
+            lines += [f"      because of {reason}" for reason in action.reasons]
+            lines += [f"      after {after}" for after in action.after]
+    return lines
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Line the columns up; scores stand at their right edge."""
+    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))]
+    numeric = rows[0].index("score") if "score" in rows[0] else -1
+    lines: list[str] = []
+    for row in rows:
+        cells = [
+            text.rjust(width) if number == numeric else text.ljust(width)
+            for number, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append(("  " + "  ".join(cells)).rstrip())
+    return lines
 
 
 def show_scores(document: Item) -> str:
