@@ -46,6 +46,7 @@ from crm.api import cib as api
 from crm.api.membership import View
 from crm.cib import operations, wire
 from crm.cib.disk import Disk, Mark
+from crm.cib.errands import Errands
 from crm.cib.localcopy import LocalCopy
 from crm.cib.outbox import Answer, Asker, Outbox, RemoteAsker, findings_of
 from crm.model.version import Reign
@@ -82,23 +83,6 @@ class _Pending:
     answer: Answer
     until: float
     forced: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Sync:
-    peer: str
-    request: int
-    nodes: tuple[str, ...]
-    sequence: int
-    until: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Fetch:
-    peer: str
-    request: int
-    node: str
-    until: float
 
 
 class Mastery:
@@ -143,8 +127,7 @@ class Mastery:
         self._last_batch = now - BATCH_S
         self._held: deque[_Held] = deque()
         self._pending: deque[_Pending] = deque()
-        self._syncs: list[_Sync] = []
-        self._fetches: list[_Fetch] = []
+        self._errands = Errands(outbox)
         self._last_tried = now
         outbox.to_node("", wire.Hail(reign))
 
@@ -285,7 +268,7 @@ class Mastery:
 
     def fetch(self, peer: str, request: int, node: str, now: float) -> None:
         """Answer when our copy is at least as good as that of `node`."""
-        self._fetches.append(_Fetch(peer, request, node, now + FETCH_S))
+        self._errands.fetch(peer, request, node, now + FETCH_S)
         self.advance(now)
 
     def sync(self, peer: str, request: int, nodes: tuple[str, ...], now: float) -> None:
@@ -298,21 +281,13 @@ class Mastery:
                 self._outbox.info(f"sync_our_cib: Syncing CIB to {node}")
         self._flush(now)
         sequence = self._configuration_sequence
-        self._syncs.append(_Sync(peer, request, others, sequence, now + SYNC_S))
+        self._errands.sync(peer, request, others, sequence, now + SYNC_S)
         self.advance(now)
 
     def end(self) -> list[tuple[Asker, api.Change]]:
         """Leave office: nobody knows how pending changes end; held ones were not begun."""
         self._give_up(lambda _: True, "another master took over")
-        for sync in self._syncs:
-            self._outbox.tell(
-                sync.peer, api.SyncDone(sync.request, api.Outcome.NOT_READY, missing=sync.nodes)
-            )
-        for fetch in self._fetches:
-            self._outbox.tell(
-                fetch.peer,
-                api.SyncDone(fetch.request, api.Outcome.NOT_READY, missing=(fetch.node,)),
-            )
+        self._errands.give_up()
         return [(held.asker, held.change) for held in self._held]
 
     # --- time ---------------------------------------------------------------------------------
@@ -346,7 +321,7 @@ class Mastery:
         due: list[float] = []
         if not all(member in self._presented for member in self.members):
             due.append(self._hail_at)
-        if self._behind(self.members, self._configuration_sequence):
+        if self.behind(self.members, self._configuration_sequence):
             due.append(self._check_at)
         if self._awaited:
             due.append(self._awaited_until)
@@ -358,8 +333,7 @@ class Mastery:
                 due.append(self._grace_until)
         if self._pending:
             due.append(self._pending[0].until)
-        due.extend(sync.until for sync in self._syncs)
-        due.extend(fetch.until for fetch in self._fetches)
+        due.extend(self._errands.deadlines())
         return min(due, default=None)
 
     def advance(self, now: float) -> None:
@@ -373,8 +347,7 @@ class Mastery:
             else:
                 self._held.append(item)
         self._settle()
-        self._end_fetches(now)
-        self._end_syncs(now)
+        self._errands.proceed(self, self._copy.document.version, now)
 
     # --- making changes -----------------------------------------------------------------------
 
@@ -556,48 +529,26 @@ class Mastery:
             return f"no word from the cib of {', '.join(silent)}"
         return f"waiting for the copy of {self._awaited}" if self._awaited else "the disk is slow"
 
-    def _end_fetches(self, now: float) -> None:
-        waiting: list[_Fetch] = []
-        for fetch in self._fetches:
-            theirs = self._presented.get(fetch.node)
-            has_it = fetch.node == self.node or (
-                theirs is not None and not self._awaited and not self._is_better(theirs)
-            )
-            if has_it or now >= fetch.until or self._has_left(fetch.node):
-                outcome = api.Outcome.OK if has_it else api.Outcome.NOT_READY
-                version = self._copy.document.version
-                missing = () if has_it else (fetch.node,)
-                self._outbox.tell(
-                    fetch.peer, api.SyncDone(fetch.request, outcome, version, missing)
-                )
-            else:
-                waiting.append(fetch)
-        self._fetches = waiting
+    # --- what errands ask -----------------------------------------------------------------------
 
-    def _end_syncs(self, now: float) -> None:
-        waiting: list[_Sync] = []
-        for sync in self._syncs:
-            open_nodes = self._behind(sync.nodes, sync.sequence)
-            gone = tuple(node for node in open_nodes if self._has_left(node))
-            if len(gone) == len(open_nodes) or now >= sync.until:
-                outcome = api.Outcome.OK if not open_nodes else api.Outcome.NOT_READY
-                version = self._copy.document.version
-                self._outbox.tell(
-                    sync.peer, api.SyncDone(sync.request, outcome, version, open_nodes)
-                )
-            else:
-                waiting.append(sync)
-        self._syncs = waiting
+    def holds_copy_of(self, node: str) -> bool:
+        """Tell whether our copy is at least as good as that of `node`."""
+        theirs = self._presented.get(node)
+        return node == self.node or (
+            theirs is not None and not self._awaited and not self._is_better(theirs)
+        )
 
-    def _behind(self, nodes: Iterable[str], sequence: int) -> tuple[str, ...]:
+    def behind(self, nodes: Iterable[str], sequence: int) -> tuple[str, ...]:
+        """Name those of these nodes that have not acknowledged all up to `sequence`."""
         return tuple(node for node in nodes if self._installed.get(node, -1) < sequence)
 
     def _laggards(self) -> list[str]:
         """Name the members that should have acknowledged by now and did not say why not."""
-        behind = self._behind(self.members, self._checked_sequence)
+        behind = self.behind(self.members, self._checked_sequence)
         return [n for n in behind if n in self._presented and n not in self._failing]
 
-    def _has_left(self, node: str) -> bool:
+    def has_left(self, node: str) -> bool:
+        """Tell whether a node is no member any more."""
         return self._view is not None and node not in self.members and node != self.node
 
 

@@ -1,9 +1,9 @@
 """Carrying out a change: its operations on a document, all of them or none.
 
 Responsible for what create, modify, replace, delete, erase, bump, upgrade and patch mean, for
-the version that results, for what was touched, and for the patch that repeats it. The document
-is untouched when the outcome is not OK. Not responsible for who may change it (`acl`), for
-quorum and replication (`replica`), nor for the rules a configuration must follow: a validator
+the version that results, and for the patch that repeats it. The document is untouched when the
+outcome is not OK. Not responsible for naming what was touched (`touches`), for who may change it,
+for quorum and replication (`replica`), nor for the rules a configuration must follow: a validator
 is handed in. It is shown the live tree and must leave it alone; a grammar is to be asked about a
 throw-away copy (validating one tree again and again leaks).
 
@@ -21,7 +21,7 @@ import msgspec
 from lxml import etree
 
 from crm.api import cib as api
-from crm.cib import compare, excerpt, patch, status
+from crm.cib import compare, excerpt, patch, status, touches
 from crm.cib import document as documents
 from crm.model import score
 from crm.model.version import Version
@@ -33,12 +33,6 @@ Upgrader = Callable[[etree._Element], tuple[etree._Element, list[errors.Problem]
 _ARITHMETIC = re.compile(r"(?P<name>[\w.-]+)(?:\+\+|\+=(?P<step>-?\w+))\Z")
 _LIVE_ATTRIBUTES = ("have-quorum", "dc-uuid", "execution-date")
 """What the DC says about the moment; a replacement that is silent about it keeps it."""
-
-STAMPS = ("cib-last-written", "update-origin", "update-client", "update-user")
-"""Attributes of the root that say who changed the configuration last, and when."""
-
-MAX_TOUCHED = 2_000
-"""More things than this are told one by one to nobody; the change counts as a replacement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +148,7 @@ def _conclude(
         edit.undo()
         return Carried(api.Outcome.OK, before, before, findings=findings, xml=result)
     document.version = after
-    touched = _touched(edit)
+    touched = touches.of_edit(edit)
     return Carried(
         api.Outcome.OK,
         before,
@@ -162,7 +156,7 @@ def _conclude(
         patch=patch.write(edit.changes, before, after),
         touched=touched,
         configuration=configuration,
-        replaced=len(touched) >= MAX_TOUCHED,
+        replaced=len(touched) >= touches.MAX_TOUCHED,
         findings=findings,
     )
 
@@ -532,7 +526,7 @@ def _elements(parent: etree._Element) -> list[etree._Element]:
     return [child for child in parent if documents.is_element(child)]
 
 
-# --- version and touched -----------------------------------------------------------------------
+# --- version ---------------------------------------------------------------------------------
 
 
 def _check_version(edit: documents.Edit, before: Version) -> None:
@@ -585,87 +579,3 @@ def _judge(edit: documents.Edit, rules: Rules) -> list[errors.Problem]:
         return rules.validate(root)
     found = rules.validate(part)
     return rules.validate(root) if errors.has_errors(found) else found
-
-
-def _touched(edit: documents.Edit) -> tuple[api.Touched, ...]:
-    """Say what the changes touched, each thing once, in the order it was touched first."""
-    seen: dict[api.Touched, None] = {}
-    for change in edit.changes:
-        if isinstance(change, documents.Modified) and _counts_only(edit, change):
-            continue
-        match change:
-            case documents.Created(_, _, element):
-                parent = element.getparent()
-                items = [element, *element.iterdescendants("lrm_rsc_op", "nvpair")]
-            case documents.Deleted(_, parent, element, _):
-                items = [element, *element.iterdescendants("lrm_rsc_op", "nvpair")]
-            case documents.Modified(_, element, _) | documents.Moved(_, element, _):
-                parent = element.getparent()
-                items = [element]
-        gone = isinstance(change, documents.Deleted)
-        for item in items:
-            above = parent if item is element else item.getparent()
-            if len(seen) < MAX_TOUCHED and (item is element or not _is_settled(edit, parent)):
-                seen.setdefault(_touch(edit, item, above, parent, gone=gone))
-    return tuple(seen)
-
-
-def _counts_only(edit: documents.Edit, change: documents.Modified) -> bool:
-    """Tell whether a change is only the counting and stamping that goes with every change."""
-    return change.element is edit.document.root and all(
-        name in documents.VERSION_ATTRIBUTES or name in STAMPS for name in change.attributes
-    )
-
-
-def _is_settled(edit: documents.Edit, parent: etree._Element | None) -> bool:
-    """Tell whether what stands inside needs no mention: objects of the configuration."""
-    return parent is not None and edit.document.in_configuration(parent)
-
-
-def _touch(
-    edit: documents.Edit,
-    item: etree._Element,
-    above: etree._Element | None,
-    anchor: etree._Element | None,
-    *,
-    gone: bool,
-) -> api.Touched:
-    """Name one touched element by what it stands for.
-
-    `above` is its parent; `anchor` leads to the tree, also for what was taken out of it.
-    """
-    chain = _chain(item, above, anchor)
-    tags = [str(step.tag) for step in chain]
-    if "configuration" in tags:
-        place = tags.index("configuration")
-        named = chain[max(0, place - 2)]
-        return api.Touched("configuration", named.get("id") or str(named.tag))
-    state = next((step for step in chain if step.tag == "node_state"), None)
-    if state is None:
-        return api.Touched("root" if item is edit.document.root else "status", str(item.tag))
-    node = state.get("uname", "")
-    if item.tag == "nvpair" and "transient_attributes" in tags:
-        value = "" if gone else item.get("value", "")
-        return api.Touched("attribute", item.get("name", ""), node, value)
-    history = next((step for step in chain if step.tag == "lrm_resource"), None)
-    if item.tag == "lrm_rsc_op" and history is not None:
-        kind = "history" if gone else "operation"
-        return api.Touched(kind, history.get("id", ""), node, item.get("id", ""))
-    if history is not None:
-        return api.Touched("history", history.get("id", ""), node)
-    return api.Touched("node_state", state.get("id", ""), node)
-
-
-def _chain(
-    item: etree._Element, above: etree._Element | None, anchor: etree._Element | None
-) -> list[etree._Element]:
-    """List an element and all above it, going on at `anchor` where its own way ends."""
-    chain = [item]
-    step = item.getparent() if item.getparent() is not None else above
-    while step is not None:
-        chain.append(step)
-        following = step.getparent()
-        if following is None and anchor is not None and all(s is not anchor for s in chain):
-            following = anchor
-        step = following
-    return chain
