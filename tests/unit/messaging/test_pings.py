@@ -69,10 +69,10 @@ def test_a_token_ages() -> None:
 def test_a_group_lives_while_one_of_its_hosts_does() -> None:
     pings = pinger(GROUP)
     now = 0.0
-    for step in range(20):
-        now = step * TIMING.keepalive_s
+    for _ in range(20):
+        now = pings.next_deadline() or now
         effects = [*pings.tick(now)]
-        assert (("outside", NodeStatus.DEAD) in shown(effects)) is False
+        assert ("outside", NodeStatus.DEAD) not in shown(effects)
         two = echoes(effects)[1]
         pings.receive(EchoArrived("two", two.token), now)
     assert shown([*pings.tick(now + TIMING.deadping_s)]) == [("outside", NodeStatus.DEAD)]
