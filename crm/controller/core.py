@@ -1,7 +1,8 @@
 """The crmd of one node: its states, its vote, its join, its way out.
 
 Responsible for what a crmd does whether or not it is DC, and for handing everything else to the
-parts it owns: `Election`, `Candidate`, `Executor`, and, while it is DC, an `Office`.
+parts it owns: `Election`, `Candidate`, `Executor`, `Release`, `Departure`, and, while it is DC, an
+`Office`.
 
 Theory of operation. The crmd signs on to heartbeat once its cib and its executor are there, so a
 crmd that is online can answer. From then on it announces itself while it knows no DC. A DC answers
@@ -13,9 +14,6 @@ Whoever wins takes office under a reign above every reign it has heard of; votes
 requests carry the greatest known one, so nearly always the first is right. `_settle` runs after
 every event and does what has become possible; the order in which heartbeat tells of clients, nodes
 and views does not matter.
-
-An orderly stop is a request to the DC, repeated to every new DC, until it orders the end; after
-`shutdown-escalation` the crmd ends without leave.
 
 Invariant: at most one member of a view holds an office that all its members obey, since an office
 obeyed by a member has a greater reign than any it obeyed before, and executors refuse the rest.
@@ -32,6 +30,7 @@ import msgspec
 from crm.api import attributes, cib, controller, fencing, lrm, membership, peers, scheduler
 from crm.controller import settings
 from crm.controller.conductor import Conductor, Counters
+from crm.controller.departure import Departure
 from crm.controller.election import Election, SendNoVote, SendVote, Verdict
 from crm.controller.executor import Executor
 from crm.controller.frontdesk import FrontDesk
@@ -94,9 +93,8 @@ class Controller:
         self._suspicion_deadline: float | None = None
         self._dc_deadline: float | None = None
         self._busy_deadline: float | None = None
-        self._stop_deadline: float | None = None
-        self._has_asked_to_stop = ""
         self._has_ended = False
+        self._departure = Departure(self._outbox, self._candidate)
         self._front_desk = FrontDesk(self._outbox, self._candidate)
 
     # --- the shape of a machine ---------------------------------------------------------------
@@ -151,7 +149,7 @@ class Controller:
         if self._busy_deadline is not None and self._busy_deadline <= now:
             self._busy_deadline = None
             self._executor.describe()
-        if self._stop_deadline is not None and self._stop_deadline <= now:
+        if self._departure.is_overdue(now):
             self._outbox.note(warn("crmd", "crm_timer_popped: nobody lets us stop: stopping"))
             self._end("shutdown escalation")
         self._release.tick(now)
@@ -167,7 +165,7 @@ class Controller:
             self._dc_deadline,
             self._election.deadline,
             self._busy_deadline,
-            self._stop_deadline,
+            self._departure.deadline,
             self._release.next_deadline(),
             self._suspicion_deadline,
             self._office.next_deadline() if self._office is not None else None,
@@ -638,7 +636,7 @@ class Controller:
     def _forget_dc(self, now: float) -> None:
         self._candidate.forget()
         self._suspicion_deadline = None
-        self._has_asked_to_stop = ""
+        self._departure.forget_dc()
         self._busy_deadline = None
         if self._dc_deadline is None and self._states.state is not State.STARTING:
             self._dc_deadline = now + self._settings.dc_deadtime_s
@@ -731,24 +729,15 @@ class Controller:
     # --- the way out --------------------------------------------------------------------------
 
     def _stop_requested(self, now: float) -> None:
-        if self._stop_deadline is not None:
+        if self._departure.is_wanted:
             return
         self._outbox.note(info("crmd", "crm_shutdown: Requesting shutdown"))
-        self._stop_deadline = now + self._settings.shutdown_escalation_s
+        self._departure.begin(now, self._settings.shutdown_escalation_s)
         if not self._has_signed_on or not self._roster.node:
             self._end("nothing was begun")
 
-    def _ask_to_stop(self) -> None:
-        """Ask the DC for leave to stop, once for each DC."""
-        dc = self._candidate.dc
-        if self._stop_deadline is None or self._candidate.step is not Step.JOINED:
-            return
-        if dc != self._has_asked_to_stop:
-            self._has_asked_to_stop = dc
-            self._outbox.send(dc, peers.ShutdownRequest())
-
     def _shutdown_ordered(self) -> None:
-        if self._stop_deadline is None:
+        if not self._departure.is_wanted:
             text = "handle_request: the DC ordered us to stop, nobody here asked for it"
             self._outbox.note(warn("crmd", text))
         self._end("the DC lets us stop")
@@ -800,7 +789,7 @@ class Controller:
             self._take_office(now)
         if self._office is not None:
             self._office.settle(now)
-        self._ask_to_stop()
+        self._departure.ask()
 
     def _nobody_is_dc(self) -> bool:
         """Tell whether every member's crmd is here and says that it has no DC."""
