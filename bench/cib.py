@@ -108,11 +108,11 @@ def measure_at_once(lab: Lab, seconds: float) -> str:
     return figures([each for part in taken for each in part], seconds)
 
 
-def configure(lab: Lab, resources: int) -> None:
-    """Have so many Dummies started."""
+def configure(lab: Lab, have: int, resources: int) -> None:
+    """Have so many Dummies started, `have` of which there are already."""
     text = "property stonith-enabled=false\n" + "".join(
         f"primitive d{number} ocf:pacekeeper:Dummy op monitor interval=60s\n"
-        for number in range(resources)
+        for number in range(have, resources)
     )
     done = lab.run("node1", "crm", "configure", stdin=text + "commit\n")
     if done.returncode != 0:
@@ -191,9 +191,11 @@ def main() -> int:
                 lambda text: "Online: [ node1 node2 node3 ]" in text,
                 limit_s=60,
             )
-            for resources in options.resources:
-                configure(lab, resources)
+            have = 0
+            for resources in sorted(options.resources):
+                configure(lab, have, resources)
                 measure(lab, resources, options.seconds)
+                have = resources
         finally:
             lab.down()
     return 0
