@@ -104,7 +104,7 @@ class Attributes:
         self._own: dict[str, _Own] = {}
         self._held: dict[str, dict[str, Held]] = {}
         self._waiting: dict[str, list[_Asker]] = {}
-        self._tokens: dict[int, _Asker] = {}
+        self._tokens: dict[int, tuple[str, _Asker]] = {}  # with the node that is to answer
         self._writes: dict[int, dict[str, str | None]] = {}
         self._for_others: dict[int, _Asker] = {}
         self._is_cib_there = False
@@ -132,8 +132,7 @@ class Attributes:
             case PeerLost(membership.SERVICE):
                 self._effects.append(Exit(1))
             case PeerLost(cib.SERVICE):
-                self._is_cib_there = False
-                self._writes.clear()
+                self._cib_lost()
             case StopRequested():
                 if self._node:
                     self._tell(membership.SERVICE, membership.SignOff())
@@ -190,7 +189,7 @@ class Attributes:
             token = 0
             if asker is not None:
                 token = self._next_request()
-                self._tokens[token] = asker
+                self._tokens[token] = (node, asker)
             self._send(node, replace_token(instruction, token))
         else:
             self._write_for(node, instruction, asker)
@@ -356,6 +355,14 @@ class Attributes:
             self._adopt_from_cib()
             self._refresh()
 
+    def _cib_lost(self) -> None:
+        """Expect no answer any more; what is our own is written again when a cib is back."""
+        self._is_cib_there = False
+        self._writes.clear()
+        askers, self._for_others = self._for_others, {}
+        for asker in askers.values():
+            self._done(asker)
+
     def _cib_said(self, message: msgspec.Struct, now: float) -> None:
         match message:
             case cib.ChangeReply():
@@ -414,6 +421,7 @@ class Attributes:
             self._online[node] = None
         else:
             self._online.pop(node, None)
+            self._forget_tokens(node)
 
     def _view_installed(self, view: membership.View) -> None:
         self._members = {member.name: None for member in view.members}
@@ -424,7 +432,15 @@ class Attributes:
                 self._held.pop(name, None)
                 self._forget_tokens(name)
 
+    def _answered(self, token: int) -> None:
+        """Tell whoever sent an update to another node that it is taken care of."""
+        _node, asker = self._tokens.pop(token, ("", None))
+        self._done(asker)
+
     def _forget_tokens(self, node: str) -> None:
+        """Expect no answer of an attrd that is gone, and owe it none."""
+        for token in [token for token, asked in self._tokens.items() if asked[0] == node]:
+            self._answered(token)
         for waiting in self._waiting.values():
             waiting[:] = [asker for asker in waiting if asker.node != node]
 
@@ -449,7 +465,7 @@ class Attributes:
                 asker = _Asker(request=token, node=node) if token else None
                 self._set(said, asker, now)
             case Written(token=token):
-                self._done(self._tokens.pop(token, None))
+                self._answered(token)
             case Flush(name=name):
                 own = self._own.get(name)
                 if own is not None and own.value != own.written:

@@ -135,6 +135,27 @@ def test_a_value_that_came_without_a_cib_is_written_when_the_cib_is_there() -> N
     assert change.operations[0].value == "100"
 
 
+def test_an_update_for_an_attrd_that_goes_away_is_not_waited_for() -> None:
+    machine = alone()
+    members = tuple(membership.Member(n, f"uuid-{n}", i, 1) for i, n in enumerate(("a", "b")))
+    view = membership.View(1, members, True)
+    event = membership.ViewEvent.NEW_MEMBERSHIP
+    there = membership.ClientChanged("b", "attrd", membership.ClientStatus.ONLINE)
+    gone = membership.ClientChanged("b", "attrd", membership.ClientStatus.LEAVE)
+    machine.receive(MessageArrived("heartbeat", membership.ViewInstalled(event, view)), 0)
+    machine.receive(MessageArrived("heartbeat", there), 0)
+    effects = ask(machine, 0, node="b", request=4)
+    assert any(isinstance(said, Instruction) for said in broadcasts(effects))
+    told = [Tell("pingd", attributes.AttributeValues(4))]
+    assert machine.receive(MessageArrived("heartbeat", gone), 1) == told
+
+
+def test_a_write_for_another_node_is_not_waited_for_when_the_cib_goes_away() -> None:
+    machine = alone()
+    assert len(changes(ask(machine, 0, node="b", request=4))) == 1
+    assert machine.receive(PeerLost("cib"), 1) == [Tell("pingd", attributes.AttributeValues(4))]
+
+
 def test_garbage_from_a_peer_is_dropped() -> None:
     machine = alone()
     message = membership.ClusterMessage("b", "attrd", b"\x81nonsense")
