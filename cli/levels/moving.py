@@ -164,13 +164,17 @@ def clear(context: Context, call: Call) -> None:
     name = call.words[0]
     need_resource(context.workspace.configuration, name)
     node = call.words[1] if len(call.words) > 1 else ""
+    removed: list[str] = []
 
     def edit(configuration: Item) -> None:
+        removed.clear()
         for each in list(section(configuration, "constraints").children):
             is_ban = each.id.startswith(f"cli-ban-{name}-on-{node}")
             is_move = each.id == f"cli-prefer-{name}"
             if is_ban or (is_move and node in ("", each.get("node"))):
                 _drop(configuration, each.id)
+                removed.append(each.id)
 
     apply_change(context, edit)
-    context.terminal.tell(f"Removed migration constraints for {name}")
+    names = f": {', '.join(removed)}" if removed else " (there were none)"
+    context.terminal.tell(f"Removed migration constraints for {name}{names}")

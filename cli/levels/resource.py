@@ -19,7 +19,7 @@ from cli.levels.moving import ban, clear, move
 from cli.levels.targets import apply_change, check_node, places_of, topmost
 from cli.levels.waiting import wait_until_idle
 from cli.shell.context import Call, Command, CommandFailed, Context, Level
-from cli.view import monitor
+from cli.view import history, monitor, resources
 from cli.view.status import is_true, read_status
 from cli.workspace import ask_daemon
 from crm.api import attributes, controller
@@ -41,7 +41,7 @@ def status(context: Context, call: Call) -> None:
     if context.as_json:
         context.terminal.show_json(monitor.as_json(view)["resources"])
     else:
-        context.terminal.show(monitor.resource_list(view))
+        context.terminal.show(resources.resource_list(view))
 
 
 def locate(context: Context, call: Call) -> None:
@@ -92,7 +92,7 @@ def operations(context: Context, call: Call) -> None:
     if wanted:
         need_resource(context.workspace.configuration, wanted)
     view = read_status(context.workspace.document)
-    context.terminal.show(monitor.operation_list(view, wanted, node))
+    context.terminal.show(history.operation_list(view, wanted, node))
 
 
 def explain(context: Context, call: Call) -> None:
@@ -221,7 +221,7 @@ def _promotable(context: Context, name: str, role: str) -> None:
     configuration = context.workspace.configuration
     located = edits.find(configuration, name)
     view = read_status(context.workspace.document)
-    if located is None or not monitor.is_promotable(view, located.item):
+    if located is None or not resources.is_promotable(view, located.item):
         raise CommandFailed("not-promotable", f"'{name}' is no promotable resource", subject=name)
     _set_on(context, (name,), "target-role", role)
     context.terminal.show(
@@ -367,7 +367,7 @@ def failcount(context: Context, call: Call) -> None:
     if known is None:
         raise EditRefused(edits.unknown("node", node, [each.name for each in view.nodes]))
     if verb == "show":
-        count = monitor.fail_count(known, name)
+        count = history.fail_count(known, name)
         shown = "INFINITY" if count >= 1_000_000 else str(count)
         context.terminal.show(f"scope=status  name=fail-count-{name} value={shown}")
         return

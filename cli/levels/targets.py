@@ -7,7 +7,7 @@ from collections.abc import Callable
 from cli import edits
 from cli.edits import EditRefused, Located, section
 from cli.shell.context import Context
-from cli.view import monitor
+from cli.view import resources
 from cli.view.status import ClusterView, primitives, read_status
 from crm.model.configuration import Item
 
@@ -18,7 +18,7 @@ def places_of(view: ClusterView, configuration: Item, located: Located) -> list[
     found: dict[str, str] = {}
     for primitive in primitives(located.item):
         for instance in view.active(primitive.id):
-            found.setdefault(instance.node, monitor.role_of(view, top, instance))
+            found.setdefault(instance.node, resources.role_of(view, top, instance))
     # The classic order: promoted instances come last.
     return sorted(found.items(), key=lambda each: (each[1] == "Promoted", each[0]))
 

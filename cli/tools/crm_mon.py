@@ -15,6 +15,7 @@ from cli.shell.context import Context
 from cli.view import monitor
 from cli.view.status import read_status
 from cli.view.terminal import Terminal
+from cli.view.wishes import Wishes
 from crm.api.gateclient import Denied, installation_root
 from crm.plumbing.errors import CrmError, Unreachable
 
@@ -51,7 +52,7 @@ USAGE = 64
 def crm_mon(given: Context | None, /, **options: Any) -> int:  # Any: click's options
     """Show the state of the cluster."""
     context = given or Context(root=installation_root(options["root"]), terminal=Terminal())
-    wishes = monitor.Wishes(
+    wishes = Wishes(
         stack="heartbeat" if context.workspace.is_live else "unknown",
         timing=options["timing"],
         operations=options["operations"] or options["timing"],
@@ -77,7 +78,7 @@ def crm_mon(given: Context | None, /, **options: Any) -> int:  # Any: click's op
         context.close()
 
 
-def _show(context: Context, wishes: monitor.Wishes, *, as_json: bool, clear: bool) -> None:
+def _show(context: Context, wishes: Wishes, *, as_json: bool, clear: bool) -> None:
     view = read_status(context.workspace.document)
     if clear:
         click.clear()

@@ -2,8 +2,10 @@
 
 import pytest
 
+from cli.view import history as history_view
 from cli.view import monitor
 from cli.view.status import ClusterView, read_status
+from cli.view.wishes import Wishes
 from crm.model.readxml.configuration import read
 from crm.plumbing import xml
 
@@ -35,11 +37,12 @@ def picture(
     root: str = 'dc-uuid="1" have-quorum="1"',
     options: str = "",
     nodes: str = '<node id="1" uname="n1"/><node id="2" uname="n2"/>',
+    constraints: str = "",
 ) -> ClusterView:
     text = (
         f"<cib {root}><configuration><crm_config><cluster_property_set id='o'>{options}"
         f"</cluster_property_set></crm_config><nodes>{nodes}</nodes>"
-        f"<resources>{resources}</resources><constraints/></configuration>"
+        f"<resources>{resources}</resources><constraints>{constraints}</constraints></configuration>"
         f"<status>{''.join(states)}</status></cib>"
     )
     return read_status(read(xml.parse(text.encode())))
@@ -72,10 +75,7 @@ def test_a_history_adds_up_to_what_is_shown(
     operations: list[tuple[str, int, int]], shown: str
 ) -> None:
     view = picture(A, node_state(1, history("a", *operations)))
-    assert (
-        f"  * a\t(ocf:x:T):\t {shown}"
-        in monitor.text(view, monitor.Wishes(inactive=True)).splitlines()
-    )
+    assert f"  * a\t(ocf:x:T):\t {shown}" in monitor.text(view, Wishes(inactive=True)).splitlines()
 
 
 def test_the_whole_picture_is_laid_out_as_people_know_it() -> None:
@@ -89,7 +89,7 @@ def test_the_whole_picture_is_laid_out_as_people_know_it() -> None:
         node_state(1, history("a", START), history("b", START), history("p", START)),
         node_state(2, history("p", START)),
     )
-    lines = monitor.text(view, monitor.Wishes(inactive=True, stack="heartbeat")).splitlines()
+    lines = monitor.text(view, Wishes(inactive=True, stack="heartbeat")).splitlines()
     assert lines[0:3] == [
         "Cluster Summary:",
         "  * Stack: heartbeat",
@@ -114,12 +114,12 @@ def test_the_whole_picture_is_laid_out_as_people_know_it() -> None:
 
 def test_what_is_not_running_is_left_out_unless_asked_for() -> None:
     view = picture(A, node_state(1, history("a", PROBE)))
-    assert "  * No active resources" in monitor.text(view, monitor.Wishes())
+    assert "  * No active resources" in monitor.text(view, Wishes())
 
 
 def test_without_quorum_the_summary_says_so_in_capitals() -> None:
     view = picture(A, node_state(1), root='dc-uuid="1" have-quorum="0"')
-    assert "partition WITHOUT quorum" in monitor.text(view, monitor.Wishes())
+    assert "partition WITHOUT quorum" in monitor.text(view, Wishes())
 
 
 def test_each_state_of_a_node_has_its_word() -> None:
@@ -152,7 +152,7 @@ def test_a_failure_is_listed_with_reason_and_exit_code() -> None:
     broken = history("a", START, ("monitor", 10_000, 1)).replace(
         'rc-code="1"', 'rc-code="1" exit-reason="disk full"'
     )
-    text = monitor.text(picture(A, node_state(1, broken)), monitor.Wishes())
+    text = monitor.text(picture(A, node_state(1, broken)), Wishes())
     assert "  * a 10s-interval monitor on n1 returned 'error' (disk full)" in text.splitlines()
 
 
@@ -166,18 +166,21 @@ def test_fail_counts_of_both_spellings_are_added_up_to_infinity() -> None:
     )
     node = picture(A, node_state(1, extra=extra)).node("n1")
     assert node is not None
-    assert (monitor.fail_count(node, "a"), monitor.fail_count(node, "b")) == (5, 1_000_000)
+    assert (history_view.fail_count(node, "a"), history_view.fail_count(node, "b")) == (
+        5,
+        1_000_000,
+    )
 
 
 def test_a_resource_nobody_configured_is_shown_as_orphaned() -> None:
     view = picture(A, node_state(1, history("old", START)))
-    assert "  * old\t(ocf:x:T):\t ORPHANED Started n1" in monitor.text(view, monitor.Wishes())
+    assert "  * old\t(ocf:x:T):\t ORPHANED Started n1" in monitor.text(view, Wishes())
 
 
 def test_maintenance_is_announced_and_marked_on_each_resource() -> None:
     options = '<nvpair id="m" name="maintenance-mode" value="true"/>'
     view = picture(A, node_state(1, history("a", START)), options=options)
-    text = monitor.text(view, monitor.Wishes())
+    text = monitor.text(view, Wishes())
     assert "*** Resource management is DISABLED ***" in text
     assert "Started n1 (unmanaged)" in text
 
@@ -192,9 +195,25 @@ def test_promoted_instances_are_told_apart() -> None:
         node_state(1, history("p", START, ("promote", 0, 0))),
         node_state(2, history("p", START)),
     )
-    lines = monitor.text(view, monitor.Wishes()).splitlines()
+    lines = monitor.text(view, Wishes()).splitlines()
     assert lines[-3:] == [
         "  * Clone Set: m [p] (promotable):",
         "    * Promoted: [ n1 ]",
         "    * Unpromoted: [ n2 ]",
     ]
+
+
+def test_what_move_and_ban_left_behind_is_named_in_one_line() -> None:
+    left = (
+        '<rsc_location id="cli-prefer-a" rsc="a" node="n1" score="INFINITY"/>'
+        '<rsc_location id="cli-ban-b-on-n2" rsc="b" node="n2" score="-INFINITY"/>'
+        '<rsc_location id="by-hand" rsc="a" node="n1" score="10"/>'
+    )
+    view = picture(A, node_state(1), constraints=left)
+    assert monitor.text(view, Wishes()).splitlines()[-1] == (
+        "Left by move or ban: cli-prefer-a, cli-ban-b-on-n2 (to end it: crm resource clear a b)"
+    )
+
+
+def test_without_leftovers_nothing_is_said_of_them() -> None:
+    assert "Left by" not in monitor.text(picture(A, node_state(1)), Wishes())
