@@ -11,7 +11,7 @@ from pengine.act.actions import Task
 def nodes_going(decision: Decision) -> Iterator[str]:
     """Yield a line per node that goes, the newest action first."""
     plan = decision.plan
-    for action in reversed(plan.actions.values()):
+    for action in reversed(list(plan.actions.values())):
         if not plan.is_in_graph(action.id):
             continue
         if action.task is Task.FENCE:
