@@ -25,6 +25,7 @@ from pengine.facts.facts import Facts, conclude
 from pengine.order.plan import Plan
 from pengine.order.propagate import order
 from pengine.place.assign import place
+from pengine.place.connections import connect
 from pengine.place.placement import Placement
 
 _ERROR = 40
@@ -59,9 +60,10 @@ def schedule(cluster: Cluster, wall: datetime, transition: int = 0) -> Decision:
     """Decide what has to be done about a cluster."""
     facts = conclude(cluster, wall)
     placement = place(facts)
-    actions = act(facts, placement)
-    plan = order(facts, actions)
-    graph = emit(facts, plan, transition)
+    connected = connect(facts, placement)
+    actions = act(connected, placement)
+    plan = order(connected, actions)
+    graph = emit(connected, plan, transition)
     return Decision(graph, facts, placement, plan)
 
 

@@ -16,4 +16,6 @@ def nodes_going(decision: Decision) -> Iterator[str]:
             continue
         if action.task is Task.FENCE:
             reason = next(iter(action.reasons), "")
-            yield f"  * Fence ({action.fencing_action}) {action.node} '{reason}'"
+            container = decision.facts.node(action.node).container
+            about = f" (resource: {container})" if container else ""
+            yield f"  * Fence ({action.fencing_action}) {action.node}{about} '{reason}'"

@@ -50,6 +50,8 @@ def status(facts: Facts) -> Iterator[str]:
     yield ""
     yield "  * Full List of Resources:"
     for item in facts.items:
+        if isinstance(item, Instance) and facts.is_invented(item.id):
+            continue
         yield from _item_lines(facts, item, 2)
     for instance in facts.removed:
         if facts.activity[instance.id].nodes:
@@ -57,20 +59,33 @@ def status(facts: Facts) -> Iterator[str]:
 
 
 def _node_lines(facts: Facts) -> Iterator[str]:
-    online, offline = [], []
+    online: dict[str, list[str]] = {kind: [] for kind in ("member", "remote", "guest")}
+    offline: dict[str, list[str]] = {kind: [] for kind in ("member", "remote", "guest")}
     busy = {n for state in facts.activity.values() for n in state.nodes}
     for node in facts.nodes:
         special = _special_state(node, node.name in busy, facts)
         if special:
-            yield f"Node {node.name}: {special}"
+            yield f"{_PREFIX[_kind(node)]}Node {node.name}: {special}"
         elif node.online:
-            online.append(node.name)
+            online[_kind(node)].append(node.name)
         else:
-            offline.append(node.name)
-    if online:
-        yield f"Online: [ {' '.join(online)} ]"
-    if offline:
-        yield f"OFFLINE: [ {' '.join(offline)} ]"
+            offline[_kind(node)].append(node.name)
+    # A guest that is down is no more than a container that is stopped.
+    listed = (
+        ("Online", online["member"]),
+        ("OFFLINE", offline["member"]),
+        ("RemoteOnline", online["remote"]),
+        ("RemoteOFFLINE", offline["remote"]),
+        ("GuestOnline", online["guest"]),
+    )
+    yield from (f"{word}: [ {' '.join(names)} ]" for word, names in listed if names)
+
+
+_PREFIX = {"member": "", "remote": "Remote", "guest": "Guest"}
+
+
+def _kind(node: NodeFacts) -> str:
+    return node.kind if node.is_remote else "member"
 
 
 def _special_state(node: NodeFacts, busy: bool, facts: Facts) -> str:
@@ -364,6 +379,8 @@ def executed(actions: Iterable[Executed]) -> Iterator[str]:
 def _executed_text(action: GraphAction, name: str) -> str:
     if action.kind is ActionKind.PSEUDO:
         return f"Pseudo action:   {action.key}"
+    if action.task == "stonith" and action.kind is ActionKind.PSEUDO:
+        return f"Pseudo action:   {action.key} on {action.node}"
     if action.task == "stonith":
         return f"Fencing {action.node} ({action.meta['stonith_action']})"
     if action.kind is ActionKind.CLUSTER:

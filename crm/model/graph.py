@@ -51,6 +51,8 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     parameters: dict[str, str] = {}
     meta: dict[str, str] = {}
     reasons: tuple[str, ...] = ()
+    router: str = ""
+    """The member through which an action on a remote or guest node goes, "" elsewhere."""
 
 
 class Synapse(msgspec.Struct, frozen=True, omit_defaults=True):

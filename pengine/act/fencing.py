@@ -14,15 +14,42 @@ from pengine.facts.nodes import NodeFacts
 def add_fencings(builder: Builder) -> None:
     """Fence what has a reason of its own."""
     for name in builder.fenced:
-        if builder.nodes[name].unclean_because:
+        if builder.nodes[name].kind != "guest" and builder.nodes[name].unclean_because:
             _add(builder, builder.nodes[name])
 
 
 def add_fencings_of_silent_nodes(builder: Builder) -> None:
     """Fence what nobody has heard of."""
     for name in builder.fenced:
-        if not builder.nodes[name].unclean_because:
+        if builder.nodes[name].kind != "guest" and not builder.nodes[name].unclean_because:
             _add(builder, builder.nodes[name])
+
+
+def add_resets(builder: Builder) -> None:
+    """Label the recovery of a container as what it is for the guest in it: a fencing.
+
+    Nothing is carried out for it; it is there to order things by, and for the controller to see.
+    """
+    for name, because in builder.fenced.items():
+        node = builder.nodes[name]
+        if node.kind != "guest":
+            continue
+        comes_back = any(
+            a.owner == node.container and a.task is Task.START for a in builder.actions.values()
+        )
+        word = "reboot" if comes_back else "off"
+        builder.add(
+            Action(
+                id=(f"stonith-{name}-{word}", name),
+                task=Task.FENCE,
+                owner="",
+                node=name,
+                is_pseudo=True,
+                needed=True,
+                fencing_action=word,
+                reasons=(because,),
+            )
+        )
 
 
 def _add(builder: Builder, node: NodeFacts) -> None:

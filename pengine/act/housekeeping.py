@@ -38,7 +38,8 @@ def add_clearings(builder: Builder) -> None:
 def add_shutdowns(builder: Builder) -> None:
     """Let nodes go that want to leave."""
     for node in builder.facts.nodes:
-        if node.shutting_down and node.online and not builder.is_fenced(node.name):
+        leaves = node.shutting_down and node.online and not node.is_remote
+        if leaves and not builder.is_fenced(node.name):
             held = _held_by(builder, node.name)
             builder.add(
                 Action(

@@ -14,6 +14,7 @@ from pengine.facts.instances import (
     Placeable,
     instances_of,
 )
+from pengine.facts.nodes import NodeFacts
 
 
 def add_probes(builder: Builder) -> None:
@@ -23,12 +24,22 @@ def add_probes(builder: Builder) -> None:
         return
     hidden = _never_looked_for(facts)
     for node in facts.nodes:
-        if not node.online or node.unclean:
+        if not node.online or node.unclean or not node.is_searched:
             continue
         for item in facts.items:
             for instance in _to_probe(builder, item, node.name):
-                if (instance.id, node.name) not in hidden:
+                if (instance.id, node.name) not in hidden and _may_be_on(facts, instance, node):
                     _add_probe(builder, instance, node.name)
+
+
+def _may_be_on(facts: Facts, instance: Instance, node: NodeFacts) -> bool:
+    """Tell whether an instance may run on a kind of node at all.
+
+    What is inside a container is known by the container.
+    """
+    if instance.meta.pairs.get("container"):
+        return False
+    return not (node.is_remote and facts.is_bound_to_members(instance))
 
 
 def _to_probe(builder: Builder, item: Placeable, node: str) -> list[Instance]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pengine.act.actions import Actions
 from pengine.act.builder import Builder
-from pengine.act.fencing import add_fencings, add_fencings_of_silent_nodes
+from pengine.act.fencing import add_fencings, add_fencings_of_silent_nodes, add_resets
 from pengine.act.housekeeping import add_clearings, add_marks, add_shutdowns
 from pengine.act.monitors import add_cancels
 from pengine.act.probes import add_probes
@@ -35,4 +35,5 @@ def act(facts: Facts, placement: Placement) -> Actions:
         add_marks(builder, item)
     add_shutdowns(builder)
     add_fencings_of_silent_nodes(builder)
+    add_resets(builder)
     return builder.finish()

@@ -101,7 +101,7 @@ def _action(
     elif action.task in (Task.SHUTDOWN, Task.CLEAR_FAIL_COUNT, Task.FENCE):
         kind = ActionKind.CLUSTER
     # A pseudo action is carried out nowhere, wherever it stands for something.
-    node = "" if action.is_pseudo else action.node
+    node = "" if action.is_pseudo and action.task is not Task.FENCE else action.node
     node_id = facts.node(node).id if node else ""
     return model.Action(
         id=number,
@@ -110,6 +110,7 @@ def _action(
         key=action.key,
         node=node,
         node_id=node_id,
+        router=_router(facts, action) if node else "",
         resource=_resource(facts, action),
         interval_ms=action.interval_ms if action.task is not Task.CANCEL else 0,
         timeout_ms=action.operation.timeout_ms if action.operation else 20_000,
@@ -118,6 +119,20 @@ def _action(
         meta=meta_of(action, node_id, clones.get(action.owner)),
         reasons=action.reasons,
     )
+
+
+def _router(facts: Facts, action: Action) -> str:
+    """Name the member whose connection carries an action on a remote node.
+
+    While the connection moves, what has to be done before goes by the member that has it.
+    """
+    node = facts.node(action.node)
+    if not node.is_remote or action.is_pseudo or action.task is Task.FENCE:
+        return ""
+    if not node.came_by or not node.goes_by:
+        return node.came_by or node.goes_by
+    is_early = action.task.value in ("stop", "demote", "cancel", "migrate_to", "migrate_from")
+    return node.came_by if is_early else node.goes_by
 
 
 def _resource(facts: Facts, action: Action) -> GraphResource | None:

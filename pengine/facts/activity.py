@@ -15,7 +15,7 @@ from crm.model.agent import Agent
 from crm.model.cluster import Cluster
 from crm.model.resources import Primitive
 from crm.model.roles import Role
-from crm.model.status import ResourceHistory
+from crm.model.status import NodeState, ResourceHistory
 from pengine.facts.fencing import Suspicion
 from pengine.facts.history import Circumstances, Failure, OnNode, read_history
 from pengine.facts.instances import (
@@ -71,48 +71,143 @@ def conclude_activity(
     rules: OperationRules,
 ) -> tuple[dict[str, Activity], tuple[Instance, ...]]:
     """Conclude the activity of every instance by id, and the removed instances found."""
-    nodes = suspicion.nodes()
-    finder = _Finder(items, settings, rules)
-    by_id = {node.id: node for node in nodes}
-    by_name = {node.name: node for node in nodes}
-    states = list(cluster.status)
+    reader = _Reader(items, suspicion, settings, rules)
+    by_key = {node.id: node.name for node in suspicion.nodes()}
+    by_key |= {node.name: node.name for node in suspicion.nodes()}
+    known = [
+        (state, name)
+        for state in cluster.status
+        if (name := by_key.get(state.id) or by_key.get(state.name)) is not None
+    ]
+    members = [(s, name) for s, name in known if not suspicion.node(name).is_remote]
     if not settings.fencing_enabled:
         # Offline nodes last, so that active anonymous copies get the low numbers.
-        states.sort(key=lambda s: not _is_online(by_id.get(s.id) or by_name.get(s.name)))
-    found: dict[str, dict[str, OnNode]] = {}
-    for state in states:
-        node = by_id.get(state.id) or by_name.get(state.name)
-        if node is None or not (node.online or node.unclean or settings.fencing_enabled):
-            continue
-        given = Circumstances(rules, rules.now.timestamp(), node.unclean)
-        for history in state.history:
-            instance = finder.find(history, node)
-            if instance is None:
-                continue
-            outcome = read_history(instance, node.name, history.entries, given)
-            known = found.get(instance.id, {}).get(node.name)
-            if known is not None and known.role.is_active:
-                # Two histories of one anonymous clone on one node: what runs is never lost.
-                surplus = finder.surplus(instance, history) if outcome.role.is_active else None
-                if surplus is None:
-                    continue
-                instance = surplus
-            outcome = replace(
-                outcome,
-                name=history.id,
-                agent_changed=_has_other_agent(instance, history),
-                is_moot=suspicion.is_unclean(node.name),
-            )
-            suspicion.hear(instance, outcome)
-            found.setdefault(instance.id, {})[node.name] = outcome
-            if outcome.role.is_active:
-                finder.occupy(instance, node.name)
-    everything = [i for item in items for i in instances_of(item)] + list(finder.removed)
-    by_name = {node.name: node for node in suspicion.nodes()}
-    activity = {i.id: _join(i, found.get(i.id, {}), by_name, suspicion) for i in everything}
+        members.sort(key=lambda pair: not suspicion.node(pair[1]).online)
+    for state, name in members:
+        reader.read(state, name)
+    reader.read_remote([(s, name) for s, name in known if suspicion.node(name).is_remote])
+    activity = reader.join()
     for item in items:
         _block_whole_group(item, activity)
-    return activity, tuple(finder.removed)
+    return activity, tuple(reader.finder.removed)
+
+
+class _Reader:
+    """Reads the histories of one node after the other; it does not leave here."""
+
+    def __init__(
+        self,
+        items: tuple[Placeable, ...],
+        suspicion: Suspicion,
+        settings: Settings,
+        rules: OperationRules,
+    ) -> None:
+        self.finder = _Finder(items, settings, rules)
+        self._instances = {i.id: i for item in items for i in instances_of(item)}
+        self._suspicion = suspicion
+        self._settings = settings
+        self._rules = rules
+        self._found: dict[str, dict[str, OnNode]] = {}
+
+    def read_remote(self, states: list[tuple[NodeState, str]]) -> None:
+        """Read remote nodes, those whose connection is known to be up first.
+
+        What is read may be about another connection, so this goes on until nothing new is up.
+        """
+        waiting = states
+        while True:
+            ready = [(state, name) for state, name in waiting if self._is_up(name)]
+            if not ready:
+                break
+            waiting = [pair for pair in waiting if pair not in ready]
+            for state, name in ready:
+                self._judge(name)
+                self.read(state, name)
+        for state, name in waiting:
+            self._judge(name)
+            self.read(state, name)
+        read = {name for _, name in states}
+        for node in self._suspicion.nodes():
+            if node.is_remote and node.name not in read:
+                self._judge(node.name)
+
+    def _is_up(self, name: str) -> bool:
+        node = self._suspicion.node(name)
+        needed = [node.connection, *([node.container] if node.container else [])]
+        return all(self._state(key).nodes for key in needed)
+
+    def _state(self, key: str) -> Activity:
+        instance = self._instances.get(key)
+        if instance is None:
+            return Activity()
+        nodes = {node.name: node for node in self._suspicion.nodes()}
+        return _join(instance, self._found.get(key, {}), nodes, self._suspicion)
+
+    def _judge(self, name: str) -> None:
+        node = self._suspicion.node(name)
+        connection, container = self._state(node.connection), self._state(node.container)
+        if connection.failed:
+            self._suspicion.fail_connection(name)
+            node = self._suspicion.node(name)
+        online, reset = bool(connection.nodes), False
+        if node.container and container.failed:
+            online, reset = False, True
+        elif connection.failed or not connection.nodes or (node.container and not container.nodes):
+            online = False
+        elif node.container and len(container.nodes) == 1:
+            host = self._suspicion.node(container.nodes[0])
+            if not host.online and host.unclean:
+                online, reset = False, True
+        instance = self._instances.get(node.connection)
+        unmanaged = instance is not None and not instance.meta.is_managed
+        self._suspicion.connect(
+            replace(
+                node,
+                online=online,
+                requires_reset=reset,
+                maintenance=node.maintenance or unmanaged,
+            )
+        )
+
+    def read(self, state: NodeState, name: str) -> None:
+        """Read all that a node remembers."""
+        node = self._suspicion.node(name)
+        if not (node.online or node.unclean or self._settings.fencing_enabled):
+            return
+        given = Circumstances(self._rules, self._rules.now.timestamp(), node.unclean)
+        for history in state.history:
+            self._read_one(history, node, given)
+
+    def _read_one(self, history: ResourceHistory, node: NodeFacts, given: Circumstances) -> None:
+        instance = self.finder.find(history, node)
+        if instance is None:
+            return
+        outcome = read_history(instance, node.name, history.entries, given)
+        known = self._found.get(instance.id, {}).get(node.name)
+        if known is not None and known.role.is_active:
+            # Two histories of one anonymous clone on one node: what runs is never lost.
+            surplus = self.finder.surplus(instance, history) if outcome.role.is_active else None
+            if surplus is None:
+                return
+            instance = surplus
+        outcome = replace(
+            outcome,
+            name=history.id,
+            agent_changed=_has_other_agent(instance, history),
+            is_moot=self._suspicion.is_unclean(node.name),
+        )
+        self._suspicion.hear(instance, outcome)
+        self._found.setdefault(instance.id, {})[node.name] = outcome
+        if outcome.role.is_active:
+            self.finder.occupy(instance, node.name)
+
+    def join(self) -> dict[str, Activity]:
+        """Give the activity of every instance over all nodes."""
+        nodes = {node.name: node for node in self._suspicion.nodes()}
+        everything = (*self._instances.values(), *self.finder.removed)
+        return {
+            i.id: _join(i, self._found.get(i.id, {}), nodes, self._suspicion) for i in everything
+        }
 
 
 def _block_whole_group(item: Placeable, activity: dict[str, Activity]) -> None:
@@ -133,10 +228,6 @@ def _has_other_agent(instance: Instance, history: ResourceHistory) -> bool:
     )
 
 
-def _is_online(node: NodeFacts | None) -> bool:
-    return node is not None and node.online
-
-
 def _join(
     instance: Instance,
     on_node: dict[str, OnNode],
@@ -144,12 +235,15 @@ def _join(
     suspicion: Suspicion,
 ) -> Activity:
     active = [n for n, state in on_node.items() if state.role.is_active]
-    active = [n for n in active if nodes[n].online or nodes[n].unclean]
+    active = [n for n in active if nodes[n].online or nodes[n].unclean or nodes[n].is_remote]
     role = max((on_node[n].role for n in active), default=Role.STOPPED)
     failed, blocked, must_stop, stops = False, False, False, []
     for name in active:
         if on_node[name].failed_stop_hard and not suspicion.can_fence(name):
             failed, blocked = True, True
+            continue
+        if suspicion.is_lost_guest(name):
+            failed = True  # It comes back clean, whenever its container does.
             continue
         if on_node[name].is_moot:
             continue  # What failed on a node nobody can reach is settled by fencing it.
@@ -166,6 +260,9 @@ def _join(
                 stops.append(name)
     if len(active) > 1 and instance.meta.multiple_active is MultipleActive.BLOCK:
         blocked = True
+    if instance.id in suspicion.failed_containers and active:
+        # What ran in it cannot be reached: it is recovered as a whole.
+        failed, stops = True, list(active)
     pending = next((s.pending for s in on_node.values() if s.pending), "")
     return Activity(
         role=role,

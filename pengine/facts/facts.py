@@ -27,6 +27,14 @@ from pengine.facts.instances import (
 from pengine.facts.links import Links
 from pengine.facts.nodes import NodeFacts, conclude_nodes
 from pengine.facts.operations import OperationFacts, OperationRules, find, unconfigured
+from pengine.facts.remote import (
+    Connection,
+    all_nodes,
+    connections,
+    remote_nodes,
+    with_containers,
+    with_guests,
+)
 from pengine.facts.settings import (
     QuorumPolicy,
     Settings,
@@ -59,6 +67,7 @@ class Facts:
     operation_rules: OperationRules
     has_fencing_device: bool
     fencing: FencingPower
+    connections: Mapping[str, Connection]
     problems: tuple[Problem, ...]
     next_change_s: float | None
 
@@ -103,6 +112,17 @@ class Facts:
             return False
         return not any(self.node(name).maintenance for name in state.nodes)
 
+    def is_invented(self, instance: str) -> bool:
+        """Tell whether an instance is the connection of a guest, which nobody configured."""
+        found = self.connections.get(instance)
+        return found is not None and bool(found.container)
+
+    def is_bound_to_members(self, instance: Instance) -> bool:
+        """Tell whether an instance can never be on a remote node."""
+        if instance.id in self.connections or instance.resource.agent.is_fencing:
+            return True
+        return any(c.container == instance.id for c in self.connections.values())
+
     @property
     def has_managed(self) -> bool:
         """Tell whether there is anything the cluster looks after; else nobody is fenced."""
@@ -110,6 +130,8 @@ class Facts:
 
     def fenced_because(self, node: NodeFacts) -> str | None:
         """Say why a node will be fenced, or None if it will not be."""
+        if node.kind == "guest":
+            return "guest is unclean" if node.requires_reset else None
         if not node.unclean or not self.fencing.can_fence(node):
             return None
         return node.unclean_because or "node is unclean"
@@ -151,7 +173,12 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
     settings = effective_quorum_policy(
         settings, has_quorum=cluster.has_quorum, had_quorum=cluster.had_quorum
     )
-    nodes = conclude_nodes(cluster, settings, now)
+    cluster = with_guests(cluster, now)
+    known_connections = connections(cluster, now)
+    nodes = all_nodes(
+        conclude_nodes(cluster, settings, now),
+        remote_nodes(cluster, known_connections, settings, now),
+    )
     rules = OperationRules(cluster.operation_defaults, now, settings.fencing_enabled)
     items = conclude_instances(
         cluster, now, fencing_enabled=settings.fencing_enabled, node_count=len(nodes)
@@ -182,6 +209,7 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
     links, link_problems = linking.conclude_links(
         cluster, nodes, _known_ids(items), shared, meta, now
     )
+    links = with_containers(links, known_connections)
     problems += link_problems
     tickets, ticket_problems = conclude_tickets(
         cluster, items, activity, fencing_enabled=settings.fencing_enabled
@@ -217,6 +245,7 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         operation_rules=rules,
         has_fencing_device=has_device,
         fencing=fencing,
+        connections={c.node: c for c in known_connections},
         problems=tuple(problems),
         next_change_s=_next_change_s(links, counts, activity),
     )

@@ -8,9 +8,9 @@ not there. What is read about a node after that has no effect of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pengine.facts.history import OnNode
+from pengine.facts.history import OnNode, is_probe
 from pengine.facts.instances import Instance
 from pengine.facts.nodes import NodeFacts
 from pengine.facts.operations import OnFail
@@ -28,7 +28,12 @@ class FencingPower:
     remote_without_quorum: bool = False
 
     def can_fence(self, node: NodeFacts) -> bool:
-        """Tell whether a node can be fenced; one in our membership needs no quorum."""
+        """Tell whether a node can be fenced; one in our membership needs no quorum.
+
+        A guest is fenced by recovering its container, wherever that is.
+        """
+        if node.kind == "guest":
+            return True
         if not self.enabled or not self.has_device:
             return False
         if self.has_quorum or self.without_quorum or node.online:
@@ -56,6 +61,8 @@ class Suspicion:
         self.fencing = fencing
         self._settings = settings
         self._nodes = {node.name: node for node in nodes}
+        self.failed_containers: dict[str, str] = {}
+        self.failed_connections: set[str] = set()
 
     def nodes(self) -> tuple[NodeFacts, ...]:
         """Give all nodes as they are judged now."""
@@ -65,21 +72,74 @@ class Suspicion:
         """Tell whether a node is to be fenced already."""
         return self._nodes[node].unclean
 
+    def is_lost_guest(self, node: str) -> bool:
+        """Tell whether a node is a guest that only a reset of its container can bring back."""
+        found = self._nodes[node]
+        return found.kind == "guest" and found.requires_reset
+
     def can_fence(self, node: str) -> bool:
         """Tell whether a node can be fenced."""
         return self.fencing.can_fence(self._nodes[node])
 
+    def node(self, name: str) -> NodeFacts:
+        """Give a node as it is judged now."""
+        return self._nodes[name]
+
+    def connect(self, judged: NodeFacts) -> None:
+        """Take in what is known of a remote node now that its connection is."""
+        self._nodes[judged.name] = judged
+        if judged.requires_reset:
+            self.failed_containers.setdefault(judged.container, judged.name)
+
     def hear(self, instance: Instance, found: OnNode) -> None:
         """Take in what a history tells of its node."""
         node = self._nodes[found.node]
-        if not found.role.is_active or node.unclean:
+        if not found.role.is_active:
             return
         is_managed = instance.meta.is_managed and not instance.meta.maintenance
         if not node.online and not node.maintenance and is_managed:
-            if self._settings.fencing_enabled:
-                self._mark(node, f"{instance.id} is thought to be active there")
+            self._doubt(node, instance)
+        elif node.unclean:
+            return
         elif found.on_fail is OnFail.FENCE:
             self._mark(node, f"{instance.id} failed there")
+        elif self.loses_connection(instance, found):
+            remote = self._nodes[instance.id]
+            if not remote.was_fenced and self._settings.fencing_enabled:
+                self._mark(remote, "remote connection is unrecoverable")
+
+    def loses_connection(self, instance: Instance, found: OnNode) -> bool:
+        """Tell whether a failure means that a remote node has to be reset to be reached again.
+
+        A connection that did not come up says nothing; one that broke does.
+        """
+        remote = self._nodes.get(instance.id)
+        if remote is None or remote.kind != "remote" or found.on_fail is not OnFail.RESTART:
+            return False
+        last = found.failures[-1].entry if found.failures else None
+        return last is not None and last.operation != "start" and not is_probe(last)
+
+    def _doubt(self, node: NodeFacts, instance: Instance) -> None:
+        """Doubt a node that is away and is thought to run something."""
+        if node.kind == "guest":
+            self.connect(replace(node, requires_reset=True))
+        elif node.unclean or not self._settings.fencing_enabled:
+            return
+        elif node.kind == "remote" and node.name not in self.failed_connections:
+            because = (
+                f"{instance.id} is active there (fencing will be revoked if remote connection"
+                " can be re-established elsewhere)"
+            )
+            self._nodes[node.name] = replace(node.to_be_fenced(because), is_unseen=True)
+        else:
+            self._mark(node, f"{instance.id} is thought to be active there")
+
+    def fail_connection(self, name: str) -> None:
+        """Remember that a connection failed: its node is then fenced even if it comes back."""
+        self.failed_connections.add(name)
+        node = self._nodes.get(name)
+        if node is not None and node.unclean:
+            self._nodes[name] = replace(node, is_unseen=False)
 
     def _mark(self, node: NodeFacts, because: str) -> None:
         self._nodes[node.name] = node.to_be_fenced(because)

@@ -6,6 +6,7 @@ node that should be there and is not is *unclean*: nobody knows what it runs.
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -15,9 +16,28 @@ from crm.model import options
 from crm.model.cluster import Cluster, Node
 from crm.model.score import Score
 from crm.model.status import NodeState
-from pengine.facts.presence import Circumstances, conclude_presence
+from pengine.facts.presence import Circumstances, Presence, conclude_presence
 from pengine.facts.settings import Settings
 from pengine.facts.values import flatten, situation
+
+
+class Link(enum.Enum):
+    """How a remote node can be reached, once its connection is placed."""
+
+    ALIVE = "alive"
+    """It is reached now, and will be."""
+
+    RESTING = "resting"
+    """The member that held the connection is lost; it comes up elsewhere."""
+
+    UNKNOWN = "unknown"
+    """It is not reached now; whether it can be will be seen."""
+
+    STOPPED = "stopped"
+    """It goes, or has gone, down cleanly."""
+
+    FAILED = "failed"
+    """It is lost and cannot be had back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +64,33 @@ class NodeFacts:
     was_lost: bool = False
     """Set where it left the membership: the priority-fencing-delay is about such nodes."""
     pending_until_s: int | None = None
+    connection: str = ""
+    """The instance through which a remote or guest node is reached, "" for members."""
+    container: str = ""
+    """The resource a guest runs in."""
+    is_unseen: bool = False
+    """Set where the node is unclean only as long as its connection cannot be had."""
+    requires_reset: bool = False
+    """Set on a guest whose container has to be stopped before anything there counts as ended."""
+    was_fenced: bool = False
+    wants_to_leave: bool = False
+    """Set where the node itself asked for its shutdown."""
+    link: Link | None = None
+    came_by: str = ""
+    """The member that holds the connection now."""
+    goes_by: str = ""
+    """The member that will hold it."""
+
+    @property
+    def is_searched(self) -> bool:
+        """Tell whether resources are looked for here; remote nodes can opt out."""
+        text = self.attributes.get("resource-discovery-enabled")
+        return not self.is_remote or text is None or _is_true(text)
+
+    @property
+    def is_remote(self) -> bool:
+        """Tell whether the node is reached through a connection."""
+        return bool(self.connection)
 
     @property
     def may_run(self) -> bool:
@@ -95,13 +142,19 @@ def conclude_nodes(cluster: Cluster, settings: Settings, now: datetime) -> tuple
         if node.kind in ("ping", "remote"):
             continue
         state = states.get(node.id) or by_name.get(node.name)
-        found.append(_judge(node, state, cluster, settings, now))
+        found.append(judge(node, state, cluster, settings, now))
     return tuple(sorted(found, key=lambda facts: display_key(facts.name)))
 
 
-def _judge(
-    node: Node, state: NodeState | None, cluster: Cluster, settings: Settings, now: datetime
+def judge(
+    node: Node,
+    state: NodeState | None,
+    cluster: Cluster,
+    settings: Settings,
+    now: datetime,
+    presence: Presence | None = None,
 ) -> NodeFacts:
+    """Judge one node by its state; whoever knows more of its presence says so."""
     transient = flatten(state.attributes, situation(now)) if state is not None else {}
     special = {
         "#uname": node.name,
@@ -118,9 +171,9 @@ def _judge(
     if not attributes["#site-name"]:
         del attributes["#site-name"]
     shutting_down = _is_nonzero(transient.get("shutdown", "0"))
-    presence = conclude_presence(
-        state, settings, Circumstances(_is_true(transient.get("terminate")), shutting_down, now)
-    )
+    if presence is None:
+        given = Circumstances(_is_true(transient.get("terminate")), shutting_down, now)
+        presence = conclude_presence(state, settings, given)
     return NodeFacts(
         name=node.name,
         id=node.id,
@@ -136,6 +189,7 @@ def _judge(
         or (state is not None and state.maintenance)
         or settings.maintenance,
         shutting_down=shutting_down,
+        wants_to_leave=shutting_down,
         is_dc=bool(cluster.dc_id) and node.id == cluster.dc_id,
         is_seen=state is not None,
         attributes=attributes,

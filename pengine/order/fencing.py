@@ -62,7 +62,7 @@ def _starts_wait(
 def _stops_follow(
     actions: Actions, instance: Instance, fencing: Action, collectives: dict[str, str]
 ) -> Iterator[Ordering]:
-    if instance.meta.requires not in _SECURE:
+    if instance.meta.requires not in _SECURE and not fencing.is_pseudo:
         return
     around = collectives.get(instance.id, "")
     for task in _IMPLIED:

@@ -17,6 +17,7 @@ from pengine.order.declared import declared_orderings, marks_of_alternatives, mi
 from pengine.order.fencing import fencing_orderings
 from pengine.order.implied import implied_orderings
 from pengine.order.plan import Meaning, Ordering, Plan
+from pengine.order.remote import remote_orderings
 
 
 def order(facts: Facts, actions: Actions) -> Plan:
@@ -28,6 +29,7 @@ def order(facts: Facts, actions: Actions) -> Plan:
             *implied_orderings(facts, actions),
             *declared_orderings(facts, actions),
             *fencing_orderings(facts, actions),
+            *remote_orderings(facts, actions),
         )
     )
     spreading = _Spreading(actions, orderings)

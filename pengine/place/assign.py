@@ -6,6 +6,8 @@ where they are entered. A member is never placed before its group or clone asks 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from crm.model.roles import Role
 from crm.model.score import MINUS_INFINITY, Score
 from pengine.facts.facts import Facts
@@ -30,10 +32,15 @@ def place(facts: Facts) -> Placement:
     passes.all_passes(facts, tally)
     placing = _Placing(facts, tally)
     for item in facts.items:
+        # Connections first: where they go decides which nodes there are for the others.
+        if item.id in facts.connections:
+            placing.place_item(item)
+    for item in facts.items:
         placing.place_item(item)
     for instance in facts.removed:
         placing.place_item(instance)
-    return Placement(placing.choices, ScoreTable(tuple(tally.contributions), tuple(tally.lines)))
+    table = ScoreTable(tuple(tally.contributions), tuple(tally.lines))
+    return Placement(placing.choices, table, tuple(placing.nodes.values()))
 
 
 class _Placing:
@@ -46,6 +53,7 @@ class _Placing:
         self.merger = Merger(facts, tally, self.ties)
         self.choices: dict[str, Choice] = {}
         self.load = {node.name: 0 for node in facts.nodes}
+        self.nodes = {node.name: node for node in facts.nodes}
         self._may_run = {node.name for node in facts.nodes if node.may_run}
         self._busy: set[str] = set()
         self._parents: dict[str, Placeable] = {}
@@ -165,7 +173,26 @@ class _Placing:
         self.merger.placed[instance.id] = choice.node
         if choice.node is not None:
             self.load[choice.node] += 1
+        if instance.id in self.facts.connections:
+            self._connect(instance, choice)
         self._busy.discard(instance.id)
+
+    def _connect(self, instance: Instance, choice: Choice) -> None:
+        """Open or close the node behind a connection, now that its place is known."""
+        node = self.nodes.get(instance.id)
+        if node is None:
+            return
+        if choice.node is None:
+            node = replace(node, shutting_down=True)
+        else:
+            # Nobody has to fence what can be asked in a moment.
+            unclean = node.unclean and not node.is_unseen
+            node = replace(node, online=True, unclean=unclean)
+        self.nodes[node.name] = node
+        for able in (self._may_run, self.merger.may_run):
+            able.discard(node.name)
+            if node.may_run:
+                able.add(node.name)
 
     def _merge(self, instance: Instance) -> None:
         """Merge colocations in both directions, the mandatory ones first."""

@@ -120,7 +120,7 @@ class Merger:
         self._facts = facts
         self._tally = tally
         self._ties = ties
-        self._may_run = {node.name for node in facts.nodes if node.may_run}
+        self.may_run = {node.name for node in facts.nodes if node.may_run}
         self.placed: dict[str, str | None] = {}
 
     # --- the dependent follows its primary --------------------------------------------------
@@ -184,7 +184,7 @@ class Merger:
         return self._facts.node(node).attributes.get(name)
 
     def _has_room(self, table: Mapping[str, Score]) -> bool:
-        return any(value >= 0 and node in self._may_run for node, value in table.items())
+        return any(value >= 0 and node in self.may_run for node, value in table.items())
 
     # --- the primary is pulled by its dependents --------------------------------------------
 
@@ -266,20 +266,20 @@ class Merger:
         table = self._tally.scores[source]
         if name == "#uname":
             return {
-                node: value if node in self._may_run else MINUS_INFINITY
+                node: value if node in self.may_run else MINUS_INFINITY
                 for node, value in table.items()
             }
         best: dict[str, Score] = {}
         for node, value in table.items():
             key = self._attribute(node, name)
-            if key is not None and node in self._may_run:
+            if key is not None and node in self.may_run:
                 best[key] = max(best.get(key, MINUS_INFINITY), value)
         return best
 
     def _must_avoid(self, source: str) -> bool:
         """Tell whether a dependent has but one node to be on."""
         table = self._tally.scores[source]
-        return sum(1 for n, v in table.items() if v >= 0 and n in self._may_run) == 1
+        return sum(1 for n, v in table.items() if v >= 0 and n in self.may_run) == 1
 
 
 def _pull(amount: Score, matches: bool) -> Score:

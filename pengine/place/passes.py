@@ -28,6 +28,7 @@ def all_passes(facts: Facts, tally: Tally) -> None:
     unmanaged(facts, tally)
     location(facts, tally, targets)
     stickiness(facts, tally)
+    no_nesting(facts, tally)
     thresholds(facts, tally, targets)
     failures(facts, tally, targets)
     tickets(facts, tally)
@@ -95,6 +96,19 @@ def stickiness(facts: Facts, tally: Tally) -> None:
             continue
         if nodes[0] in tally.scores[instance.id]:
             tally.add(instance.id, nodes[0], amount, "stickiness", "resource-stickiness")
+
+
+def no_nesting(facts: Facts, tally: Tally) -> None:
+    """Keep connections, their containers and fence devices on members of the cluster."""
+    remote = [node.name for node in facts.nodes if node.is_remote]
+    if not remote:
+        return
+    containers = {c.container for c in facts.connections.values() if c.container}
+    for instance in facts.instances():
+        is_bound = instance.id in facts.connections or instance.id in containers
+        if is_bound or instance.resource.agent.is_fencing:
+            for name in remote:
+                tally.ban(instance.id, name, "remote", "remote", "it runs on members only")
 
 
 def thresholds(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) -> None:

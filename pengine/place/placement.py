@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from crm.model.roles import Role
 from crm.model.score import Score
+from pengine.facts.nodes import NodeFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Placement:
 
     choices: Mapping[str, Choice]
     table: ScoreTable
+    nodes: tuple[NodeFacts, ...] = ()
+    """The nodes with remote ones judged by where their connections go."""
 
     def node_of(self, instance: str) -> str | None:
         """Say where an instance goes."""

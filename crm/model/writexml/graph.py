@@ -57,6 +57,8 @@ def _write_head(parent: etree._Element, action: Action) -> etree._Element:
     if action.node:
         element.set("on_node", action.node)
         element.set("on_node_uuid", action.node_id)
+    if action.router:
+        element.set("router_node", action.router)
     return element
 
 

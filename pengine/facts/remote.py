@@ -1,0 +1,151 @@
+"""Machines reached through a connection: remote nodes, and guests that run in a container.
+
+A remote node is a primitive `ocf:pacemaker:remote`, its *connection*; the node has its name. A
+guest node is named by the meta attribute `remote-node` of the resource that is its *container*
+(a virtual machine, say); its connection is invented here. Such a node is there if and only if its
+connection is up, so it is judged when the history of the connection has been read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from crm.model.agent import Agent
+from crm.model.cluster import Cluster, Node
+from crm.model.constraints import OrderKind
+from crm.model.resources import (
+    AttributeSet,
+    Group,
+    Operation,
+    Primitive,
+    primitives_of,
+)
+from crm.model.score import INFINITY
+from pengine.facts.links import InOrder, Links, Together
+from pengine.facts.nodes import NodeFacts, display_key, judge
+from pengine.facts.presence import Presence
+from pengine.facts.settings import Settings
+from pengine.facts.values import flatten, situation
+
+AGENT = Agent("ocf", "pacemaker", "remote")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What leads to a node: the instance that holds it, and the container of a guest, or ""."""
+
+    node: str
+    container: str = ""
+    reconnect_ms: int = 0
+
+
+def is_connection(primitive: Primitive) -> bool:
+    """Tell whether a primitive is a connection to a remote or guest node."""
+    return primitive.agent == AGENT
+
+
+def with_guests(cluster: Cluster, now: datetime) -> Cluster:
+    """Add the connections of guests behind all configured resources."""
+    taken = {p.id for resource in cluster.resources for p in primitives_of(resource)}
+    invented = []
+    for resource in cluster.resources:
+        if not isinstance(resource, Primitive | Group):
+            continue
+        for primitive in primitives_of(resource):
+            meta = flatten(primitive.meta, situation(now))
+            name = meta.get("remote-node", "")
+            if name and name not in taken:
+                taken.add(name)
+                invented.append(_invent(primitive.id, name, meta))
+    return replace(cluster, resources=(*cluster.resources, *invented)) if invented else cluster
+
+
+def _invent(container: str, name: str, given: dict[str, str]) -> Primitive:
+    meta = {"container": container, "internal-rsc": "true"}
+    if "remote-allow-migrate" in given:
+        meta["allow-migrate"] = given["remote-allow-migrate"]
+    parameters = {
+        short: given[long]
+        for long, short in (("remote-addr", "addr"), ("remote-port", "port"))
+        if long in given
+    }
+    start = (("timeout", given.get("remote-connect-timeout", "60s")),)
+    return Primitive(
+        id=name,
+        agent=AGENT,
+        meta=(AttributeSet(f"{name}-meta_attributes", tuple(meta.items())),),
+        parameters=(AttributeSet(f"{name}-instance_attributes", tuple(parameters.items())),),
+        operations=(
+            Operation(f"{name}-monitor-interval-30s", "monitor", 30_000, (("timeout", "30s"),)),
+            Operation(f"{name}-start-interval-0", "start", 0, start),
+        ),
+    )
+
+
+def connections(cluster: Cluster, now: datetime) -> tuple[Connection, ...]:
+    """List all connections, in the order of the configuration."""
+    return tuple(
+        Connection(
+            primitive.id,
+            flatten(primitive.meta, situation(now)).get("container", ""),
+            _reconnect_ms(primitive, now),
+        )
+        for resource in cluster.resources
+        if isinstance(resource, Primitive | Group)
+        for primitive in primitives_of(resource)
+        if is_connection(primitive)
+    )
+
+
+def _reconnect_ms(primitive: Primitive, now: datetime) -> int:
+    text = flatten(primitive.parameters, situation(now)).get("reconnect_interval", "")
+    digits = text.removesuffix("s")
+    return int(digits) * 1000 if digits.isdigit() else 0
+
+
+def remote_nodes(
+    cluster: Cluster, known: tuple[Connection, ...], settings: Settings, now: datetime
+) -> Iterator[NodeFacts]:
+    """Yield the nodes behind connections, all of them away as long as nothing else is known."""
+    configured = {node.name: node for node in cluster.nodes if node.kind == "remote"}
+    states = {state.name or state.id: state for state in cluster.status}
+    for connection in known:
+        name = connection.node
+        kind = "guest" if connection.container else "remote"
+        node = configured.get(name) or Node(id=name, name=name)
+        state = states.get(name)
+        unclean = name in configured and state is None and kind == "remote"
+        unclean = unclean and settings.fencing_enabled and settings.startup_fencing
+        made = judge(node, state, cluster, settings, now, Presence(unclean=unclean))
+        yield replace(
+            made,
+            kind=kind,
+            connection=name,
+            container=connection.container,
+            is_unseen=unclean,
+            was_fenced=state is not None and state.was_fenced,
+        )
+
+
+def all_nodes(members: tuple[NodeFacts, ...], remote: Iterator[NodeFacts]) -> tuple[NodeFacts, ...]:
+    """Join members and remote nodes; a member keeps its name."""
+    names = {node.name for node in members}
+    found = (*members, *(node for node in remote if node.name not in names))
+    return tuple(sorted(found, key=lambda node: display_key(node.name)))
+
+
+def with_containers(links: Links, known: tuple[Connection, ...]) -> Links:
+    """Add what follows from a container: its connection is there with it, and after it."""
+    inside = [c for c in known if c.container]
+    together = tuple(
+        Together("resource-with-container", c.node, c.container, INFINITY) for c in inside
+    )
+    in_order = tuple(
+        InOrder("container", c.container, c.node, "start", "start", OrderKind.MANDATORY, True)
+        for c in inside
+    )
+    return replace(
+        links, together=(*links.together, *together), in_order=(*in_order, *links.in_order)
+    )

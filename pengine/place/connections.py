@@ -1,0 +1,86 @@
+"""What the placement of connections means for the nodes behind them.
+
+It settles whether such a node can be reached, through which member, and whether it has to be
+fenced because what runs there can no longer be asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pengine.facts.facts import Facts
+from pengine.facts.nodes import Link, NodeFacts
+from pengine.place.placement import Placement
+
+
+def connect(facts: Facts, placement: Placement) -> Facts:
+    """Give the facts with remote nodes judged by where their connections go."""
+    if not facts.connections:
+        return facts
+    members = {node.name: node for node in placement.nodes}
+    nodes = tuple(
+        _judge(facts, placement, members, node) if node.is_remote else node
+        for node in placement.nodes
+    )
+    return replace(facts, nodes=nodes)
+
+
+def _judge(
+    facts: Facts, placement: Placement, members: dict[str, NodeFacts], node: NodeFacts
+) -> NodeFacts:
+    state = facts.activity[node.connection]
+    here = state.nodes[0] if state.nodes else ""
+    there = placement.node_of(node.connection) or ""
+    link = _link(facts, node, members.get(here), there)
+    node = replace(node, link=link, came_by=here, goes_by=there)
+    if node.kind == "guest":
+        return _judge_guest(facts, node)
+    if link is not Link.FAILED or not facts.settings.fencing_enabled:
+        return node
+    if not node.online:
+        return node.to_be_fenced("the connection is unrecoverable")
+    if _runs_something(facts, node.name):
+        return node.to_be_fenced("resources are active but connection is unrecoverable")
+    if _hides_something(facts, node.name):
+        because = "resources are in unknown state and connection is unrecoverable"
+        return node.to_be_fenced(because)
+    return node
+
+
+def _judge_guest(facts: Facts, node: NodeFacts) -> NodeFacts:
+    """A guest whose container failed has to be reset, whatever its connection says."""
+    container = facts.activity.get(node.container)
+    if container is not None and container.failed:
+        return replace(node, requires_reset=True)
+    return node
+
+
+def _link(facts: Facts, node: NodeFacts, host: NodeFacts | None, there: str) -> Link:
+    state = facts.activity[node.connection]
+    if not there:
+        if host is not None and host.unclean:
+            return Link.FAILED
+        if not state.failed:
+            return Link.STOPPED
+        waits = facts.connections[node.connection].reconnect_ms > 0 and node.was_fenced
+        return Link.UNKNOWN if waits and not node.wants_to_leave else Link.FAILED
+    if host is None:
+        return Link.UNKNOWN
+    if host.unclean or not host.online:
+        return Link.RESTING
+    return Link.ALIVE
+
+
+def _hides_something(facts: Facts, node: str) -> bool:
+    """Tell whether there is anything of which nobody knows whether it runs on a node."""
+    if not facts.settings.enable_startup_probes:
+        return False
+    return any(
+        not facts.activity[i.id].is_known_on(node)
+        for i in facts.instances()
+        if not i.is_removed and not facts.is_bound_to_members(i)
+    )
+
+
+def _runs_something(facts: Facts, node: str) -> bool:
+    return any(node in facts.activity[i.id].nodes for i in facts.instances() if facts.is_managed(i))
