@@ -70,6 +70,8 @@ class _Paper:
         self._cluster = cluster
         self._failures = failures
         self._states = {state.id: state for state in cluster.status}
+        latest_s = (e.last_change_s for s in cluster.status for h in s.history for e in h.entries)
+        self._now_s = int(cluster.execution_s or 1 + max(latest_s, default=0))
         self._call = 1 + max(
             (e.call_id for s in cluster.status for h in s.history for e in h.entries), default=0
         )
@@ -153,6 +155,9 @@ class _Paper:
             exit_code=code,
             status=OperationStatus.DONE if code == expected else OperationStatus.ERROR,
             target_rc=expected,
+            last_change_s=self._now_s,
+            migrate_source=action.meta.get("migrate_source", ""),
+            migrate_target=action.meta.get("migrate_target", ""),
         )
         self._call += 1
         entries = tuple(e for e in history.entries if not _is_replaced(e, entry))

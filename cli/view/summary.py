@@ -326,9 +326,11 @@ def _summarise_change(
     state: Activity,
 ) -> list[SummaryLine]:
     current, failed = state.nodes, state.failed
-    here = current[0]
+    here = state.here
+    if start.migration is not None:
+        return [SummaryLine("Migrate", instance.id, f"{here} -> {target}")]
     if target in current:
-        if not any(stop.needed for stop in stops.values()):
+        if not any(stop.needed for node, stop in stops.items() if node in current):
             return []
         if failed:
             return [SummaryLine("Recover", instance.id, target)]
@@ -336,7 +338,8 @@ def _summarise_change(
     where = f"{here} -> {target}"
     if failed:
         return [SummaryLine("Recover", instance.id, where)]
-    return [SummaryLine("Move", instance.id, where)]
+    unable = [r for s in (*stops.values(), start) for r in s.reasons if r.startswith("unmig")]
+    return [SummaryLine("Move", instance.id, where, next(iter(unable), ""))]
 
 
 def _why_restart(plan: Plan, start: Action) -> str:

@@ -23,6 +23,8 @@ class Task(enum.Enum):
     RUNNING = "running"
     STOPPED = "stopped"
     MONITOR = "monitor"
+    MIGRATE_TO = "migrate_to"
+    MIGRATE_FROM = "migrate_from"
     CANCEL = "cancel"
     DELETE = "delete"
     ONE_OR_MORE = "one-or-more"
@@ -53,6 +55,8 @@ class Action:
     call_id: int | None = None
     history_name: str = ""
     is_pseudo: bool = False
+    migration: tuple[str, str] | None = None
+    """Source and target, of an action that is part of a live migration while that is possible."""
     needed: bool = False
     runnable: bool = True
     is_fixed: bool = False
@@ -62,6 +66,8 @@ class Action:
     delay_s: int = 0
     digests: tuple[str, ...] = ()
     """What an unfencing says of the devices it was decided with: id, agent, digest."""
+    is_tidying: bool = False
+    """Set for a stop where the instance has left already: nothing restarts for it."""
     reasons: tuple[str, ...] = ()
 
     @property

@@ -41,6 +41,8 @@ class Builder:
                 known,
                 needed=known.needed or action.needed,
                 runnable=known.runnable and action.runnable,
+                migration=known.migration or action.migration,
+                is_tidying=known.is_tidying or action.is_tidying,
                 reasons=(*known.reasons, *(r for r in action.reasons if r not in known.reasons)),
             )
         self.actions[action.id] = action

@@ -6,8 +6,11 @@ runs and stays, because an ordering or a changed parameter may make them needed.
 
 from __future__ import annotations
 
+from crm.model.outcomes import ExitCode
+from crm.model.status import HistoryEntry
 from pengine.act.actions import Action, Task
 from pengine.act.builder import Builder, key_of
+from pengine.act.migration import add_migration, add_stops_of_dangling, may_migrate
 from pengine.act.monitors import add_monitors, add_stopped_monitors
 from pengine.facts.changes import Change, compare
 from pengine.facts.instances import Instance, Requires
@@ -45,7 +48,7 @@ def has_changed(builder: Builder, instance: Instance, node: str) -> bool:
     if found is None:
         return False
     parameters = facts.parameters(instance, node)
-    for entry in found.entries:
+    for entry in _since_start(found.entries):
         is_start = entry.operation in ("start", "migrate_from") or (
             entry.operation == "monitor" and entry.interval_ms == 0
         )
@@ -55,6 +58,18 @@ def has_changed(builder: Builder, instance: Instance, node: str) -> bool:
         if is_start and compare(entry, counted, 0, 0) in (Change.RESTART, Change.RELOAD):
             return True
     return False
+
+
+def _since_start(entries: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:
+    """Keep the entries from the last start on; before it, anything may have been configured."""
+    starts = [i for i, e in enumerate(entries) if e.operation in ("start", "migrate_from")]
+    if not starts:
+        starts = [
+            i
+            for i, e in enumerate(entries)
+            if e.operation == "monitor" and e.exit_code in (ExitCode.OK, ExitCode.PROMOTED)
+        ][:1]
+    return entries[starts[-1] :] if starts else entries
 
 
 def add_deletions_for_changed_agents(builder: Builder) -> None:
@@ -86,6 +101,10 @@ def _step(builder: Builder, instance: Instance) -> None:
             builder.start(instance, target, needed=False)
         for node in state.nodes:
             builder.stop(instance, node, needed=False)
+        return
+    add_stops_of_dangling(builder, instance)
+    if may_migrate(builder, instance):
+        add_migration(builder, instance)
         return
     stays = target is not None and _counted(builder, instance) == (target,)
     if not stays:

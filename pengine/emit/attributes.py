@@ -9,7 +9,11 @@ from pengine.facts.instances import CloneInstance
 
 def parameters_of(facts: Facts, action: Action) -> dict[str, str]:
     """Give the parameters an agent gets: the resource's, and the operation's over them."""
-    if action.instance is None or action.task in (Task.DELETE, Task.CLEAR_FAIL_COUNT):
+    if (
+        action.instance is None
+        or action.is_pseudo
+        or action.task in (Task.DELETE, Task.CLEAR_FAIL_COUNT)
+    ):
         return {}
     found = dict(facts.parameters(action.instance, action.node))
     if action.operation is not None:
@@ -29,6 +33,8 @@ def meta_of(action: Action, node_id: str, clone: CloneInstance | None) -> dict[s
         found["on_node_uuid"] = node_id
     if action.expected_rc is not None:
         found["op_target_rc"] = str(int(action.expected_rc))
+    if action.migration is not None and action.task in (Task.MIGRATE_TO, Task.MIGRATE_FROM):
+        found["migrate_source"], found["migrate_target"] = action.migration
     if action.task is Task.SHUTDOWN:
         found["op_no_wait"] = "true"
     if action.task is Task.FENCE:

@@ -28,6 +28,7 @@ from pengine.facts.instances import (
     make_instance,
     read_meta,
 )
+from pengine.facts.migrations import Migrations, conclude_migrations
 from pengine.facts.nodes import NodeFacts
 from pengine.facts.operations import OnFail, OperationRules
 from pengine.facts.settings import Settings
@@ -47,6 +48,19 @@ class Activity:
     failures: tuple[Failure, ...] = ()
     pending: str = ""
     ignored: bool = False
+    dangling: tuple[str, ...] = ()
+    """Nodes it has left by migration, where it still has to be stopped."""
+    migrating: tuple[str, str] | None = None
+    """Source and target of a migration that is half done."""
+    lost: bool = False
+    """Set where a migration ended and nobody can tell where: it is recovered, not migrated."""
+
+    @property
+    def here(self) -> str | None:
+        """Name the node it counts as being on: of a half-done migration the source."""
+        if self.migrating is not None and self.migrating[0] in self.nodes:
+            return self.migrating[0]
+        return self.nodes[0] if self.nodes else None
 
     @property
     def is_promoted(self) -> bool:
@@ -234,6 +248,11 @@ def _join(
     nodes: Mapping[str, NodeFacts],
     suspicion: Suspicion,
 ) -> Activity:
+    migrations = conclude_migrations(
+        {name: state.entries for name, state in on_node.items()},
+        [name for name, node in nodes.items() if node.online],
+    )
+    on_node = _after_migrations(on_node, migrations)
     active = [n for n, state in on_node.items() if state.role.is_active]
     active = [n for n in active if nodes[n].online or nodes[n].unclean or nodes[n].is_remote]
     role = max((on_node[n].role for n in active), default=Role.STOPPED)
@@ -263,6 +282,9 @@ def _join(
     if instance.id in suspicion.failed_containers and active:
         # What ran in it cannot be reached: it is recovered as a whole.
         failed, stops = True, list(active)
+    if migrations.lost and active:
+        failed = True
+        stops += [name for name in active if name not in stops]
     pending = next((s.pending for s in on_node.values() if s.pending), "")
     return Activity(
         role=role,
@@ -275,7 +297,30 @@ def _join(
         failures=tuple(f for state in on_node.values() for f in state.failures),
         pending=pending,
         ignored=any(state.ignored for state in on_node.values()),
+        dangling=tuple(n for n in migrations.dangling if n not in active),
+        migrating=migrations.partial,
+        lost=migrations.lost,
     )
+
+
+def _after_migrations(on_node: dict[str, OnNode], migrations: Migrations) -> dict[str, OnNode]:
+    """Put an instance where its migrations may have left it, beside the node that says so."""
+    if not migrations.also_active and not migrations.dangling:
+        return on_node
+    left = {name for name in migrations.dangling if _ends_with_departure(on_node[name])}
+    found: dict[str, OnNode] = {}
+    for name, state in on_node.items():
+        for other in migrations.also_active.get(name, ()):
+            if other in on_node and not on_node[other].role.is_active:
+                found[other] = replace(on_node[other], role=Role.STARTED)
+        found.setdefault(name, replace(state, role=Role.STOPPED) if name in left else state)
+    return found
+
+
+def _ends_with_departure(state: OnNode) -> bool:
+    """Tell whether nothing came after the good departure of a migration but monitors before it."""
+    last = next((e for e in reversed(state.entries) if e.interval_ms == 0), None)
+    return last is not None and last.operation == "migrate_to" and state.on_fail is None
 
 
 class _Finder:

@@ -55,6 +55,7 @@ class Meta:
     multiple_active: MultipleActive
     requires: Requires
     critical: bool
+    allow_migrate: bool
     pairs: Mapping[str, str]
 
     @property
@@ -314,6 +315,7 @@ def read_meta(pairs: Mapping[str, str], fencing_enabled: bool, is_fencing: bool)
         multiple_active=_multiple_active(get("multiple-active")),
         requires=requires,
         critical=_boolean(get("critical"), True),
+        allow_migrate=_boolean(get("allow-migrate"), False),
         pairs=dict(pairs),
     )
 

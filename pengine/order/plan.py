@@ -34,6 +34,15 @@ class Meaning(enum.Enum):
     RESTART = "restart"
     """Stop and start of one instance: needing, or being unable, to start again means to stop."""
 
+    MIGRATION = "migration"
+    """Both are parts of a live migration: the first is done only if the then is part of it."""
+
+    UNLESS_MIGRATED = "unless migrated"
+    """Holds only while the first is not part of a live migration."""
+
+    ENDS_MIGRATION = "ends migration"
+    """When the first is needed, the then is no part of a live migration."""
+
     HIDDEN = "hidden"
     """Only flags pass; the graph shows the mark of the group or clone instead."""
 

@@ -16,6 +16,11 @@ from pengine.order.cycles import break_loops
 from pengine.order.declared import declared_orderings, marks_of_alternatives, missing_firsts
 from pengine.order.fencing import fencing_orderings
 from pengine.order.implied import implied_orderings
+from pengine.order.migration import (
+    drop_conditional,
+    migration_orderings,
+    starts_that_end_migrations,
+)
 from pengine.order.plan import Meaning, Ordering, Plan
 from pengine.order.remote import remote_orderings
 
@@ -24,7 +29,7 @@ def order(facts: Facts, actions: Actions) -> Plan:
     """Settle all orderings and all flags."""
     marks = {mark.id: mark for mark in marks_of_alternatives(facts)}
     actions = Actions({**actions.by_id, **marks}, actions.by_owner)
-    orderings = _unique(
+    stated = _unique(
         (
             *implied_orderings(facts, actions),
             *declared_orderings(facts, actions),
@@ -32,6 +37,7 @@ def order(facts: Facts, actions: Actions) -> Plan:
             *remote_orderings(facts, actions),
         )
     )
+    orderings = _unique((*stated, *migration_orderings(facts, actions, stated)))
     spreading = _Spreading(actions, orderings)
     for mark in marks:
         if not spreading.has_alternative(mark):
@@ -39,9 +45,11 @@ def order(facts: Facts, actions: Actions) -> Plan:
     for start, reason in missing_firsts(facts, actions):
         spreading.block(start, reason)
     spreading.run()
+    orderings = drop_conditional(orderings, spreading.actions)
     by_owner: dict[str, list[Action]] = {}
     for action in spreading.actions.values():
         by_owner.setdefault(action.owner, []).append(action)
+    spreading.actions.update(starts_that_end_migrations(spreading.actions))
     done = {a.id for a in spreading.actions.values() if a.needed and a.runnable}
     effective = [o for o in orderings if not o.is_hidden and o.first in done and o.then in done]
     dropped, problems = break_loops(effective)
@@ -85,10 +93,18 @@ class _Spreading:
         first, then = self.actions[ordering.first], self.actions[ordering.then]
         changed = []
         meanings = ordering.meanings
-        if Meaning.NEED_SPREADS in meanings and first.needed and self._need(then, first):
-            changed.append(then.id)
-        if Meaning.NEED_PULLS in meanings and then.needed and self._need(first, then):
-            changed.append(first.id)
+        if Meaning.NEED_SPREADS in meanings and first.needed and first.migration is None:
+            # What migrates takes nothing along.
+            changed += [then.id] if self._need(then, first) else []
+        if Meaning.NEED_PULLS in meanings and then.needed:
+            if then.migration is None or first.owner == then.owner or first.is_pseudo:
+                changed += [first.id] if self._need(first, then) else []
+            if then.migration is None and first.task is Task.STOP and not ordering.is_hidden:
+                changed += self._end_migration(first.id, f"unmigrateable {_subject(then)}")
+        if Meaning.ENDS_MIGRATION in meanings and first.needed:
+            changed += self._end_migration(then.id, f"unmigrateable {ordering.source} stop")
+        if Meaning.MIGRATION in meanings:
+            changed += self._migrate(first, then)
         if Meaning.BLOCKS in meanings and not first.runnable and then.runnable:
             self.block(then.id, _because(first, then))
             changed.append(then.id)
@@ -104,7 +120,7 @@ class _Spreading:
 
     def _restart(self, stop: Action, start: Action) -> list[ActionId]:
         changed = []
-        if stop.needed and self._need(start, stop):
+        if stop.needed and not stop.is_tidying and self._need(start, stop):
             changed.append(start.id)
         start = self.actions[start.id]
         if stop.node == start.node and not stop.needed:
@@ -116,6 +132,26 @@ class _Spreading:
             self.block(start.id, "")
             changed.append(start.id)
         return changed
+
+    def _migrate(self, first: Action, then: Action) -> list[ActionId]:
+        """Do the first exactly if the then is needed, possible and still part of a migration."""
+        changed = []
+        if then.migration is None or not then.runnable:
+            changed += self._refuse(first, f"unmigrateable {_subject(then)}")
+        if then.needed and self._need(first, then):
+            changed.append(first.id)
+        if not self.actions[first.id].runnable:
+            changed += self._end_migration(then.id, f"unrunnable {_subject(first)}")
+        return changed
+
+    def _end_migration(self, action: ActionId, reason: str) -> list[ActionId]:
+        """Make an action an ordinary one again: a real start, or a stop that comes first."""
+        found = self.actions[action]
+        if found.migration is None:
+            return []
+        reasons = (*found.reasons, reason)
+        self.actions[action] = replace(found, migration=None, reasons=reasons)
+        return [action]
 
     def _refuse(self, action: Action, reason: str) -> list[ActionId]:
         if not action.runnable:
