@@ -156,6 +156,28 @@ def measure_crash(lab: Lab, client: ClientView, parts: dict[str, list[float]]) -
     )
 
 
+def measure_cut(lab: Lab, client: ClientView) -> tuple[float, float]:
+    """Cut the holder off from the others: milliseconds to an answer from them, and the gap."""
+    source = holder(lab, "node1")
+    others = [node for node in _NODES if node != source]
+    began = time.monotonic()
+    lab.request({"do": "partition", "sides": [[source], others], "interfaces": ["eth1"]})
+    when, who = client.await_page(None, since=began, limit_s=20)
+    while who == source:
+        when, who = client.await_page(None, since=when, limit_s=20)
+    first = client.first_page_of(who, began)
+    gap = client.gap_after(began)
+    lab.request({"do": "heal"})
+    await_answer(
+        lab,
+        others[0],
+        ["crm_mon", "-1"],
+        lambda text: "Online: [ node1 node2 node3 ]" in text and started(text),
+        limit_s=60,
+    )
+    return (first - began) * 1000, gap.ms
+
+
 def measure_move(lab: Lab, client: ClientView) -> tuple[float, float]:
     """Move the address: milliseconds from the command to the answer, and the outage."""
     source = holder(lab, "node1")
@@ -268,6 +290,9 @@ def main() -> int:
                     outages.append(outage)
                 print(f"planned move: command -> answers          {figures(moves)}")
                 print(f"planned move: outage                      {figures(outages)}", flush=True)
+                cuts = [measure_cut(lab, client) for _ in range(options.runs)]
+                print(f"holder cut off -> others answer           {figures([c[0] for c in cuts])}")
+                print(f"the same: nobody answers for              {figures([c[1] for c in cuts])}")
                 for _ in range(options.runs):
                     measure_crash(lab, client, parts)
                 for name, values in sorted(parts.items()):

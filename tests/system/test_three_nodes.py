@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.lab.evidence import await_answer, log_of
+from cli.lab.evidence import ClientView, await_answer, log_of
 from cli.lab.plan import LabPlan, make_plan
 from cli.lab.remote import Lab
 
@@ -140,6 +140,7 @@ def test_every_daemon_killed_in_turn_is_replaced_and_nothing_restarts(
 def test_a_node_cut_off_lets_go_and_the_others_take_over(lab: Lab) -> None:
     holder = places(await_running(lab, "node1"))["vip"]
     others = [f"node{number}" for number in (1, 2, 3) if f"node{number}" != holder]
+    client = ClientView(lab, "http://10.77.0.100/", every_ms=10)
     lab.request({"do": "partition", "sides": [[holder], others], "interfaces": ["eth1"]})
     await_answer(
         lab,
@@ -158,6 +159,8 @@ def test_a_node_cut_off_lets_go_and_the_others_take_over(lab: Lab) -> None:
     lab.request({"do": "heal"})
     await_online(lab, holder, 3)
     await_running(lab, holder)
+    client.close()
+    assert client.duels() == [], "two nodes answered for the address at once"
 
 
 def test_an_address_removed_by_hand_comes_back(lab: Lab) -> None:
