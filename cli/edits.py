@@ -412,12 +412,22 @@ def _is_meaningful(item: Item) -> bool:
 
 
 def _simplify(item: Item) -> None:
-    """Write a constraint of one plain set of two as the simple form, as people would."""
+    """Write what is left of sets in the simple form, as people would.
+
+    That is one plain set of two, and an order between two sets of one.
+    """
     names = {
         "rsc_colocation": ("rsc", "with-rsc", "role"),
         "rsc_order": ("first", "then", "action"),
     }
     sets = item.each("resource_set")
+    if item.tag == "rsc_order" and [len(made.children) for made in sets] == [1, 1]:
+        for prefix, made in zip(("first", "then"), sets, strict=True):
+            item.attributes[prefix] = made.children[0].id
+            if made.get("action"):
+                item.attributes[f"{prefix}-action"] = made.get("action")
+            item.children.remove(made)
+        return
     if item.tag not in names or len(sets) != 1 or len(sets[0].children) != 2:
         return
     if {"sequential", "require-all"} & sets[0].attributes.keys():

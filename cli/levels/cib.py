@@ -106,6 +106,18 @@ def reset(context: Context, call: Call) -> None:
     context.terminal.tell(f"cib.reset: copied live CIB to {name}")
 
 
+def import_file(context: Context, call: Call) -> None:
+    """Make a shadow CIB from a file, and use it."""
+    source = Path(call.words[0])
+    path = _path(context, call.words[1] if len(call.words) > 1 else source.stem)
+    if path.exists() and not context.is_forced:
+        raise CommandFailed("shadow-exists", f"'{path}' is a shadow CIB already")
+    _write(path, FileSource(source).read())
+    name = path.name.removeprefix("shadow.")
+    context.use_shadow(name)
+    context.terminal.tell(f"cib.import: {name} shadow CIB created from '{source}'")
+
+
 def list_shadows(context: Context, _call: Call) -> None:
     """Show the names of the shadow CIBs."""
     found = sorted(path.name[7:] for path in _directory(context).glob("shadow.*"))
@@ -124,6 +136,7 @@ LEVEL = Level(
         Command("commit", commit, "[name]", 0, 1, "make it live"),
         Command("delete", delete, "name ...", 1, None, "delete it"),
         Command("reset", reset, "name", 1, 1, "copy the live one over it"),
+        Command("import", import_file, "file [name]", 1, 2, "make one from a file and use it"),
         Command("list", list_shadows, "", summary="show their names"),
     ),
 )

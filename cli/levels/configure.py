@@ -404,12 +404,21 @@ def _words_of(line: str) -> list[Token]:
 
 def commit(context: Context, call: Call) -> None:
     """Check the candidate and write it."""
+    for word in call.words:
+        if word not in ("force", "--force", "replace"):
+            text = f"'{word}' is not understood here"
+            raise CommandFailed("wrong-arguments", text, "expected force or replace, or nothing")
     if not context.has_changes:
         context.terminal.tell("apparently there is nothing to commit")
         context.terminal.tell("try changing something first")
         return
-    forced = context.is_forced or "force" in call.words
+    forced = context.is_forced or bool({"force", "--force"} & set(call.words))
     context.terminal.report(context.workspace.commit(force=forced))
+
+
+def schema(context: Context, _call: Call) -> None:
+    """Show the schema that the CIB follows; `cibadmin --upgrade` brings an old one forward."""
+    context.terminal.show(context.workspace.document.get("validate-with"))
 
 
 def verify(context: Context, _call: Call) -> None:
@@ -462,6 +471,7 @@ LEVEL = Level(
         Command("erase", erase, "[nodes]", most=1, summary="remove everything but nodes"),
         Command("verify", verify, "", summary="check the candidate", aliases=("_test",)),
         Command("commit", commit, "[force] [replace]", most=2, summary="write the changes"),
+        Command("schema", schema, "", summary="show the schema of the CIB"),
         Command("refresh", refresh, "", summary="drop the changes", aliases=("reset",)),
     ),
     levels=("cib", "ra"),

@@ -97,6 +97,17 @@ class Cursor:
 
     def _run(self, line: str, tokens: list[Token]) -> None:
         depth = len(self._path)
+        try:
+            self._descend(line, tokens, depth)
+        except CrmError:
+            if len(self._path) > depth:  # a command that is refused leads nowhere
+                del self._path[depth:]
+                if depth == 1:
+                    self._context.close()  # what it had begun to change is dropped
+            raise
+
+    def _descend(self, line: str, tokens: list[Token], depth: int) -> None:
+        """Follow the words down to a command, and come back up after it."""
         while tokens:
             word = tokens[0].text
             if word.lower() in _EVERYWHERE and self.level.command(word) is None:

@@ -32,7 +32,9 @@ def played(text: str, tmp_path: Path) -> str:
     """Play a dialogue and write down how it really went."""
     lines: list[str] = []
     cib = tmp_path / "cib.xml"
-    environment = {"CIB_file": str(cib), "HOME": str(tmp_path), "TZ": "UTC"}
+    environment = {
+        "CIB_file": str(cib), "CIB_shadow_dir": str(tmp_path), "HOME": str(tmp_path), "TZ": "UTC",
+    }  # fmt: skip
     blocks = re.split(r"(?m)^(?=\$ |cib: )", text)
     for block in filter(None, blocks):
         head, *rest = block.splitlines() or [""]

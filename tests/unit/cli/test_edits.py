@@ -177,3 +177,9 @@ def test_setting_a_value_changes_what_is_there_and_nothing_else() -> None:
     ]
     with pytest.raises(edits.EditRefused):
         edits.set_value(made, "p.nothing", "1")
+
+
+def test_an_order_that_lost_members_becomes_the_simple_form() -> None:
+    made = configuration("order o Optional: ( a b ) c:promote")
+    edits.delete(made, "a")
+    assert display(made, "o") == ["order o Optional: b c:promote"]
