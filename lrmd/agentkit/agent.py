@@ -10,6 +10,7 @@ An agent reads its environment through `self` only, never from the process.
 
 from __future__ import annotations
 
+import abc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,7 @@ USUAL_ACTIONS = (
 """What every agent offers; agents with other timeouts declare their own."""
 
 
-class Agent:
+class Agent(abc.ABC):
     """Base of our agents. Subclasses declare the class variables and the three actions."""
 
     name: ClassVar[str]
@@ -49,17 +50,17 @@ class Agent:
 
     # --- what an agent does; all three may raise ActionFailed or OSError ---
 
+    @abc.abstractmethod
     def start(self) -> Outcome:
         """Make the resource run; OK at once if it does."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def stop(self) -> Outcome:
         """Make the resource not run; OK at once if it does not."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def monitor(self) -> Outcome:
         """Say whether the resource runs, and change nothing."""
-        raise NotImplementedError
 
     def validate(self) -> None:
         """Check what the values mean together; raises ActionFailed. Single values are checked."""

@@ -6,6 +6,7 @@ when the core is rewritten. A check that finds no plant is decoration.
 
 from __future__ import annotations
 
+import abc
 from dataclasses import replace
 from typing import Any
 
@@ -103,7 +104,7 @@ class BlindToQuorum(Planted):
         return event
 
 
-class ChangedGraph(Planted):
+class ChangedGraph(Planted, abc.ABC):
     """The scheduler's graph arrives with something missing."""
 
     def out(self, effect: Any, now: float) -> list[Any]:
@@ -112,9 +113,9 @@ class ChangedGraph(Planted):
             return [Tell(effect.peer, msgspec.structs.replace(effect.message, graph=graph))]
         return [effect]
 
+    @abc.abstractmethod
     def change(self, graph: Graph) -> Graph:
         """What the controller shall see of a graph."""
-        raise NotImplementedError
 
 
 class Unordered(ChangedGraph):
