@@ -62,7 +62,7 @@ class Agent(abc.ABC):
     def monitor(self) -> Outcome:
         """Say whether the resource runs, and change nothing."""
 
-    def validate(self) -> None:
+    def validate(self) -> None:  # noqa: B027 - most agents have nothing to add
         """Check what the values mean together; raises ActionFailed. Single values are checked."""
 
     # --- what an agent may ask ---
