@@ -8,7 +8,6 @@ Source: crm-shell, section 2, "configure", and section 3, "Kinds of several obje
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -153,6 +152,8 @@ def need_node(configuration: Item, name: str) -> Item:
 
 def unknown(kind: str, name: str, known: list[str]) -> Problem:
     """Say that something does not exist, with the nearest name there is."""
+    import difflib  # only a mistake pays for it
+
     near = difflib.get_close_matches(name, known, 1)
     hint = f"there is a {kind} '{near[0]}'" if near else ""
     return error(f"unknown-{kind}", name, f"{kind} '{name}' does not exist", hint)

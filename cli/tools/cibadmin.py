@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 
+from cli.view.terminal import Terminal
 from crm.api import cib as api
 from crm.api.gateclient import Denied, Session, connect, installation_root
 from crm.cib import document as documents
@@ -129,7 +130,7 @@ def _cannot_open(outcome: api.Outcome, why: str) -> Failure:
 
 def _open_live(root: Path, timeout_s: float) -> Ends:
     try:
-        session = connect(root, name="cibadmin", timeout_s=timeout_s)
+        session = connect(root, name="cibadmin", timeout_s=timeout_s, notify=Terminal().tell)
     except Unreachable as problem:
         raise Failure(
             NOT_CONNECTED,

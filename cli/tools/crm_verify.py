@@ -17,6 +17,7 @@ from xml.sax.saxutils import quoteattr
 
 import click
 
+from cli.view.terminal import Terminal
 from crm.api import gateclient
 from crm.api.cib import SERVICE, Outcome, Query, QueryReply
 from crm.cib import schema, semantics, upgrade
@@ -191,7 +192,7 @@ def read_live(root: Path) -> bytes:
     """
     if named := os.environ.get(CIB_FILE):
         return sys.stdin.buffer.read() if named == "-" else Path(named).read_bytes()
-    with gateclient.connect(root, name="crm_verify") as session:
+    with gateclient.connect(root, name="crm_verify", notify=Terminal().tell) as session:
         reply = session.ask(SERVICE, Query(request=0))
     if not isinstance(reply, QueryReply) or reply.outcome is not Outcome.OK:
         raise CrmError("the cib did not give its document")
