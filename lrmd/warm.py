@@ -20,6 +20,7 @@ import sys
 import time
 from typing import TextIO
 
+from crm.plumbing import process
 from crm.plumbing.codec import Message
 from crm.plumbing.errors import RemoteProtocolError
 from lrmd import agents_built_in, rtnetlink
@@ -118,6 +119,7 @@ def _stream(fd: int) -> TextIO:
 def main() -> int:
     """Serve the lrmd at the other end of standard input."""
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    process.set_title("lrmd-runner")
     os.umask(0o022)
     os.chdir("/")
     rtnetlink.warm_up()
