@@ -21,7 +21,7 @@ from pengine import explain as explaining
 from pengine.act.stage import act
 from pengine.emit.graph import emit
 from pengine.explain import ENTITY, Explanation
-from pengine.facts.facts import Facts, conclude
+from pengine.facts.facts import Facts, conclude, without_lost_nodes
 from pengine.order.plan import Plan
 from pengine.order.propagate import order
 from pengine.place.assign import place
@@ -59,11 +59,12 @@ class Decision:
 def schedule(cluster: Cluster, wall: datetime, transition: int = 0) -> Decision:
     """Decide what has to be done about a cluster."""
     facts = conclude(cluster, wall)
-    placement = place(facts)
-    connected = connect(facts, placement)
+    judged = without_lost_nodes(facts)
+    placement = place(judged)
+    connected = connect(judged, placement)
     actions = act(connected, placement)
     plan = order(connected, actions)
-    graph = emit(connected, plan, transition)
+    graph = emit(connected, plan, transition, placement.copies)
     return Decision(graph, facts, placement, plan)
 
 

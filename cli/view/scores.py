@@ -15,3 +15,6 @@ def lines(decision: Decision) -> Iterator[str]:
             f"pcmk__{line.placed}_assign: {line.resource} allocation score on"
             f" {line.node}: {score.text(line.total)}"
         )
+    for found in decision.placement.table.promotions:
+        where = f"on {found.node}" if found.node else "(inactive)"
+        yield f"{found.resource} promotion score {where}: {score.text(found.total)}"

@@ -25,6 +25,7 @@ from pengine.facts.instances import (
 )
 from pengine.facts.nodes import NodeFacts, display_key
 from pengine.order.plan import Meaning, Plan
+from pengine.place.placement import placed_order
 from pengine.simulate import Executed
 
 # --- status ---------------------------------------------------------------------------------
@@ -159,7 +160,7 @@ def _state_word(facts: Facts, instance: Instance) -> str:
         return _PENDING[state.pending]
     if not state.nodes:
         return "Stopped"
-    return "Promoted" if state.role is Role.PROMOTED else "Started"
+    return state.role.word if state.role > Role.STARTED else "Started"
 
 
 def _instance_flags(facts: Facts, instance: Instance) -> list[str]:
@@ -279,7 +280,7 @@ class SummaryLine:
 def transition(decision: Decision) -> Iterator[str]:
     """Yield the lines of the transition summary."""
     found: list[SummaryLine] = []
-    for instance in decision.facts.instances():
+    for instance in placed_order(decision.facts, decision.placement):
         found += _summarise(decision, instance)
     width = max((len(line.resource) for line in found), default=0) + 3
     yield from nodes_going(decision)
@@ -297,24 +298,56 @@ def _summarise(decision: Decision, instance: Instance) -> list[SummaryLine]:
         return []
     if target is None:
         return [
-            _line("Stop", instance, node, stops[node], ("node availability",))
+            _line("Stop", instance, node, stops[node], ("node availability",), state)
             for node in state.nodes
             if node in stops and stops[node].needed
         ]
     start = starts.get(target)
+    promote = next((a for a in actions if a.task is Task.PROMOTE), None)
     if start is None or not start.needed:
-        return []
+        return _summarise_role(decision, instance, target, promote)
     if not state.nodes:
+        if promote is not None and promote.needed and promote.runnable:
+            return [SummaryLine("Promote", instance.id, f"Stopped -> Promoted {target}")]
         return [
-            _line("Start", instance, target, start, start.reasons if not start.runnable else ())
+            SummaryLine(
+                "Start",
+                instance.id,
+                target,
+                "" if start.runnable else next(iter(start.reasons), ""),
+                not start.runnable,
+            )
         ]
     if not start.runnable:
         return [
-            _line("Stop", instance, node, stops[node], _why_down(start, stops[node]))
+            _line("Stop", instance, node, stops[node], _why_down(start, stops[node]), state)
             for node in state.nodes
             if node in stops and stops[node].needed
         ]
-    return _summarise_change(decision.plan, instance, target, start, stops, state)
+    next_role = decision.placement.role_of(instance.id)
+    return _summarise_change(decision.plan, instance, target, start, stops, state, next_role)
+
+
+def _summarise_role(
+    decision: Decision, instance: Instance, target: str, promote: Action | None
+) -> list[SummaryLine]:
+    """Summarise a change of role in place."""
+    state = decision.facts.activity[instance.id]
+    if not instance.is_promotable or not state.nodes:
+        return []
+    demotes = [a for a in decision.plan.actions_of(instance.id) if a.task is Task.DEMOTE]
+    demote = next((a for a in demotes if a.needed), None)
+    is_blocked = promote is not None and promote.needed and not promote.runnable
+    if promote is not None and promote.needed and demote is not None and not is_blocked:
+        return [SummaryLine("Re-promote", instance.id, f"Promoted {target}")]
+    if promote is not None and promote.needed and state.role is not Role.PROMOTED:
+        reason = next(iter(promote.reasons), "") if is_blocked else ""
+        where = f"{state.role.word} -> Promoted {target}"
+        return [SummaryLine("Promote", instance.id, where, reason, is_blocked)]
+    if demote is not None:
+        where = f"Promoted -> Unpromoted {target}"
+        return [SummaryLine("Demote", instance.id, where, blocked=not demote.runnable)]
+    return []
 
 
 def _summarise_change(
@@ -324,6 +357,7 @@ def _summarise_change(
     start: Action,
     stops: dict[str, Action],
     state: Activity,
+    next_role: Role,
 ) -> list[SummaryLine]:
     current, failed = state.nodes, state.failed
     here = state.here
@@ -333,13 +367,25 @@ def _summarise_change(
         if not any(stop.needed for node, stop in stops.items() if node in current):
             return []
         if failed:
-            return [SummaryLine("Recover", instance.id, target)]
-        return [SummaryLine("Restart", instance.id, target, _why_restart(plan, start))]
+            return [SummaryLine("Recover", instance.id, _in_roles(state.role, next_role) + target)]
+        where = _in_roles(state.role, next_role) + target
+        return [SummaryLine("Restart", instance.id, where, _why_restart(plan, start))]
     where = f"{here} -> {target}"
+    if state.role > Role.STARTED or next_role > Role.STARTED:
+        where = f"{where} {next_role.word}"
+        if state.role is not next_role:
+            where = f"{state.role.word} {here} -> {next_role.word} {target}"
     if failed:
         return [SummaryLine("Recover", instance.id, where)]
     unable = [r for s in (*stops.values(), start) for r in s.reasons if r.startswith("unmig")]
     return [SummaryLine("Move", instance.id, where, next(iter(unable), ""))]
+
+
+def _in_roles(role: Role, next_role: Role) -> str:
+    """Write the role an instance has and will have, where roles matter."""
+    if role <= Role.STARTED and next_role <= Role.STARTED:
+        return ""
+    return f"{role.word} " if role is next_role else f"{role.word} -> {next_role.word} "
 
 
 def _why_restart(plan: Plan, start: Action) -> str:
@@ -365,9 +411,19 @@ def _why_down(start: Action, stop: Action) -> tuple[str, ...]:
 
 
 def _line(
-    verb: str, instance: Instance, node: str, action: Action, reasons: Sequence[str]
+    verb: str,
+    instance: Instance,
+    node: str,
+    action: Action,
+    reasons: Sequence[str],
+    state: Activity,
 ) -> SummaryLine:
-    return SummaryLine(verb, instance.id, node, next(iter(reasons), ""), not action.runnable)
+    on_node = state.at(node)
+    role = on_node.role if on_node is not None else Role.STARTED
+    if instance.is_promotable:
+        role = max(role, Role.UNPROMOTED)
+    where = _in_roles(role, role) + node
+    return SummaryLine(verb, instance.id, where, next(iter(reasons), ""), not action.runnable)
 
 
 # --- what was executed ----------------------------------------------------------------------

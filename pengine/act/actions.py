@@ -20,8 +20,12 @@ class Task(enum.Enum):
 
     START = "start"
     STOP = "stop"
+    PROMOTE = "promote"
+    DEMOTE = "demote"
     RUNNING = "running"
     STOPPED = "stopped"
+    PROMOTED = "promoted"
+    DEMOTED = "demoted"
     MONITOR = "monitor"
     MIGRATE_TO = "migrate_to"
     MIGRATE_FROM = "migrate_from"

@@ -70,6 +70,19 @@ class Builder:
         """Tell whether a node is being fenced, so that what it runs ends by that."""
         return node in self.fenced
 
+    def demote(self, instance: Instance, node: str, *, needed: bool, reason: str = "") -> Action:
+        """Add a demotion."""
+        runnable = self.nodes[node].may_act and self.facts.is_managed(instance)
+        return self._operate(
+            instance, Task.DEMOTE, node, needed, runnable, (reason,) if reason else ()
+        )
+
+    def promote(self, instance: Instance, node: str, *, needed: bool) -> Action:
+        """Add a promotion."""
+        runnable, why_not = self.may_start(instance, node)
+        reasons = () if runnable else (why_not,)
+        return self._operate(instance, Task.PROMOTE, node, needed, runnable, reasons)
+
     def may_start(self, instance: Instance, node: str) -> tuple[bool, str]:
         """Say whether an instance may start on a node, and if not why."""
         facts = self.facts
@@ -105,7 +118,7 @@ class Builder:
                 operation=self.facts.operation(instance, task.value),
                 needed=needed,
                 runnable=runnable,
-                is_fixed=task is Task.START and not self.facts.is_managed(instance),
+                is_fixed=task in (Task.START, Task.PROMOTE) and not self.facts.is_managed(instance),
                 reasons=reasons,
             )
         )

@@ -10,6 +10,7 @@ from pengine.facts.instances import (
     Instance,
     Placeable,
     instances_of,
+    is_promotable,
 )
 
 
@@ -76,10 +77,18 @@ def add_marks(builder: Builder, item: Placeable) -> None:
             _marks(builder, item)
 
 
+_PAIRS = (
+    (Task.START, Task.RUNNING),
+    (Task.STOP, Task.STOPPED),
+    (Task.PROMOTE, Task.PROMOTED),
+    (Task.DEMOTE, Task.DEMOTED),
+)
+
+
 def _marks(builder: Builder, item: GroupInstance | CloneInstance) -> None:
     inner = {instance.id for instance in instances_of(item)}
     acting = [a for a in builder.actions.values() if a.owner in inner]
-    for begin, end in ((Task.START, Task.RUNNING), (Task.STOP, Task.STOPPED)):
+    for begin, end in _PAIRS if is_promotable(item) else _PAIRS[:2]:
         parts = [a for a in acting if a.task is begin]
         needed = any(a.needed for a in parts)
         runnable = _is_runnable(item, begin, parts)
@@ -100,7 +109,7 @@ def _is_runnable(item: GroupInstance | CloneInstance, task: Task, parts: list[Ac
     """Tell whether a collective can begin: a group to start only if every member can."""
     if isinstance(item, CloneInstance):
         return not parts or any(part.runnable for part in parts)
-    if task is Task.STOP:
+    if task in (Task.STOP, Task.DEMOTE, Task.PROMOTE):
         return all(part.runnable for part in parts)
     able = {part.owner for part in parts if part.runnable}
     return all(member.id in able for member in item.members)

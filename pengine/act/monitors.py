@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from crm.model.names import operation_key
@@ -15,11 +16,15 @@ from pengine.facts.instances import Instance
 from pengine.facts.operations import OperationFacts
 
 
-def _runs_while_started(operation: OperationFacts) -> bool:
+def _runs_in(operation: OperationFacts, role: Role) -> bool:
+    if operation.role is Role.PROMOTED or role is Role.PROMOTED:
+        return _is_recurring(operation) and operation.role is role
     return _is_recurring(operation) and operation.role in (None, Role.STARTED, Role.UNPROMOTED)
 
 
 def _is_recurring(operation: OperationFacts) -> bool:
+    if operation.is_ambiguous:
+        return False
     return operation.name == "monitor" and operation.interval_ms > 0 and operation.enabled
 
 
@@ -29,11 +34,38 @@ def _recorded(builder: Builder, instance: Instance, node: str) -> list[HistoryEn
         return []
     return [
         entry
-        for entry in found.entries
+        for entry in found.entries[_since(found.entries) :]
         if entry.interval_ms > 0
         and entry.status != OperationStatus.CANCELLED
         and not entry.id.endswith("_last_failure_0")
     ]
+
+
+def _since(entries: Sequence[HistoryEntry]) -> int:
+    """Find where the present life of a resource begins in its history.
+
+    What recurred before the last start went on no longer; a change of role counts as a beginning
+    where no start is recorded.
+    """
+    began, changed, looked, ended = -1, -1, -1, -1
+    for index, entry in enumerate(entries):
+        match entry.operation:
+            case "stop" if entry.exit_code == ExitCode.OK:
+                ended = index
+            case "start" | "migrate_from":
+                began = index
+            case "monitor" if looked <= ended and entry.exit_code in _RUNNING:
+                looked = index
+            case "promote" | "demote":
+                changed = index
+            case _:
+                pass
+    if began < 0:
+        began = changed if changed >= 0 else looked
+    return len(entries) if began < ended else max(0, began)
+
+
+_RUNNING = (ExitCode.OK, ExitCode.PROMOTED)
 
 
 def add_cancels(builder: Builder) -> None:
@@ -111,11 +143,28 @@ def add_monitors(builder: Builder, instance: Instance) -> None:
         return
     known = {(e.operation, e.interval_ms) for e in _recorded(builder, instance, node)}
     is_there = node in facts.activity[instance.id].nodes
+    role = builder.placement.role_of(instance.id)
     for operation in instance.operations:
-        if not _runs_while_started(operation):
+        if not _runs_in(operation, role):
+            if is_there and role.is_active and operation.role is not Role.STOPPED:
+                _cancel_for_role(builder, instance, node, operation)
             continue
         is_running = is_there and (operation.name, operation.interval_ms) in known
-        builder.add(_monitor(builder, instance, operation, node, needed=not is_running))
+        action = _monitor(builder, instance, operation, node, needed=not is_running)
+        if role is Role.PROMOTED:
+            action = replace(action, expected_rc=ExitCode.PROMOTED)
+        builder.add(action)
+
+
+def _cancel_for_role(
+    builder: Builder, instance: Instance, node: str, operation: OperationFacts
+) -> None:
+    """End the monitor of a role that an instance is about to leave."""
+    if not _is_recurring(operation):
+        return
+    for entry in _recorded(builder, instance, node):
+        if (entry.operation, entry.interval_ms) == (operation.name, operation.interval_ms):
+            builder.add(_cancel(builder, instance, node, entry))
 
 
 def add_stopped_monitors(builder: Builder, instance: Instance) -> None:

@@ -7,6 +7,7 @@ runs and stays, because an ordering or a changed parameter may make them needed.
 from __future__ import annotations
 
 from crm.model.outcomes import ExitCode
+from crm.model.roles import Role
 from crm.model.status import HistoryEntry
 from pengine.act.actions import Action, Task
 from pengine.act.builder import Builder, key_of
@@ -14,6 +15,7 @@ from pengine.act.migration import add_migration, add_stops_of_dangling, may_migr
 from pengine.act.monitors import add_monitors, add_stopped_monitors
 from pengine.facts.changes import Change, compare
 from pengine.facts.instances import Instance, Requires
+from pengine.place.placement import placed_order
 
 
 def add_failure_stops(builder: Builder) -> None:
@@ -84,7 +86,7 @@ def add_deletions_for_changed_agents(builder: Builder) -> None:
 
 def add_steps(builder: Builder) -> None:
     """Add stops and starts of every instance, and what follows from them."""
-    for instance in builder.facts.instances():
+    for instance in placed_order(builder.facts, builder.placement):
         _step(builder, instance)
         add_monitors(builder, instance)
         add_stopped_monitors(builder, instance)
@@ -93,6 +95,31 @@ def add_steps(builder: Builder) -> None:
 
 
 def _step(builder: Builder, instance: Instance) -> None:
+    _start_and_stop(builder, instance)
+    if instance.is_promotable:
+        _promote_and_demote(builder, instance)
+
+
+def _promote_and_demote(builder: Builder, instance: Instance) -> None:
+    """Add what changes the role of a copy, and what a restart of a promoted one would need."""
+    state = builder.facts.activity[instance.id]
+    choice = builder.placement.choices[instance.id]
+    will_lead = choice.role is Role.PROMOTED
+    leads_there = False
+    for name in state.nodes:
+        on_node = state.at(name)
+        if on_node is None or on_node.role is not Role.PROMOTED:
+            continue
+        stays = name == choice.node and len(state.nodes) == 1
+        leads_there = leads_there or stays
+        is_sure = not stays or not will_lead
+        builder.demote(instance, name, needed=is_sure and builder.facts.is_managed(instance))
+    if will_lead and choice.node is not None:
+        is_asked = state.pending == "promote" and not state.stops
+        builder.promote(instance, choice.node, needed=not leads_there or is_asked)
+
+
+def _start_and_stop(builder: Builder, instance: Instance) -> None:
     facts = builder.facts
     state = facts.activity[instance.id]
     target = builder.placement.choices[instance.id].node

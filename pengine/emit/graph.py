@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from crm.model import graph as model
 from crm.model.graph import ActionKind, Graph, GraphResource, Synapse
 from pengine.act.actions import Action, ActionId, Task
@@ -18,7 +20,12 @@ from pengine.order.plan import Plan
 from pengine.place.tally import everything_in
 
 
-def emit(facts: Facts, plan: Plan, transition: int = 0) -> Graph:
+def emit(
+    facts: Facts,
+    plan: Plan,
+    transition: int = 0,
+    copies: Mapping[str, tuple[str, ...]] | None = None,
+) -> Graph:
     """Make the graph: resources in their order, each one's newest action first."""
     included = [action for action in plan.actions.values() if plan.is_in_graph(action.id)]
     numbers = {action.id: number for number, action in enumerate(included, start=1)}
@@ -29,7 +36,7 @@ def emit(facts: Facts, plan: Plan, transition: int = 0) -> Graph:
     priorities = _priorities(facts)
     clones = _clones(facts)
     synapses: list[Synapse] = []
-    for action in _in_graph_order(facts, included):
+    for action in _in_graph_order(facts, included, copies or {}):
         synapses.append(
             Synapse(
                 id=len(synapses),
@@ -50,27 +57,31 @@ def emit(facts: Facts, plan: Plan, transition: int = 0) -> Graph:
     )
 
 
-def _in_graph_order(facts: Facts, included: list[Action]) -> list[Action]:
+def _in_graph_order(
+    facts: Facts, included: list[Action], copies: Mapping[str, tuple[str, ...]]
+) -> list[Action]:
     by_owner: dict[str, list[Action]] = {}
     for action in included:
         by_owner.setdefault(action.owner, []).append(action)
     ordered: list[Action] = []
     for item in facts.everything:
-        for owner in _owners(item):
+        for owner in _owners(item, copies):
             ordered += reversed(by_owner.pop(owner, []))
     for rest in by_owner.values():
         ordered += reversed(rest)
     return ordered
 
 
-def _owners(item: Placeable) -> list[str]:
+def _owners(item: Placeable, order: Mapping[str, tuple[str, ...]]) -> list[str]:
     match item:
         case Instance():
             return [item.id]
         case GroupInstance():
             return [item.id, *(member.id for member in item.members)]
         case CloneInstance():
-            return [item.id, *(owner for copy in item.copies for owner in _owners(copy))]
+            copies = {copy.id: copy for copy in item.copies}
+            sorted_ids = order.get(item.id, tuple(copies))
+            return [item.id, *(o for key in sorted_ids for o in _owners(copies[key], order))]
 
 
 def _priorities(facts: Facts) -> dict[str, int]:

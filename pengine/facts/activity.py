@@ -256,6 +256,8 @@ def _join(
     active = [n for n, state in on_node.items() if state.role.is_active]
     active = [n for n in active if nodes[n].online or nodes[n].unclean or nodes[n].is_remote]
     role = max((on_node[n].role for n in active), default=Role.STOPPED)
+    if instance.is_promotable and role is Role.STARTED:
+        role = Role.UNPROMOTED
     failed, blocked, must_stop, stops = False, False, False, []
     for name in active:
         if on_node[name].failed_stop_hard and not suspicion.can_fence(name):

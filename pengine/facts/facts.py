@@ -183,15 +183,6 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
     items = conclude_instances(
         cluster, now, fencing_enabled=settings.fencing_enabled, node_count=len(nodes)
     )
-    for item in items:
-        if isinstance(item, CloneInstance) and item.promotable:
-            problems.append(
-                errors.warning(
-                    "unsupported-promotion",
-                    item.id,
-                    f"clone '{item.id}' is promotable: its instances are started, never promoted",
-                )
-            )
     has_device = settings.has_watchdog or any(
         i.resource.agent.is_fencing for item in items for i in instances_of(item)
     )
@@ -249,6 +240,17 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         problems=tuple(problems),
         next_change_s=_next_change_s(links, counts, activity),
     )
+
+
+def without_lost_nodes(facts: Facts) -> Facts:
+    """Give up the nodes that a lost ticket costs; the status still shows them as they are."""
+    lost = facts.tickets.fenced or {}
+    if not lost:
+        return facts
+    nodes = tuple(
+        node.to_be_fenced(lost[node.name]) if node.name in lost else node for node in facts.nodes
+    )
+    return replace(facts, nodes=nodes)
 
 
 def conclude_fenced(facts: Facts) -> dict[str, str]:

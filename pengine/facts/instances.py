@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import enum
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from crm.model import options, roles
@@ -78,6 +78,7 @@ class Instance:
     is_removed: bool = False
     is_unique: bool = True
     number: int | None = None
+    is_promotable: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,6 +107,10 @@ class CloneInstance:
     is_interleaved: bool
     notifies: bool
     promotable: bool
+    promoted_max: int = 1
+    promoted_node_max: int = 1
+    minimum: int = 0
+    """How many copies must run before what waits for the clone may start (clone-min)."""
 
 
 Placeable = Instance | GroupInstance | CloneInstance
@@ -121,6 +126,11 @@ def instances_of(item: Placeable) -> Iterator[Instance]:
         case CloneInstance():
             for copy in item.copies:
                 yield from instances_of(copy)
+
+
+def is_promotable(item: Placeable) -> bool:
+    """Tell whether what is in an item can be promoted."""
+    return any(instance.is_promotable for instance in instances_of(item))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +183,7 @@ def make_instance(
     parent: str = "",
     number: int | None = None,
     is_unique: bool = True,
+    is_promotable: bool = False,
 ) -> Instance:
     """Make one instance; a number makes it a copy inside a clone."""
     instance_id = resource.id if number is None else f"{resource.id}:{number}"
@@ -186,6 +197,7 @@ def make_instance(
         top=top,
         is_unique=is_unique,
         number=number,
+        is_promotable=is_promotable,
     )
 
 
@@ -196,6 +208,7 @@ def _make_group(
     number: int | None,
     top: str,
     is_unique: bool = True,
+    is_promotable: bool = False,
 ) -> GroupInstance:
     group_id = group.id if number is None else f"{group.id}:{number}"
     members = tuple(
@@ -207,6 +220,7 @@ def _make_group(
             parent=group_id,
             number=number,
             is_unique=is_unique,
+            is_promotable=is_promotable,
         )
         for member in group.members
     )
@@ -218,14 +232,13 @@ def _make_clone(making: _Making, clone: Clone) -> CloneInstance:
     pairs = flatten(clone.meta, Situation(making.now))
     group_pairs = flatten(clone.child.meta, Situation(making.now))
     read = {**group_pairs, **pairs}
-    unique = _boolean(read.get("globally-unique", read.get("globally_unique")), False)
-    node_max = max(1, _integer(read.get("clone-node-max", read.get("clone_node_max")), 1))
-    if not unique:
-        node_max = 1
-    count = max(
-        0, _integer(read.get("clone-max", read.get("clone_max")), max(1, making.node_count))
-    )
-    copies = [make_copy(making, clone, number, unique) for number in range(count)]
+    get = {name.replace("_", "-"): value for name, value in read.items()}.get
+    unique = _boolean(get("globally-unique"), False)
+    node_max = max(1, _integer(get("clone-node-max"), 1)) if unique else 1
+    count = max(0, _integer(get("clone-max"), max(1, making.node_count)))
+    promotable = clone.promotable or _boolean(get("promotable"), False)
+    clone = _with_slight_stickiness(making, clone, read)
+    copies = [make_copy(making, clone, number, unique, promotable) for number in range(count)]
     return CloneInstance(
         id=clone.id,
         child_id=clone.child.id,
@@ -234,18 +247,33 @@ def _make_clone(making: _Making, clone: Clone) -> CloneInstance:
         clone_max=count,
         node_max=node_max,
         is_unique=unique,
-        is_ordered=_boolean(read.get("ordered"), False),
-        is_interleaved=_boolean(read.get("interleave"), False),
-        notifies=_boolean(read.get("notify"), False),
-        promotable=clone.promotable or _boolean(read.get("promotable"), False),
+        is_ordered=_boolean(get("ordered"), False),
+        is_interleaved=_boolean(get("interleave"), False),
+        notifies=_boolean(get("notify"), False),
+        promotable=promotable,
+        promoted_max=max(0, _integer(get("promoted-max", get("master-max")), 1)),
+        promoted_node_max=max(0, _integer(get("promoted-node-max", get("master-node-max")), 1)),
+        minimum=max(0, _integer(get("clone-min"), 0)),
     )
 
 
-def make_copy(making: _Making, clone: Clone, number: int, unique: bool) -> Instance | GroupInstance:
+def _with_slight_stickiness(making: _Making, clone: Clone, read: Mapping[str, str]) -> Clone:
+    """Let copies stay where they are by default, so that equal nodes do not shuffle them."""
+    name = "resource-stickiness"
+    defaults = flatten(making.cluster.resource_defaults, Situation(making.now))
+    legacy = _legacy_default(making.cluster, f"default-{name}")
+    if name in read or name in defaults or legacy is not None:
+        return clone
+    return replace(clone, meta=(*clone.meta, AttributeSet("", ((name, "1"),))))
+
+
+def make_copy(
+    making: _Making, clone: Clone, number: int, unique: bool, promotable: bool = False
+) -> Instance | GroupInstance:
     """Make the copy of a clone's child with the given number."""
     child = clone.child
     if isinstance(child, Group):
-        return _make_group(making, child, clone.meta, number, clone.id, unique)
+        return _make_group(making, child, clone.meta, number, clone.id, unique, promotable)
     return make_instance(
         child,
         _meta(making, child, clone.meta),
@@ -254,6 +282,7 @@ def make_copy(making: _Making, clone: Clone, number: int, unique: bool) -> Insta
         parent=clone.id,
         number=number,
         is_unique=unique,
+        is_promotable=promotable,
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from crm.model import options, roles
@@ -58,6 +59,8 @@ class OperationFacts:
     is_configured: bool
     meta: Mapping[str, str]
     parameters: Mapping[str, str]
+    is_ambiguous: bool = False
+    """Set where another operation has the same name and interval: neither of them recurs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +73,22 @@ class OperationRules:
 
 
 def conclude_operations(primitive: Primitive, given: OperationRules) -> tuple[OperationFacts, ...]:
-    """Fill in all configured operations; of equal name, interval and role the first counts."""
-    found: list[OperationFacts] = []
-    seen: set[tuple[str, int]] = set()
+    """Fill in all configured operations.
+
+    Of equal name and interval the first counts, but neither recurs: nobody could tell them apart
+    (cases intervals and ticket-promoted-5).
+    """
+    times = Counter((o.name, o.interval_ms) for o in primitive.operations)
+    found: dict[tuple[str, int, str], OperationFacts] = {}
     for operation in primitive.operations:
         key = (operation.name, operation.interval_ms)
-        if operation.interval_ms > 0 and key in seen:
-            continue
-        seen.add(key)
-        found.append(_fill(primitive, operation, given))
-    return tuple(found)
+        filled = _fill(primitive, operation, given)
+        if operation.interval_ms > 0:
+            filled = replace(filled, is_ambiguous=times[key] > 1)
+            found.setdefault((*key, ""), filled)
+        else:
+            found[*key, operation.id] = filled
+    return tuple(found.values())
 
 
 def find(

@@ -18,7 +18,19 @@ from pengine.facts.links import InOrder
 from pengine.order.ends import beginning, ending, inside, items_by_name
 from pengine.order.plan import PLAIN, Meaning, Ordering
 
-_TASKS = {"start": Task.START, "stop": Task.STOP}
+_TASKS = {
+    "start": Task.START,
+    "stop": Task.STOP,
+    "promote": Task.PROMOTE,
+    "demote": Task.DEMOTE,
+}
+_OPPOSITES = {
+    Task.START: Task.STOP,
+    Task.STOP: Task.START,
+    Task.PROMOTE: Task.DEMOTE,
+    Task.DEMOTE: Task.PROMOTE,
+}
+_RISING = frozenset({Task.START, Task.PROMOTE})
 _INVERSE = frozenset({Meaning.NEED_PULLS, Meaning.BLOCKS_NEEDED})
 
 End = tuple[Placeable, Task]
@@ -55,9 +67,9 @@ def _forwards(
     meanings = PLAIN
     if link.kind is OrderKind.MANDATORY:
         meanings = frozenset({Meaning.NEED_SPREADS})
-        if first[1] is Task.START:
+        if first[1] in _RISING:
             meanings |= {Meaning.BLOCKS}
-        if not link.symmetrical and then[1] is Task.START and _is_up(facts, then[0]):
+        if not link.symmetrical and then[1] in _RISING and _is_up(facts, then[0]):
             # One-way orders leave alone what runs already.
             meanings = PLAIN
     yield from _between(actions, link, first, then, meanings)
@@ -137,7 +149,7 @@ def _by_node(
 
 def _is_interleaved(first: CloneInstance, then: CloneInstance, task: Task) -> bool:
     """Tell whether two clones wait copy for copy; the dependent one decides."""
-    dependent = then if task is Task.START else first
+    dependent = then if task in _RISING else first
     return dependent.is_interleaved and first.node_max == then.node_max
 
 
@@ -177,7 +189,7 @@ def _is_missing(actions: Actions, first: Placeable) -> bool:
 
 
 def _opposite(task: Task) -> Task:
-    return Task.STOP if task is Task.START else Task.START
+    return _OPPOSITES[task]
 
 
 def _between(

@@ -7,7 +7,12 @@ from pengine.facts.facts import Facts
 from pengine.facts.instances import Instance, Placeable, instances_of
 from pengine.place.tally import everything_in
 
-_END = {Task.START: Task.RUNNING, Task.STOP: Task.STOPPED}
+_END = {
+    Task.START: Task.RUNNING,
+    Task.STOP: Task.STOPPED,
+    Task.PROMOTE: Task.PROMOTED,
+    Task.DEMOTE: Task.DEMOTED,
+}
 
 
 def items_by_name(facts: Facts) -> dict[str, Placeable]:

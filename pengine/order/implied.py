@@ -14,10 +14,17 @@ from pengine.facts.instances import (
     Instance,
     Placeable,
     instances_of,
+    is_promotable,
 )
 from pengine.order.ends import beginning, ending, items_by_name
 from pengine.order.plan import PLAIN, Meaning, Ordering
 
+_MARKS = (
+    (Task.START, Task.RUNNING),
+    (Task.STOP, Task.STOPPED),
+    (Task.PROMOTE, Task.PROMOTED),
+    (Task.DEMOTE, Task.DEMOTED),
+)
 _MANDATORY = frozenset({Meaning.NEED_SPREADS, Meaning.BLOCKS})
 _INVERSE = frozenset({Meaning.NEED_PULLS, Meaning.BLOCKS_NEEDED})
 
@@ -39,11 +46,21 @@ def _within(actions: Actions, instance: Instance) -> Iterator[Ordering]:
     for start in starts:
         for stop in stops:
             yield Ordering(stop.id, start.id, frozenset({Meaning.RESTART}), "stop before start")
+        is_copy = instance.number is not None and instance.parent == instance.top
+        then = _mark(instance.top, Task.START) if is_copy else start.id
         for probe in actions.probes(instance.id):
             # Where it runs nowhere, nobody starts it before every node could be asked.
             meanings = PLAIN if stops else frozenset({Meaning.BLOCKS})
-            yield Ordering(probe.id, start.id, meanings, "probe before start")
+            yield Ordering(probe.id, then, meanings, "probe before start")
+    yield from _roles(actions, instance)
     for monitor in actions.of(instance.id, Task.MONITOR):
+        changes = (
+            *actions.of(instance.id, Task.PROMOTE),
+            *actions.of(instance.id, Task.DEMOTE),
+        )
+        for change in changes:
+            if change.node == monitor.node:
+                yield Ordering(change.id, monitor.id, _MANDATORY, "role before monitor")
         for start in starts:
             if start.node == monitor.node:
                 yield Ordering(start.id, monitor.id, _MANDATORY, "start before monitor")
@@ -90,11 +107,14 @@ def _marks(
     item: GroupInstance | CloneInstance,
     parts: tuple[Instance | GroupInstance, ...],
 ) -> Iterator[Ordering]:
-    for begin, end in ((Task.START, Task.RUNNING), (Task.STOP, Task.STOPPED)):
+    for begin, end in _MARKS:
         begin_id, end_id = _mark(item.id, begin), _mark(item.id, end)
         if begin_id not in actions.by_id:
             continue
-        yield Ordering(begin_id, end_id, frozenset({Meaning.NEED_PULLS}), item.id)
+        bare = frozenset({Meaning.NEED_PULLS})
+        if begin is Task.PROMOTE:
+            bare |= {Meaning.HIDDEN}
+        yield Ordering(begin_id, end_id, bare, item.id)
         for part in parts:
             if isinstance(part, GroupInstance):
                 begins = [_mark(part.id, begin)]
@@ -105,9 +125,9 @@ def _marks(
                 yield Ordering(begin_id, action, frozenset({Meaning.NEED_PULLS}), item.id)
             for action in ends:
                 meanings = {Meaning.NEED_SPREADS}
-                if begin is Task.STOP:
+                if begin in (Task.STOP, Task.DEMOTE):
                     meanings.add(Meaning.BLOCKS_NEEDED)
-                if begin is Task.START:
+                if begin in (Task.START, Task.PROMOTE):
                     is_group = isinstance(item, GroupInstance)
                     meanings.add(Meaning.BLOCKS if is_group else Meaning.ONE_OF)
                 yield Ordering(action, end_id, frozenset(meanings), item.id)
@@ -116,6 +136,33 @@ def _marks(
                     yield Ordering(probe.id, end_id, PLAIN, item.id)
     stopped, start = _mark(item.id, Task.STOPPED), _mark(item.id, Task.START)
     yield Ordering(stopped, start, PLAIN, item.id)
+    if is_promotable(item):
+        yield from _between_roles(item.id)
+
+
+def _between_roles(item: str) -> Iterator[Ordering]:
+    """Let a clone demote before it stops, and promote when all else is done."""
+    demoted, promote = _mark(item, Task.DEMOTED), _mark(item, Task.PROMOTE)
+    for then in (Task.STOP, Task.START, Task.PROMOTE):
+        yield Ordering(demoted, _mark(item, then), PLAIN, item)
+    yield Ordering(_mark(item, Task.STOPPED), promote, PLAIN, item)
+    yield Ordering(_mark(item, Task.RUNNING), promote, PLAIN, item)
+
+
+def _roles(actions: Actions, instance: Instance) -> Iterator[Ordering]:
+    """Demote before a stop, promote after a start; a restart takes the role along."""
+    promotes = actions.of(instance.id, Task.PROMOTE)
+    for demote in actions.of(instance.id, Task.DEMOTE):
+        for stop in actions.of(instance.id, Task.STOP):
+            if stop.node == demote.node:
+                meanings = frozenset({Meaning.NEED_PULLS, Meaning.BLOCKS_NEEDED})
+                yield Ordering(demote.id, stop.id, meanings, "demote before stop")
+        for promote in promotes:
+            meanings = frozenset({Meaning.RESTART, Meaning.HIDDEN})
+            yield Ordering(demote.id, promote.id, meanings, "demote before promote")
+    for promote in promotes:
+        for start in actions.of(instance.id, Task.START):
+            yield Ordering(start.id, promote.id, _MANDATORY, "start before promote")
 
 
 def _mark(item: str, task: Task) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from crm.model.roles import Role
-from crm.model.score import MINUS_INFINITY, Score
+from crm.model.score import Score
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
     CloneInstance,
@@ -20,9 +20,10 @@ from pengine.facts.instances import (
     instances_of,
 )
 from pengine.facts.settings import QuorumPolicy
-from pengine.place import passes
+from pengine.place import passes, promotion
+from pengine.place.clones import Copy, in_placing_order, place_copies
 from pengine.place.colocation import Merger, Ties, tie
-from pengine.place.placement import Choice, Placement, ScoreTable
+from pengine.place.placement import Choice, Placement, PromotionLine, ScoreTable
 from pengine.place.tally import Tally, everything_in
 
 
@@ -39,8 +40,8 @@ def place(facts: Facts) -> Placement:
         placing.place_item(item)
     for instance in facts.removed:
         placing.place_item(instance)
-    table = ScoreTable(tuple(tally.contributions), tuple(tally.lines))
-    return Placement(placing.choices, table, tuple(placing.nodes.values()))
+    table = ScoreTable(tuple(tally.contributions), tuple(tally.lines), tuple(placing.promotions))
+    return Placement(placing.choices, table, tuple(placing.nodes.values()), placing.copies)
 
 
 class _Placing:
@@ -52,7 +53,10 @@ class _Placing:
         self.ties: Ties = tie(facts)
         self.merger = Merger(facts, tally, self.ties)
         self.choices: dict[str, Choice] = {}
-        self.load = {node.name: 0 for node in facts.nodes}
+        self.copies: dict[str, tuple[str, ...]] = {}
+        self.promotions: list[PromotionLine] = []
+        self._preferred = ""
+        self.load = self.merger.load = {node.name: 0 for node in facts.nodes}
         self.nodes = {node.name: node for node in facts.nodes}
         self._may_run = {node.name for node in facts.nodes if node.may_run}
         self._busy: set[str] = set()
@@ -83,72 +87,55 @@ class _Placing:
         self._busy.discard(group.id)
 
     def _place_clone(self, clone: CloneInstance) -> None:
-        if clone.id in self._busy or all(i.id in self.choices for i in instances_of(clone)):
+        if clone.id in self._busy or clone.id in self.copies:
             return
         self._busy.add(clone.id)
+        if clone.promotable:
+            promotion.attract(self.facts, self.tally, clone)
         for link in self.ties.with_others.get(clone.id, ()):
             self._place_primary(link.primary)
-            self.merger.follow(clone.id, link)
-            for copy in clone.copies:
-                for part in everything_in(copy):
-                    self.merger.follow(part.id, link)
+        for link in self.ties.others_with.get(clone.id, ()):
+            self.merger.be_pulled(clone.id, link)
         self.tally.record("clone", clone)
-        taken = {node.name: 0 for node in self.facts.nodes}
-        waiting = []
-        for copy in clone.copies:
-            # First those that can stay where they are, so that nothing is shuffled.
-            home = self._home(clone, copy, taken)
-            if home is None:
-                waiting.append(copy)
-            else:
-                self._place_copy(clone, copy, taken, only=home)
-        for copy in waiting:
-            self._place_copy(clone, copy, taken)
+        copies = in_placing_order(self.facts, self.tally, clone)
+        place_copies(self, clone, copies)
+        if clone.promotable:
+            copies = self._promote(clone, copies)
+        self.copies[clone.id] = tuple(copy.id for copy in copies)
         self._busy.discard(clone.id)
 
-    def _home(
-        self, clone: CloneInstance, copy: Instance | GroupInstance, taken: dict[str, int]
-    ) -> str | None:
-        for instance in instances_of(copy):
-            state = self.facts.activity[instance.id]
-            if not state.nodes or state.failed:
-                continue
-            node = state.nodes[0]
-            scores = self.tally.scores[copy.id]
-            free = {
-                n: v for n, v in scores.items() if n in self._may_run and taken[n] < clone.node_max
-            }
-            if free.get(node, MINUS_INFINITY) < 0:
-                continue
-            # Nodes that are better can be left to copies that have no place yet.
-            better = sum(1 for value in free.values() if value > free[node])
-            if better < len(clone.copies) - sum(taken.values()):
-                return node
-        return None
+    def _promote(self, clone: CloneInstance, copies: tuple[Copy, ...]) -> tuple[Copy, ...]:
+        ranked = promotion.rank(self.facts, self.tally, self.merger, self.ties, clone, copies)
+        for found in ranked:
+            line = PromotionLine(found.copy.id, found.node or "", found.total)
+            self.promotions.append(line)
+            for instance in instances_of(found.copy):
+                choice = self.choices[instance.id]
+                if choice.node is None:
+                    continue
+                role = Role.PROMOTED if found.is_promoted else Role.UNPROMOTED
+                self.choices[instance.id] = replace(choice, role=role)
+                self.merger.roles[instance.id] = role
+        return tuple(found.copy for found in ranked)
 
-    def _place_copy(
-        self,
-        clone: CloneInstance,
-        copy: Instance | GroupInstance,
-        taken: dict[str, int],
-        only: str = "",
-    ) -> None:
-        full = [n for n, count in taken.items() if count >= clone.node_max]
-        for part in everything_in(copy):
-            for node in full:
-                self.tally.ban(part.id, node, "clone", "clone-node-max", "its share is there")
-            if only:
-                for node in self.tally.scores[part.id]:
-                    if node != only:
-                        self.tally.ban(part.id, node, "clone", clone.id, "it stays")
+    def place_copy(self, copy: Copy, prefer: str) -> str | None:
+        """Place one copy of a clone, where it runs if `prefer` is as good as any."""
+        self._preferred = prefer
         if isinstance(copy, GroupInstance):
             self._place_group(copy)
-            chosen = self.choices[copy.members[0].id].node
         else:
             self._place_instance(copy)
-            chosen = self.choices[copy.id].node
-        if chosen is not None:
-            taken[chosen] += 1
+        self._preferred = ""
+        first = next(instances_of(copy))
+        return self.choices[first.id].node if first.id in self.choices else None
+
+    def take_back(self, copy: Copy) -> None:
+        """Undo the placing of a copy."""
+        for instance in instances_of(copy):
+            choice = self.choices.pop(instance.id, None)
+            self.merger.placed.pop(instance.id, None)
+            if choice is not None and choice.node is not None:
+                self.load[choice.node] -= 1
 
     def _place_primary(self, key: str) -> None:
         """Place what something wants to be with; its group or clone goes first."""
@@ -171,6 +158,7 @@ class _Placing:
         choice = self._choose(instance, must_stop)
         self.choices[instance.id] = choice
         self.merger.placed[instance.id] = choice.node
+        self.merger.roles[instance.id] = choice.role
         if choice.node is not None:
             self.load[choice.node] += 1
         if instance.id in self.facts.connections:
@@ -198,6 +186,10 @@ class _Placing:
         """Merge colocations in both directions, the mandatory ones first."""
         mine = self.ties.with_others.get(instance.id, ())
         theirs = self.ties.others_with.get(instance.id, ())
+        if instance.number is not None and self._is_first_of_copy(instance):
+            mine = (*mine, *self.ties.with_others.get(instance.top, ()))
+        if instance.number is not None and self._is_last_of_copy(instance):
+            theirs = (*theirs, *self.ties.others_with.get(instance.top, ()))
         for mandatory in (True, False):
             for link in mine:
                 if link.is_mandatory is mandatory:
@@ -207,6 +199,14 @@ class _Placing:
             for link in theirs:
                 if link.is_mandatory is mandatory:
                     self.merger.be_pulled(instance.id, link)
+
+    def _is_first_of_copy(self, instance: Instance) -> bool:
+        group = self.ties.items.get(instance.parent)
+        return not isinstance(group, GroupInstance) or group.members[0] is instance
+
+    def _is_last_of_copy(self, instance: Instance) -> bool:
+        group = self.ties.items.get(instance.parent)
+        return not isinstance(group, GroupInstance) or group.members[-1] is instance
 
     def _is_settled(self, key: str) -> bool:
         """Tell whether a primary is placed; in a loop it may not be."""
@@ -264,6 +264,8 @@ class _Placing:
             return (-scores[name], self.load[name], name not in active, name)
 
         best = min(usable, key=key)
+        if self._preferred in usable and scores[self._preferred] >= scores[best]:
+            return self._preferred
         here = active[0] if active else None
         keeps = instance.number is None or not instance.is_unique
         if here in usable and here is not None and scores[here] == scores[best] > 0 and keeps:

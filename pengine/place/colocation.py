@@ -43,6 +43,8 @@ class Ties:
     others_with: Mapping[str, tuple[Together, ...]]
     items: Mapping[str, Placeable]
     members: Mapping[str, tuple[str, ...]]
+    roles_with_others: Mapping[str, tuple[Together, ...]]
+    """Colocations of a dependent in role Promoted: they count when copies are promoted."""
 
 
 def tie(facts: Facts) -> Ties:
@@ -55,14 +57,20 @@ def tie(facts: Facts) -> Ties:
             items.setdefault(top.child_id, top)
     with_others: dict[str, list[Together]] = {}
     others_with: dict[str, list[Together]] = {}
+    by_role: dict[str, list[Together]] = {}
     for link in facts.links.together:
-        if link.score == 0 or Role.PROMOTED in (link.dependent_role, link.primary_role):
-            continue
-        if link.dependent_role is not None and link.primary_role is not None:
+        roles = _roles(link)
+        if link.score == 0 or (None not in roles and Role.PROMOTED not in roles):
             # The next roles are not known when nodes are scored (case template-coloc-3).
             continue
         dependent, primary = items.get(link.dependent), items.get(link.primary)
         if dependent is None or primary is None or dependent is primary:
+            continue
+        if link.dependent_role is not None:
+            # The next role is not known when nodes are scored; it matters for promotion alone.
+            by_role.setdefault(_first(dependent), []).append(link)
+            with_others.setdefault(_first(dependent), []).append(link)
+            others_with.setdefault(_last(primary), []).append(link)
             continue
         with_others.setdefault(_first(dependent), []).append(link)
         others_with.setdefault(_last(primary), []).append(link)
@@ -82,6 +90,7 @@ def tie(facts: Facts) -> Ties:
         {key: _sorted(links, items, of_primary=False) for key, links in others_with.items()},
         items,
         members,
+        {key: _sorted(links, items, of_primary=True) for key, links in by_role.items()},
     )
 
 
@@ -122,14 +131,24 @@ class Merger:
         self._ties = ties
         self.may_run = {node.name for node in facts.nodes if node.may_run}
         self.placed: dict[str, str | None] = {}
+        self.roles: dict[str, Role] = {}
+        self._only_raise = False
+        self.load: dict[str, int] = {}
+        self._sunk: set[str] = set()
 
     # --- the dependent follows its primary --------------------------------------------------
 
     def follow(self, dependent: str, link: Together) -> None:
         """Change the scores of a dependent now that its primary is placed."""
+        if link.dependent_role is Role.PROMOTED or None not in _roles(link):
+            return
         table = self._tally.scores[dependent]
         targets = self._where(link)
+        if targets is not None and self._goes_by_copy(dependent, link):
+            targets = self._beside(table, targets)
         if targets is None:
+            if link.primary_role is not None and not link.is_mandatory:
+                return
             self._follow_nobody(dependent, link)
             return
         wanted = {self._attribute(node, link.node_attribute) for node in targets}
@@ -154,6 +173,19 @@ class Merger:
             self._tally.scores[dependent] = work
             self._tally.contributions += reasons
 
+    def _goes_by_copy(self, dependent: str, link: Together) -> bool:
+        """Tell whether a copy follows one copy of an interleaved clone, not all of them."""
+        mine, other = self._ties.items[link.dependent], self._ties.items[link.primary]
+        if not isinstance(mine, CloneInstance) or not isinstance(other, CloneInstance):
+            return False
+        return dependent != mine.id and mine.is_interleaved and mine.node_max == other.node_max
+
+    def _beside(self, table: Mapping[str, Score], targets: list[str]) -> list[str] | None:
+        """Choose the copy on the best of a dependent's nodes as the one to follow."""
+        usable = [n for n, value in table.items() if value >= 0 and n in self.may_run]
+        found = [n for n in usable if n in targets]
+        return [min(found, key=lambda n: (-table[n], self.load.get(n, 0), n))] if found else None
+
     def _follow_nobody(self, dependent: str, link: Together) -> None:
         if link.score <= 0:
             return
@@ -174,9 +206,67 @@ class Merger:
                 return None
             found = [node for node in nodes if node is not None]
             return found[-1:] or None
-        placed = [self.placed.get(i.id) for i in instances_of(primary)]
+        placed = [
+            self.placed.get(i.id)
+            for i in instances_of(primary)
+            if self._is_in_role(i, link.primary_role)
+        ]
         found = sorted({node for node in placed if node is not None})
         return found or None
+
+    def _is_in_role(self, instance: Instance, role: Role | None) -> bool:
+        """Tell whether an instance that is placed will be in a role."""
+        if role in (None, Role.STARTED):
+            return True
+        return self.roles.get(instance.id) is role
+
+    # --- promotion ---------------------------------------------------------------------------
+
+    def promotion_pull(self, copy: str, node: str, link: Together) -> Score:
+        """Say what a colocation of role Promoted is worth to a copy on its node."""
+        primary = self._ties.items[link.primary]
+        places = [
+            place
+            for i in instances_of(primary)
+            if (place := self.placed.get(i.id)) is not None
+            and self._is_in_role(i, link.primary_role)
+        ]
+        if isinstance(primary, GroupInstance):
+            places = places[:1]
+        mine = self._attribute(node, link.node_attribute)
+        wanted = {self._attribute(place, link.node_attribute) for place in places}
+        if mine is not None and mine in wanted:
+            return link.score
+        return MINUS_INFINITY if link.score >= INFINITY else ZERO
+
+    def pulled_for_promotion(
+        self, clone: CloneInstance, table: dict[str, Score]
+    ) -> dict[str, Score]:
+        """Add to the scores of nodes what others would like about where the clone is promoted."""
+        work = table
+        for link in self._ties.roles_with_others.get(clone.id, ()):
+            if link.dependent_role is Role.PROMOTED and link.is_mandatory:
+                source = _last(self._ties.items[link.primary])
+                work = self._with_scores(work, source, link)
+        for link in self._ties.others_with.get(clone.id, ()):
+            dependent = self._ties.items[link.dependent]
+            if link.primary_role is not Role.PROMOTED:
+                continue
+            if link.influence is False or (link.influence is None and not dependent.meta.critical):
+                continue
+            if isinstance(dependent, CloneInstance):
+                work = self._with_scores(work, dependent.id, link)
+            else:
+                factor = link.score / INFINITY
+                busy = frozenset({clone.id})
+                work, _ = self._merged(work, _first(dependent), factor, link, busy)
+        return work
+
+    def _with_scores(
+        self, table: dict[str, Score], source: str, link: Together
+    ) -> dict[str, Score]:
+        result, _ = self._add_scores(table, source, link.score / INFINITY, link)
+        return result if self._has_room(result) else table
 
     def _attribute(self, node: str, name: str) -> str | None:
         if name == "#uname":
@@ -190,10 +280,14 @@ class Merger:
 
     def be_pulled(self, primary: str, link: Together) -> None:
         """Add what a dependent that is not placed yet would like to the primary's scores."""
+        if None not in _roles(link):
+            return
         dependent = self._ties.items[link.dependent]
         if not self._has_influence(primary, dependent, link):
             return
         factor = link.score / INFINITY
+        self._only_raise = isinstance(self._ties.items[primary], CloneInstance)
+        self._sunk.clear()
         work, reasons = self._merged(
             dict(self._tally.scores[primary]),
             _first(dependent),
@@ -201,6 +295,9 @@ class Merger:
             link,
             frozenset({primary}),
         )
+        for node in self._sunk:
+            work[node] = Score(1)
+        self._only_raise = False
         self._tally.scores[primary] = work
         self._tally.contributions += [replace(r, resource=primary) for r in reasons]
 
@@ -209,7 +306,8 @@ class Merger:
             wanted = link.influence
         else:
             wanted = dependent.meta.critical
-        return wanted or not self._facts.activity[primary].nodes
+        instances = instances_of(self._ties.items[primary])
+        return wanted or not any(self._facts.activity[i.id].nodes for i in instances)
 
     def _merged(
         self,
@@ -253,6 +351,11 @@ class Merger:
                 # Avoiding where somebody we avoid would not go is no reason to go there.
                 continue
             delta = times(amount, factor)
+            if self._only_raise and (node in self._sunk or result[node] + delta < 0):
+                # A clone is not kept from a node; that it was wanted there counts for little.
+                if result[node] > 0:
+                    self._sunk.add(node)
+                continue
             if delta != 0:
                 result[node] = score.add(result[node], delta)
                 reasons.append(
@@ -287,3 +390,7 @@ def _pull(amount: Score, matches: bool) -> Score:
     if amount >= INFINITY:
         return ZERO if matches else MINUS_INFINITY
     return amount if matches else ZERO
+
+
+def _roles(link: Together) -> tuple[Role | None, Role | None]:
+    return (link.dependent_role, link.primary_role)

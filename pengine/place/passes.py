@@ -177,7 +177,10 @@ def removed(facts: Facts, tally: Tally) -> None:
     """Ban everywhere what the configuration no longer names."""
     if not facts.settings.stop_removed_resources:
         return
+    ids = {item.id for item in facts.items}
     for instance in facts.removed:
+        if instance.id in ids:
+            continue  # A clone has taken its name (case obsolete-lrm-resource).
         tally.ban_everywhere(instance.id, "removed", "stop-orphan-resources")
 
 

@@ -7,11 +7,13 @@ printed from it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from crm.model.roles import Role
 from crm.model.score import Score
+from pengine.facts.facts import Facts
+from pengine.facts.instances import CloneInstance, Instance, instances_of
 from pengine.facts.nodes import NodeFacts
 
 
@@ -38,11 +40,21 @@ class ScoreLine:
 
 
 @dataclass(frozen=True, slots=True)
+class PromotionLine:
+    """The final promotion score of a copy on its node ("" if it has none)."""
+
+    resource: str
+    node: str
+    total: Score
+
+
+@dataclass(frozen=True, slots=True)
 class ScoreTable:
     """All contributions in the order they were made, and all totals printed."""
 
     contributions: tuple[Contribution, ...]
     lines: tuple[ScoreLine, ...]
+    promotions: tuple[PromotionLine, ...] = ()
 
     def about(self, resource: str) -> tuple[Contribution, ...]:
         """List what contributed to the scores of one resource."""
@@ -68,7 +80,24 @@ class Placement:
     table: ScoreTable
     nodes: tuple[NodeFacts, ...] = ()
     """The nodes with remote ones judged by where their connections go."""
+    copies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The ids of the copies of each clone, in the order in which they were placed."""
 
     def node_of(self, instance: str) -> str | None:
         """Say where an instance goes."""
         return self.choices[instance].node
+
+    def role_of(self, instance: str) -> Role:
+        """Say in what role an instance will be."""
+        return self.choices[instance].role
+
+
+def placed_order(facts: Facts, placement: Placement) -> Iterator[Instance]:
+    """Walk over all instances, the copies of clones in the order in which they were placed."""
+    for item in facts.everything:
+        if not isinstance(item, CloneInstance):
+            yield from instances_of(item)
+            continue
+        copies = {copy.id: copy for copy in item.copies}
+        for key in placement.copies.get(item.id, tuple(copies)):
+            yield from instances_of(copies[key])

@@ -1,0 +1,76 @@
+"""Which copies are promoted, and what a change of role takes."""
+
+from __future__ import annotations
+
+from crm.model.roles import Role
+from tests.kit.pengine import actions, cib, decide, primitive, ran, started, state, stopped
+
+
+def _clone(meta: str = "") -> str:
+    pairs = f'<nvpair id="p" name="promotable" value="true"/>{meta}'
+    return (
+        f'<clone id="cl"><meta_attributes id="m">{pairs}</meta_attributes>{primitive("a")}</clone>'
+    )
+
+
+def _roles(document: bytes) -> dict[str, Role]:
+    decision = decide(document)
+    return {
+        choice.node: choice.role
+        for choice in decision.placement.choices.values()
+        if choice.node is not None
+    }
+
+
+def _states(first: str, second: str, scores: tuple[str, str]) -> str:
+    return state("node1", {"a": first}, attributes={"master-a": scores[0]}) + state(
+        "node2", {"a": second}, attributes={"master-a": scores[1]}
+    )
+
+
+def test_the_copy_with_the_best_score_is_promoted() -> None:
+    document = cib(_clone(), status=_states(started(), started(), ("5", "10")))
+    assert _roles(document) == {"node1": Role.UNPROMOTED, "node2": Role.PROMOTED}
+
+
+def test_nothing_is_promoted_without_a_score() -> None:
+    document = cib(_clone(), status=state("node1", {"a": started()}) + state("node2"))
+    assert Role.PROMOTED not in _roles(document).values()
+
+
+def test_a_location_for_the_role_stands_in_for_a_score() -> None:
+    location = (
+        '<rsc_location id="l" rsc="cl"><rule id="r" score="10" role="Promoted">'
+        '<expression id="e" attribute="#uname" operation="eq" value="node1"/></rule></rsc_location>'
+    )
+    status = state("node1", {"a": started()}) + state("node2", {"a": started()})
+    assert _roles(cib(_clone(), constraints=location, status=status))["node1"] is Role.PROMOTED
+
+
+def test_the_promoted_copy_stays_when_scores_are_equal() -> None:
+    leading = started() + ran("promote", call=3)
+    document = cib(_clone(), status=_states(started(), leading, ("5", "5")))
+    assert _roles(document)["node2"] is Role.PROMOTED
+
+
+def test_a_change_of_leader_demotes_before_it_promotes() -> None:
+    leading = started() + ran("promote", call=3)
+    decision = decide(cib(_clone(), status=_states(leading, started(), ("5", "10"))))
+    found = [key for key in actions(decision) if "mote" in key]
+    assert sorted(found) == [
+        "a_demote_0@node1",
+        "a_promote_0@node2",
+        "cl_demote_0",
+        "cl_demoted_0",
+        "cl_promote_0",
+        "cl_promoted_0",
+    ]
+
+
+def test_a_promoted_copy_is_demoted_before_it_stops() -> None:
+    leading = started() + ran("promote", call=3)
+    meta = '<nvpair id="t" name="target-role" value="Stopped"/>'
+    decision = decide(cib(_clone(meta), status=_states(leading, stopped(), ("5", "0"))))
+    ids = {a.key: a.id for s in decision.graph.synapses for a in s.actions}
+    stop = next(s for s in decision.graph.synapses if s.actions[0].key == "a_stop_0")
+    assert ids["a_demote_0"] in stop.inputs
