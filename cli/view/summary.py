@@ -101,6 +101,8 @@ def _special_state(node: NodeFacts, busy: bool, facts: Facts) -> str:
         return "OFFLINE (standby)"
     if node.maintenance and not facts.settings.maintenance:
         return "maintenance" if node.online else "OFFLINE (maintenance)"
+    if node.online and node.name in facts.health.colours:
+        return f"online (health is {facts.health.colours[node.name]})"
     return ""
 
 

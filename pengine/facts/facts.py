@@ -16,6 +16,7 @@ from pengine.facts import links as linking
 from pengine.facts.activity import Activity
 from pengine.facts.failures import FailCount, fail_count
 from pengine.facts.fencing import FencingPower, Suspicion, power
+from pengine.facts.health import Health, conclude_health
 from pengine.facts.instances import (
     CloneInstance,
     GroupInstance,
@@ -62,6 +63,7 @@ class Facts:
     fail_counts: Mapping[tuple[str, str], FailCount]
     links: Links
     tickets: Tickets
+    health: Health
     parameter_sets: Mapping[str, tuple[AttributeSet, ...]]
     shared_parameters: Mapping[str, Mapping[str, str]]
     operation_rules: OperationRules
@@ -231,6 +233,7 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         fail_counts=counts,
         links=links,
         tickets=tickets,
+        health=conclude_health(nodes, settings),
         parameter_sets=sets,
         shared_parameters=shared,
         operation_rules=rules,

@@ -26,6 +26,7 @@ def all_passes(facts: Facts, tally: Tally) -> None:
     """Run every pass in order."""
     targets = _targets(facts)
     unmanaged(facts, tally)
+    health(facts, tally)
     location(facts, tally, targets)
     stickiness(facts, tally)
     no_nesting(facts, tally)
@@ -57,6 +58,17 @@ def unmanaged(facts: Facts, tally: Tally) -> None:
             continue
         for node in nodes:
             tally.add(instance.id, node, INFINITY, "unmanaged", "is-managed", "it is not managed")
+
+
+def health(facts: Facts, tally: Tally) -> None:
+    """Prefer healthy nodes, for everything that cares."""
+    if not facts.health.scores:
+        return
+    for item in facts.items:
+        if item.meta.pairs.get("allow-unhealthy-nodes", "false").lower() in ("true", "yes", "1"):
+            continue
+        preference = Preference("node-health", item.id, tuple(facts.health.scores.items()))
+        _prefer(facts, tally, item, preference)
 
 
 def location(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) -> None:
