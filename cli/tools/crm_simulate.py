@@ -7,14 +7,17 @@ Takes a CIB from the running cluster, a file (also a kept `pe-input-N.bz2`) or s
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from cli.tools.injections import Injections
 from cli.view import dot, scores, summary
 from crm.api import gateclient
 from crm.api.cib import SERVICE, Outcome, Query, QueryReply
@@ -24,7 +27,7 @@ from crm.model.readxml import dates
 from crm.model.writexml import graph as graph_writing
 from crm.plumbing import errors, xml
 from crm.plumbing.errors import ConfigurationError, CrmError, Unreachable
-from pengine import Decision, archive, schedule
+from pengine import Decision, archive, inject, schedule
 from pengine.simulate import Simulation, simulate
 
 EXIT_OK = 0
@@ -51,6 +54,7 @@ class Wishes:
     quiet: bool = False
     graph_file: str | None = None
     dot_file: str | None = None
+    failures: Mapping[tuple[str, str], int] | None = None
 
 
 @click.command(context_settings=_SETTINGS)
@@ -63,6 +67,36 @@ class Wishes:
 @click.option("-D", "--save-dotfile", "dot_file", metavar="FILE", help="Write for graphviz.")
 @click.option("-G", "--save-graph", "graph_file", metavar="FILE", help="Write the graph as XML.")
 @click.option("-q", "--quorum", metavar="BOOL", help="Pretend to have (true) or lack quorum.")
+@click.option("-w", "--watchdog", metavar="BOOL", help="Pretend that there is a watchdog, or none.")
+@click.option("-u", "--node-up", "nodes_up", metavar="NODE", multiple=True, help="Put NODE online.")
+@click.option("-d", "--node-down", "nodes_down", metavar="NODE", multiple=True, help="Let NODE go.")
+@click.option("-f", "--node-fail", "nodes_failed", metavar="NODE", multiple=True, help="Fail NODE.")
+@click.option("-g", "--ticket-grant", "granted", metavar="TICKET", multiple=True, help="Grant it.")
+@click.option(
+    "-r", "--ticket-revoke", "revoked", metavar="TICKET", multiple=True, help="Revoke it."
+)
+@click.option("-b", "--ticket-standby", "standby", metavar="TICKET", multiple=True, help="Suspend.")
+@click.option(
+    "-e", "--ticket-activate", "activated", metavar="TICKET", multiple=True, help="Resume."
+)
+@click.option(
+    "-i",
+    "--op-inject",
+    "outcomes",
+    metavar="RSC_TASK_MS@NODE=RC",
+    multiple=True,
+    help="Pretend that an operation ended so.",
+)
+@click.option(
+    "-F",
+    "--op-fail",
+    "failing",
+    metavar="RSC_TASK_MS@NODE=RC",
+    multiple=True,
+    help="Let an operation end so when it is carried out on paper.",
+)
+@click.option("-P", "--profile", metavar="DIR", help="Time the scheduler on every CIB in DIR.")
+@click.option("-N", "--repeat", type=click.IntRange(1), default=1, help="With --profile: so often.")
 @click.option("-Q", "--quiet", is_flag=True, help="Show only what is asked for by option.")
 @click.option("-t", "--set-datetime", "date", metavar="DATE", help="Pretend that it is DATE.")
 @click.option("--explain", "explained", metavar="RSC", help="Say why RSC is where it is.")
@@ -80,6 +114,18 @@ def command(
     dot_file: str | None,
     graph_file: str | None,
     quorum: str | None,
+    watchdog: str | None,
+    nodes_up: tuple[str, ...],
+    nodes_down: tuple[str, ...],
+    nodes_failed: tuple[str, ...],
+    granted: tuple[str, ...],
+    revoked: tuple[str, ...],
+    standby: tuple[str, ...],
+    activated: tuple[str, ...],
+    outcomes: tuple[str, ...],
+    failing: tuple[str, ...],
+    profile: str | None,
+    repeat: int,
     quiet: bool,
     date: str | None,
     explained: str | None,
@@ -89,10 +135,12 @@ def command(
     verbose: bool,
 ) -> None:
     """Show what the scheduler would do about a cluster, and why."""
+    if profile is not None:
+        for line in _profile(Path(profile), repeat):
+            click.echo(line)
+        return
     data = _read(file, pipe, live, root)
     cluster, problems = reading.read(xml.parse(data))
-    if quorum is not None:
-        cluster = replace(cluster, has_quorum=quorum.lower() in ("true", "1", "yes", "on"))
     now = datetime.now(UTC)
     if date is not None:
         try:
@@ -104,11 +152,26 @@ def command(
     if verbose:
         for found in (*problems, *decision.problems):
             click.echo(str(found), err=True)
+    injections = Injections(
+        nodes_up=nodes_up,
+        nodes_down=nodes_down,
+        nodes_failed=nodes_failed,
+        granted=granted,
+        revoked=revoked,
+        standby=standby,
+        activated=activated,
+        outcomes=outcomes,
+        quorum=quorum,
+        watchdog=watchdog,
+    )
     if explained is not None:
+        if not injections.is_empty:
+            decision = schedule(injections.apply(cluster, _seconds(cluster, now))[0], now)
         _explain(decision, explained, node, as_json)
         return
-    wishes = Wishes(run, simulates, show_scores, quiet, graph_file, dot_file)
-    for line in report(cluster, decision, now, wishes):
+    failures = _failures(failing)
+    wishes = Wishes(run, simulates, show_scores, quiet, graph_file, dot_file, failures)
+    for line in report(cluster, decision, now, wishes, injections):
         click.echo(line)
 
 
@@ -143,6 +206,9 @@ def _read(file: str | None, pipe: bool, live: bool, root: str | None) -> bytes:
         return archive.load(Path(file))
     if pipe:
         return sys.stdin.buffer.read()
+    classic = os.environ.get("CIB_file")  # noqa: SIM112 - the classic name
+    if classic:
+        return archive.load(Path(classic))
     with gateclient.connect(gateclient.installation_root(root), name="crm_simulate") as session:
         reply = session.ask(SERVICE, Query(request=0))
     if not isinstance(reply, QueryReply) or reply.outcome is not Outcome.OK:
@@ -161,7 +227,36 @@ def _explain(decision: Decision, resource: str, node: str | None, as_json: bool)
     click.echo("\n".join(explanation.as_text() for explanation in found), nl=False)
 
 
-def report(cluster: Cluster, decision: Decision, now: datetime, wishes: Wishes) -> Iterator[str]:
+def _seconds(cluster: Cluster, now: datetime) -> int:
+    return cluster.execution_s if cluster.execution_s is not None else int(now.timestamp())
+
+
+def _failures(texts: Iterable[str]) -> dict[tuple[str, str], int]:
+    """Read which operations fail when they are carried out."""
+    try:
+        found = [inject.parse_outcome(text) for text in texts]
+    except ValueError as problem:
+        raise click.UsageError(str(problem)) from problem
+    return {(outcome.key, outcome.node): outcome.exit_code for outcome in found}
+
+
+def _profile(folder: Path, repeat: int) -> Iterator[str]:
+    """Yield how long the scheduler takes for each CIB of a folder, reading not counted."""
+    for path in sorted(folder.glob("*.xml")):
+        cluster, _ = reading.read(xml.parse(path.read_bytes()))
+        begin = time.process_time()
+        for _ in range(repeat):
+            schedule(cluster, datetime.now(UTC))
+        yield f"* Testing {path.name} ... {time.process_time() - begin:.2f} secs"
+
+
+def report(
+    cluster: Cluster,
+    decision: Decision,
+    now: datetime,
+    wishes: Wishes,
+    injections: Injections | None = None,
+) -> Iterator[str]:
     """Yield the text of a run, section by section."""
     acts = wishes.run or wishes.simulate or wishes.scores
     acts = acts or wishes.graph_file is not None or wishes.dot_file is not None
@@ -179,6 +274,14 @@ def report(cluster: Cluster, decision: Decision, now: datetime, wishes: Wishes) 
         yield "Current cluster status:"
         yield from summary.status(decision.facts)
         yield ""
+    if injections is not None and not injections.is_empty:
+        cluster, changes = injections.apply(cluster, _seconds(cluster, now))
+        decision = schedule(cluster, now)
+        if not wishes.quiet and changes:
+            yield "Performing Requested Modifications:"
+            yield from (f"  * {line}" for line in changes)
+            yield ""
+        acts = True
     if not acts:
         return
     if wishes.scores:
@@ -193,7 +296,7 @@ def report(cluster: Cluster, decision: Decision, now: datetime, wishes: Wishes) 
         yield ""
     _write_files(decision, wishes)
     if wishes.simulate and not wishes.quiet:
-        yield from _simulation(simulate(cluster, decision.graph), now, date)
+        yield from _simulation(simulate(cluster, decision.graph, wishes.failures), now, date)
 
 
 def _simulation(result: Simulation, now: datetime, date: str) -> Iterable[str]:

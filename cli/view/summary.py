@@ -46,9 +46,10 @@ def headline(facts: Facts) -> str:
 
 def status(facts: Facts) -> Iterator[str]:
     """Yield the node list and the list of resources."""
-    yield "  * Node List:"
-    yield from (f"    * {line}" for line in _node_lines(facts))
-    yield ""
+    if facts.nodes:
+        yield "  * Node List:"
+        yield from (f"    * {line}" for line in _node_lines(facts))
+        yield ""
     yield "  * Full List of Resources:"
     for item in facts.items:
         if isinstance(item, Instance) and facts.is_invented(item.id):
@@ -57,6 +58,8 @@ def status(facts: Facts) -> Iterator[str]:
     for instance in facts.removed:
         if facts.activity[instance.id].nodes:
             yield from _item_lines(facts, instance, 2)
+    if not facts.everything:
+        yield "    * No resources"
 
 
 def _node_lines(facts: Facts) -> Iterator[str]:

@@ -39,7 +39,7 @@ def fail_count(instance: Instance, node: NodeFacts, now_s: float) -> FailCount:
     total, last_s = ZERO, 0
     for key, value in node.transient.items():
         if _is_about(key, "fail-count-", name, instance.is_unique):
-            total = score.add(total, _count(value))
+            total = score.add(total, parse_count(value))
         elif _is_about(key, "last-failure-", name, instance.is_unique):
             last_s = max(last_s, _seconds(value))
     timeout_s = instance.meta.failure_timeout_ms // 1000
@@ -61,7 +61,8 @@ def _is_about(key: str, prefix: str, name: str, is_unique: bool) -> bool:
     return resource == name
 
 
-def _count(text: str) -> Score:
+def parse_count(text: str) -> Score:
+    """Read a fail count; what is none counts as 0."""
     try:
         return options.as_score(text)
     except ValueError:
