@@ -119,6 +119,8 @@ class _Paper:
                 attributes=(),
                 history=(),
             )
+        if action.task == "lrm_delete" and action.resource is not None:
+            self._put(self._state(action), action.resource.id, None)
         if action.task == "clear_failcount":
             name = action.key.removesuffix("_clear_failcount_0")
             self._states[state.id] = replace(

@@ -153,6 +153,9 @@ def _instance_text(facts: Facts, instance: Instance) -> str:
         word = f"ORPHANED {word}"
     flags = _flags_text(_instance_flags(facts, instance))
     where = f" {state.nodes[0]}" if len(state.nodes) == 1 else ""
+    lock = facts.locks.get(instance.id)
+    if lock is not None and not lock.has_ended and not state.nodes:
+        where, flags = f" {lock.node}", _flags_text([*_instance_flags(facts, instance), "LOCKED"])
     several = f" [ {' '.join(state.nodes)} ]" if len(state.nodes) > 1 else ""
     return f"{name}\t({instance.resource.agent}):\t {word}{where}{flags}{several}"
 
@@ -441,16 +444,16 @@ def executed(actions: Iterable[Executed]) -> Iterator[str]:
 
 
 def _executed_text(action: GraphAction, name: str) -> str:
-    if action.kind is ActionKind.PSEUDO:
-        return f"Pseudo action:   {action.key}"
     if action.task == "stonith" and action.kind is ActionKind.PSEUDO:
         return f"Pseudo action:   {action.key} on {action.node}"
+    if action.kind is ActionKind.PSEUDO:
+        return f"Pseudo action:   {action.key}"
     if action.task == "stonith":
         return f"Fencing {action.node} ({action.meta['stonith_action']})"
     if action.kind is ActionKind.CLUSTER:
         about = ""
-        if action.task == "clear_failcount":
-            about = f" for {action.key.removesuffix('_clear_failcount_0')}"
+        if action.task in ("clear_failcount", "lrm_delete"):
+            about = f" for {action.key.removesuffix(f'_{action.task}_0')}"
         return f"Cluster action:  {action.task}{about} on {action.node}"
     interval = action.interval_ms
     if action.task == "cancel":

@@ -45,6 +45,8 @@ class ResourceHistory:
     provider: str
     type: str
     entries: tuple[HistoryEntry, ...] = ()
+    lock_s: int = 0
+    """Since when (seconds since 1970) it waits for its node to return from a shutdown, or 0."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class Task(enum.Enum):
     CLEAR_FAIL_COUNT = "clear_failcount"
     SHUTDOWN = "do_shutdown"
     FENCE = "stonith"
+    FORGET = "lrm_delete"
 
 
 ActionId = tuple[str, str]

@@ -36,6 +36,26 @@ def add_clearings(builder: Builder) -> None:
             )
 
 
+def add_lock_removals(builder: Builder) -> None:
+    """Forget what a node that was shut down ran once its lock has ended."""
+    facts = builder.facts
+    by_id = {instance.id: instance for instance in facts.instances()}
+    for lock in facts.locks.values():
+        if lock.has_ended:
+            builder.add(
+                Action(
+                    id=(f"{lock.instance}_lrm_delete_0", lock.node),
+                    task=Task.FORGET,
+                    owner="",
+                    node=lock.node,
+                    instance=by_id[lock.instance],
+                    operation=facts.operation(by_id[lock.instance], "lrm_delete"),
+                    needed=True,
+                    reasons=("its shutdown lock has ended",),
+                )
+            )
+
+
 def add_shutdowns(builder: Builder) -> None:
     """Let nodes go that want to leave."""
     for node in builder.facts.nodes:

@@ -24,7 +24,7 @@ def add_probes(builder: Builder) -> None:
         return
     hidden = _never_looked_for(facts)
     for node in facts.nodes:
-        if not node.online or node.unclean or not node.is_searched:
+        if not node.online or node.unclean or not node.is_searched or _is_fresh(builder, node):
             continue
         for item in facts.items:
             for instance in _to_probe(builder, item, node.name):
@@ -32,12 +32,22 @@ def add_probes(builder: Builder) -> None:
                     _add_probe(builder, instance, node.name)
 
 
+def _is_fresh(builder: Builder, node: NodeFacts) -> bool:
+    """Tell whether a node is a guest that is down, or is started anew: nothing can run there."""
+    if node.kind != "guest":
+        return False
+    container = builder.facts.activity.get(node.container)
+    if container is None or not container.nodes or container.failed or node.requires_reset:
+        return True
+    return builder.placement.node_of(node.container) is None
+
+
 def _may_be_on(facts: Facts, instance: Instance, node: NodeFacts) -> bool:
     """Tell whether an instance may run on a kind of node at all.
 
     What is inside a container is known by the container.
     """
-    if instance.meta.pairs.get("container"):
+    if instance.meta.pairs.get("container") and instance.id not in facts.connections:
         return False
     return not (node.is_remote and facts.is_bound_to_members(instance))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pengine.act.actions import Actions
 from pengine.act.builder import Builder
 from pengine.act.fencing import add_fencings, add_fencings_of_silent_nodes, add_resets
-from pengine.act.housekeeping import add_clearings, add_marks, add_shutdowns
+from pengine.act.housekeeping import add_clearings, add_lock_removals, add_marks, add_shutdowns
 from pengine.act.monitors import add_cancels
 from pengine.act.probes import add_probes
 from pengine.act.steps import (
@@ -28,6 +28,7 @@ def act(facts: Facts, placement: Placement) -> Actions:
     add_restarts_for_changes(builder)
     add_deletions_for_changed_agents(builder)
     add_clearings(builder)
+    add_lock_removals(builder)
     add_probes(builder)
     add_unfencings(builder)
     add_steps(builder)

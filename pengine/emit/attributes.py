@@ -12,7 +12,7 @@ def parameters_of(facts: Facts, action: Action) -> dict[str, str]:
     if (
         action.instance is None
         or action.is_pseudo
-        or action.task in (Task.DELETE, Task.CLEAR_FAIL_COUNT)
+        or action.task in (Task.DELETE, Task.FORGET, Task.CLEAR_FAIL_COUNT)
     ):
         return {}
     found = dict(facts.parameters(action.instance, action.node))

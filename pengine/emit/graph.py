@@ -109,7 +109,12 @@ def _action(
     kind = ActionKind.RESOURCE
     if action.is_pseudo:
         kind = ActionKind.PSEUDO
-    elif action.task in (Task.SHUTDOWN, Task.CLEAR_FAIL_COUNT, Task.FENCE):
+    elif action.task in (
+        Task.SHUTDOWN,
+        Task.CLEAR_FAIL_COUNT,
+        Task.FENCE,
+        Task.FORGET,
+    ):
         kind = ActionKind.CLUSTER
     # A pseudo action is carried out nowhere, wherever it stands for something.
     node = "" if action.is_pseudo and action.task is not Task.FENCE else action.node

@@ -186,7 +186,8 @@ class _Reader:
     def read(self, state: NodeState, name: str) -> None:
         """Read all that a node remembers."""
         node = self._suspicion.node(name)
-        if not (node.online or node.unclean or self._settings.fencing_enabled):
+        is_doubtful = node.unclean or node.requires_reset
+        if not (node.online or is_doubtful or self._settings.fencing_enabled):
             return
         given = Circumstances(self._rules, self._rules.now.timestamp(), node.unclean)
         for history in state.history:
@@ -279,6 +280,9 @@ def _join(
             case _:
                 failed = True
                 stops.append(name)
+                # Connecting again waits until the failure is old enough to be forgotten.
+                lost = suspicion.loses_connection(instance, on_node[name])
+                must_stop = must_stop or (lost and nodes[instance.id].reconnect_ms > 0)
     if len(active) > 1 and instance.meta.multiple_active is MultipleActive.BLOCK:
         blocked = True
     if instance.id in suspicion.failed_containers and active:

@@ -26,6 +26,7 @@ from pengine.facts.instances import (
     instances_of,
 )
 from pengine.facts.links import Links
+from pengine.facts.locks import Lock, conclude_locks
 from pengine.facts.nodes import NodeFacts, conclude_nodes
 from pengine.facts.operations import OperationFacts, OperationRules, find, unconfigured
 from pengine.facts.remote import (
@@ -70,6 +71,7 @@ class Facts:
     has_fencing_device: bool
     fencing: FencingPower
     connections: Mapping[str, Connection]
+    locks: Mapping[str, Lock]
     problems: tuple[Problem, ...]
     next_change_s: float | None
 
@@ -212,6 +214,9 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
     nodes = tuple(
         node.to_be_fenced(lost[node.name]) if node.name in lost else node for node in nodes
     )
+    locks = conclude_locks(
+        cluster, items, {node.name: node for node in nodes}, activity, settings, now.timestamp()
+    )
     counts = _fail_counts(items, nodes, now.timestamp(), activity)
     if settings.fencing_enabled and not has_device and items:
         problems.append(
@@ -239,9 +244,10 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         operation_rules=rules,
         has_fencing_device=has_device,
         fencing=fencing,
+        locks=locks,
         connections={c.node: c for c in known_connections},
         problems=tuple(problems),
-        next_change_s=_next_change_s(links, counts, activity),
+        next_change_s=_next_change_s(links, counts, activity, locks),
     )
 
 
@@ -335,6 +341,7 @@ def _next_change_s(
     links: Links,
     counts: Mapping[tuple[str, str], FailCount],
     activity: Mapping[str, Activity],
+    locks: Mapping[str, Lock],
 ) -> float | None:
     moments: list[float] = [
         count.next_change_s for count in counts.values() if count.next_change_s is not None
@@ -344,6 +351,11 @@ def _next_change_s(
         for found in activity.values()
         for state in (found.on_node or {}).values()
         if state.next_change_s is not None
+    ]
+    moments += [
+        lock.until_s + 1
+        for lock in locks.values()
+        if lock.until_s is not None and not lock.has_ended
     ]
     if links.next_change is not None:
         moments.append(links.next_change.timestamp())

@@ -88,8 +88,6 @@ class Suspicion:
     def connect(self, judged: NodeFacts) -> None:
         """Take in what is known of a remote node now that its connection is."""
         self._nodes[judged.name] = judged
-        if judged.requires_reset:
-            self.failed_containers.setdefault(judged.container, judged.name)
 
     def hear(self, instance: Instance, found: OnNode) -> None:
         """Take in what a history tells of its node."""
@@ -122,7 +120,8 @@ class Suspicion:
     def _doubt(self, node: NodeFacts, instance: Instance) -> None:
         """Doubt a node that is away and is thought to run something."""
         if node.kind == "guest":
-            self.connect(replace(node, requires_reset=True))
+            self._nodes[node.name] = replace(node, requires_reset=True)
+            self.failed_containers.setdefault(node.container, node.name)
         elif node.unclean or not self._settings.fencing_enabled:
             return
         elif node.kind == "remote" and node.name not in self.failed_connections:

@@ -73,6 +73,7 @@ class NodeFacts:
     requires_reset: bool = False
     """Set on a guest whose container has to be stopped before anything there counts as ended."""
     was_fenced: bool = False
+    reconnect_ms: int = 0
     wants_to_leave: bool = False
     """Set where the node itself asked for its shutdown."""
     link: Link | None = None

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from crm.model import options
 from crm.model.agent import Agent
 from crm.model.cluster import Cluster, Node
 from crm.model.constraints import OrderKind
@@ -101,8 +102,10 @@ def connections(cluster: Cluster, now: datetime) -> tuple[Connection, ...]:
 
 def _reconnect_ms(primitive: Primitive, now: datetime) -> int:
     text = flatten(primitive.parameters, situation(now)).get("reconnect_interval", "")
-    digits = text.removesuffix("s")
-    return int(digits) * 1000 if digits.isdigit() else 0
+    try:
+        return options.as_duration_ms(text) if text else 0
+    except ValueError:
+        return 0
 
 
 def remote_nodes(
@@ -124,6 +127,7 @@ def remote_nodes(
             kind=kind,
             connection=name,
             container=connection.container,
+            reconnect_ms=connection.reconnect_ms,
             is_unseen=unclean,
             was_fenced=state is not None and state.was_fenced,
         )

@@ -29,6 +29,7 @@ def all_passes(facts: Facts, tally: Tally) -> None:
     health(facts, tally)
     location(facts, tally, targets)
     stickiness(facts, tally)
+    shutdown_locks(facts, tally)
     no_nesting(facts, tally)
     thresholds(facts, tally, targets)
     failures(facts, tally, targets)
@@ -108,6 +109,17 @@ def stickiness(facts: Facts, tally: Tally) -> None:
             continue
         if nodes[0] in tally.scores[instance.id]:
             tally.add(instance.id, nodes[0], amount, "stickiness", "resource-stickiness")
+
+
+def shutdown_locks(facts: Facts, tally: Tally) -> None:
+    """Keep what waits for its node away from all others."""
+    for lock in facts.locks.values():
+        if lock.has_ended:
+            continue
+        for node in facts.nodes:
+            if node.name != lock.node:
+                text = f"it waits for {lock.node}, which was shut down"
+                tally.ban(lock.instance, node.name, "lock", "shutdown-lock", text)
 
 
 def no_nesting(facts: Facts, tally: Tally) -> None:

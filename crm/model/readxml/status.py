@@ -99,6 +99,7 @@ def _read_resource_history(reader: Reader, element: etree._Element) -> ResourceH
         provider=element.get("provider", ""),
         type=element.get("type", ""),
         entries=tuple(entries),
+        lock_s=_number(element.get("shutdown-lock"), 0),
     )
 
 

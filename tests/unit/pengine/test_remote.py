@@ -1,0 +1,138 @@
+"""Nodes behind connections: when they are there, by whom they are reached, when they are lost."""
+
+from __future__ import annotations
+
+from tests.kit.pengine import (
+    actions,
+    cib,
+    decide,
+    primitive,
+    ran,
+    started,
+    state,
+    stopped,
+    waits_for,
+)
+
+FAR = (
+    '<primitive id="far" class="ocf" provider="pacemaker" type="remote"><operations>'
+    '<op id="far-monitor" name="monitor" interval="10s"/></operations></primitive>'
+)
+GUEST = primitive("vm", meta={"remote-node": "near"})
+DEVICE = '<primitive id="fence" class="stonith" type="fence_dummy"/>'
+LIKES_FAR = '<rsc_location id="l" rsc="a" node="far" score="INFINITY"/>'
+LIKES_NEAR = '<rsc_location id="l" rsc="a" node="near" score="INFINITY"/>'
+BROKEN = started() + ran("monitor", rc=1, interval_ms=10000, call=3)
+
+
+def remote(written: str) -> str:
+    """Write connections as the remote agent's."""
+    for name in ("far", "near"):
+        old = f'<lrm_resource id="{name}" class="ocf" provider="pacekeeper" type="Dummy">'
+        new = f'<lrm_resource id="{name}" class="ocf" provider="pacemaker" type="remote">'
+        written = written.replace(old, new)
+    return written
+
+
+def cluster(
+    node1: dict[str, str],
+    inside: str = "",
+    *,
+    resources: str = FAR,
+    constraints: str = LIKES_FAR,
+    fencing: bool = True,
+) -> bytes:
+    return cib(
+        resources + primitive("a") + (DEVICE if fencing else ""),
+        constraints=constraints,
+        nodes=("node1",),
+        status=remote(state("node1", node1)) + inside,
+        options={"stonith-enabled": str(fencing).lower()},
+    )
+
+
+def test_a_remote_node_is_there_once_its_connection_is_to_come_up() -> None:
+    decision = decide(cluster({"far": stopped(), "a": stopped()}))
+    assert not decision.facts.node("far").online
+    assert "a_start_0@far" in actions(decision)
+    assert "far_start_0@node1" in waits_for(decision, "a_monitor_0@far")
+    assert "a_monitor_0@far" in waits_for(decision, "a_start_0@far")
+
+
+def test_what_happens_on_a_remote_node_names_the_member_it_goes_by() -> None:
+    decision = decide(cluster({"far": started(), "a": stopped()}, state("far")))
+    routers = {a.router for s in decision.graph.synapses for a in s.actions if a.node == "far"}
+    assert routers == {"node1"}
+
+
+def test_connections_and_fence_devices_never_run_on_remote_nodes() -> None:
+    decision = decide(cluster({"far": started(), "a": stopped()}, state("far")))
+    assert decision.placement.node_of("far") == "node1"
+    assert decision.placement.node_of("fence") == "node1"
+    assert "fence_monitor_0@far" not in actions(decision)
+
+
+def test_a_connection_that_broke_costs_the_remote_node() -> None:
+    inside = state("far", {"a": started()})
+    decision = decide(cluster({"far": BROKEN, "a": stopped()}, inside))
+    [fencing] = [a for a in decision.plan.actions.values() if a.task.value == "stonith"]
+    assert fencing.reasons == ("remote connection is unrecoverable",)
+    assert "stonith-far-reboot@far" in waits_for(decision, "a_stop_0")
+
+
+def test_a_connection_that_never_came_up_costs_nothing() -> None:
+    failed = ran("start", rc=1)
+    decision = decide(cluster({"far": failed, "a": stopped()}))
+    assert not [key for key in actions(decision) if key.startswith("stonith")]
+
+
+def test_a_connection_can_wait_before_it_is_tried_again() -> None:
+    patient = FAR.replace(
+        "<operations>",
+        '<instance_attributes id="far-ia"><nvpair id="far-r" name="reconnect_interval"'
+        ' value="1m"/></instance_attributes><operations>',
+    )
+    decision = decide(cluster({"far": BROKEN, "a": stopped()}, resources=patient))
+    assert "far_stop_0@node1" in actions(decision)
+    assert "far_start_0@node1" not in actions(decision)
+
+
+def test_a_guest_comes_after_its_container_and_with_it() -> None:
+    decision = decide(
+        cluster({"vm": stopped(), "a": stopped()}, resources=GUEST, constraints=LIKES_NEAR)
+    )
+    assert "vm_start_0@node1" in waits_for(decision, "near_start_0@node1")
+    assert "near_start_0@node1" in waits_for(decision, "a_start_0@near")
+
+
+def test_what_ran_in_a_failed_container_ends_with_it() -> None:
+    broken = started() + ran("monitor", rc=1, interval_ms=10000, call=3)
+    inside = state("near", {"a": started()})
+    decision = decide(
+        cluster(
+            {"vm": broken, "near": started(), "a": stopped()},
+            inside,
+            resources=GUEST,
+            constraints=LIKES_NEAR,
+        )
+    )
+    label = "stonith-near-reboot@near"
+    assert label in actions(decision)
+    assert waits_for(decision, label) == {"vm_stop_0@node1"}
+    assert label in waits_for(decision, "a_stop_0")
+    assert "vm_start_0@node1" in waits_for(decision, "a_start_0@near")
+
+
+def test_a_guest_needs_no_fencing_to_be_recovered() -> None:
+    broken = started() + ran("monitor", rc=1, interval_ms=10000, call=3)
+    decision = decide(
+        cluster(
+            {"vm": broken, "near": started(), "a": stopped()},
+            state("near", {"a": started()}),
+            resources=GUEST,
+            constraints=LIKES_NEAR,
+            fencing=False,
+        )
+    )
+    assert "stonith-near-reboot@near" in actions(decision)
+    assert "a_stop_0" in actions(decision)
