@@ -56,12 +56,14 @@ class Builder:
 
     def stop(self, instance: Instance, node: str, *, needed: bool, reason: str = "") -> Action:
         """Add a stop."""
+        return self._end(instance, Task.STOP, node, needed, reason)
+
+    def _end(self, instance: Instance, task: Task, node: str, needed: bool, reason: str) -> Action:
+        """Add a stop or demotion; on a node that is fenced it is implied by that."""
         is_managed = self.facts.is_managed(instance)
         is_fenced = is_managed and self.is_fenced(node)
         runnable = is_fenced or (is_managed and self.nodes[node].is_reachable)
-        made = self._operate(
-            instance, Task.STOP, node, needed, runnable, (reason,) if reason else ()
-        )
+        made = self._operate(instance, task, node, needed, runnable, (reason,) if reason else ())
         if is_fenced:
             made = self.actions[made.id] = replace(made, is_pseudo=True)
         return made
@@ -72,10 +74,7 @@ class Builder:
 
     def demote(self, instance: Instance, node: str, *, needed: bool, reason: str = "") -> Action:
         """Add a demotion."""
-        runnable = self.nodes[node].may_act and self.facts.is_managed(instance)
-        return self._operate(
-            instance, Task.DEMOTE, node, needed, runnable, (reason,) if reason else ()
-        )
+        return self._end(instance, Task.DEMOTE, node, needed, reason)
 
     def promote(self, instance: Instance, node: str, *, needed: bool) -> Action:
         """Add a promotion."""

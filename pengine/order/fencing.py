@@ -17,8 +17,8 @@ from pengine.facts.instances import CloneInstance, GroupInstance, Instance, Requ
 from pengine.order.plan import PLAIN, Meaning, Ordering
 
 _SECURE = frozenset({Requires.FENCING, Requires.UNFENCING})
-_WAITING = (Task.START,)
-_IMPLIED = (Task.STOP,)
+_WAITING = (Task.START, Task.PROMOTE)
+_IMPLIED = (Task.STOP, Task.DEMOTE)
 
 
 def fencing_orderings(facts: Facts, actions: Actions) -> Iterator[Ordering]:
