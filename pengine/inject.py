@@ -168,8 +168,6 @@ def _primitives(cluster: Cluster) -> Iterator[Primitive]:
                 yield from resource.members
             case Clone():
                 yield from inside(resource.child)
-            case _:
-                return
 
     for resource in cluster.resources:
         yield from inside(resource)
