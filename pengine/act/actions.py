@@ -26,6 +26,7 @@ class Task(enum.Enum):
     STOPPED = "stopped"
     PROMOTED = "promoted"
     DEMOTED = "demoted"
+    NOTIFY = "notify"
     MONITOR = "monitor"
     MIGRATE_TO = "migrate_to"
     MIGRATE_FROM = "migrate_from"

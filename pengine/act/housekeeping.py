@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pengine.act.actions import Action, Task
 from pengine.act.builder import Builder
+from pengine.act.notices import add_notice_marks
 from pengine.facts.instances import (
     CloneInstance,
     GroupInstance,
@@ -123,6 +124,8 @@ def _marks(builder: Builder, item: GroupInstance | CloneInstance) -> None:
                     runnable=runnable if task is begin else True,
                 )
             )
+        if isinstance(item, CloneInstance):
+            add_notice_marks(builder, item, begin, end)
 
 
 def _is_runnable(item: GroupInstance | CloneInstance, task: Task, parts: list[Action]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pengine.act.actions import ActionId, Actions, Task
+from pengine.act.notices import told_after
 from pengine.facts.facts import Facts
 from pengine.facts.instances import Instance, Placeable, instances_of
 from pengine.place.tally import everything_in
@@ -31,6 +32,9 @@ def ending(actions: Actions, item: Placeable, task: Task) -> list[ActionId]:
     """List the actions after which a task of an item is done."""
     if isinstance(item, Instance):
         return [a.id for a in actions.of(item.id, task)]
+    confirmed = told_after(item.id, _END[task])
+    if confirmed in actions.by_id:
+        return [confirmed]  # A clone that tells its copies is done when they have been told.
     return [a.id for a in actions.of(item.id, _END[task])]
 
 

@@ -21,6 +21,7 @@ from pengine.order.migration import (
     migration_orderings,
     starts_that_end_migrations,
 )
+from pengine.order.notices import notice_orderings, notices
 from pengine.order.plan import Meaning, Ordering, Plan
 from pengine.order.remote import remote_orderings
 
@@ -35,6 +36,7 @@ def order(facts: Facts, actions: Actions) -> Plan:
             *declared_orderings(facts, actions),
             *fencing_orderings(facts, actions),
             *remote_orderings(facts, actions),
+            *notice_orderings(facts, actions),
         )
     )
     orderings = _unique((*stated, *migration_orderings(facts, actions, stated)))
@@ -46,6 +48,9 @@ def order(facts: Facts, actions: Actions) -> Plan:
         spreading.block(start, reason)
     spreading.run()
     orderings = drop_conditional(orderings, spreading.actions)
+    told, more = notices(facts, actions, spreading.actions)
+    spreading.actions.update({notice.id: notice for notice in told})
+    orderings = (*orderings, *more)
     by_owner: dict[str, list[Action]] = {}
     for action in spreading.actions.values():
         by_owner.setdefault(action.owner, []).append(action)
