@@ -162,7 +162,7 @@ def _instance_text(facts: Facts, instance: Instance) -> str:
 
 def _state_word(facts: Facts, instance: Instance) -> str:
     state = facts.activity[instance.id]
-    if state.failed and state.nodes:
+    if state.failed:
         return "FAILED Promoted" if state.role is Role.PROMOTED else "FAILED"
     if state.nodes and state.pending in _PENDING:
         return _PENDING[state.pending]
@@ -211,6 +211,8 @@ def _clone_lines(facts: Facts, clone: CloneInstance, depth: int) -> Iterator[str
     lists: dict[str, list[str]] = {"Promoted": [], "Unpromoted": [], "Started": []}
     for copy in clone.copies:
         word, node = _plain_state(facts, clone, copy)
+        if not clone.is_unique and _is_in_lost_guest(facts, copy):
+            continue
         if clone.is_unique or (word == "" and _is_worth_showing(facts, copy)):
             yield from _item_lines(facts, copy, depth + 1)
         elif word in lists:
@@ -224,6 +226,14 @@ def _clone_lines(facts: Facts, clone: CloneInstance, depth: int) -> Iterator[str
     if stopped:
         disabled = " (disabled)" if clone.meta.must_stop else ""
         yield f"{indent}  * Stopped{disabled}: [ {' '.join(stopped)} ]"
+
+
+def _is_in_lost_guest(facts: Facts, copy: Instance | GroupInstance) -> bool:
+    """Tell whether all that is active of a copy is in guests that are down."""
+    names = [name for i in instances_of(copy) for name in facts.activity[i.id].nodes]
+    return bool(names) and all(
+        facts.node(name).kind == "guest" and not facts.node(name).online for name in names
+    )
 
 
 def _plain_state(
@@ -261,6 +271,7 @@ def _stopped_nodes(facts: Facts, clone: CloneInstance) -> list[str]:
         1
         for copy in clone.copies
         if not any(facts.activity[i.id].nodes for i in instances_of(copy))
+        or _is_in_lost_guest(facts, copy)
     )
     return free if count else []
 

@@ -39,7 +39,8 @@ def _is_fresh(builder: Builder, node: NodeFacts) -> bool:
     container = builder.facts.activity.get(node.container)
     if container is None or not container.nodes or container.failed or node.requires_reset:
         return True
-    return builder.placement.node_of(node.container) is None
+    # Where it moves to, another look would come too early, and on its old host too late.
+    return builder.placement.node_of(node.container) not in container.nodes
 
 
 def _may_be_on(facts: Facts, instance: Instance, node: NodeFacts) -> bool:

@@ -186,8 +186,7 @@ class _Reader:
     def read(self, state: NodeState, name: str) -> None:
         """Read all that a node remembers."""
         node = self._suspicion.node(name)
-        is_doubtful = node.unclean or node.requires_reset
-        if not (node.online or is_doubtful or self._settings.fencing_enabled):
+        if not (node.online or node.requires_reset or self._settings.fencing_enabled):
             return
         given = Circumstances(self._rules, self._rules.now.timestamp(), node.unclean)
         for history in state.history:
@@ -197,6 +196,8 @@ class _Reader:
         instance = self.finder.find(history, node)
         if instance is None:
             return
+        if self._suspicion.waits_for_fencing(instance):
+            given = replace(given, keeps_failures=True)
         outcome = read_history(instance, node.name, history.entries, given)
         known = self._found.get(instance.id, {}).get(node.name)
         if known is not None and known.role.is_active:
@@ -280,12 +281,11 @@ def _join(
             case _:
                 failed = True
                 stops.append(name)
-                # Connecting again waits until the failure is old enough to be forgotten.
-                lost = suspicion.loses_connection(instance, on_node[name])
-                must_stop = must_stop or (lost and nodes[instance.id].reconnect_ms > 0)
     if len(active) > 1 and instance.meta.multiple_active is MultipleActive.BLOCK:
         blocked = True
-    if instance.id in suspicion.failed_containers and active:
+    if suspicion.waits_to_connect(instance, on_node.values()):
+        failed = must_stop = True
+    if instance.id in suspicion.failed_containers:
         # What ran in it cannot be reached: it is recovered as a whole.
         failed, stops = True, list(active)
     if migrations.lost and active:

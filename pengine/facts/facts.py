@@ -34,8 +34,8 @@ from pengine.facts.remote import (
     all_nodes,
     connections,
     remote_nodes,
+    with_connections,
     with_containers,
-    with_guests,
 )
 from pengine.facts.settings import (
     QuorumPolicy,
@@ -177,7 +177,7 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
     settings = effective_quorum_policy(
         settings, has_quorum=cluster.has_quorum, had_quorum=cluster.had_quorum
     )
-    cluster = with_guests(cluster, now)
+    cluster = with_connections(cluster, now)
     known_connections = connections(cluster, now)
     nodes = all_nodes(
         conclude_nodes(cluster, settings, now),

@@ -92,6 +92,10 @@ class Suspicion:
     def hear(self, instance: Instance, found: OnNode) -> None:
         """Take in what a history tells of its node."""
         node = self._nodes[found.node]
+        if not node.unclean and self.loses_connection(instance, found):
+            remote = self._nodes[instance.id]
+            if not remote.was_fenced and self._settings.fencing_enabled:
+                self._mark(remote, "remote connection is unrecoverable")
         if not found.role.is_active:
             return
         is_managed = instance.meta.is_managed and not instance.meta.maintenance
@@ -101,10 +105,6 @@ class Suspicion:
             return
         elif found.on_fail is OnFail.FENCE:
             self._mark(node, f"{instance.id} failed there")
-        elif self.loses_connection(instance, found):
-            remote = self._nodes[instance.id]
-            if not remote.was_fenced and self._settings.fencing_enabled:
-                self._mark(remote, "remote connection is unrecoverable")
 
     def loses_connection(self, instance: Instance, found: OnNode) -> bool:
         """Tell whether a failure means that a remote node has to be reset to be reached again.
@@ -112,10 +112,29 @@ class Suspicion:
         A connection that did not come up says nothing; one that broke does.
         """
         remote = self._nodes.get(instance.id)
-        if remote is None or remote.kind != "remote" or found.on_fail is not OnFail.RESTART:
+        if remote is None or remote.kind != "remote":
             return False
-        last = found.failures[-1].entry if found.failures else None
-        return last is not None and last.operation != "start" and not is_probe(last)
+        if found.on_fail is not OnFail.RESTART and not remote.reconnect_ms:
+            return False
+        broken = [f for f in found.failures if f.entry.operation != "start"]
+        return any(not is_probe(failure.entry) for failure in broken)
+
+    def waits_for_fencing(self, instance: Instance) -> bool:
+        """Tell whether failures of a connection count until its node is fenced."""
+        node = self._nodes.get(instance.id)
+        if node is None or not node.reconnect_ms or not self._settings.fencing_enabled:
+            return False
+        return not node.was_fenced
+
+    def waits_to_connect(self, instance: Instance, on_nodes: Iterable[OnNode]) -> bool:
+        """Tell whether connecting again waits until a failure is old enough to be forgotten.
+
+        A stop in between does not make that shorter.
+        """
+        node = self._nodes.get(instance.id)
+        if node is None or not node.reconnect_ms:
+            return False
+        return any(self.loses_connection(instance, found) for found in on_nodes)
 
     def _doubt(self, node: NodeFacts, instance: Instance) -> None:
         """Doubt a node that is away and is thought to run something."""

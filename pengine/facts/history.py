@@ -68,6 +68,8 @@ class Circumstances:
     operation_rules: OperationRules
     now_s: float
     node_is_unclean: bool = False
+    keeps_failures: bool = False
+    """Set where failures of recurring operations count however old they are."""
 
 
 _CLEARED_BY_SUCCESS = frozenset({OnFail.BLOCK, OnFail.IGNORE, OnFail.DEMOTE, OnFail.RESTART})
@@ -244,6 +246,7 @@ class _Reading:
             self.given.operation_rules,
         )
         keeps = operation.on_fail is OnFail.BLOCK and "on-fail" in operation.meta
+        keeps = keeps or (self.given.keeps_failures and entry.interval_ms > 0)
         if not keeps and self._has_expired(entry):
             self.expired.append(entry)
             self._take_expired(entry)

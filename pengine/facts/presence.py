@@ -45,6 +45,9 @@ def conclude_presence(
         return Presence(online=state.process_online)
     if not settings.fencing_enabled:
         joined = state.join == "member"
+        if state.in_membership and not state.process_online and state.expected == "member":
+            # Nobody will fence it, but nobody can say what it runs either.
+            return Presence(unclean=True, because="peer is unexpectedly down")
         return Presence(online=state.in_membership and state.process_online and joined)
     if state.member_since_s < 0:
         return _unclean(state, "peer has not been seen by the cluster")

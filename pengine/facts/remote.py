@@ -47,6 +47,39 @@ def is_connection(primitive: Primitive) -> bool:
     return primitive.agent == AGENT
 
 
+def with_connections(cluster: Cluster, now: datetime) -> Cluster:
+    """Complete the connections: invent those of guests, fill in what is special about others.
+
+    A connection moves alive unless told otherwise; with a reconnect interval, that is how long
+    its failures count.
+    """
+    cluster = with_guests(cluster, now)
+    completed = tuple(
+        _complete(resource, now)
+        if isinstance(resource, Primitive) and is_connection(resource) and not _is_guest(resource)
+        else resource
+        for resource in cluster.resources
+    )
+    return replace(cluster, resources=completed)
+
+
+def _is_guest(primitive: Primitive) -> bool:
+    return any(name == "container" for found in primitive.meta for name, _ in found.values)
+
+
+def _complete(primitive: Primitive, now: datetime) -> Primitive:
+    interval_ms = _reconnect_ms(primitive, now)
+    first = (("failure-timeout", f"{interval_ms}ms"),) if interval_ms else ()
+    return replace(
+        primitive,
+        meta=(
+            AttributeSet(f"{primitive.id}-reconnect", first),
+            *primitive.meta,
+            AttributeSet(f"{primitive.id}-live", (("allow-migrate", "true"),)),
+        ),
+    )
+
+
 def with_guests(cluster: Cluster, now: datetime) -> Cluster:
     """Add the connections of guests behind all configured resources."""
     taken = {p.id for resource in cluster.resources for p in primitives_of(resource)}
