@@ -9,6 +9,7 @@ from pengine.act.actions import Action, ActionId, Actions, Task
 from pengine.facts.facts import Facts, conclude_fenced
 from pengine.facts.instances import Instance
 from pengine.facts.nodes import NodeFacts
+from pengine.facts.operations import OperationFacts
 from pengine.facts.settings import QuorumPolicy
 from pengine.place.placement import Placement
 
@@ -20,6 +21,8 @@ class Builder:
         self.facts = facts
         self.placement = placement
         self.actions: dict[ActionId, Action] = {}
+        self._by_owner: dict[str, dict[ActionId, None]] = {}
+        self._operations: dict[tuple[str, str], OperationFacts] = {}
         self.nodes: dict[str, NodeFacts] = {node.name: node for node in facts.nodes}
         self.fenced: dict[str, str] = conclude_fenced(facts)
 
@@ -46,7 +49,20 @@ class Builder:
                 reasons=(*known.reasons, *(r for r in action.reasons if r not in known.reasons)),
             )
         self.actions[action.id] = action
+        self._by_owner.setdefault(action.owner, {})[action.id] = None
         return action
+
+    def actions_of(self, owner: str) -> list[Action]:
+        """List the actions of one owner, in the order they came up."""
+        return [self.actions[key] for key in self._by_owner.get(owner, ())]
+
+    def operation(self, instance: Instance, name: str) -> OperationFacts:
+        """Give a one-time operation with its defaults; it is the same on every node."""
+        key = (instance.id, name)
+        found = self._operations.get(key)
+        if found is None:
+            found = self._operations[key] = self.facts.operation(instance, name)
+        return found
 
     def start(self, instance: Instance, node: str, *, needed: bool, reason: str = "") -> Action:
         """Add a start."""
@@ -114,7 +130,7 @@ class Builder:
                 owner=instance.id,
                 node=node,
                 instance=instance,
-                operation=self.facts.operation(instance, task.value),
+                operation=self.operation(instance, task.value),
                 needed=needed,
                 runnable=runnable,
                 is_fixed=task in (Task.START, Task.PROMOTE) and not self.facts.is_managed(instance),

@@ -108,11 +108,10 @@ _PAIRS = (
 
 def _marks(builder: Builder, item: GroupInstance | CloneInstance) -> None:
     inner = {instance.id for instance in instances_of(item)}
-    acting = [a for a in builder.actions.values() if a.owner in inner]
+    acting = [a for owner in sorted(inner) for a in builder.actions_of(owner)]
     for begin, end in _PAIRS if is_promotable(item) else _PAIRS[:2]:
         parts = [a for a in acting if a.task is begin]
         needed = any(a.needed for a in parts)
-        runnable = _is_runnable(item, begin, parts)
         for task in (begin, end):
             builder.add(
                 Action(
@@ -121,18 +120,28 @@ def _marks(builder: Builder, item: GroupInstance | CloneInstance) -> None:
                     owner=item.id,
                     is_pseudo=True,
                     needed=needed,
-                    runnable=runnable if task is begin else True,
+                    runnable=_is_reached(item, task, parts),
                 )
             )
         if isinstance(item, CloneInstance):
             add_notice_marks(builder, item, begin, end)
 
 
-def _is_runnable(item: GroupInstance | CloneInstance, task: Task, parts: list[Action]) -> bool:
-    """Tell whether a collective can begin: a group to start only if every member can."""
-    if isinstance(item, CloneInstance):
-        return not parts or any(part.runnable for part in parts)
-    if task in (Task.STOP, Task.DEMOTE, Task.PROMOTE):
-        return all(part.runnable for part in parts)
-    able = {part.owner for part in parts if part.runnable}
-    return all(member.id in able for member in item.members)
+def _is_reached(item: GroupInstance | CloneInstance, task: Task, parts: list[Action]) -> bool:
+    """Tell whether a mark can be reached, orderings aside.
+
+    A group begins to start if any member can, and is up if all can; it begins to stop in any case.
+    """
+    some = any(part.runnable for part in parts)
+    match item, task:
+        case CloneInstance(), Task.START | Task.STOP | Task.PROMOTE | Task.DEMOTE:
+            return some or not parts
+        case GroupInstance(), Task.START:
+            return some
+        case GroupInstance(), Task.RUNNING:
+            able = {part.owner for part in parts if part.runnable}
+            return all(member.id in able for member in item.members)
+        case GroupInstance(), Task.PROMOTE | Task.DEMOTE:
+            return all(part.runnable for part in parts)
+        case _:
+            return True

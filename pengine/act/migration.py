@@ -58,7 +58,7 @@ def _part(
         owner=instance.id,
         node=node,
         instance=instance,
-        operation=builder.facts.operation(instance, task.value),
+        operation=builder.operation(instance, task.value),
         migration=way,
     )
 

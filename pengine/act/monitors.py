@@ -108,7 +108,7 @@ def _cancel(builder: Builder, instance: Instance, node: str, entry: HistoryEntry
         node=node,
         interval_ms=entry.interval_ms,
         instance=instance,
-        operation=builder.facts.operation(instance, "cancel"),
+        operation=builder.operation(instance, "cancel"),
         call_id=entry.call_id,
         needed=True,
         reasons=("the operation is no longer configured",),

@@ -91,7 +91,7 @@ def _add_probe(builder: Builder, instance: Instance, node: str) -> None:
             owner=instance.id,
             node=node,
             instance=instance,
-            operation=builder.facts.operation(instance, "monitor"),
+            operation=builder.operation(instance, "monitor"),
             expected_rc=ExitCode.NOT_RUNNING,
             needed=True,
             runnable=builder.nodes[node].may_act,

@@ -113,8 +113,8 @@ def missing_firsts(facts: Facts, actions: Actions) -> Iterator[tuple[ActionId, s
         leaves = isinstance(first, Instance) and bool(facts.activity[first.id].nodes)
         cause = "required" if leaves else "unrunnable"
         word = "start" if isinstance(first, Instance) else "running"
-        for instance in instances_of(then):
-            for start in actions.of(instance.id, Task.START):
+        for owner in dict.fromkeys((then.id, *(i.id for i in instances_of(then)))):
+            for start in actions.of(owner, Task.START):
                 yield start.id, f"{cause} {first.id} {word}"
 
 
