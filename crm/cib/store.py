@@ -20,7 +20,9 @@ import contextlib
 import hashlib
 import os
 import re
+import shutil
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,6 +97,18 @@ def _classic_digest_of_text(data: bytes) -> str:
         raise ConfigurationError("the document to be written is not XML")
     text = b" " + _BETWEEN_ELEMENTS.sub(b"><", data.strip()) + b"\n"
     return hashlib.md5(text, usedforsecurity=False).hexdigest()
+
+
+def second_name(source: Path, target: Path, *, link: Callable[..., None] = os.link) -> None:
+    """Keep a file under another name too; by a copy where the kernel refuses us a link.
+
+    It does for files of somebody else (an administrator's own cib.xml before the first start).
+    Raises: OSError as the system gave it.
+    """
+    try:
+        link(source, target, follow_symlinks=False)
+    except PermissionError:
+        shutil.copyfile(source, target, follow_symlinks=False)
 
 
 class Store:
@@ -296,7 +310,7 @@ class Store:
         ):
             target.unlink(missing_ok=True)
             with contextlib.suppress(FileNotFoundError):
-                os.link(source, target, follow_symlinks=False)
+                second_name(source, target)
         self._write_hint(COUNTER, f"{(number + 1) % MAX_BACKUPS}\n")
 
     def _write_hint(self, name: str, text: str) -> None:

@@ -212,3 +212,14 @@ def test_what_lost_is_archived_under_a_name_of_its_own(tmp_path: Path) -> None:
     other = files.archive(text(2, "b"), "again")
     assert one != other
     assert xml.parse(one.read_bytes()).tag == "cib"
+
+
+def test_a_file_that_may_not_be_linked_is_copied_for_its_backup(tmp_path: Path) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    source, target = tmp_path / "cib.xml", tmp_path / "cib-0.raw"
+    source.write_bytes(b"<cib/>")
+    store.second_name(source, target, link=refuse)
+    assert target.read_bytes() == b"<cib/>"
+    assert not target.samefile(source)
