@@ -227,6 +227,7 @@ def _start(options: Options, node: str, *, foreground: bool) -> int:
     if not foreground and _become_daemon():
         return 0
     targets = startup.log_targets(readings.settings, paths, node)
+    startup.prepare_logs(targets)
     environment = _environment(readings, ha_log.environment_of(targets), paths, node)
     nursery = Nursery.start(_preload())
     process.set_title("heartbeat", f"--root {options.root} --node {node}")

@@ -149,10 +149,7 @@ def next_generation(path: Path) -> int:
 
 def prepare_directories(paths: Paths) -> None:
     """Make the folders our children write to, owned by the user they run as."""
-    owner: tuple[int, int] | None = None
-    if os.geteuid() == 0 and not os.environ.get(ONE_USER) and is_user(CLUSTER_USER):
-        entry = pwd.getpwnam(CLUSTER_USER)
-        owner = (entry.pw_uid, entry.pw_gid)
+    owner = _cluster_owner()
     paths.run_dir.mkdir(parents=True, exist_ok=True)
     paths.agent_state_dir.mkdir(parents=True, exist_ok=True)
     paths.log_dir.mkdir(parents=True, exist_ok=True)
@@ -160,6 +157,28 @@ def prepare_directories(paths: Paths) -> None:
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         if owner is not None:
             os.chown(directory, *owner)
+
+
+def prepare_logs(targets: LogTargets) -> None:
+    """Make the log files, writable for the children that do not run as root."""
+    owner = _cluster_owner()
+    for name in filter(None, (targets.logfile, targets.debugfile)):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        handle = os.open(name, flags, 0o644)
+        try:
+            if owner is not None:
+                os.fchown(handle, *owner)
+        finally:
+            os.close(handle)
+
+
+def _cluster_owner() -> tuple[int, int] | None:
+    """Who owns what the children write to; None: they run as ourselves."""
+    if os.geteuid() != 0 or os.environ.get(ONE_USER) or not is_user(CLUSTER_USER):
+        return None
+    entry = pwd.getpwnam(CLUSTER_USER)
+    return entry.pw_uid, entry.pw_gid
 
 
 def log_targets(settings: ClusterSettings, paths: Paths, node: str) -> LogTargets:

@@ -147,7 +147,8 @@ class Lab:
     def environment(self, host: str) -> dict[str, str]:
         """The environment in which commands run on a host: its root, our tools in the path."""
         path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"
-        return dict(os.environ, PACEKEEPER_ROOT=str(self.root(host)), PATH=path)
+        own = {"PACEKEEPER_ROOT": str(self.root(host)), "PACEKEEPER_ONE_USER": "1", "PATH": path}
+        return {**os.environ, **own}
 
     def run(
         self, host: str, *command: str, limit_s: float = 60.0, stdin: str | None = None
