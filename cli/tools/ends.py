@@ -145,6 +145,9 @@ def _cannot_open(tool: str, outcome: api.Outcome, why: str) -> Failure:
 def _open_live(tool: str, root: Path) -> Ends:
     try:
         session = connect(root, name=tool)
+    except Denied as problem:
+        text = f"{tool}: Could not connect to the CIB: {problem}"
+        raise Failure(problem.code, text) from problem
     except Unreachable as problem:
         text = f"{tool}: Could not connect to the CIB: Transport endpoint is not connected"
         raise Failure(Exit.NOT_CONNECTED, f"{text}\n  {problem}") from problem
