@@ -43,5 +43,7 @@ class Cluster:
     tickets: tuple[TicketState, ...] = ()
     execution_s: int | None = None
     dialect: str = ""
+    unscheduled: tuple[str, ...] = ()
+    """Ids of configured resources of a kind that is not scheduled; what they run is left alone."""
     had_quorum: bool = False
     """Set where this partition had quorum before (no-quorum-panic)."""

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from crm.model.agent import Agent
 from crm.model.cluster import Cluster
-from crm.model.resources import Primitive
 from crm.model.roles import Role
 from crm.model.status import NodeState, ResourceHistory
 from pengine.facts.fencing import Suspicion
+from pengine.facts.finding import Finder
 from pengine.facts.history import Circumstances, Failure, OnNode, read_history
 from pengine.facts.instances import (
     CloneInstance,
@@ -25,8 +24,6 @@ from pengine.facts.instances import (
     MultipleActive,
     Placeable,
     instances_of,
-    make_instance,
-    read_meta,
 )
 from pengine.facts.migrations import Migrations, conclude_migrations
 from pengine.facts.nodes import NodeFacts
@@ -85,7 +82,7 @@ def conclude_activity(
     rules: OperationRules,
 ) -> tuple[dict[str, Activity], tuple[Instance, ...]]:
     """Conclude the activity of every instance by id, and the removed instances found."""
-    reader = _Reader(items, suspicion, settings, rules)
+    reader = _Reader(items, suspicion, settings, rules, cluster.unscheduled)
     by_key = {node.id: node.name for node in suspicion.nodes()}
     by_key |= {node.name: node.name for node in suspicion.nodes()}
     known = [
@@ -115,8 +112,9 @@ class _Reader:
         suspicion: Suspicion,
         settings: Settings,
         rules: OperationRules,
+        unscheduled: tuple[str, ...],
     ) -> None:
-        self.finder = _Finder(items, settings, rules)
+        self.finder = Finder(items, settings, rules, unscheduled)
         self._instances = {i.id: i for item in items for i in instances_of(item)}
         self._suspicion = suspicion
         self._settings = settings
@@ -327,99 +325,6 @@ def _ends_with_departure(state: OnNode) -> bool:
     """Tell whether nothing came after the good departure of a migration but monitors before it."""
     last = next((e for e in reversed(state.entries) if e.interval_ms == 0), None)
     return last is not None and last.operation == "migrate_to" and state.on_fail is None
-
-
-class _Finder:
-    """Finds the instance a history belongs to; makes removed ones; it does not leave here."""
-
-    def __init__(
-        self, items: tuple[Placeable, ...], settings: Settings, rules: OperationRules
-    ) -> None:
-        self.removed: list[Instance] = []
-        self._settings = settings
-        self._rules = rules
-        self._plain: dict[str, Instance] = {}
-        self._anonymous: dict[str, list[Instance]] = {}
-        self._taken: dict[str, str] = {}
-        self._copy_of: dict[str, int] = {}
-        self._node_copy: dict[tuple[str, str], int] = {}
-        for item in items:
-            for instance in instances_of(item):
-                if instance.is_unique:
-                    self._plain[instance.id] = instance
-                else:
-                    self._anonymous.setdefault(instance.history_id, []).append(instance)
-
-    def find(self, history: ResourceHistory, node: NodeFacts) -> Instance | None:
-        """Find or make the instance that a history of a node is about."""
-        exact = self._plain.get(history.id)
-        if exact is not None:
-            return exact
-        base = history.id.partition(":")[0]
-        if base in self._anonymous:
-            found = self._anonymous_copy(base, node.name)
-            if found is not None:
-                return found
-            number = len(self._anonymous[base])
-            return self._make_removed(history, f"{base}:{number}", base)
-        return self._make_removed(history, history.id, history.id)
-
-    def _anonymous_copy(self, base: str, node: str) -> Instance | None:
-        """Find the copy a history is about: the one active there, else the first inactive one.
-
-        Only copies that turn out to be active are taken (`occupy`), so the histories of many
-        nodes on which nothing runs may be about the same copy.
-        """
-        copies = self._anonymous[base]
-        for copy in copies:
-            if self._taken.get(copy.id) == node:
-                return copy
-        number = self._node_copy.get((copies[0].top, node))
-        if number is not None and number < len(copies) and copies[number].id not in self._taken:
-            return copies[number]
-        for index, copy in enumerate(copies):
-            if copy.id not in self._taken and not self._sibling_is_elsewhere(copy, index, node):
-                return copy
-        return None
-
-    def _sibling_is_elsewhere(self, copy: Instance, index: int, node: str) -> bool:
-        """Members of one copy of a cloned group stay together."""
-        holders = {n for (top, n), i in self._node_copy.items() if top == copy.top and i == index}
-        return bool(holders) and node not in holders
-
-    def surplus(self, instance: Instance, history: ResourceHistory) -> Instance | None:
-        """Make a removed copy for something that runs beside another copy on its node."""
-        number = len(self._anonymous.get(instance.history_id, ())) + len(self.removed)
-        key = f"{instance.history_id}:{number}"
-        return self._make_removed(history, key, instance.history_id)
-
-    def occupy(self, instance: Instance, node: str) -> None:
-        """Remember that a copy is active on a node; its siblings follow it there."""
-        if not instance.is_unique and instance.number is not None:
-            self._taken[instance.id] = node
-            self._node_copy.setdefault((instance.top, node), instance.number)
-
-    def _make_removed(self, history: ResourceHistory, key: str, name: str) -> Instance | None:
-        known = next((r for r in self.removed if r.id == key), None)
-        if known is not None:
-            return known
-        if not history.type or not history.standard:
-            return None
-        primitive = Primitive(key, Agent(history.standard, history.provider, history.type))
-        meta = read_meta({}, self._settings.fencing_enabled, primitive.agent.is_fencing)
-        made = make_instance(primitive, meta, self._rules, top=key)
-        removed = Instance(
-            id=made.id,
-            history_id=name,
-            resource=primitive,
-            meta=meta,
-            operations=(),
-            parent="",
-            top=key,
-            is_removed=True,
-        )
-        self.removed.append(removed)
-        return removed
 
 
 def is_active(item: Placeable, activity: Mapping[str, Activity]) -> bool:

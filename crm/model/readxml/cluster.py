@@ -8,7 +8,7 @@ from crm.model import options
 from crm.model.cluster import Cluster, Node
 from crm.model.readxml.constraints import read_constraints
 from crm.model.readxml.reader import Reader, children
-from crm.model.readxml.resources import read_resources
+from crm.model.readxml.resources import read_resources, unscheduled_ids
 from crm.model.readxml.sets import read_sets
 from crm.model.readxml.status import read_status, read_tickets
 from crm.model.score import ZERO
@@ -43,6 +43,7 @@ def read(root: etree._Element) -> tuple[Cluster, list[Problem]]:
             has_quorum=reader.value(quorum, "have-quorum", options.as_bool, False),
             dc_id=root.get("dc-uuid", root.get("dc_uuid", "")),
             execution_s=int(execution) if execution.isdigit() else None,
+            unscheduled=unscheduled_ids(section.get("resources")),
             had_quorum=root.get("no-quorum-panic", "0") not in ("0", "false"),
             dialect=root.get("validate-with", ""),
         ),

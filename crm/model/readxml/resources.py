@@ -28,6 +28,17 @@ def read_resources(
     return tuple(resources), {key: tuple(ids) for key, ids in users.items()}
 
 
+def unscheduled_ids(section: etree._Element | None) -> tuple[str, ...]:
+    """List resources of a kind that is not scheduled (bundles), with what is in them."""
+    known = {"primitive", "group", "clone", "master", "template"}
+    return tuple(
+        inner.get("id", "")
+        for element in children(section)
+        if element.tag not in known
+        for inner in (element, *element.iter("primitive"))
+    )
+
+
 def _read_resource(
     reader: Reader, element: etree._Element, templates: dict[str, etree._Element]
 ) -> Resource | None:
