@@ -75,6 +75,11 @@ class Disk:
         """Tell whether everything is on the disk."""
         return self._under_way is None and not self._dirty
 
+    @property
+    def may_be_left(self) -> bool:
+        """Tell whether waiting brings nothing: all is written, or the disk refused it."""
+        return self.is_idle or (self._under_way is None and bool(self.problem))
+
     def want(self) -> None:
         """Note that the configuration has changed."""
         self._dirty = True

@@ -156,7 +156,10 @@ class Replica:
         write = self._disk.write(lambda: self._copy.content(self._mark()), now)
         if write is not None:
             self._outbox.add(write)
-        if self._stopping and self._disk.is_idle:
+        if self._stopping and self._disk.may_be_left:
+            if not self._disk.is_idle:
+                lost = f"{self.document.version} of the CIB is not on this disk"
+                self._outbox.error(f"write_cib_contents: Version {lost}: {self._disk.problem}")
             self._outbox.tell(membership.SERVICE, membership.SignOff())
             self._outbox.add(Exit(0))
             self._stopping = False

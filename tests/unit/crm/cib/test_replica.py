@@ -13,7 +13,7 @@ from crm.cib import wire
 from crm.cib.disk import KeepPromise, Persisted
 from crm.cib.replica import Replica
 from crm.model.version import Reign
-from crm.plumbing.machine import MessageArrived, PeerLost
+from crm.plumbing.machine import Exit, MessageArrived, Note, PeerLost, StopRequested
 from tests.kit.cib import LENIENT, Network, create, document
 
 NAMES = ("n1", "n2", "n3")
@@ -164,6 +164,17 @@ def test_a_full_disk_at_a_follower_refuses_and_later_recovers() -> None:
     third = network.change("n1", create("c"))
     network.run(1.0)
     assert outcome(network, "n1", third) is api.Outcome.OK
+
+
+def test_a_node_whose_disk_refuses_to_write_can_be_stopped() -> None:
+    network = together()
+    network.nodes["n2"].disk.broken = True
+    network.change("n1", create("a"))
+    network.run(1.0)
+    effects = network.replica("n2").receive(StopRequested(), network.now)
+    assert Exit(0) in effects
+    said = [effect.text for effect in effects if isinstance(effect, Note)]
+    assert any("is not on this disk" in text for text in said)
 
 
 def test_a_stale_base_is_a_conflict() -> None:
