@@ -174,7 +174,7 @@ def _state_word(facts: Facts, instance: Instance) -> str:
 def _instance_flags(facts: Facts, instance: Instance) -> list[str]:
     state = facts.activity[instance.id]
     flags = []
-    if any(_is_silent(facts.node(name)) for name in state.nodes):
+    if len(state.nodes) == 1 and _is_silent(facts.node(state.nodes[0])):
         flags.append("UNCLEAN")
     if state.pending == "monitor":
         flags.append("Monitoring")

@@ -147,12 +147,15 @@ def remote_nodes(
     """Yield the nodes behind connections, all of them away as long as nothing else is known."""
     configured = {node.name: node for node in cluster.nodes if node.kind == "remote"}
     states = {state.name or state.id: state for state in cluster.status}
-    for connection in known:
+    leftover = [name for name in configured if name not in {c.node for c in known}]
+    for connection in (*known, *(Connection(name) for name in leftover)):
+        # A node whose connection is gone is listed, and can only be away.
         name = connection.node
         kind = "guest" if connection.container else "remote"
         node = configured.get(name) or Node(id=name, name=name)
         state = states.get(name)
-        unclean = name in configured and state is None and kind == "remote"
+        is_silent = name in configured and state is None and kind == "remote"
+        unclean = is_silent and name not in leftover
         unclean = unclean and settings.fencing_enabled and settings.startup_fencing
         made = judge(node, state, cluster, settings, now, Presence(unclean=unclean))
         yield replace(

@@ -19,7 +19,7 @@ def connect(facts: Facts, placement: Placement) -> Facts:
         return facts
     members = {node.name: node for node in placement.nodes}
     nodes = tuple(
-        _judge(facts, placement, members, node) if node.is_remote else node
+        _judge(facts, placement, members, node) if node.connection in facts.connections else node
         for node in placement.nodes
     )
     return replace(facts, nodes=nodes)

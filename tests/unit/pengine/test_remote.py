@@ -136,3 +136,12 @@ def test_a_guest_needs_no_fencing_to_be_recovered() -> None:
     )
     assert "stonith-near-reboot@near" in actions(decision)
     assert "a_stop_0" in actions(decision)
+
+
+def test_a_remote_node_whose_connection_is_gone_is_listed_and_left_alone() -> None:
+    document = cluster({"a": stopped()}, resources="").replace(
+        b"</nodes>", b'<node id="far" uname="far" type="remote"/></nodes>'
+    )
+    decision = decide(document)
+    assert not decision.facts.node("far").online
+    assert "a_start_0@node1" in actions(decision)
