@@ -27,6 +27,7 @@ class Task(enum.Enum):
     PROMOTED = "promoted"
     DEMOTED = "demoted"
     NOTIFY = "notify"
+    LOAD_STOPPED = "load_stopped"
     MONITOR = "monitor"
     MIGRATE_TO = "migrate_to"
     MIGRATE_FROM = "migrate_from"

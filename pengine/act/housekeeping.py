@@ -145,3 +145,25 @@ def _is_reached(item: GroupInstance | CloneInstance, task: Task, parts: list[Act
             return all(part.runnable for part in parts)
         case _:
             return True
+
+
+def add_load_marks(builder: Builder) -> None:
+    """Add for each node the mark at which what leaves it has made room for what comes."""
+    facts = builder.facts
+    counted = [
+        instance
+        for instance in facts.instances()
+        if facts.utilization.needs.get(instance.id) and facts.is_managed(instance)
+    ]
+    if not counted:
+        return
+    for node in facts.nodes:
+        builder.add(
+            Action(
+                id=(f"load_stopped_{node.name}", ""),
+                task=Task.LOAD_STOPPED,
+                owner="",
+                is_pseudo=True,
+                needed=True,
+            )
+        )

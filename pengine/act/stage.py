@@ -5,7 +5,13 @@ from __future__ import annotations
 from pengine.act.actions import Actions
 from pengine.act.builder import Builder
 from pengine.act.fencing import add_fencings, add_fencings_of_silent_nodes, add_resets
-from pengine.act.housekeeping import add_clearings, add_lock_removals, add_marks, add_shutdowns
+from pengine.act.housekeeping import (
+    add_clearings,
+    add_load_marks,
+    add_lock_removals,
+    add_marks,
+    add_shutdowns,
+)
 from pengine.act.monitors import add_cancels
 from pengine.act.probes import add_probes
 from pengine.act.steps import (
@@ -34,6 +40,7 @@ def act(facts: Facts, placement: Placement) -> Actions:
     add_steps(builder)
     for item in facts.items:
         add_marks(builder, item)
+    add_load_marks(builder)
     add_shutdowns(builder)
     add_fencings_of_silent_nodes(builder)
     add_resets(builder)

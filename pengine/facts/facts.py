@@ -44,6 +44,7 @@ from pengine.facts.settings import (
     read_settings,
 )
 from pengine.facts.tickets import Tickets, conclude_tickets
+from pengine.facts.utilization import Utilization, conclude_utilization
 from pengine.facts.values import depends_on_node, flatten, situation
 
 
@@ -65,6 +66,7 @@ class Facts:
     links: Links
     tickets: Tickets
     health: Health
+    utilization: Utilization
     parameter_sets: Mapping[str, tuple[AttributeSet, ...]]
     shared_parameters: Mapping[str, Mapping[str, str]]
     operation_rules: OperationRules
@@ -239,6 +241,7 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         links=links,
         tickets=tickets,
         health=conclude_health(nodes, settings),
+        utilization=conclude_utilization(cluster, items, settings, now),
         parameter_sets=sets,
         shared_parameters=shared,
         operation_rules=rules,

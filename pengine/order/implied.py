@@ -38,6 +38,7 @@ def implied_orderings(facts: Facts, actions: Actions) -> Iterator[Ordering]:
     yield from _apart(facts, actions)
     yield from _together(facts, actions)
     yield from _shutdowns(actions)
+    yield from _loads(facts, actions)
 
 
 def _within(actions: Actions, instance: Instance) -> Iterator[Ordering]:
@@ -229,3 +230,23 @@ def _shutdowns(actions: Actions) -> Iterator[Ordering]:
             if action.node == shutdown.node and action.task is Task.STOP and not action.is_pseudo:
                 meanings = frozenset({Meaning.BLOCKS_NEEDED})
                 yield Ordering(action.id, shutdown.id, meanings, "stop before shutdown")
+
+
+def _loads(facts: Facts, actions: Actions) -> Iterator[Ordering]:
+    """Let what leaves a node make room before anything that needs room starts there."""
+    for instance in facts.instances():
+        if not facts.utilization.needs.get(instance.id) or not facts.is_managed(instance):
+            continue
+        for stop in actions.of(instance.id, Task.STOP):
+            mark = (f"load_stopped_{stop.node}", "")
+            if mark in actions.by_id:
+                yield Ordering(stop.id, mark, PLAIN, "room on the node")
+        for start in actions.of(instance.id, Task.START):
+            mark = (f"load_stopped_{start.node}", "")
+            if mark in actions.by_id:
+                yield Ordering(mark, start.id, PLAIN, "room on the node")
+        for arrival in actions.of(instance.id, Task.MIGRATE_FROM):
+            mark = (f"load_stopped_{arrival.node}", "")
+            for leaving in actions.of(instance.id, Task.MIGRATE_TO):
+                if mark in actions.by_id:
+                    yield Ordering(mark, leaving.id, PLAIN, "room on the node")

@@ -7,9 +7,11 @@ where they are entered. A member is never placed before its group or clone asks 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cmp_to_key
 
+from crm.model import score
 from crm.model.roles import Role
-from crm.model.score import Score
+from crm.model.score import INFINITY, MINUS_INFINITY, Score
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
     CloneInstance,
@@ -20,11 +22,13 @@ from pengine.facts.instances import (
     instances_of,
 )
 from pengine.facts.settings import QuorumPolicy
+from pengine.facts.utilization import Strategy
 from pengine.place import passes, promotion
 from pengine.place.clones import Copy, in_placing_order, place_copies
 from pengine.place.colocation import Merger, Ties, tie
 from pengine.place.placement import Choice, Placement, PromotionLine, ScoreTable
 from pengine.place.tally import Tally, everything_in
+from pengine.place.utilization import Room, importance
 
 
 def place(facts: Facts) -> Placement:
@@ -36,7 +40,7 @@ def place(facts: Facts) -> Placement:
         # Connections first: where they go decides which nodes there are for the others.
         if item.id in facts.connections:
             placing.place_item(item)
-    for item in facts.items:
+    for item in placing.in_order():
         placing.place_item(item)
     for instance in facts.removed:
         placing.place_item(instance)
@@ -55,6 +59,7 @@ class _Placing:
         self.choices: dict[str, Choice] = {}
         self.copies: dict[str, tuple[str, ...]] = {}
         self.promotions: list[PromotionLine] = []
+        self.room = Room(facts.utilization, self.ties, (node.name for node in facts.nodes))
         self._preferred = ""
         self.load = self.merger.load = {node.name: 0 for node in facts.nodes}
         self.nodes = {node.name: node for node in facts.nodes}
@@ -64,6 +69,43 @@ class _Placing:
         for item in facts.items:
             for part in everything_in(item):
                 self._parents[part.id] = item
+
+    def in_order(self) -> list[Placeable]:
+        """List the items as they are placed; with a placement strategy by their scores as well."""
+        items = list(self.facts.items)
+        if not self.room.matters:
+            return items
+        names = sorted(node.name for node in self.facts.nodes)
+        if self.room.strategy is Strategy.BALANCED:
+            names.sort(key=cmp_to_key(self.room.compare), reverse=True)
+
+        def key(item: Placeable) -> tuple[int, ...]:
+            instances = list(instances_of(item))
+            active = next(
+                (a.nodes for i in instances if (a := self.facts.activity[i.id]).nodes), ()
+            )
+            return importance(item, self._wishes(item), active, names)
+
+        return sorted(items, key=key)
+
+    def _wishes(self, item: Placeable) -> dict[str, Score]:
+        """Sum the scores of what an item stands for and of what it wants to be with."""
+        parts = item.members if isinstance(item, GroupInstance) else (item,)
+        total = dict(self.tally.scores[parts[0].id])
+        for member in parts[1:]:
+            _add_to(total, self.tally.scores[member.id], 1.0, None)
+        seen = {part.id for part in parts}
+        waiting = [(part.id, 1.0) for part in parts]
+        while waiting:
+            key, factor = waiting.pop(0)
+            for link in self.ties.with_others.get(key, ()):
+                if link.primary in seen:
+                    continue
+                seen.add(link.primary)
+                weaker = factor * link.score / INFINITY
+                _add_to(total, self.tally.scores[link.primary], weaker, self._may_run)
+                waiting.append((link.primary, weaker))
+        return total
 
     # --- what is placed when ----------------------------------------------------------------
 
@@ -136,6 +178,7 @@ class _Placing:
             self.merger.placed.pop(instance.id, None)
             if choice is not None and choice.node is not None:
                 self.load[choice.node] -= 1
+                self.room.give_back(instance.id, choice.node)
 
     def _place_primary(self, key: str) -> None:
         """Place what something wants to be with; its group or clone goes first."""
@@ -161,6 +204,7 @@ class _Placing:
         self.merger.roles[instance.id] = choice.role
         if choice.node is not None:
             self.load[choice.node] += 1
+            self.room.take(instance.id, choice.node)
         if instance.id in self.facts.connections:
             self._connect(instance, choice)
         self._busy.discard(instance.id)
@@ -255,22 +299,43 @@ class _Placing:
         return ""
 
     def _best(self, instance: Instance, scores: dict[str, Score]) -> str | None:
+        prefer = self._preferred or self._make_room(instance, scores)
         usable = [n for n, value in scores.items() if n in self._may_run and value >= 0]
         if not usable:
             return None
         active = self.facts.activity[instance.id].nodes
 
-        def key(name: str) -> tuple[int, int, bool, str]:
-            return (-scores[name], self.load[name], name not in active, name)
+        def compare(one: str, other: str) -> int:
+            if scores[one] != scores[other]:
+                return scores[other] - scores[one]
+            if self.room.strategy is Strategy.BALANCED and (more := self.room.compare(other, one)):
+                return more
+            gathers = self.room.strategy is Strategy.MINIMAL
+            if not gathers and self.load[one] != self.load[other]:
+                return self.load[one] - self.load[other]
+            mine, theirs = (one not in active, one), (other not in active, other)
+            return -1 if mine < theirs else 1
 
-        best = min(usable, key=key)
-        if self._preferred in usable and scores[self._preferred] >= scores[best]:
-            return self._preferred
+        best = min(usable, key=cmp_to_key(compare))
+        if prefer in usable and scores[prefer] >= scores[best]:
+            return prefer
         here = active[0] if active else None
         keeps = instance.number is None or not instance.is_unique
         if here in usable and here is not None and scores[here] == scores[best] > 0 and keeps:
             return here
         return best
+
+    def _make_room(self, instance: Instance, scores: dict[str, Score]) -> str:
+        """Ban nodes without room; name the one to prefer if none has enough for all."""
+        if not self.room.matters:
+            return ""
+        nodes = [name for name in scores if name in self._may_run and scores[name] >= 0]
+        lacking, most = self.room.judge(instance, nodes, self.merger.placed)
+        for node in lacking:
+            text = "not enough room is left"
+            self.tally.ban(instance.id, node, "utilization", "placement-strategy", text)
+            scores[node] = self.tally.scores[instance.id][node]
+        return most
 
     def _why(self, instance: Instance, node: str, scores: dict[str, Score]) -> str:
         usable = [n for n, value in scores.items() if n in self._may_run and value >= 0]
@@ -282,6 +347,16 @@ class _Placing:
         if node in self.facts.activity[instance.id].nodes:
             return "it is there already and no node is better"
         return "no node is better and fewer resources are there"
+
+
+def _add_to(
+    total: dict[str, Score], scores: dict[str, Score], factor: float, able: set[str] | None
+) -> None:
+    """Add weakened scores; a node that can run nothing counts as forbidden."""
+    for node, value in scores.items():
+        counted = value if able is None or node in able else MINUS_INFINITY
+        if node in total and not (counted < 0 and factor < 0):
+            total[node] = score.add(total[node], passes.times(counted, factor))
 
 
 __all__ = ["QuorumPolicy", "place"]

@@ -1,0 +1,65 @@
+"""How much nodes offer, how much instances need, and what the placement strategy makes of it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from crm.model.cluster import Cluster
+from crm.model.resources import AttributeSet
+from pengine.facts.instances import Placeable, instances_of
+from pengine.facts.settings import Settings
+from pengine.facts.values import flatten, situation
+
+
+class Strategy(enum.Enum):
+    """How capacity counts. DEFAULT: not at all."""
+
+    DEFAULT = "default"
+    UTILIZATION = "utilization"
+    """A node must have room; otherwise as default."""
+    BALANCED = "balanced"
+    """A node must have room; of equal nodes the one with more of it."""
+    MINIMAL = "minimal"
+    """A node must have room; resources gather on few nodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Utilization:
+    """Offers by node, needs by instance id, each by the name of what is counted."""
+
+    strategy: Strategy
+    offers: Mapping[str, Mapping[str, int]]
+    needs: Mapping[str, Mapping[str, int]]
+
+
+def conclude_utilization(
+    cluster: Cluster, items: tuple[Placeable, ...], settings: Settings, now: datetime
+) -> Utilization:
+    """Read what nodes offer and instances need."""
+    word = dict(settings.pairs).get("placement-strategy", "default").strip().lower()
+    try:
+        strategy = Strategy(word)
+    except ValueError:
+        strategy = Strategy.DEFAULT
+    if strategy is Strategy.DEFAULT:
+        return Utilization(strategy, {}, {})
+    offers = {node.name: _amounts(node.utilization, now) for node in cluster.nodes}
+    needs = {
+        instance.id: _amounts(instance.resource.utilization, now)
+        for item in items
+        for instance in instances_of(item)
+    }
+    return Utilization(strategy, offers, needs)
+
+
+def _amounts(sets: tuple[AttributeSet, ...], now: datetime) -> dict[str, int]:
+    found = {}
+    for name, text in flatten(sets, situation(now)).items():
+        try:
+            found[name] = int(text)
+        except ValueError:
+            continue  # What is no number needs nothing and offers nothing.
+    return found
