@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from cli.view.fencing import nodes_going
 from crm.model.graph import Action as GraphAction
 from crm.model.graph import ActionKind
+from crm.model.outcomes import ExitCode, OperationStatus
 from crm.model.roles import Role
 from pengine import Decision
 from pengine.act.actions import Action, Task
@@ -167,8 +168,24 @@ def _state_word(facts: Facts, instance: Instance) -> str:
     if state.nodes and state.pending in _PENDING:
         return _PENDING[state.pending]
     if not state.nodes:
-        return "Stopped"
+        unable = _why_unable(facts, instance)
+        return f"Stopped ({unable})" if unable else "Stopped"
     return state.role.word if state.role > Role.STARTED else "Started"
+
+
+_UNABLE = {ExitCode.NOT_INSTALLED: "Not installed", ExitCode.INVALID_PARAMETER: "Invalid parameter"}
+
+
+def _why_unable(facts: Facts, instance: Instance, node: str = "") -> str:
+    """Say what a probe said that found its agent unable to run somewhere, or ""."""
+    for failure in facts.activity[instance.id].failures:
+        is_probe = failure.entry.operation == "monitor" and failure.entry.interval_ms == 0
+        if is_probe and node in ("", failure.node):
+            code = failure.entry.exit_code
+            if failure.entry.status == OperationStatus.NOT_INSTALLED:
+                return _UNABLE[ExitCode.NOT_INSTALLED]
+            return next((text for known, text in _UNABLE.items() if known == code), "")
+    return ""
 
 
 def _instance_flags(facts: Facts, instance: Instance) -> list[str]:
@@ -223,9 +240,13 @@ def _clone_lines(facts: Facts, clone: CloneInstance, depth: int) -> Iterator[str
         if names:
             yield f"{indent}  * {word}: [ {' '.join(sorted(names, key=display_key))} ]"
     stopped = _stopped_nodes(facts, clone)
-    if stopped:
-        disabled = " (disabled)" if clone.meta.must_stop else ""
-        yield f"{indent}  * Stopped{disabled}: [ {' '.join(stopped)} ]"
+    by_flag: dict[str, list[str]] = {}
+    for name in stopped:
+        reasons = (_why_unable(facts, i, name) for i in instances_of(clone))
+        unable = next((r for r in reasons if r), "disabled" if clone.meta.must_stop else "")
+        by_flag.setdefault(f" ({unable})" if unable else "", []).append(name)
+    for flag, found in sorted(by_flag.items()):
+        yield f"{indent}  * Stopped{flag}: [ {' '.join(found)} ]"
 
 
 def _is_in_lost_guest(facts: Facts, copy: Instance | GroupInstance) -> bool:

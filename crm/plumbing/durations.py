@@ -13,10 +13,19 @@ from fractions import Fraction
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*\Z", re.ASCII | re.IGNORECASE)
 _ISO = re.compile(
     r"\s*P(?:(?P<W>\d+)W)?(?:(?P<D>\d+)D)?"
-    r"(?:T(?:(?P<H>\d+)H)?(?:(?P<M>\d+)M)?(?:(?P<S>\d+(?:[.,]\d+)?)S)?)?\s*\Z",
+    r"(?:T(?:(?P<H>\d+)H)?(?:(?P<M>\d+)M)?(?:(?P<S>\d+(?:[.,]\d+)?)S)?"
+    r"|(?P<h>\d+)H|(?P<s>\d+)S)?\s*\Z",  # published inputs have P10S, which can mean but one thing
     re.ASCII,
 )
-_ISO_MS = {"W": 604_800_000, "D": 86_400_000, "H": 3_600_000, "M": 60_000, "S": 1000}
+_ISO_MS = {
+    "W": 604_800_000,
+    "D": 86_400_000,
+    "H": 3_600_000,
+    "M": 60_000,
+    "S": 1000,
+    "h": 3_600_000,
+    "s": 1000,
+}
 
 _CRM_UNITS = {
     "": Fraction(1000),

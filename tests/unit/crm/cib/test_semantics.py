@@ -138,7 +138,7 @@ def test_a_duration_that_is_none_is_an_error(name: str) -> None:
 
 
 def test_what_old_files_hold_is_only_warned_of() -> None:
-    assert the_problem(cib(operation(interval="P10S"))).severity is Severity.WARNING
+    assert the_problem(cib(operation(interval="P5M"))).severity is Severity.WARNING
 
 
 def test_an_operation_given_twice_is_warned_of() -> None:

@@ -75,3 +75,9 @@ def test_units_of_the_cib_are_refused_in_ha_cf(text: str) -> None:
 @given(st.integers(0, 10**12))
 def test_a_written_duration_reads_as_the_same(duration_ms: int) -> None:
     assert durations.parse_ms(durations.text(duration_ms)) == duration_ms
+
+
+def test_hours_and_seconds_may_follow_p_directly_as_published_inputs_have_them() -> None:
+    assert durations.parse_ms("P10S") == 10_000
+    with pytest.raises(ValueError, match="P5M"):
+        durations.parse_ms("P5M")
