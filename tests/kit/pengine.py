@@ -57,6 +57,12 @@ def ran(
     )
 
 
+def moved(operation: str, *, call: int, rc: int = 0) -> str:
+    """Write one half of a live migration from node1 to node2."""
+    way = 'migrate_source="node1" migrate_target="node2"'
+    return ran(operation, call=call, rc=rc).replace("<lrm_rsc_op ", f"<lrm_rsc_op {way} ")
+
+
 def stopped() -> str:
     """Write the history of a resource that a probe found stopped."""
     return ran("monitor", rc=7, expected=7)

@@ -15,6 +15,7 @@ from tests.kit.pengine import (
     cib,
     decide,
     group,
+    moved,
     monitor,
     primitive,
     ran,
@@ -39,6 +40,13 @@ _HISTORIES = (
     ran("start", rc=193, call=-1, status=-1),
     ran("monitor", rc=1, expected=7),
 )
+_MIGRATIONS = (
+    started() + moved("migrate_to", call=3),
+    started() + moved("migrate_to", call=3, rc=1),
+    stopped() + moved("migrate_from", call=3),
+    moved("migrate_from", call=3, rc=1),
+    started() + moved("migrate_to", call=3) + ran("stop", call=4),
+)
 _META = st.dictionaries(
     st.sampled_from(("resource-stickiness", "migration-threshold", "priority")),
     st.sampled_from(("0", "1", "100", "INFINITY", "nonsense")),
@@ -48,6 +56,7 @@ _FLAGS = st.fixed_dictionaries(
     optional={
         "target-role": st.sampled_from(("Started", "Stopped")),
         "is-managed": st.sampled_from(("true", "false")),
+        "allow-migrate": st.sampled_from(("true", "false")),
         "multiple-active": st.sampled_from(("stop_start", "stop_only", "block")),
     },
 )
@@ -141,7 +150,7 @@ def documents(draw: st.DrawFn) -> bytes:
             {
                 n: text
                 for n in (*NAMES, "far", "near")
-                if (text := draw(st.sampled_from(_HISTORIES)))
+                if (text := draw(st.sampled_from((*_HISTORIES, *_MIGRATIONS))))
             },
             online=draw(st.booleans()),
             attributes=draw(
