@@ -268,9 +268,11 @@ def _kept(
 ) -> dict[_Key, int]:
     """Number what both have, in the old order. A comment cannot be moved: it must stand as it did.
 
-    Where a comment stands is the number of common elements, and of common comments, before it.
+    That is, the same elements and as many comments since the last of them stand before it.
     """
-    places = _places(present, wanted), _places(wanted, present)
+    common = [key for key, child in present.items() if documents.is_element(child)]
+    ranks = {key: rank for rank, key in enumerate(key for key in common if key in wanted)}
+    places = _places(present, wanted, ranks), _places(wanted, present, ranks)
     both = [
         key
         for key, child in present.items()
@@ -280,18 +282,24 @@ def _kept(
 
 
 def _places(
-    children: dict[_Key, etree._Element], others: dict[_Key, etree._Element]
-) -> dict[_Key, tuple[int, int]]:
-    result: dict[_Key, tuple[int, int]] = {}
-    elements = comments = 0
-    for key, child in children.items():
+    children: dict[_Key, etree._Element],
+    others: dict[_Key, etree._Element],
+    ranks: dict[_Key, int],
+) -> dict[_Key, tuple[int, int, int]]:
+    """Say where comments stand: after how many common elements, which, and how many comments.
+
+    The highest rank and the number together tell which: in the old order they are one another.
+    """
+    result: dict[_Key, tuple[int, int, int]] = {}
+    elements = beyond = comments = 0
+    for key in children:
         if key not in others:
             continue
-        result[key] = (elements, comments)
-        if documents.is_element(child):
-            elements, comments = elements + 1, 0
-        else:
-            comments += 1
+        if key in ranks:
+            elements, beyond, comments = elements + 1, max(beyond, ranks[key] + 1), 0
+            continue
+        result[key] = (elements, beyond, comments)
+        comments += 1
     return result
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cli.tools import crm_diff
@@ -31,7 +31,18 @@ def configurations(draw: st.DrawFn, epoch: int) -> bytes:
     ).encode()
 
 
+def resources(epoch: int, inner: str) -> bytes:
+    return (
+        f'<cib admin_epoch="0" epoch="{epoch}" num_updates="0"><configuration><crm_config/><nodes/>'
+        f"<resources>{inner}</resources><constraints/></configuration><status/></cib>"
+    ).encode()
+
+
+P1, P2 = '<primitive id="p1"/>', '<primitive id="p2"/>'
+
+
 @given(configurations(epoch=1), configurations(epoch=2))
+@example(resources(1, f"{P1}<!--u-->{P2}"), resources(2, f"{P2}<!--u-->{P1}"))
 def test_the_difference_leads_from_the_old_to_the_new(before: bytes, after: bytes) -> None:
     old = xml.parse(before, keep_comments=True)
     new = xml.parse(after, keep_comments=True)
