@@ -1,9 +1,9 @@
 """The office of the DC: everything a crmd knows and does because it is DC, and only while it is.
 
-Responsible for join rounds, the status of nodes, members that are away for a moment and orderly
-shutdowns; scheduling and results are the `Conductor`'s, what tools want is the `Errands`'. When the
-office is given up, the object is dropped and with it all of this: nothing of one reign leaks into
-the next.
+Responsible for join rounds, members that are away for a moment and orderly shutdowns. Scheduling
+and results are the `Conductor`'s, the wording of a node's status is the `Register`'s, what tools
+want is the `Errands`'. When the office is given up, the object is dropped and with it all of this:
+nothing of one reign leaks into the next.
 
 Theory of operation. `settle` is called after every event and does whatever has become possible;
 events only change what is known. It keeps these promises, whatever order events come in:
@@ -34,11 +34,11 @@ from crm.api.peers import (
     JoinRequest,
     QuorumSeen,
 )
-from crm.controller import history
 from crm.controller.conductor import Conductor
 from crm.controller.errands import Errands
 from crm.controller.join import JoinRound
 from crm.controller.outbox import Outbox
+from crm.controller.register import Register
 from crm.controller.roster import Roster
 from crm.controller.settings import described_nodes
 from crm.controller.states import Cause, Input, State, StateMachine
@@ -73,6 +73,7 @@ class Office:
     ) -> None:
         self.conductor = conductor
         self.leaving: dict[str, None] = {}
+        self._register = Register(conductor, roster, self.leaving)
         self._outbox = outbox
         self._roster = roster
         self._states = states
@@ -92,7 +93,6 @@ class Office:
         self._describing = 0
         self._is_master = False
         self._was_full = True
-        self._quorum_written: bool | None = None
         self.errands = Errands(
             conductor, outbox=outbox, roster=roster, join=self._join, fenced=self._was_fenced
         )
@@ -251,18 +251,18 @@ class Office:
         ledger = self.conductor.ledger
         ledger.is_open = True
         if self._was_full:
-            self._quorum_written = None
-            self._write_absentees()
+            self._register.forget_quorum()
+            self._register.write_absentees()
             away = [name for name in self._roster.members if not self._roster.is_online(name)]
             self._doubtful.update(dict.fromkeys(away))
-        self._write_quorum()
+        self._register.write_quorum()
         self._tell_quorum()
         for name, description in described.items():
             # Its executor has nothing under way any more: what still counts as such was not run.
             self.conductor.lose_node(name, f"{name} has joined anew")
-            self._write_joined(name, description)
+            self._register.write_joined(name, description)
         for name in self.leaving:
-            self._write_shutdown(name)
+            self._register.write_shutdown(name)
         self._outbox.note(*self._states.apply(Input.FINALIZED, Cause.INTERNAL, "check_join_state"))
         self.conductor.want("Peer Join: " + ", ".join(described))
 
@@ -283,93 +283,15 @@ class Office:
         self._outbox.note(warn("crmd", f"crmd: {why}: everybody joins anew"))
         self._repair_at = max(now, self._repaired + REPAIR_PAUSE_S)
 
-    # --- the status of nodes ------------------------------------------------------------------
-
-    def _write_joined(self, name: str, description: ExecutorDescription) -> None:
-        node_id = self._roster.uuids.get(name, "")
-        ledger = self.conductor.ledger
-        if name in self._roster.was_lost:
-            del self._roster.was_lost[name]
-            ledger.add(cib.ForgetNodeState(name, history=False, attributes=True))
-        ledger.add(
-            cib.SetNodeState(
-                node=name,
-                node_id=node_id,
-                in_membership=True,
-                crmd_online=True,
-                join="member",
-                expected="member",
-                reason="do_dc_join_final",
-            )
-        )
-        self._write_history(name, description)
-
-    def _write_history(self, name: str, description: ExecutorDescription) -> None:
-        node_id = self._roster.uuids.get(name, "")
-        records = tuple(
-            history.record(done, node=name, node_id=node_id) for done in description.operations
-        )
-        self.conductor.ledger.add(cib.ReplaceHistory(name, node_id, records))
-
-    def _write_absentees(self) -> None:
-        """Write down every node that is known and not a member."""
-        for name in sorted(self._roster.uuids):
-            if name not in self._roster.members:
-                self._write_lost(name, "not a member of the first view of this DC")
-
-    def _write_lost(self, name: str, reason: str) -> None:
-        has_gone_in_order = name in self.leaving or name in self._roster.departed
-        self.conductor.ledger.add(
-            cib.SetNodeState(
-                node=name,
-                node_id=self._roster.uuids.get(name, ""),
-                in_membership=False,
-                crmd_online=False,
-                join="down",
-                expected="down" if has_gone_in_order else None,
-                reason=reason,
-            ),
-            cib.ForgetNodeState(name, history=False, attributes=True),
-        )
-
-    def _write_offline(self, name: str, reason: str) -> None:
-        in_order = name in self.leaving or name in self._roster.departed
-        self.conductor.ledger.add(
-            cib.SetNodeState(
-                node=name,
-                node_id=self._roster.uuids.get(name, ""),
-                in_membership=True,
-                crmd_online=False,
-                join="down",
-                expected="down" if in_order else None,
-                reason=reason,
-            )
-        )
-
-    def _write_quorum(self) -> None:
-        quorate = self._roster.is_quorate
-        if quorate == self._quorum_written:
-            return
-        self._quorum_written = quorate
-        values = {"have-quorum": "1" if quorate else "0"}
-        values["dc-uuid"] = self._roster.uuids.get(self._roster.node, "")
-        self.conductor.ledger.add(cib.SetCibAttributes(values))
-
-    def _write_shutdown(self, name: str) -> None:
-        if name in self._roster.members:
-            when = str(int(self.conductor.wall()))
-            node_id = self._roster.uuids.get(name, "")
-            self.conductor.ledger.add(cib.SetNodeAttribute(name, node_id, "shutdown", when))
+    # --- what happens to members --------------------------------------------------------------
 
     def _was_fenced(self, name: str) -> None:
         self._is_known_again(name)
         self._join.drop(name)
-        self._write_lost(name, "fenced")
+        self._register.write_lost(name, "fenced")
         self.conductor.ledger.add(cib.ForgetNodeState(name))
         self.conductor.lose_node(name, f"{name} was fenced")
         self.conductor.want(f"{name} was fenced")
-
-    # --- what happens to members --------------------------------------------------------------
 
     def view_changed(self, view: View) -> None:
         """Write down who was lost, and have everything looked at again."""
@@ -385,14 +307,14 @@ class Office:
                 if was_busy or was_doubtful:
                     self._doubtful[name] = None
                 continue
-            self._write_lost(name, f"lost in view {view.id}")
+            self._register.write_lost(name, f"lost in view {view.id}")
             if attributes.SERVICE in self._outbox.connected:
                 self._outbox.tell(attributes.SERVICE, attributes.ClearNode(name))
         for name in self._roster.returned:
             if name not in self._join.joined:
                 self._doubtful[name] = None
         if self._join.joined:
-            self._write_quorum()
+            self._register.write_quorum()
         self._tell_quorum()
         self.conductor.want(f"view {view.id}")
 
@@ -430,7 +352,7 @@ class Office:
         self._is_known_again(name)
         if name not in self._join.joined:
             return
-        self._write_history(name, description)
+        self._register.write_history(name, description)
         self.conductor.lose_node(name, f"the executor of {name} was restarted")
         self.conductor.want(f"the executor of {name} was restarted")
 
@@ -440,7 +362,7 @@ class Office:
         text = f"Creating shutdown request for {name} (state={state})"
         self._outbox.note(info("crmd", f"handle_shutdown_request: {text}"))
         self.leaving[name] = None
-        self._write_shutdown(name)
+        self._register.write_shutdown(name)
         self.conductor.want(f"{name} wants to shut down")
 
     def _is_away(self, name: str) -> bool:
@@ -459,7 +381,7 @@ class Office:
     def _give_up(self, name: str, reason: str) -> None:
         self._away[name] = None
         self._join.drop(name)
-        self._write_offline(name, reason)
+        self._register.write_offline(name, reason)
         self.conductor.lose_node(name, reason)
         self.conductor.want(reason)
 
