@@ -39,6 +39,9 @@ _HISTORIES = (
     ran("start", rc=1, status=2),
     ran("start", rc=193, call=-1, status=-1),
     ran("monitor", rc=1, expected=7),
+    started() + ran("promote", call=3),
+    started() + ran("demote", rc=1, call=4),
+    ran("monitor", rc=8, expected=7),
 )
 _MIGRATIONS = (
     started() + moved("migrate_to", call=3),
@@ -80,6 +83,31 @@ def _special_meta(name: str) -> st.SearchStrategy[dict[str, str]]:
 
 
 @st.composite
+def clone_meta(draw: st.DrawFn) -> str:
+    """Write the meta attributes of a clone of any kind."""
+    given = draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "promotable": st.sampled_from(("true", "false")),
+                "notify": st.sampled_from(("true", "false")),
+                "globally-unique": st.sampled_from(("true", "false")),
+                "interleave": st.sampled_from(("true", "false")),
+                "ordered": st.sampled_from(("true", "false")),
+                "clone-max": st.sampled_from(("0", "1", "2", "5", "nonsense")),
+                "clone-node-max": st.sampled_from(("1", "2")),
+                "promoted-max": st.sampled_from(("0", "1", "2")),
+                "target-role": st.sampled_from(("Stopped", "Unpromoted", "Promoted")),
+            },
+        )
+    )
+    pairs = "".join(
+        f'<nvpair id="cl-{name}" name="{name}" value="{value}"/>' for name, value in given.items()
+    )
+    return f'<meta_attributes id="cl-meta">{pairs}</meta_attributes>'
+
+
+@st.composite
 def resources(draw: st.DrawFn) -> str:
     made = [
         primitive(
@@ -101,9 +129,19 @@ def resources(draw: st.DrawFn) -> str:
         return group("g", *made[:3]) + "".join(made[3:])
     if shape == "clone":
         return (
-            f'<clone id="cl">{made[0]}</clone>' + group("g", made[1], made[2]) + "".join(made[3:])
+            f'<clone id="cl">{draw(clone_meta())}{made[0]}</clone>'
+            + group("g", made[1], made[2])
+            + "".join(made[3:])
         )
     return "".join(made)
+
+
+_COLOCATED_ROLES = st.sampled_from(
+    ("", ' rsc-role="Promoted"', ' with-rsc-role="Promoted"', ' rsc-role="Started"')
+)
+_STEPS = st.sampled_from(
+    ("", ' first-action="promote" then-action="start"', ' first-action="stop"')
+)
 
 
 @st.composite
@@ -112,7 +150,14 @@ def constraints(draw: st.DrawFn) -> str:
     text = ""
     for index in range(draw(st.integers(0, 4))):
         one, other = draw(names), draw(names)
-        match draw(st.sampled_from(("location", "colocation", "order"))):
+        match draw(st.sampled_from(("location", "colocation", "order", "ticket"))):
+            case "ticket":
+                policy = draw(st.sampled_from(("stop", "demote", "fence", "freeze")))
+                role = draw(st.sampled_from(("", ' rsc-role="Promoted"')))
+                text += (
+                    f'<rsc_ticket id="t{index}" rsc="{one}" ticket="T"{role}'
+                    f' loss-policy="{policy}"/>'
+                )
             case "location":
                 node = draw(st.sampled_from(NODES))
                 text += (
@@ -122,11 +167,11 @@ def constraints(draw: st.DrawFn) -> str:
             case "colocation":
                 text += (
                     f'<rsc_colocation id="c{index}" rsc="{one}" with-rsc="{other}"'
-                    f' score="{draw(_SCORES)}"/>'
+                    f' score="{draw(_SCORES)}"{draw(_COLOCATED_ROLES)}/>'
                 )
             case "order":
                 kind = draw(st.sampled_from(("Mandatory", "Optional", "Serialize")))
-                text += f'<rsc_order id="o{index}" first="{one}" then="{other}" kind="{kind}"/>'
+                text += f'<rsc_order id="o{index}" first="{one}" then="{other}" kind="{kind}"{draw(_STEPS)}/>'
     return text
 
 
@@ -160,6 +205,8 @@ def documents(draw: st.DrawFn) -> bytes:
                         "standby": st.sampled_from(("on", "off")),
                         "shutdown": st.sampled_from(("0", "1700000000")),
                         "fail-count-a": st.sampled_from(("1", "INFINITY")),
+                        "master-a": st.sampled_from(("5", "-1", "INFINITY", "nonsense")),
+                        "#health-disk": st.sampled_from(("red", "yellow", "7", "nonsense")),
                     },
                 )
             ),
@@ -181,6 +228,8 @@ def documents(draw: st.DrawFn) -> bytes:
                     "symmetric-cluster": st.sampled_from(("true", "false")),
                     "maintenance-mode": st.sampled_from(("true", "false")),
                     "stonith-enabled": st.sampled_from(("true", "false")),
+                    "placement-strategy": st.sampled_from(("balanced", "utilization", "minimal")),
+                    "node-health-strategy": st.sampled_from(("only-green", "progressive")),
                     "concurrent-fencing": st.sampled_from(("true", "false")),
                     "startup-fencing": st.sampled_from(("true", "false")),
                     "priority-fencing-delay": st.sampled_from(("0", "15s")),
@@ -227,7 +276,7 @@ def check_no_unusable_node_is_chosen(decision: Decision) -> None:
 
 
 @settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 @given(documents())
 def test_any_cib_gives_a_sound_graph_that_runs_to_its_end(document: bytes) -> None:
