@@ -101,6 +101,8 @@ def _of_collective(actions: Actions, item: Placeable, facts: Facts) -> Iterator[
             for copy in item.copies:
                 yield from _of_collective(actions, copy, facts)
             yield from _marks(actions, item, item.copies)
+            if item.is_ordered:
+                yield from _one_by_one(actions, item)
 
 
 def _marks(
@@ -141,6 +143,17 @@ def _marks(
         yield from _between_roles(item.id)
 
 
+def _one_by_one(actions: Actions, clone: CloneInstance) -> Iterator[Ordering]:
+    """Start the copies of an ordered clone by number, and stop them the other way round."""
+    for before, after in itertools.combinations(clone.copies, 2):
+        for first in ending(actions, before, Task.START):
+            for then in beginning(actions, after, Task.START):
+                yield Ordering(first, then, PLAIN, clone.id)
+        for first in ending(actions, after, Task.STOP):
+            for then in beginning(actions, before, Task.STOP):
+                yield Ordering(first, then, PLAIN, clone.id)
+
+
 def _between_roles(item: str) -> Iterator[Ordering]:
     """Let a clone demote before it stops, and promote when all else is done."""
     demoted, promote = _mark(item, Task.DEMOTED), _mark(item, Task.PROMOTE)
@@ -153,6 +166,10 @@ def _between_roles(item: str) -> Iterator[Ordering]:
 def _roles(actions: Actions, instance: Instance) -> Iterator[Ordering]:
     """Demote before a stop, promote after a start; a restart takes the role along."""
     promotes = actions.of(instance.id, Task.PROMOTE)
+    for cancel in actions.of(instance.id, Task.CANCEL):
+        for change in (*promotes, *actions.of(instance.id, Task.DEMOTE)):
+            if change.node == cancel.node:
+                yield Ordering(cancel.id, change.id, PLAIN, "cancel before a change of role")
     for demote in actions.of(instance.id, Task.DEMOTE):
         for stop in actions.of(instance.id, Task.STOP):
             if stop.node == demote.node:

@@ -171,7 +171,10 @@ def constraints(draw: st.DrawFn) -> str:
                 )
             case "order":
                 kind = draw(st.sampled_from(("Mandatory", "Optional", "Serialize")))
-                text += f'<rsc_order id="o{index}" first="{one}" then="{other}" kind="{kind}"{draw(_STEPS)}/>'
+                text += (
+                    f'<rsc_order id="o{index}" first="{one}" then="{other}"'
+                    f' kind="{kind}"{draw(_STEPS)}/>'
+                )
     return text
 
 
