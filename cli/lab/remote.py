@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -24,6 +25,7 @@ import msgspec
 from cli.lab.plan import LabPlan
 from crm.plumbing.errors import CrmError, Unreachable, UsageError
 
+_HOME = "pacekeeper-lab"
 _START_LIMIT_S = 30.0
 _ANSWER_LIMIT_S = 120.0
 
@@ -34,8 +36,8 @@ def default_directory(name: str) -> Path:
     """Where a lab of that name lies: the user's runtime directory, or /tmp."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and Path(runtime).is_dir() and os.access(runtime, os.W_OK):
-        return Path(runtime) / "pacekeeper-lab" / name
-    return Path(f"/tmp/pacekeeper-lab-{os.getuid()}") / name
+        return Path(runtime) / _HOME / name
+    return Path(f"/tmp/{_HOME}-{os.getuid()}") / name
 
 
 class Lab:
@@ -94,6 +96,9 @@ class Lab:
         if self._keeper is not None:
             self._keeper.wait(_ANSWER_LIMIT_S)
         shutil.rmtree(self.directory, ignore_errors=True)
+        if self.directory.parent.name.startswith(_HOME):
+            with contextlib.suppress(OSError):  # another lab is in there
+                self.directory.parent.rmdir()
 
     def request(self, request: Reply) -> Reply:
         """Send one request to the keeper and return its answer."""
