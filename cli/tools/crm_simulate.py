@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 from cli.tools.injections import Injections
-from cli.view import dot, scores, summary
+from cli.view import dot, picture, scores, summary
 from crm.api import gateclient
 from crm.api.cib import SERVICE, Outcome, Query, QueryReply
 from crm.model.cluster import Cluster
@@ -267,12 +267,12 @@ def report(
     if not wishes.quiet:
         if date:
             yield date
-        headline = summary.headline(decision.facts)
+        headline = picture.headline(decision.facts)
         if headline:
             yield headline
             yield ""
         yield "Current cluster status:"
-        yield from summary.status(decision.facts)
+        yield from picture.status(decision.facts)
         yield ""
     if injections is not None and not injections.is_empty:
         cluster, changes = injections.apply(cluster, _seconds(cluster, now))
@@ -306,7 +306,7 @@ def _simulation(result: Simulation, now: datetime, date: str) -> Iterable[str]:
     if date:
         yield date
     yield "Revised Cluster Status:"
-    yield from summary.status(schedule(result.cluster, now).facts)
+    yield from picture.status(schedule(result.cluster, now).facts)
     yield ""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.view import scores, summary
+from cli.view import picture, scores, summary
 from crm.model.readxml import cluster as reading
 from crm.plumbing import xml
 from pengine import schedule
@@ -38,7 +38,7 @@ def account(document: bytes) -> str:
         lines += [f"      after {by_id[n].key} {by_id[n].node}".rstrip() for n in synapse.inputs]
     result = simulate(cluster, decision.graph)
     again = schedule(result.cluster, datetime(2026, 3, 1, 12, 0, tzinfo=UTC))
-    lines += ["", "afterwards:", *summary.status(again.facts)]
+    lines += ["", "afterwards:", *picture.status(again.facts)]
     return "\n".join(lines) + "\n"
 
 

@@ -1,0 +1,285 @@
+"""The text of `crm_simulate`: nodes and resources as they are.
+
+Wording and layout are those its users know; the cases beside the repository hold them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from crm.model.outcomes import ExitCode, OperationStatus
+from crm.model.roles import Role
+from pengine.facts.facts import Facts
+from pengine.facts.instances import (
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    Placeable,
+    instances_of,
+)
+from pengine.facts.nodes import NodeFacts, display_key
+
+
+def headline(facts: Facts) -> str:
+    """Say how many instances are disabled or blocked, or "" when none is."""
+    instances = [i for item in facts.items for i in instances_of(item)]
+    disabled = sum(1 for i in instances if i.meta.must_stop)
+    blocked = sum(1 for i in instances if facts.activity[i.id].blocked)
+    if not disabled and not blocked:
+        return ""
+    return (
+        f"{disabled} of {len(instances)} resource instances DISABLED and {blocked} BLOCKED"
+        " from further action due to failure"
+    )
+
+
+def status(facts: Facts) -> Iterator[str]:
+    """Yield the node list and the list of resources."""
+    if facts.nodes:
+        yield "  * Node List:"
+        yield from (f"    * {line}" for line in _node_lines(facts))
+        yield ""
+    yield "  * Full List of Resources:"
+    for item in facts.items:
+        if isinstance(item, Instance) and facts.is_invented(item.id):
+            continue
+        yield from _item_lines(facts, item, 2)
+    for instance in facts.removed:
+        if facts.activity[instance.id].nodes:
+            yield from _item_lines(facts, instance, 2)
+    if not facts.everything:
+        yield "    * No resources"
+
+
+def _node_lines(facts: Facts) -> Iterator[str]:
+    online: dict[str, list[str]] = {kind: [] for kind in ("member", "remote", "guest")}
+    offline: dict[str, list[str]] = {kind: [] for kind in ("member", "remote", "guest")}
+    busy = {n for state in facts.activity.values() for n in state.nodes}
+    for node in facts.nodes:
+        special = _special_state(node, node.name in busy, facts)
+        if special:
+            yield f"{_PREFIX[_kind(node)]}Node {node.name}: {special}"
+        elif node.online:
+            online[_kind(node)].append(node.name)
+        else:
+            offline[_kind(node)].append(node.name)
+    # A guest that is down is no more than a container that is stopped.
+    listed = (
+        ("Online", online["member"]),
+        ("OFFLINE", offline["member"]),
+        ("RemoteOnline", online["remote"]),
+        ("RemoteOFFLINE", offline["remote"]),
+        ("GuestOnline", online["guest"]),
+    )
+    yield from (f"{word}: [ {' '.join(names)} ]" for word, names in listed if names)
+
+
+_PREFIX = {"member": "", "remote": "Remote", "guest": "Guest"}
+
+
+def _kind(node: NodeFacts) -> str:
+    return node.kind if node.is_remote else "member"
+
+
+def _special_state(node: NodeFacts, busy: bool, facts: Facts) -> str:
+    if node.unclean:
+        word = "pending" if node.pending else "online" if node.online else "offline"
+        return f"UNCLEAN ({word})"
+    if node.pending:
+        return "pending"
+    if node.standby and node.online:
+        return "standby (with active resources)" if busy else "standby"
+    if node.standby:
+        return "OFFLINE (standby)"
+    if node.maintenance and not facts.settings.maintenance:
+        return "maintenance" if node.online else "OFFLINE (maintenance)"
+    if node.online and node.name in facts.health.colours:
+        return f"online (health is {facts.health.colours[node.name]})"
+    return ""
+
+
+def _item_lines(facts: Facts, item: Placeable, depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    match item:
+        case Instance():
+            yield f"{indent}* {_instance_text(facts, item)}"
+        case GroupInstance():
+            flags = _flags_text(_collective_flags(facts, item))
+            yield f"{indent}* Resource Group: {item.id}{flags}:"
+            for member in item.members:
+                yield f"{indent}  * {_instance_text(facts, member)}"
+        case CloneInstance():
+            yield from _clone_lines(facts, item, depth)
+
+
+def _collective_flags(facts: Facts, item: GroupInstance | CloneInstance) -> list[str]:
+    flags = []
+    if isinstance(item, CloneInstance):
+        flags += ["promotable"] if item.promotable else []
+        flags += ["unique"] if item.is_unique else []
+    flags += ["disabled"] if item.meta.must_stop else []
+    if item.meta.maintenance or facts.settings.maintenance:
+        flags.append("maintenance")
+    elif not item.meta.is_managed or not facts.may_start_anything:
+        flags.append("unmanaged")
+    return flags
+
+
+def _flags_text(flags: Iterable[str]) -> str:
+    found = ", ".join(flags)
+    return f" ({found})" if found else ""
+
+
+_PENDING = {"start": "Starting", "stop": "Stopping", "promote": "Promoting", "demote": "Demoting"}
+
+
+def _instance_text(facts: Facts, instance: Instance) -> str:
+    state = facts.activity[instance.id]
+    name = instance.id if instance.is_unique or not instance.number else instance.history_id
+    name = instance.history_id if not instance.is_unique else name
+    word = _state_word(facts, instance)
+    if instance.is_removed:
+        word = f"ORPHANED {word}"
+    flags = _flags_text(_instance_flags(facts, instance))
+    where = f" {state.nodes[0]}" if len(state.nodes) == 1 else ""
+    lock = facts.locks.get(instance.id)
+    if lock is not None and not lock.has_ended and not state.nodes:
+        where, flags = f" {lock.node}", _flags_text([*_instance_flags(facts, instance), "LOCKED"])
+    several = f" [ {' '.join(state.nodes)} ]" if len(state.nodes) > 1 else ""
+    return f"{name}\t({instance.resource.agent}):\t {word}{where}{flags}{several}"
+
+
+def _state_word(facts: Facts, instance: Instance) -> str:
+    state = facts.activity[instance.id]
+    if state.failed:
+        return "FAILED Promoted" if state.role is Role.PROMOTED else "FAILED"
+    if state.nodes and state.pending in _PENDING:
+        return _PENDING[state.pending]
+    if not state.nodes:
+        unable = _why_unable(facts, instance)
+        return f"Stopped ({unable})" if unable else "Stopped"
+    return state.role.word if state.role > Role.STARTED else "Started"
+
+
+_UNABLE = {ExitCode.NOT_INSTALLED: "Not installed", ExitCode.INVALID_PARAMETER: "Invalid parameter"}
+
+
+def _why_unable(facts: Facts, instance: Instance, node: str = "") -> str:
+    """Say what a probe said that found its agent unable to run somewhere, or ""."""
+    for failure in facts.activity[instance.id].failures:
+        is_probe = failure.entry.operation == "monitor" and failure.entry.interval_ms == 0
+        if is_probe and node in ("", failure.node):
+            code = failure.entry.exit_code
+            if failure.entry.status == OperationStatus.NOT_INSTALLED:
+                return _UNABLE[ExitCode.NOT_INSTALLED]
+            return next((text for known, text in _UNABLE.items() if known == code), "")
+    return ""
+
+
+def _instance_flags(facts: Facts, instance: Instance) -> list[str]:
+    state = facts.activity[instance.id]
+    flags = []
+    if len(state.nodes) == 1 and _is_silent(facts.node(state.nodes[0])):
+        flags.append("UNCLEAN")
+    if state.pending == "monitor":
+        flags.append("Monitoring")
+    if instance.meta.must_stop:
+        flags.append("disabled")
+    if state.blocked:
+        flags.append("blocked")
+    elif instance.meta.maintenance or _is_in_maintenance(facts, instance):
+        flags.append("maintenance")
+    elif not facts.is_looked_after(instance):
+        flags.append("unmanaged")
+    if state.ignored:
+        flags.append("failure ignored")
+    return flags
+
+
+def _is_silent(node: NodeFacts) -> bool:
+    return node.unclean and not node.online
+
+
+def _is_in_maintenance(facts: Facts, instance: Instance) -> bool:
+    if facts.settings.maintenance:
+        return True
+    return any(facts.node(name).maintenance for name in facts.activity[instance.id].nodes)
+
+
+# --- clones ---------------------------------------------------------------------------------
+
+
+def _clone_lines(facts: Facts, clone: CloneInstance, depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    flags = _flags_text(_collective_flags(facts, clone))
+    yield f"{indent}* Clone Set: {clone.id} [{clone.child_id}]{flags}:"
+    lists: dict[str, list[str]] = {"Promoted": [], "Unpromoted": [], "Started": []}
+    for copy in clone.copies:
+        word, node = _plain_state(facts, clone, copy)
+        if not clone.is_unique and _is_in_lost_guest(facts, copy):
+            continue
+        if clone.is_unique or (word == "" and _is_worth_showing(facts, copy)):
+            yield from _item_lines(facts, copy, depth + 1)
+        elif word in lists:
+            lists[word].append(node)
+    if clone.is_unique:
+        return
+    for word, names in lists.items():
+        if names:
+            yield f"{indent}  * {word}: [ {' '.join(sorted(names, key=display_key))} ]"
+    stopped = _stopped_nodes(facts, clone)
+    by_flag: dict[str, list[str]] = {}
+    for name in stopped:
+        reasons = (_why_unable(facts, i, name) for i in instances_of(clone))
+        unable = next((r for r in reasons if r), "disabled" if clone.meta.must_stop else "")
+        by_flag.setdefault(f" ({unable})" if unable else "", []).append(name)
+    for flag, found in sorted(by_flag.items()):
+        yield f"{indent}  * Stopped{flag}: [ {' '.join(found)} ]"
+
+
+def _is_in_lost_guest(facts: Facts, copy: Instance | GroupInstance) -> bool:
+    """Tell whether all that is active of a copy is in guests that are down."""
+    names = [name for i in instances_of(copy) for name in facts.activity[i.id].nodes]
+    return bool(names) and all(
+        facts.node(name).kind == "guest" and not facts.node(name).online for name in names
+    )
+
+
+def _plain_state(
+    facts: Facts, clone: CloneInstance, copy: Instance | GroupInstance
+) -> tuple[str, str]:
+    """Give the word and node a copy is listed under, or "" if it needs lines of its own."""
+    parts = [facts.activity[i.id] for i in instances_of(copy)]
+    nodes = {n for state in parts for n in state.nodes}
+    if not nodes:
+        return "Stopped", ""
+    plain = all(
+        len(state.nodes) == 1
+        and not state.failed
+        and not state.pending
+        and facts.is_looked_after(instance)
+        for instance, state in zip(instances_of(copy), parts, strict=True)
+    )
+    if len(nodes) != 1 or not plain or any(_is_silent(facts.node(n)) for n in nodes):
+        return "", ""
+    node = next(iter(nodes))
+    if clone.promotable:
+        is_promoted = any(state.role is Role.PROMOTED for state in parts)
+        return ("Promoted" if is_promoted else "Unpromoted"), node
+    return "Started", node
+
+
+def _is_worth_showing(facts: Facts, copy: Instance | GroupInstance) -> bool:
+    return any(facts.activity[i.id].nodes for i in instances_of(copy))
+
+
+def _stopped_nodes(facts: Facts, clone: CloneInstance) -> list[str]:
+    busy = {name for i in instances_of(clone) for name in facts.activity[i.id].nodes}
+    free = [n.name for n in facts.nodes if n.name not in busy]
+    count = sum(
+        1
+        for copy in clone.copies
+        if not any(facts.activity[i.id].nodes for i in instances_of(copy))
+        or _is_in_lost_guest(facts, copy)
+    )
+    return free if count else []
