@@ -158,7 +158,7 @@ def _state_word(facts: Facts, instance: Instance) -> str:
     if not state.nodes:
         unable = _why_unable(facts, instance)
         return f"Stopped ({unable})" if unable else "Stopped"
-    return state.role.word if state.role > Role.STARTED else "Started"
+    return "Started" if state.role is Role.UNKNOWN else state.role.word
 
 
 _UNABLE = {ExitCode.NOT_INSTALLED: "Not installed", ExitCode.INVALID_PARAMETER: "Invalid parameter"}

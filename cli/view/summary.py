@@ -129,7 +129,8 @@ def _summarise_change(
     if start.migration is not None:
         return [SummaryLine("Migrate", instance.id, f"{here} -> {target}")]
     if target in current:
-        if not any(stop.needed for node, stop in stops.items() if node in current):
+        restarts = any(stop.needed for node, stop in stops.items() if node in current)
+        if not restarts and state.role is not Role.STOPPED:
             return []
         if failed:
             return [SummaryLine("Recover", instance.id, _in_roles(state.role, next_role) + target)]

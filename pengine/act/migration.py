@@ -22,6 +22,8 @@ def may_migrate(builder: Builder, instance: Instance) -> bool:
         return False
     if not instance.meta.allow_migrate or instance.number is not None or instance.is_removed:
         return False
+    if state.dangling:
+        return False  # A stop that is no part of it is due: it would end the migration.
     if not facts.is_managed(instance) or state.failed or state.lost or state.pending == "start":
         return False
     if not builder.nodes[source].may_act or not builder.nodes[target].may_act:

@@ -130,6 +130,11 @@ def _start_and_stop(builder: Builder, instance: Instance) -> None:
             builder.stop(instance, node, needed=False)
         return
     add_stops_of_dangling(builder, instance)
+    if state.role is Role.STOPPED and state.nodes:
+        # No node says that it runs: there is nothing to stop (case migrate-fail-7).
+        if target is not None:
+            builder.start(instance, target, needed=True)
+        return
     if may_migrate(builder, instance):
         add_migration(builder, instance)
         return

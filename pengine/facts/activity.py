@@ -255,7 +255,7 @@ def _join(
     on_node = _after_migrations(on_node, migrations)
     active = [n for n, state in on_node.items() if state.role.is_active]
     active = [n for n in active if nodes[n].online or nodes[n].unclean or nodes[n].is_remote]
-    role = max((on_node[n].role for n in active), default=Role.STOPPED)
+    role = _role(on_node, active, migrations)
     if instance.is_promotable and role is Role.STARTED:
         role = Role.UNPROMOTED
     failed, blocked, must_stop, stops = False, False, False, []
@@ -307,6 +307,17 @@ def _join(
     )
 
 
+def _role(on_node: dict[str, OnNode], active: list[str], migrations: Migrations) -> Role:
+    """Give the role that the histories tell, which is not always that of something running.
+
+    Where only a failed migration says that an instance is active, no history does (case
+    migrate-fail-7). A half-done one is believed though its source was stopped meanwhile (case
+    partial-live-migration-multiple-active).
+    """
+    told = max((on_node[n].role for n in active if not on_node[n].is_assumed), default=Role.STOPPED)
+    return max(told, Role.STARTED) if active and migrations.partial is not None else told
+
+
 def _after_migrations(on_node: dict[str, OnNode], migrations: Migrations) -> dict[str, OnNode]:
     """Put an instance where its migrations may have left it, beside the node that says so."""
     if not migrations.also_active and not migrations.dangling:
@@ -316,7 +327,7 @@ def _after_migrations(on_node: dict[str, OnNode], migrations: Migrations) -> dic
     for name, state in on_node.items():
         for other in migrations.also_active.get(name, ()):
             if other in on_node and not on_node[other].role.is_active:
-                found[other] = replace(on_node[other], role=Role.STARTED)
+                found[other] = replace(on_node[other], role=Role.STARTED, is_assumed=True)
         found.setdefault(name, replace(state, role=Role.STOPPED) if name in left else state)
     return found
 

@@ -52,6 +52,8 @@ class OnNode:
     """Set where the history was written by another agent than the one configured now."""
     is_moot: bool = False
     """Set where the node was to be fenced already: its failures have no effect of their own."""
+    is_assumed: bool = False
+    """Set where only a migration remembered by another node makes it active here."""
     name: str = ""
     """The id under which the node keeps this history; older ones number anonymous copies."""
 
@@ -218,6 +220,8 @@ class _Reading:
                 failed = self.last_failed
                 clears = failed is None or failed == (entry.operation, entry.interval_ms)
             case "migrate_to":
+                # Whether it still is here is for the other node's history to say.
+                self.role = Role.STARTED
                 clears = False
             case _:
                 if self.role is Role.UNKNOWN:

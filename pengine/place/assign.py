@@ -299,11 +299,11 @@ class _Placing:
         return ""
 
     def _best(self, instance: Instance, scores: dict[str, Score]) -> str | None:
-        prefer = self._preferred or self._make_room(instance, scores)
+        prefer = self._preferred or self._make_room(instance, scores) or self._half_way(instance)
         usable = [n for n, value in scores.items() if n in self._may_run and value >= 0]
         if not usable:
             return None
-        active = self.facts.activity[instance.id].nodes
+        here = self.facts.activity[instance.id].here
 
         def compare(one: str, other: str) -> int:
             if scores[one] != scores[other]:
@@ -313,17 +313,21 @@ class _Placing:
             gathers = self.room.strategy is Strategy.MINIMAL
             if not gathers and self.load[one] != self.load[other]:
                 return self.load[one] - self.load[other]
-            mine, theirs = (one not in active, one), (other not in active, other)
+            mine, theirs = (one != here, one), (other != here, other)
             return -1 if mine < theirs else 1
 
         best = min(usable, key=cmp_to_key(compare))
         if prefer in usable and scores[prefer] >= scores[best]:
             return prefer
-        here = active[0] if active else None
         keeps = instance.number is None or not instance.is_unique
         if here in usable and here is not None and scores[here] == scores[best] > 0 and keeps:
             return here
         return best
+
+    def _half_way(self, instance: Instance) -> str:
+        """Name where a connection was migrating to: what runs behind it need not be disturbed."""
+        migrating = self.facts.activity[instance.id].migrating
+        return migrating[1] if migrating and instance.id in self.facts.connections else ""
 
     def _make_room(self, instance: Instance, scores: dict[str, Score]) -> str:
         """Ban nodes without room; name the one to prefer if none has enough for all."""

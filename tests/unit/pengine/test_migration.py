@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from crm.model.status import HistoryEntry
 from pengine.facts.migrations import conclude_migrations
-from tests.kit.pengine import actions, cib, decide, primitive, started, state, stopped, waits_for
+from tests.kit.pengine import (
+    actions,
+    cib,
+    decide,
+    moved,
+    primitive,
+    ran,
+    started,
+    state,
+    stopped,
+    waits_for,
+)
 
 LOCATION = '<rsc_location id="l" rsc="a" node="node2" score="100"/>'
 MIGRATES = {"allow-migrate": "true"}
@@ -105,3 +116,30 @@ def test_a_target_that_remembers_nothing_is_looked_at_first() -> None:
 def test_a_departure_to_a_node_that_is_gone_is_lost() -> None:
     found = conclude_migrations({"one": (STARTED, LEFT), "two": (PROBED,)}, ("one",))
     assert found.lost
+
+
+def test_what_left_another_node_untidily_moves_the_ordinary_way() -> None:
+    away = started() + moved("migrate_to", call=3)
+    arrived = stopped() + moved("migrate_from", call=4)
+    status = (
+        state("node1", {"a": away})
+        + state("node2", {"a": arrived})
+        + state("node3", {"a": stopped()})
+    )
+    decision = decide(
+        cib(
+            primitive("a", meta=MIGRATES),
+            constraints=LOCATION.replace("node2", "node3"),
+            status=status,
+            nodes=("node1", "node2", "node3"),
+        )
+    )
+    assert set(actions(decision)) == {"a_stop_0@node1", "a_stop_0@node2", "a_start_0@node3"}
+
+
+def test_what_no_history_calls_running_is_started_without_a_stop() -> None:
+    failed = started() + moved("migrate_to", call=3, rc=1) + ran("stop", call=4)
+    status = state("node1", {"a": failed}) + state("node2", {"a": stopped()})
+    decision = decide(cib(primitive("a", meta=MIGRATES), constraints=LOCATION, status=status))
+    assert decision.facts.activity["a"].nodes == ("node2",)
+    assert actions(decision) == ["a_start_0@node2"]
