@@ -26,6 +26,7 @@ from pengine.order.plan import Plan
 from pengine.order.propagate import order
 from pengine.place.assign import place
 from pengine.place.connections import connect
+from pengine.place.listing import Listing
 from pengine.place.placement import Placement
 
 _ERROR = 40
@@ -64,7 +65,7 @@ def schedule(cluster: Cluster, wall: datetime, transition: int = 0) -> Decision:
     connected = connect(judged, placement)
     actions = act(connected, placement)
     plan = order(connected, actions)
-    graph = emit(connected, plan, transition, placement.copies)
+    graph = emit(connected, plan, Listing(connected, placement), transition)
     return Decision(graph, facts, placement, plan)
 
 

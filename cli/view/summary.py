@@ -19,7 +19,7 @@ from pengine.facts.instances import (
     Instance,
 )
 from pengine.order.plan import Meaning, Plan
-from pengine.place.placement import placed_order
+from pengine.place.listing import Listing
 from pengine.simulate import Executed
 
 # --- what will be done ----------------------------------------------------------------------
@@ -45,7 +45,7 @@ class SummaryLine:
 def transition(decision: Decision) -> Iterator[str]:
     """Yield the lines of the transition summary."""
     found: list[SummaryLine] = []
-    for instance in placed_order(decision.facts, decision.placement):
+    for instance in Listing(decision.facts, decision.placement).instances():
         found += _summarise(decision, instance)
     width = max((len(line.resource) for line in found), default=0) + 3
     yield from nodes_going(decision)

@@ -15,7 +15,7 @@ from pengine.act.migration import add_migration, add_stops_of_dangling, may_migr
 from pengine.act.monitors import add_monitors, add_stopped_monitors
 from pengine.facts.changes import Change, compare
 from pengine.facts.instances import Instance, Requires
-from pengine.place.placement import placed_order
+from pengine.place.listing import Listing
 
 
 def add_failure_stops(builder: Builder) -> None:
@@ -86,7 +86,7 @@ def add_deletions_for_changed_agents(builder: Builder) -> None:
 
 def add_steps(builder: Builder) -> None:
     """Add stops and starts of every instance, and what follows from them."""
-    for instance in placed_order(builder.facts, builder.placement):
+    for instance in Listing(builder.facts, builder.placement).instances():
         _step(builder, instance)
         add_monitors(builder, instance)
         add_stopped_monitors(builder, instance)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from crm.model import graph as model
 from crm.model.graph import ActionKind, Graph, GraphResource, Synapse
 from pengine.act.actions import Action, ActionId, Task
@@ -11,21 +9,14 @@ from pengine.emit.attributes import meta_of, parameters_of
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
     CloneInstance,
-    GroupInstance,
-    Instance,
-    Placeable,
     instances_of,
 )
 from pengine.order.plan import Plan
+from pengine.place.listing import Listing
 from pengine.place.tally import everything_in
 
 
-def emit(
-    facts: Facts,
-    plan: Plan,
-    transition: int = 0,
-    copies: Mapping[str, tuple[str, ...]] | None = None,
-) -> Graph:
+def emit(facts: Facts, plan: Plan, listing: Listing, transition: int = 0) -> Graph:
     """Make the graph: resources in their order, each one's newest action first."""
     included = [action for action in plan.actions.values() if plan.is_in_graph(action.id)]
     numbers = {action.id: number for number, action in enumerate(included, start=1)}
@@ -36,7 +27,7 @@ def emit(
     priorities = _priorities(facts)
     clones = _clones(facts)
     synapses: list[Synapse] = []
-    for action in _in_graph_order(facts, included, copies or {}):
+    for action in _in_graph_order(listing, included):
         synapses.append(
             Synapse(
                 id=len(synapses),
@@ -57,31 +48,15 @@ def emit(
     )
 
 
-def _in_graph_order(
-    facts: Facts, included: list[Action], copies: Mapping[str, tuple[str, ...]]
-) -> list[Action]:
+def _in_graph_order(listing: Listing, included: list[Action]) -> list[Action]:
     by_owner: dict[str, list[Action]] = {}
     for action in included:
         by_owner.setdefault(action.owner, []).append(action)
     ordered: list[Action] = []
-    for item in facts.everything:
-        for owner in _owners(item, copies):
-            ordered += reversed(by_owner.pop(owner, []))
-    for rest in by_owner.values():
-        ordered += reversed(rest)
-    return ordered
-
-
-def _owners(item: Placeable, order: Mapping[str, tuple[str, ...]]) -> list[str]:
-    match item:
-        case Instance():
-            return [item.id]
-        case GroupInstance():
-            return [item.id, *(member.id for member in item.members)]
-        case CloneInstance():
-            copies = {copy.id: copy for copy in item.copies}
-            sorted_ids = order.get(item.id, tuple(copies))
-            return [item.id, *(o for key in sorted_ids for o in _owners(copies[key], order))]
+    for owner in listing.owners():
+        ordered += reversed(by_owner.pop(owner, []))
+    left = {action.id for rest in by_owner.values() for action in rest}
+    return [*ordered, *(action for action in reversed(included) if action.id in left)]
 
 
 def _priorities(facts: Facts) -> dict[str, int]:

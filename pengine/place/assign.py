@@ -40,12 +40,19 @@ def place(facts: Facts) -> Placement:
         # Connections first: where they go decides which nodes there are for the others.
         if item.id in facts.connections:
             placing.place_item(item)
-    for item in placing.in_order():
+    ordered = placing.in_order()
+    for item in ordered:
         placing.place_item(item)
     for instance in facts.removed:
         placing.place_item(instance)
     table = ScoreTable(tuple(tally.contributions), tuple(tally.lines), tuple(placing.promotions))
-    return Placement(placing.choices, table, tuple(placing.nodes.values()), placing.copies)
+    return Placement(
+        placing.choices,
+        table,
+        tuple(placing.nodes.values()),
+        placing.copies,
+        tuple(item.id for item in ordered),
+    )
 
 
 class _Placing:

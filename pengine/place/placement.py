@@ -7,13 +7,11 @@ printed from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from crm.model.roles import Role
 from crm.model.score import Score
-from pengine.facts.facts import Facts
-from pengine.facts.instances import CloneInstance, Instance, instances_of
 from pengine.facts.nodes import NodeFacts
 
 
@@ -82,6 +80,8 @@ class Placement:
     """The nodes with remote ones judged by where their connections go."""
     copies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The ids of the copies of each clone, in the order in which they were placed."""
+    order: tuple[str, ...] = ()
+    """The ids of the top-level items, in the order in which they had their turn."""
 
     def node_of(self, instance: str) -> str | None:
         """Say where an instance goes."""
@@ -90,14 +90,3 @@ class Placement:
     def role_of(self, instance: str) -> Role:
         """Say in what role an instance will be."""
         return self.choices[instance].role
-
-
-def placed_order(facts: Facts, placement: Placement) -> Iterator[Instance]:
-    """Walk over all instances, the copies of clones in the order in which they were placed."""
-    for item in facts.everything:
-        if not isinstance(item, CloneInstance):
-            yield from instances_of(item)
-            continue
-        copies = {copy.id: copy for copy in item.copies}
-        for key in placement.copies.get(item.id, tuple(copies)):
-            yield from instances_of(copies[key])

@@ -1,0 +1,94 @@
+"""The order in which resources are listed: in the graph, in what is executed, in the summary.
+
+Top-level items stand in the order of placement. The copies of a clone stand in the order in which
+they were placed only if nothing was looked for anywhere: looking for resources goes by number, and
+leaves the copies in that order. A copy too many stands with the clone it was part of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pengine.facts.facts import Facts
+from pengine.facts.instances import (
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    Placeable,
+    instances_of,
+)
+from pengine.place.placement import Placement
+
+Copy = Instance | GroupInstance
+
+
+class Listing:
+    """Lists items, copies and instances of one decision."""
+
+    def __init__(self, facts: Facts, placement: Placement) -> None:
+        self._facts = facts
+        self._placement = placement
+        self._by_number = facts.settings.enable_startup_probes and any(
+            node.online and not node.unclean and node.is_searched for node in placement.nodes
+        )
+        self._surplus = _surplus(facts)
+
+    def items(self) -> Iterator[Placeable]:
+        """Walk over top-level items; removed ones come last."""
+        inside = {instance.id for found in self._surplus.values() for instance in found}
+        rank = {key: index for index, key in enumerate(self._placement.order)}
+        yield from sorted(self._facts.items, key=lambda item: rank.get(item.id, len(rank)))
+        yield from (item for item in self._facts.removed if item.id not in inside)
+
+    def copies(self, clone: CloneInstance) -> tuple[Copy, ...]:
+        """List the copies of a clone, and those it has too many."""
+        copies: dict[str, Copy] = {copy.id: copy for copy in clone.copies}
+        copies |= {copy.id: copy for copy in self._surplus.get(clone.id, ())}
+        if self._by_number:
+            return tuple(copies.values())
+        placed = self._placement.copies.get(clone.id, ())
+        return tuple(copies[key] for key in dict.fromkeys((*placed, *copies)))
+
+    def instances(self) -> Iterator[Instance]:
+        """Walk over all single instances."""
+        for item in self.items():
+            if isinstance(item, CloneInstance):
+                for copy in self.copies(item):
+                    yield from instances_of(copy)
+            else:
+                yield from instances_of(item)
+
+    def owners(self) -> Iterator[str]:
+        """Walk over the ids of all that owns actions; a group stands before what is in it.
+
+        A clone stands behind its copies: what it does is known when they are through.
+        """
+        for item in self.items():
+            yield from self._owners(item)
+
+    def _owners(self, item: Placeable) -> Iterator[str]:
+        match item:
+            case Instance():
+                yield item.id
+            case GroupInstance():
+                yield item.id
+                yield from (member.id for member in item.members)
+            case CloneInstance():
+                for copy in self.copies(item):
+                    yield from self._owners(copy)
+                yield item.id
+
+
+def _surplus(facts: Facts) -> dict[str, list[Instance]]:
+    """Find the removed instances that are copies of a clone, by the id of the clone."""
+    clones = {
+        instance.history_id: item.id
+        for item in facts.items
+        if isinstance(item, CloneInstance)
+        for instance in instances_of(item)
+    }
+    found: dict[str, list[Instance]] = {}
+    for instance in facts.removed:
+        if instance.history_id != instance.id and instance.history_id in clones:
+            found.setdefault(clones[instance.history_id], []).append(instance)
+    return found
