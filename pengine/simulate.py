@@ -130,16 +130,13 @@ class _Paper:
     def _carry_out_resource(self, action: Action) -> bool:
         resource = action.resource
         assert resource is not None
-        if action.task == "notify":
-            return True
+        if action.task in ("notify", "delete"):
+            return True  # A deleted history stays on paper (case remote-orphaned).
         state = self._state(action)
         name = self.name_of(action)
         history = next((h for h in state.history if h.id == name), None) or ResourceHistory(
             name, resource.agent_class, resource.provider, resource.type
         )
-        if action.task == "delete":
-            self._put(state, name, None)
-            return True
         if action.task == "cancel":
             interval_ms = int(action.meta.get("interval", "0"))
             kept = tuple(

@@ -112,6 +112,15 @@ def _item_lines(facts: Facts, item: Placeable, depth: int) -> Iterator[str]:
             yield from _clone_lines(facts, item, depth)
 
 
+def _is_kept_by_no_device(facts: Facts, instance: Instance) -> bool:
+    """Tell whether only the lack of a fence device keeps a removed resource from being stopped.
+
+    It comes up when that is checked already, so nothing is said (case remote-orphaned2).
+    """
+    stops = facts.settings.stop_removed_resources
+    return instance.is_removed and stops and not facts.may_start_anything
+
+
 def _collective_flags(facts: Facts, item: GroupInstance | CloneInstance) -> list[str]:
     flags = []
     if isinstance(item, CloneInstance):
@@ -189,7 +198,7 @@ def _instance_flags(facts: Facts, instance: Instance) -> list[str]:
         flags.append("blocked")
     elif instance.meta.maintenance or _is_in_maintenance(facts, instance):
         flags.append("maintenance")
-    elif not facts.is_looked_after(instance):
+    elif not facts.is_looked_after(instance) and not _is_kept_by_no_device(facts, instance):
         flags.append("unmanaged")
     if state.ignored:
         flags.append("failure ignored")
@@ -275,7 +284,7 @@ def _is_worth_showing(facts: Facts, copy: Instance | GroupInstance) -> bool:
 
 def _stopped_nodes(facts: Facts, clone: CloneInstance) -> list[str]:
     busy = {name for i in instances_of(clone) for name in facts.activity[i.id].nodes}
-    free = [n.name for n in facts.nodes if n.name not in busy]
+    free = [n.name for n in facts.nodes if n.name not in busy and not n.is_unlisted]
     count = sum(
         1
         for copy in clone.copies

@@ -186,6 +186,8 @@ def _line(
 ) -> SummaryLine:
     on_node = state.at(node)
     role = on_node.role if on_node is not None else Role.STARTED
+    if instance.is_removed:
+        role = max(role, state.role)  # Nobody knows its roles any more: it has one everywhere.
     if instance.is_promotable:
         role = max(role, Role.UNPROMOTED)
     where = _in_roles(role, role) + node

@@ -47,6 +47,8 @@ class ResourceHistory:
     entries: tuple[HistoryEntry, ...] = ()
     lock_s: int = 0
     """Since when (seconds since 1970) it waits for its node to return from a shutdown, or 0."""
+    container: str = ""
+    """The resource it was started in; needed where the configuration no longer tells."""
 
 
 @dataclass(frozen=True, slots=True)

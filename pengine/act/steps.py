@@ -96,7 +96,7 @@ def add_steps(builder: Builder) -> None:
 
 def _step(builder: Builder, instance: Instance) -> None:
     _start_and_stop(builder, instance)
-    if instance.is_promotable:
+    if instance.is_promotable or builder.facts.activity[instance.id].is_promoted:
         _promote_and_demote(builder, instance)
 
 
@@ -107,8 +107,7 @@ def _promote_and_demote(builder: Builder, instance: Instance) -> None:
     will_lead = choice.role is Role.PROMOTED
     leads_there = False
     for name in state.nodes:
-        on_node = state.at(name)
-        if on_node is None or on_node.role is not Role.PROMOTED:
+        if not state.is_promoted:
             continue
         stays = name == choice.node and len(state.nodes) == 1
         leads_there = leads_there or stays
@@ -187,7 +186,8 @@ def _delete(builder: Builder, instance: Instance) -> None:
     if is_surplus_copy or not facts.settings.stop_removed_resources:
         return
     for name in facts.activity[instance.id].on_node or {}:
-        if builder.nodes[name].may_act:
+        # Histories of nodes that can start nothing are not looked through.
+        if builder.nodes[name].may_run or builder.nodes[name].maintenance:
             builder.add(_deletion(builder, instance, name, "it is no longer configured"))
 
 

@@ -151,6 +151,8 @@ class _Reader:
     def _state(self, key: str) -> Activity:
         instance = self._instances.get(key)
         if instance is None:
+            instance = next((i for i in self.finder.removed if i.id == key), None)
+        if instance is None:
             return Activity()
         nodes = {node.name: node for node in self._suspicion.nodes()}
         return _join(instance, self._found.get(key, {}), nodes, self._suspicion)

@@ -34,6 +34,7 @@ from pengine.facts.remote import (
     all_nodes,
     connections,
     remote_nodes,
+    removed_connections,
     with_connections,
     with_containers,
 )
@@ -180,14 +181,18 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         settings, has_quorum=cluster.has_quorum, had_quorum=cluster.had_quorum
     )
     cluster = with_connections(cluster, now)
-    known_connections = connections(cluster, now)
+    configured = connections(cluster, now)
+    known_connections = (*configured, *removed_connections(cluster, configured))
     nodes = all_nodes(
         conclude_nodes(cluster, settings, now),
         remote_nodes(cluster, known_connections, settings, now),
     )
     rules = OperationRules(cluster.operation_defaults, now, settings.fencing_enabled)
     items = conclude_instances(
-        cluster, now, fencing_enabled=settings.fencing_enabled, node_count=len(nodes)
+        cluster,
+        now,
+        fencing_enabled=settings.fencing_enabled,
+        node_count=len(nodes) - (len(known_connections) - len(configured)),
     )
     has_device = settings.has_watchdog or any(
         i.resource.agent.is_fencing for item in items for i in instances_of(item)

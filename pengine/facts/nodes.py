@@ -68,6 +68,8 @@ class NodeFacts:
     """The instance through which a remote or guest node is reached, "" for members."""
     container: str = ""
     """The resource a guest runs in."""
+    is_unlisted: bool = False
+    """Set where only the history of a removed connection tells of it: nothing is allowed here."""
     is_unseen: bool = False
     """Set where the node is unclean only as long as its connection cannot be had."""
     requires_reset: bool = False

@@ -8,7 +8,7 @@ connection is up, so it is judged when the history of the connection has been re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -40,6 +40,8 @@ class Connection:
     node: str
     container: str = ""
     reconnect_ms: int = 0
+    is_removed: bool = False
+    """Set where only histories know of it: the node behind it is there until it is stopped."""
 
 
 def is_connection(primitive: Primitive) -> bool:
@@ -133,6 +135,26 @@ def connections(cluster: Cluster, now: datetime) -> tuple[Connection, ...]:
     )
 
 
+def removed_connections(cluster: Cluster, known: Iterable[Connection]) -> Iterator[Connection]:
+    """Yield connections that histories tell of and the configuration does not.
+
+    What runs behind them is stopped before they are.
+    """
+    configured = {p.id for resource in cluster.resources for p in primitives_of(resource)}
+    seen = {connection.node for connection in known} | configured
+    histories = [h for state in cluster.status for h in state.history]
+    named = {history.id for history in histories} | configured
+    for history in histories:
+        agent = Agent(history.standard, history.provider, history.type)
+        if agent != AGENT or history.id in seen or not history.entries:
+            continue
+        if any(history.id.startswith(f"{bundle}-") for bundle in cluster.unscheduled):
+            continue
+        seen.add(history.id)
+        container = history.container if history.container in named else ""
+        yield Connection(history.id, container, is_removed=True)
+
+
 def _reconnect_ms(primitive: Primitive, now: datetime) -> int:
     text = flatten(primitive.parameters, situation(now)).get("reconnect_interval", "")
     try:
@@ -161,8 +183,10 @@ def remote_nodes(
         yield replace(
             made,
             kind=kind,
+            shutting_down=made.shutting_down or connection.is_removed,
             connection=name,
             container=connection.container,
+            is_unlisted=connection.is_removed and name not in configured,
             reconnect_ms=connection.reconnect_ms,
             is_unseen=unclean,
             was_fenced=state is not None and state.was_fenced,

@@ -36,7 +36,7 @@ def place(facts: Facts) -> Placement:
     tally = Tally(facts)
     passes.all_passes(facts, tally)
     placing = _Placing(facts, tally)
-    for item in facts.items:
+    for item in facts.everything:
         # Connections first: where they go decides which nodes there are for the others.
         if item.id in facts.connections:
             placing.place_item(item)

@@ -32,7 +32,9 @@ class Tally:
     def _open(self, item: Placeable) -> None:
         table = {}
         if self.facts.settings.symmetric:
-            table = {node.name: node.score for node in self.facts.nodes}
+            is_removed = isinstance(item, Instance) and item.is_removed
+            nodes = (n for n in self.facts.nodes if is_removed or not n.is_unlisted)
+            table = {node.name: node.score for node in nodes}
         self.scores[item.id] = table
         inner: tuple[Placeable, ...] = ()
         match item:

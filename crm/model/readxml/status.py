@@ -100,6 +100,7 @@ def _read_resource_history(reader: Reader, element: etree._Element) -> ResourceH
         type=element.get("type", ""),
         entries=tuple(entries),
         lock_s=_number(element.get("shutdown-lock"), 0),
+        container=element.get("container", ""),
     )
 
 

@@ -145,3 +145,36 @@ def test_a_remote_node_whose_connection_is_gone_is_listed_and_left_alone() -> No
     decision = decide(document)
     assert not decision.facts.node("far").online
     assert "a_start_0@node1" in actions(decision)
+
+
+def test_a_connection_taken_out_of_the_configuration_goes_after_what_ran_behind_it() -> None:
+    inside = state("far", {"a": started()})
+    decision = decide(cluster({"far": started(), "a": stopped()}, inside, resources=""))
+    assert decision.facts.node("far").online
+    assert "a_stop_0@far" in waits_for(decision, "far_stop_0@node1")
+    assert decision.placement.node_of("a") == "node1"
+
+
+def test_a_container_taken_out_of_the_configuration_takes_its_guest_along() -> None:
+    gone = '<lrm_resource id="near" container="vm" '
+    document = cluster(
+        {"vm": started(), "near": started(), "a": stopped()},
+        state("near", {"a": started()}),
+        resources="",
+        constraints="",
+    ).replace(b'<lrm_resource id="near" ', gone.encode(), 1)
+    decision = decide(document)
+    assert decision.facts.node("near").kind == "guest"
+    assert "a_stop_0@near" in waits_for(decision, "near_stop_0@node1")
+    assert "near_stop_0@node1" in waits_for(decision, "vm_stop_0@node1")
+
+
+def test_a_removed_resource_is_demoted_wherever_it_may_lead() -> None:
+    led = started() + ran("promote", call=3)
+    decision = decide(
+        cib(
+            primitive("b"),
+            status=state("node1", {"a": led, "b": started()}) + state("node2", {"a": started()}),
+        )
+    )
+    assert {"a_demote_0@node1", "a_demote_0@node2"} <= set(actions(decision))
