@@ -24,7 +24,7 @@ def may_migrate(builder: Builder, instance: Instance) -> bool:
         return False
     if state.dangling:
         return False  # A stop that is no part of it is due: it would end the migration.
-    if not facts.is_managed(instance) or state.failed or state.lost or state.pending == "start":
+    if not facts.is_managed(instance) or state.failed or state.lost or state.is_starting:
         return False
     if not builder.nodes[source].may_act or not builder.nodes[target].may_act:
         return False

@@ -36,7 +36,7 @@ def _recorded(builder: Builder, instance: Instance, node: str) -> list[HistoryEn
         entry
         for entry in found.entries[_since(found.entries) :]
         if entry.interval_ms > 0
-        and entry.status != OperationStatus.CANCELLED
+        and entry.status not in (OperationStatus.CANCELLED, OperationStatus.PENDING)
         and not entry.id.endswith("_last_failure_0")
     ]
 

@@ -111,10 +111,11 @@ def _promote_and_demote(builder: Builder, instance: Instance) -> None:
             continue
         stays = name == choice.node and len(state.nodes) == 1
         leads_there = leads_there or stays
-        is_sure = not stays or not will_lead
+        is_sure = not stays or not will_lead or name in state.demotes
         builder.demote(instance, name, needed=is_sure and builder.facts.is_managed(instance))
     if will_lead and choice.node is not None:
         is_asked = state.pending == "promote" and not state.stops
+        is_asked = is_asked or choice.node in state.demotes
         builder.promote(instance, choice.node, needed=not leads_there or is_asked)
 
 
@@ -151,7 +152,7 @@ def _start_and_stop(builder: Builder, instance: Instance) -> None:
         builder.stop(instance, target, needed=True, reason=why_not)
         builder.start(instance, target, needed=True)
         return
-    if state.pending == "start" and not state.stops:
+    if state.is_starting and not state.stops:
         # Nobody knows how the start ended: it is done again, without a stop.
         builder.start(instance, target, needed=True)
         return

@@ -8,7 +8,7 @@ which is what published behaviour does. Resources that the configuration no long
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from crm.model.cluster import Cluster
@@ -42,6 +42,12 @@ class Activity:
     blocked: bool = False
     must_stop: bool = False
     stops: tuple[str, ...] = ()
+    demotes: tuple[str, ...] = ()
+    """Nodes where what failed is cured by a demotion."""
+    limit: Role | None = None
+    """The highest role it may have after what failed; None if that limits nothing."""
+    is_starting: bool = False
+    """Set where a start has not ended yet."""
     failures: tuple[Failure, ...] = ()
     pending: str = ""
     ignored: bool = False
@@ -188,7 +194,13 @@ class _Reader:
         node = self._suspicion.node(name)
         if not (node.online or node.requires_reset or self._settings.fencing_enabled):
             return
-        given = Circumstances(self._rules, self._rules.now.timestamp(), node.unclean)
+        given = Circumstances(
+            self._rules,
+            self._rules.now.timestamp(),
+            node_is_unclean=node.unclean,
+            node_is_online=node.online,
+            can_fence=self._suspicion.can_fence(name),
+        )
         for history in state.history:
             self._read_one(history, node, given)
 
@@ -196,8 +208,12 @@ class _Reader:
         instance = self.finder.find(history, node)
         if instance is None:
             return
-        if self._suspicion.waits_for_fencing(instance):
-            given = replace(given, keeps_failures=True)
+        meta = instance.meta
+        given = replace(
+            given,
+            keeps_failures=self._suspicion.waits_for_fencing(instance),
+            is_managed=meta.is_managed and not meta.maintenance and not self._settings.maintenance,
+        )
         outcome = read_history(instance, node.name, history.entries, given)
         known = self._found.get(instance.id, {}).get(node.name)
         if known is not None and known.role.is_active:
@@ -261,8 +277,9 @@ def _join(
     if instance.is_promotable and role is Role.STARTED:
         role = Role.UNPROMOTED
     failed, blocked, must_stop, stops = False, False, False, []
+    demotes = []
     for name in active:
-        if on_node[name].failed_stop_hard and not suspicion.can_fence(name):
+        if on_node[name].is_stuck:
             failed, blocked = True, True
             continue
         if suspicion.is_lost_guest(name):
@@ -275,6 +292,9 @@ def _join(
                 continue
             case OnFail.BLOCK:
                 failed, blocked = True, True
+            case OnFail.DEMOTE:
+                failed = True
+                demotes.append(name)
             case OnFail.STOP:
                 failed, must_stop = True, True
                 stops.append(name)
@@ -300,6 +320,9 @@ def _join(
         blocked=blocked,
         must_stop=must_stop,
         stops=tuple(stops),
+        demotes=tuple(demotes),
+        limit=_limit(on_node.values()),
+        is_starting=any(state.is_starting for state in on_node.values()),
         failures=tuple(f for state in on_node.values() for f in state.failures),
         pending=pending,
         ignored=any(state.ignored for state in on_node.values()),
@@ -318,6 +341,12 @@ def _role(on_node: dict[str, OnNode], active: list[str], migrations: Migrations)
     """
     told = max((on_node[n].role for n in active if not on_node[n].is_assumed), default=Role.STOPPED)
     return max(told, Role.STARTED) if active and migrations.partial is not None else told
+
+
+def _limit(states: Iterable[OnNode]) -> Role | None:
+    """Say what the failures on all nodes leave of the role an instance may have."""
+    limits = [state.limit for state in states if state.limit is not None]
+    return max(limits, default=None)
 
 
 def _after_migrations(on_node: dict[str, OnNode], migrations: Migrations) -> dict[str, OnNode]:

@@ -1,12 +1,16 @@
 """Reads what one node remembers of one instance: is it running there, and how did it go.
 
-Entries are taken in the order of their call ids, pending ones last. The newest entry decides the
+Entries are taken from the oldest to the newest (`pengine.facts.sequence`). The newest decides the
 role; a failure stays until something that succeeds later clears it, and some kinds of failure
 (stop, standby, fence, ban) are cleared by nothing but a clean-up.
+
+Every entry is first judged (`_judge`): what matters is less how an operation ended than whether
+it ended as expected, which its transition key says. Then it takes effect.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,7 +18,8 @@ from crm.model.outcomes import ExitCode, OperationStatus
 from crm.model.roles import Role
 from crm.model.status import HistoryEntry
 from pengine.facts.instances import Instance
-from pengine.facts.operations import OnFail, OperationRules, find, unconfigured
+from pengine.facts.operations import OnFail, OperationFacts, OperationRules, find, unconfigured
+from pengine.facts.sequence import in_sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,12 @@ class OnNode:
     banned_everywhere: str = ""
     has_expired_failure: tuple[HistoryEntry, ...] = ()
     failed_stop: bool = False
-    failed_stop_hard: bool = False
-    """Set where the agent said that it cannot stop here at all: without fencing all ends there."""
+    is_stuck: bool = False
+    """Set where its agent cannot stop it at all, and nobody can fence the node."""
+    limit: Role | None = None
+    """The highest role it may have after what failed; None if that limits nothing."""
+    is_starting: bool = False
+    """Set where a start has not ended yet."""
     ignored: bool = False
     next_change_s: int | None = None
     agent_changed: bool = False
@@ -70,33 +79,62 @@ class Circumstances:
     operation_rules: OperationRules
     now_s: float
     node_is_unclean: bool = False
+    node_is_online: bool = True
     keeps_failures: bool = False
     """Set where failures of recurring operations count however old they are."""
+    is_managed: bool = True
+    can_fence: bool = False
 
 
-_CLEARED_BY_SUCCESS = frozenset({OnFail.BLOCK, OnFail.IGNORE, OnFail.DEMOTE, OnFail.RESTART})
+class _Result(enum.Enum):
+    """How an operation went, compared with what was expected of it."""
 
-_HARD = frozenset(
+    GOOD = "good"
+    FAILED = "failed"
+    HARD = "hard"
+    """It failed in a way that will not change on this node."""
+    FATAL = "fatal"
+    """It failed in a way that will not change anywhere."""
+    NOT_INSTALLED = "not installed"
+
+
+_BY_STATUS: dict[int, _Result] = {
+    OperationStatus.ERROR_HARD: _Result.HARD,
+    OperationStatus.ERROR_FATAL: _Result.FATAL,
+    OperationStatus.NOT_INSTALLED: _Result.NOT_INSTALLED,
+}
+
+_OPEN_STATUSES = frozenset({OperationStatus.DONE, OperationStatus.ERROR})
+"""Statuses that leave the judgement to the exit code."""
+
+_AS_GOOD_AS: dict[int, int] = {
+    ExitCode.DEGRADED: ExitCode.OK,
+    ExitCode.DEGRADED_PROMOTED: ExitCode.PROMOTED,
+}
+
+_UNABLE = frozenset(
     {ExitCode.NOT_INSTALLED, ExitCode.INVALID_PARAMETER, ExitCode.INSUFFICIENT_PRIVILEGES}
 )
 
-_FINE = frozenset({ExitCode.OK, ExitCode.DEGRADED})
+_PLAIN = frozenset({ExitCode.OK, ExitCode.NOT_RUNNING, ExitCode.PROMOTED, ExitCode.FAILED_PROMOTED})
 
-_UNFINISHED = frozenset({OperationStatus.PENDING})
+_CLEARED_BY_SUCCESS = frozenset({OnFail.BLOCK, OnFail.IGNORE, OnFail.DEMOTE, OnFail.RESTART})
+
+_WITHOUT_EFFECT = frozenset({"notify", "meta-data"})
 
 
 def read_history(
     instance: Instance, node: str, entries: Iterable[HistoryEntry], given: Circumstances
 ) -> OnNode:
     """Conclude the state of an instance on a node from its entries."""
-    ordered = sorted(entries, key=_when)
+    ordered = in_sequence(entries)
     reading = _Reading(instance, node, given)
     for entry in ordered:
         reading.take(entry)
     return OnNode(
         node=node,
         role=reading.role,
-        on_fail=reading.on_fail,
+        on_fail=None if reading.on_fail is OnFail.IGNORE else reading.on_fail,
         pending=reading.pending,
         entries=tuple(ordered),
         failures=tuple(reading.failures),
@@ -104,15 +142,12 @@ def read_history(
         banned_everywhere=reading.banned_everywhere,
         has_expired_failure=tuple(reading.expired),
         failed_stop=reading.failed_stop,
-        failed_stop_hard=reading.failed_stop_hard,
+        is_stuck=reading.is_stuck,
+        limit=reading.limit,
+        is_starting=reading.is_starting,
         ignored=reading.ignored,
         next_change_s=reading.next_change_s,
     )
-
-
-def _when(entry: HistoryEntry) -> tuple[bool, int, bool]:
-    is_pending = entry.status == OperationStatus.PENDING or entry.call_id < 0
-    return (is_pending, entry.call_id, entry.id.endswith("_last_failure_0"))
 
 
 def is_probe(entry: HistoryEntry) -> bool:
@@ -128,207 +163,251 @@ class _Reading:
         self.node = node
         self.given = given
         self.role = Role.UNKNOWN
-        self.on_fail: OnFail | None = None
+        self.on_fail = OnFail.IGNORE
         self.pending = ""
+        self.is_starting = False
         self.failures: list[Failure] = []
         self.last_failed: tuple[str, int] | None = None
         self.expired: list[HistoryEntry] = []
         self.banned = ""
         self.banned_everywhere = ""
         self.failed_stop = False
-        self.failed_stop_hard = False
+        self.is_stuck = False
+        self.limit: Role | None = None
         self.ignored = False
         self.next_change_s: int | None = None
 
     def take(self, entry: HistoryEntry) -> None:
         """Read the next entry."""
-        if entry.operation in ("notify", "meta-data") or entry.status == OperationStatus.CANCELLED:
+        if entry.operation in _WITHOUT_EFFECT or entry.status == OperationStatus.CANCELLED:
             return
-        if entry.status in _UNFINISHED:
+        if entry.status == OperationStatus.PENDING:
             self._take_pending(entry)
             return
-        self.pending = ""
-        if self._has_failed(entry):
-            self._take_failure(entry)
-        else:
-            self._take_success(entry)
-
-    def _take_pending(self, entry: HistoryEntry) -> None:
-        if entry.operation == "start":
-            self.role = Role.STARTED
-            self.pending = "start"
-        elif entry.operation == "promote":
-            self.role = Role.PROMOTED
-            self.pending = "promote"
-        elif entry.operation in ("stop", "demote", "migrate_to", "migrate_from"):
-            self.pending = entry.operation
-            if self.role is Role.UNKNOWN:
-                self.role = Role.STARTED
-        elif is_probe(entry):
-            self.pending = "probe"
-
-    def _has_failed(self, entry: HistoryEntry) -> bool:
-        code = entry.exit_code
-        if entry.status in (
-            OperationStatus.TIMEOUT,
-            OperationStatus.NOT_CONNECTED,
-            OperationStatus.NOT_INSTALLED,
-            OperationStatus.INVALID,
-        ):
-            return True
-        if code == entry.target_rc:
-            return False
-        if entry.target_rc is None and code in _FINE:
-            return False
-        if entry.operation == "monitor":
-            if is_probe(entry):
-                return code not in (
-                    ExitCode.OK,
-                    ExitCode.NOT_RUNNING,
-                    ExitCode.PROMOTED,
-                    ExitCode.DEGRADED,
-                    ExitCode.DEGRADED_PROMOTED,
-                )
-            if code == ExitCode.DEGRADED and entry.target_rc in (0, None):
-                return False
-            return not (code == ExitCode.DEGRADED_PROMOTED and entry.target_rc == ExitCode.PROMOTED)
-        if entry.operation in ("stop", "demote") and code == ExitCode.NOT_RUNNING:
-            return entry.operation == "demote"
-        return code not in _FINE
-
-    # --- success ----------------------------------------------------------------------------
-
-    def _take_success(self, entry: HistoryEntry) -> None:
-        clears = True
-        if entry.exit_code == ExitCode.NOT_RUNNING and entry.operation != "monitor":
-            # Whatever was done, it was expected to leave, and left, nothing running.
-            self.role, self.on_fail = Role.STOPPED, None
+        operation = self._operation(entry)
+        is_old = self._has_expired(entry, operation)
+        code = _AS_GOOD_AS.get(entry.exit_code, entry.exit_code)
+        if code != entry.exit_code and not is_old:
+            self._list(entry)
+        if is_probe(entry) and _is_masked(entry):
+            self._take_masked(entry, is_old)
             return
-        match entry.operation:
-            case "start" | "migrate_from":
-                self.role = Role.STARTED
-            case "stop":
-                self.role = Role.STOPPED
-                self.failed_stop = self.failed_stop_hard = False
-            case "promote":
-                self.role = Role.PROMOTED
-            case "demote":
-                self.role = Role.UNPROMOTED
-            case "monitor":
-                self._take_monitor(entry)
-                # A good monitor says nothing about what another operation found.
-                failed = self.last_failed
-                clears = failed is None or failed == (entry.operation, entry.interval_ms)
-            case "migrate_to":
-                # Whether it still is here is for the other node's history to say.
-                self.role = Role.STARTED
-                clears = False
-            case _:
-                if self.role is Role.UNKNOWN:
-                    self.role = Role.STARTED
-        if clears and (self.on_fail is None or self.on_fail in _CLEARED_BY_SUCCESS):
-            self.on_fail = None
+        result = self._judge(entry, code, is_old)
+        if is_old and code != entry.target_rc:
+            self.expired.append(entry)
+            if entry.interval_ms == 0:
+                return
+            if self.given.node_is_online and not self.given.node_is_unclean:
+                result = _Result.GOOD
+        if result is _Result.GOOD:
+            self._take_success(entry, code)
+        else:
+            self._take_failure(entry, operation, result)
 
-    def _take_monitor(self, entry: HistoryEntry) -> None:
-        match entry.exit_code:
-            case ExitCode.NOT_RUNNING:
-                self.role = Role.STOPPED
-            case ExitCode.PROMOTED | ExitCode.DEGRADED_PROMOTED:
-                self.role = Role.PROMOTED
-            case _:
-                if self.role < Role.STARTED:
-                    self.role = Role.STARTED
-
-    # --- failure ----------------------------------------------------------------------------
-
-    def _take_failure(self, entry: HistoryEntry) -> None:
+    def _operation(self, entry: HistoryEntry) -> OperationFacts:
         configured = find(self.instance.operations, entry.operation, entry.interval_ms)
-        operation = configured or unconfigured(
+        return configured or unconfigured(
             self.instance.resource,
             entry.operation,
             entry.interval_ms,
             self.given.operation_rules,
         )
+
+    def _list(self, entry: HistoryEntry) -> None:
+        self.failures.append(Failure(self.node, self.instance.id, entry))
+
+    def _be_active(self) -> None:
+        """Count it as active if it did not; of what can be promoted that is unpromoted."""
+        if self.role < Role.STARTED:
+            self.role = Role.UNPROMOTED if self.instance.is_promotable else Role.STARTED
+
+    def _take_pending(self, entry: HistoryEntry) -> None:
+        match entry.operation:
+            case "start":
+                self.is_starting = True
+                self.role = Role.UNKNOWN
+                self._be_active()
+            case "promote":
+                self.role = Role.PROMOTED
+            case _:
+                pass
+        if not self.pending and not is_probe(entry):
+            self.pending = entry.operation
+
+    # --- judging ----------------------------------------------------------------------------
+
+    def _judge(self, entry: HistoryEntry, code: int, is_old: bool) -> _Result:
+        """Say how an operation went; some results settle the role at once."""
+        if entry.status not in _OPEN_STATUSES:
+            return _BY_STATUS.get(entry.status, _Result.FAILED)
+        result = _Result.GOOD if entry.status == OperationStatus.DONE else _Result.FAILED
+        if entry.target_rc is not None:
+            result = _Result.GOOD if code == entry.target_rc else _Result.FAILED
+        match code:
+            case ExitCode.OK if is_probe(entry) and entry.target_rc == ExitCode.NOT_RUNNING:
+                return _Result.GOOD
+            case ExitCode.NOT_RUNNING:
+                return self._judge_not_running(entry, result)
+            case ExitCode.PROMOTED:
+                if not is_old or code == entry.target_rc:
+                    self.role = Role.PROMOTED
+                return _Result.GOOD if is_probe(entry) else result
+            case ExitCode.FAILED_PROMOTED:
+                if not is_old:
+                    self.role = Role.PROMOTED
+                return _Result.FAILED
+            case ExitCode.NOT_CONFIGURED:
+                return _Result.FATAL
+            case ExitCode.UNIMPLEMENTED if entry.interval_ms > 0:
+                return _Result.FAILED
+            case _ if code in _UNABLE or code == ExitCode.UNIMPLEMENTED:
+                if not is_old and entry.operation == "stop" and not self.given.can_fence:
+                    self.is_stuck = True
+                return _Result.HARD
+            case _:
+                return result if code in _PLAIN else _Result.FAILED
+
+    def _judge_not_running(self, entry: HistoryEntry, result: _Result) -> _Result:
+        """Not running is no failure where nobody counted on it."""
+        is_expected = entry.target_rc == ExitCode.NOT_RUNNING
+        if not is_probe(entry) and not is_expected and self.given.is_managed and not self.is_stuck:
+            return result
+        self.role = Role.STOPPED
+        self.on_fail = OnFail.IGNORE
+        self.limit = None
+        return _Result.GOOD
+
+    def _take_masked(self, entry: HistoryEntry, is_old: bool) -> None:
+        """Nothing runs where not even a look is possible, and nothing should."""
+        self.role = Role.STOPPED
+        if is_old:
+            self.expired.append(entry)
+            return
+        self.banned = "probe said it cannot run here"
+        self._list(entry)
+
+    # --- success ----------------------------------------------------------------------------
+
+    def _take_success(self, entry: HistoryEntry, code: int) -> None:
+        clears = True
+        match entry.operation:
+            case _ if code == ExitCode.NOT_RUNNING:
+                pass
+            case "start" | "migrate_from":
+                self.role = Role.UNKNOWN
+                self._be_active()
+            case "stop":
+                self.role = Role.STOPPED
+            case "promote":
+                self.role = Role.PROMOTED
+            case "demote":
+                self.role = Role.UNPROMOTED
+                clears = self.on_fail is OnFail.DEMOTE
+            case "monitor":
+                self._be_active()
+                # A good monitor says nothing about what another operation found.
+                clears = self.last_failed == (entry.operation, entry.interval_ms)
+            case "migrate_to":
+                # Whether it left is for both ends to say (`pengine.facts.migrations`).
+                self._be_active()
+                clears = False
+            case _:
+                self._be_active()
+                clears = False
+        if clears and self.on_fail in _CLEARED_BY_SUCCESS:
+            self.on_fail = OnFail.IGNORE
+            self.limit = None
+
+    # --- failure ----------------------------------------------------------------------------
+
+    def _take_failure(
+        self, entry: HistoryEntry, operation: OperationFacts, result: _Result
+    ) -> None:
+        on_fail = operation.on_fail
+        if on_fail is OnFail.IGNORE and result is not _Result.NOT_INSTALLED:
+            self.ignored = True
+            self._list(entry)
+            expected = ExitCode.OK if entry.target_rc is None else entry.target_rc
+            self._take_success(entry, expected)
+            return
+        if on_fail is OnFail.IGNORE:
+            on_fail = OnFail.BAN  # There is nothing that could go on as if nothing had been.
+        self._list(entry)
+        self.last_failed = (entry.operation, entry.interval_ms)
+        self.on_fail = max(self.on_fail, on_fail)
+        self._place_failed(entry, on_fail)
+        self._limit_failed(operation)
+        if result in (_Result.HARD, _Result.NOT_INSTALLED):
+            self.banned = "its agent says that it cannot run here"
+        elif result is _Result.FATAL:
+            self.banned_everywhere = "its agent says that it is not configured"
+
+    def _place_failed(self, entry: HistoryEntry, on_fail: OnFail) -> None:
+        """Conclude where a failed operation leaves the instance.
+
+        A failed demotion counts as done, since it is stopped next anyway: as long as it counted as
+        promoted, the demotion would be tried for ever (case promoted-failed-demote).
+        """
+        match entry.operation:
+            case "stop":
+                self.failed_stop = True
+            case "promote":
+                self.role = Role.PROMOTED
+            case "demote" if on_fail is OnFail.BLOCK:
+                self.role = Role.PROMOTED
+                self.limit = Role.STOPPED
+            case "demote" if entry.exit_code == ExitCode.NOT_RUNNING:
+                self.role = Role.STOPPED
+            case "demote":
+                self.role = Role.UNPROMOTED
+            case _:
+                pass
+        if is_probe(entry) and entry.exit_code == ExitCode.NOT_INSTALLED:
+            self.role = Role.STOPPED
+        else:
+            self._be_active()
+
+    def _limit_failed(self, operation: OperationFacts) -> None:
+        limit = operation.role_after_failure
+        if limit is None:
+            return
+        if self.limit is None or limit > self.limit:
+            self.limit = limit
+        if limit is Role.STOPPED:
+            self.banned_everywhere = "on-fail=stop"
+
+    def _has_expired(self, entry: HistoryEntry, operation: OperationFacts) -> bool:
         keeps = operation.on_fail is OnFail.BLOCK and "on-fail" in operation.meta
         keeps = keeps or (self.given.keeps_failures and entry.interval_ms > 0)
-        if not keeps and self._has_expired(entry):
-            self.expired.append(entry)
-            self._take_expired(entry)
-            return
-        if is_probe(entry) and self._is_masked(entry):
-            self.role = Role.STOPPED
-            self.banned = "probe said it cannot run here"
-            self.failures.append(Failure(self.node, self.instance.id, entry))
-            return
-        self.failures.append(Failure(self.node, self.instance.id, entry))
-        self.last_failed = (entry.operation, entry.interval_ms)
-        on_fail = operation.on_fail
-        if on_fail is OnFail.IGNORE and entry.status == OperationStatus.NOT_INSTALLED:
-            on_fail = OnFail.RESTART
-        if on_fail is OnFail.IGNORE:
-            self._take_ignored(entry)
-            return
-        self._ban_if_hard(entry)
-        if entry.operation == "stop":
-            self.failed_stop = True
-            self.failed_stop_hard = entry.exit_code in _HARD
-        self._place_failed(entry)
-        if self.on_fail is None or on_fail > self.on_fail:
-            self.on_fail = on_fail
-
-    def _place_failed(self, entry: HistoryEntry) -> None:
-        """Conclude where a failed operation leaves the instance."""
-        if entry.operation == "demote" and entry.exit_code != ExitCode.NOT_RUNNING:
-            self.role = Role.PROMOTED
-        elif entry.operation == "promote":
-            self.role = Role.PROMOTED if self.role < Role.STARTED else self.role
-        elif entry.operation == "monitor" and entry.exit_code in (
-            ExitCode.FAILED_PROMOTED,
-            ExitCode.PROMOTED,
-        ):
-            self.role = Role.PROMOTED
-        elif self.role < Role.STARTED:
-            self.role = Role.STARTED
-
-    def _take_ignored(self, entry: HistoryEntry) -> None:
-        self.ignored = True
-        if entry.operation == "stop":
-            self.role = Role.STOPPED
-        elif self.role < Role.STARTED:
-            self.role = Role.STARTED
-
-    def _take_expired(self, entry: HistoryEntry) -> None:
-        """Carry on as if the operation had gone well."""
-        if is_probe(entry):
-            if self.role is Role.UNKNOWN:
-                self.role = Role.STOPPED if self._is_masked(entry) else Role.STARTED
-        elif self.role < Role.STARTED:
-            self.role = Role.STARTED
-
-    def _has_expired(self, entry: HistoryEntry) -> bool:
         timeout_s = self.instance.meta.failure_timeout_ms // 1000
-        when_s = max(entry.last_change_s, entry.last_run_s)
-        if timeout_s <= 0 or when_s <= 0:
+        when_s = entry.last_change_s
+        if keeps or timeout_s <= 0 or when_s <= 0:
+            return False
+        if entry.status == OperationStatus.NOT_INSTALLED:
             return False
         expiry_s = when_s + timeout_s
         if self.given.now_s < expiry_s:
-            if self.next_change_s is None or expiry_s < self.next_change_s:
+            failed = entry.exit_code != entry.target_rc and not is_probe(entry)
+            if failed and (self.next_change_s is None or expiry_s < self.next_change_s):
                 self.next_change_s = expiry_s
             return False
-        return True
+        return not (is_probe(entry) and entry.exit_code in _TELLING)
 
-    def _is_masked(self, entry: HistoryEntry) -> bool:
-        return entry.status == OperationStatus.NOT_INSTALLED or entry.exit_code in (
-            ExitCode.NOT_INSTALLED,
-            ExitCode.INVALID_PARAMETER,
-        )
 
-    def _ban_if_hard(self, entry: HistoryEntry) -> None:
-        if entry.operation == "stop":
-            return
-        if entry.exit_code == ExitCode.NOT_CONFIGURED:
-            self.banned_everywhere = "its agent says that it is not configured"
-        elif entry.exit_code in _HARD or (
-            entry.exit_code == ExitCode.UNIMPLEMENTED and entry.interval_ms == 0
-        ):
-            self.banned = "its agent says that it cannot run here"
+_TELLING = frozenset(
+    {
+        ExitCode.OK,
+        ExitCode.NOT_RUNNING,
+        ExitCode.PROMOTED,
+        ExitCode.DEGRADED,
+        ExitCode.DEGRADED_PROMOTED,
+    }
+)
+"""Results of probes that are as true as ever, however old."""
+
+
+def _is_masked(entry: HistoryEntry) -> bool:
+    return entry.status == OperationStatus.NOT_INSTALLED or entry.exit_code in (
+        ExitCode.NOT_INSTALLED,
+        ExitCode.INVALID_PARAMETER,
+    )

@@ -21,8 +21,8 @@ class OnFail(enum.IntEnum):
     """What the failure of an operation leads to, the mildest first."""
 
     IGNORE = 0
-    RESTART = 1
-    DEMOTE = 2
+    DEMOTE = 1
+    RESTART = 2
     BAN = 3
     BLOCK = 4
     STOP = 5
@@ -59,6 +59,8 @@ class OperationFacts:
     is_configured: bool
     meta: Mapping[str, str]
     parameters: Mapping[str, str]
+    role_after_failure: Role | None = None
+    """The highest role an instance may have once this has failed; None for any."""
     is_ambiguous: bool = False
     """Set where another operation has the same name and interval: neither of them recurs."""
 
@@ -153,39 +155,75 @@ def _fill(primitive: Primitive, operation: Operation, given: OperationRules) -> 
     if "start-delay" in raw:
         meta["start-delay"] = str(_duration(raw["start-delay"], 0))
     role = _role(raw.get("role"))
+    on_fail = _on_fail(raw.get("on-fail", raw.get("on_fail")), primitive, operation, given)
     return OperationFacts(
         id=operation.id,
         name=operation.name,
         interval_ms=operation.interval_ms,
         timeout_ms=timeout_ms,
-        on_fail=_on_fail(raw.get("on-fail", raw.get("on_fail")), operation, role, given),
+        on_fail=on_fail,
         role=role,
         enabled=_boolean(raw.get("enabled"), True),
         is_configured=is_configured,
         meta=meta,
         parameters=flatten(operation.parameters, situation),
+        role_after_failure=_role_after_failure(raw, operation.name, on_fail),
     )
 
 
+def _role_after_failure(raw: Mapping[str, str], name: str, on_fail: OnFail) -> Role | None:
+    if on_fail is OnFail.STOP:
+        return Role.STOPPED
+    configured = _role(raw.get("role_after_failure"))
+    if configured is None:
+        return Role.UNPROMOTED if name == "promote" else None
+    return None if configured is Role.STARTED else configured
+
+
 def _on_fail(
-    word: str | None, operation: Operation, role: Role | None, given: OperationRules
+    word: str | None, primitive: Primitive, operation: Operation, given: OperationRules
 ) -> OnFail:
+    """Say what a failure leads to; a word that makes no sense for an operation is not heard."""
+    if operation.name == "demote" and not word:
+        word = _of_promoted_monitor(primitive)
     found = _ON_FAIL_WORDS.get(word.lower()) if word else None
+    if found is OnFail.DEMOTE and not _may_demote(operation):
+        found = None
+    if found is OnFail.STANDBY and operation.name == "stop":
+        found = None
     if found is None:
         if operation.name == "stop":
             return OnFail.FENCE if given.fencing_enabled else OnFail.BLOCK
-        if operation.name == "demote":
-            return OnFail.RESTART
         return OnFail.RESTART
     if found is OnFail.FENCE and not given.fencing_enabled:
         # Nobody could carry it out: a stop that failed keeps the resource as it is, anything
         # else ends it.
         return OnFail.BLOCK if operation.name == "stop" else OnFail.STOP
-    if found is OnFail.STANDBY and operation.name == "stop" and not given.fencing_enabled:
-        return OnFail.BLOCK
-    if found is OnFail.DEMOTE and role is not Role.PROMOTED and operation.name != "promote":
-        return OnFail.RESTART
     return found
+
+
+def _may_demote(operation: Operation) -> bool:
+    """Tell whether a failure can be cured by a demotion: only where something leads."""
+    if operation.name == "promote":
+        return True
+    role = _role(dict(operation.attributes).get("role"))
+    return operation.name == "monitor" and operation.interval_ms > 0 and role is Role.PROMOTED
+
+
+def _of_promoted_monitor(primitive: Primitive) -> str | None:
+    """Give what a failed monitor of the promoted role leads to; a failed demotion follows it."""
+    for operation in primitive.operations:
+        attributes = dict(operation.attributes)
+        word = attributes.get("on-fail")
+        if (
+            word
+            and word != "demote"
+            and _may_demote(operation)
+            and operation.name == "monitor"
+            and _boolean(attributes.get("enabled"), True)
+        ):
+            return word
+    return None
 
 
 def _role(text: str | None) -> Role | None:

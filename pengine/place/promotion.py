@@ -179,7 +179,7 @@ class _Ranking:
     def _priority(self, copy: Copy, node: str | None) -> Score:
         if node is None:
             return MINUS_INFINITY
-        if copy.meta.target_role is Role.UNPROMOTED:
+        if copy.meta.target_role is Role.UNPROMOTED or self._is_limited(copy):
             return MINUS_INFINITY
         found = promotion_score(self._facts, self._tally, self._clone, copy, node)
         total = _NO_SCORE if found is None else found
@@ -190,6 +190,13 @@ class _Ranking:
         for link in self._own_ties(copy):
             total = score.add(total, self._merger.promotion_pull(copy.id, node, link))
         return total
+
+    def _is_limited(self, copy: Copy) -> bool:
+        """Tell whether something failed after which a copy must not lead."""
+        return any(
+            self._facts.activity[i.id].limit in (Role.STOPPED, Role.UNPROMOTED)
+            for i in instances_of(copy)
+        )
 
     def _own_ties(self, copy: Copy) -> list[Together]:
         first = copy.members[0].id if isinstance(copy, GroupInstance) else copy.id

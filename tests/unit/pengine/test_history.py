@@ -105,3 +105,62 @@ def test_old_histories_without_a_readable_key_are_read_by_their_result() -> None
         ' op-status="0"/>'
     )
     assert seen(entry).nodes == ("node1",)
+
+
+def test_a_failed_demotion_counts_as_done_and_is_recovered() -> None:
+    found = seen(started() + ran("promote", call=3) + ran("demote", rc=1, call=4))
+    assert (found.role, found.stops) == (Role.UNPROMOTED, ("node1",))
+
+
+def test_a_failed_demotion_that_blocks_leaves_it_promoted() -> None:
+    ops = '<op id="a-demote" name="demote" interval="0" on-fail="block"/>'
+    found = seen(started() + ran("promote", call=3) + ran("demote", rc=1, call=4), ops=ops)
+    assert (found.role, found.blocked, found.limit) == (Role.PROMOTED, True, Role.STOPPED)
+
+
+def test_a_failed_demotion_follows_the_monitor_of_the_promoted_role() -> None:
+    ops = monitor("a", role="Promoted", on_fail="block")
+    found = seen(started() + ran("promote", call=3) + ran("demote", rc=1, call=4), ops=ops)
+    assert found.blocked
+
+
+def test_a_demotion_cures_nothing_but_what_asked_for_one() -> None:
+    failed = ran("monitor", rc=1, expected=8, interval_ms=10000, call=4)
+    told = started() + ran("promote", call=3) + failed + ran("demote", call=5)
+    assert seen(told).failed
+    assert not seen(told, ops=monitor("a", role="Promoted", on_fail="demote")).failed
+
+
+def test_a_milder_failure_does_not_hide_a_graver_one() -> None:
+    ops = monitor("a", role="Promoted", on_fail="demote") + monitor("a", "20s")
+    first = ran("monitor", rc=1, expected=8, interval_ms=20000, call=4)
+    second = ran("monitor", rc=1, expected=8, interval_ms=10000, call=5)
+    found = seen(started() + ran("promote", call=3) + first + second, ops=ops)
+    assert (found.stops, found.demotes) == (("node1",), ())
+
+
+def test_what_is_pending_without_an_older_trace_says_nothing() -> None:
+    assert not seen(ran("stop", rc=193, call=-1, status=-1)).is_known_on("node1")
+
+
+def test_the_copy_of_a_failure_comes_after_an_older_result_of_the_same_call() -> None:
+    good = ran("monitor", call=3, interval_ms=10000, last_rc_change="1000")
+    bad = ran("monitor", rc=1, call=3, interval_ms=10000, last_rc_change="2000")
+    bad = bad.replace("@_monitor_10000", "@_last_failure_0")
+    assert seen(started() + bad + good).failed
+    assert seen(started() + good + bad).failed
+
+
+def test_a_pending_operation_of_an_older_transition_came_before_what_ended() -> None:
+    magic = "0:0;1:{}:0:00000000-0000-0000-0000-000000000000"
+    start = ran("start", rc=193, call=-1, status=-1, transition_magic=magic.format(4))
+    stop = ran("stop", call=7, transition_magic=magic.format(5))
+    assert seen(start + stop).nodes == ()
+
+
+def test_a_monitor_that_has_not_ended_yet_is_asked_for_again() -> None:
+    pending = ran("monitor", rc=193, call=-1, status=-1, interval_ms=10000)
+    status = state("node1", {"a": started() + pending}) + state("node2", {"a": stopped()})
+    made = decide(cib(primitive("a", ops=monitor("a")), status=status))
+    keys = [s.actions[0].key for s in made.graph.synapses]
+    assert keys == ["a_monitor_10000"]
