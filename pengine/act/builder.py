@@ -22,16 +22,22 @@ class Builder:
         self.placement = placement
         self.actions: dict[ActionId, Action] = {}
         self._by_owner: dict[str, dict[ActionId, None]] = {}
+        self._ranks: dict[ActionId, int] = {}
         self._operations: dict[tuple[str, str], OperationFacts] = {}
         self.nodes: dict[str, NodeFacts] = {node.name: node for node in facts.nodes}
         self.fenced: dict[str, str] = conclude_fenced(facts)
 
     def finish(self) -> Actions:
         """Freeze what was collected."""
+        actions = dict(sorted(self.actions.items(), key=lambda item: self._ranks[item[0]]))
         by_owner: dict[str, list[Action]] = {}
-        for action in self.actions.values():
+        for action in actions.values():
             by_owner.setdefault(action.owner, []).append(action)
-        return Actions(self.actions, {key: tuple(found) for key, found in by_owner.items()})
+        return Actions(actions, {key: tuple(found) for key, found in by_owner.items()})
+
+    def expect(self, key: ActionId) -> None:
+        """Say that an action would come up here, whether and whenever it is added."""
+        self._ranks.setdefault(key, len(self._ranks))
 
     def add(self, action: Action) -> Action:
         """Add an action, or join it with what is known of it already."""
@@ -48,6 +54,7 @@ class Builder:
                 is_tidying=known.is_tidying or action.is_tidying,
                 reasons=(*known.reasons, *(r for r in action.reasons if r not in known.reasons)),
             )
+        self.expect(action.id)
         self.actions[action.id] = action
         self._by_owner.setdefault(action.owner, {})[action.id] = None
         return action

@@ -98,18 +98,28 @@ def add_marks(builder: Builder, item: Placeable) -> None:
             _marks(builder, item)
 
 
-_PAIRS = (
-    (Task.START, Task.RUNNING),
-    (Task.STOP, Task.STOPPED),
-    (Task.PROMOTE, Task.PROMOTED),
-    (Task.DEMOTE, Task.DEMOTED),
-)
+_PAIRS = ((Task.START, Task.RUNNING), (Task.STOP, Task.STOPPED))
+_GROUP_ROLES = ((Task.DEMOTE, Task.DEMOTED), (Task.PROMOTE, Task.PROMOTED))
+_CLONE_ROLES = ((Task.PROMOTE, Task.PROMOTED), (Task.DEMOTE, Task.DEMOTED))
 
 
 def _marks(builder: Builder, item: GroupInstance | CloneInstance) -> None:
     inner = {instance.id for instance in instances_of(item)}
     acting = [a for owner in sorted(inner) for a in builder.actions_of(owner)]
-    for begin, end in _PAIRS if is_promotable(item) else _PAIRS[:2]:
+    _add_marks_of(builder, item, _PAIRS, acting)
+    if is_promotable(item):
+        roles = _GROUP_ROLES if isinstance(item, GroupInstance) else _CLONE_ROLES
+        for pair in roles:
+            _add_marks_of(builder, item, (pair,), acting)
+
+
+def _add_marks_of(
+    builder: Builder,
+    item: GroupInstance | CloneInstance,
+    pairs: tuple[tuple[Task, Task], ...],
+    acting: list[Action],
+) -> None:
+    for begin, end in pairs:
         parts = [a for a in acting if a.task is begin]
         needed = any(a.needed for a in parts)
         for task in (begin, end):
@@ -123,7 +133,8 @@ def _marks(builder: Builder, item: GroupInstance | CloneInstance) -> None:
                     runnable=_is_reached(item, task, parts),
                 )
             )
-        if isinstance(item, CloneInstance):
+    if isinstance(item, CloneInstance):
+        for begin, end in pairs:
             add_notice_marks(builder, item, begin, end)
 
 
@@ -148,22 +159,22 @@ def _is_reached(item: GroupInstance | CloneInstance, task: Task, parts: list[Act
 
 
 def add_load_marks(builder: Builder) -> None:
-    """Add for each node the mark at which what leaves it has made room for what comes."""
+    """Add for each node the mark at which what leaves it has made room for what comes.
+
+    Where what needs room runs now comes up before where it might go.
+    """
     facts = builder.facts
-    counted = [
-        instance
-        for instance in facts.instances()
-        if facts.utilization.needs.get(instance.id) and facts.is_managed(instance)
-    ]
-    if not counted:
-        return
-    for node in facts.nodes:
-        builder.add(
-            Action(
-                id=(f"load_stopped_{node.name}", ""),
-                task=Task.LOAD_STOPPED,
-                owner="",
-                is_pseudo=True,
-                needed=True,
+    names = [node.name for node in facts.nodes]
+    for instance in facts.instances():
+        if not facts.utilization.needs.get(instance.id) or not facts.is_managed(instance):
+            continue
+        for name in (*facts.activity[instance.id].nodes, *names):
+            builder.add(
+                Action(
+                    id=(f"load_stopped_{name}", ""),
+                    task=Task.LOAD_STOPPED,
+                    owner="",
+                    is_pseudo=True,
+                    needed=True,
+                )
             )
-        )

@@ -28,7 +28,8 @@ def _is_recurring(operation: OperationFacts) -> bool:
     return operation.name == "monitor" and operation.interval_ms > 0 and operation.enabled
 
 
-def _recorded(builder: Builder, instance: Instance, node: str) -> list[HistoryEntry]:
+def recorded(builder: Builder, instance: Instance, node: str) -> list[HistoryEntry]:
+    """List the recurring operations that go on on a node."""
     found = builder.facts.activity[instance.id].at(node)
     if found is None:
         return []
@@ -79,7 +80,7 @@ def add_cancels(builder: Builder) -> None:
         for node in facts.activity[instance.id].nodes:
             if not builder.nodes[node].may_act:
                 continue
-            for entry in _recorded(builder, instance, node):
+            for entry in recorded(builder, instance, node):
                 _judge_recorded(builder, instance, node, entry)
 
 
@@ -141,7 +142,7 @@ def add_monitors(builder: Builder, instance: Instance) -> None:
         return
     if not facts.is_managed(instance) and not facts.activity[instance.id].nodes:
         return
-    known = {(e.operation, e.interval_ms) for e in _recorded(builder, instance, node)}
+    known = {(e.operation, e.interval_ms) for e in recorded(builder, instance, node)}
     is_there = node in facts.activity[instance.id].nodes
     role = builder.placement.role_of(instance.id)
     for operation in instance.operations:
@@ -162,7 +163,7 @@ def _cancel_for_role(
     """End the monitor of a role that an instance is about to leave."""
     if not _is_recurring(operation):
         return
-    for entry in _recorded(builder, instance, node):
+    for entry in recorded(builder, instance, node):
         if (entry.operation, entry.interval_ms) == (operation.name, operation.interval_ms):
             builder.add(_cancel(builder, instance, node, entry))
 
@@ -184,7 +185,7 @@ def add_stopped_monitors(builder: Builder, instance: Instance) -> None:
         if node.name == target:
             _cancel_before_start(builder, instance, node.name, operations)
             continue
-        known = {(e.operation, e.interval_ms) for e in _recorded(builder, instance, node.name)}
+        known = {(e.operation, e.interval_ms) for e in recorded(builder, instance, node.name)}
         for operation in operations:
             is_running = (operation.name, operation.interval_ms) in known
             needed = not is_running or (node.name in active and is_managed)
@@ -199,6 +200,6 @@ def _cancel_before_start(
     if node in builder.facts.activity[instance.id].nodes:
         return
     wanted = {(o.name, o.interval_ms) for o in operations}
-    for entry in _recorded(builder, instance, node):
+    for entry in recorded(builder, instance, node):
         if (entry.operation, entry.interval_ms) in wanted:
             builder.add(_cancel(builder, instance, node, entry))

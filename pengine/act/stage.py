@@ -14,8 +14,14 @@ from pengine.act.housekeeping import (
 )
 from pengine.act.monitors import add_cancels
 from pengine.act.probes import add_probes
+from pengine.act.sequence import (
+    expect_departures,
+    expect_unfencings,
+    expect_what_is_remembered,
+)
 from pengine.act.steps import (
     add_deletions_for_changed_agents,
+    add_deletions_of_removed,
     add_failure_stops,
     add_restarts_for_changes,
     add_steps,
@@ -29,18 +35,22 @@ def act(facts: Facts, placement: Placement) -> Actions:
     """Find all that might have to be done."""
     builder = Builder(facts, placement)
     add_fencings(builder)
-    add_cancels(builder)
-    add_failure_stops(builder)
-    add_restarts_for_changes(builder)
-    add_deletions_for_changed_agents(builder)
+    expect_what_is_remembered(builder)
     add_clearings(builder)
+    add_failure_stops(builder)
     add_lock_removals(builder)
+    expect_unfencings(builder)
+    add_load_marks(builder)
+    add_deletions_for_changed_agents(builder)
+    add_deletions_of_removed(builder)
+    add_cancels(builder)
+    add_restarts_for_changes(builder)
     add_probes(builder)
     add_unfencings(builder)
     add_steps(builder)
     for item in facts.items:
         add_marks(builder, item)
-    add_load_marks(builder)
+    expect_departures(builder)
     add_shutdowns(builder)
     add_fencings_of_silent_nodes(builder)
     add_resets(builder)

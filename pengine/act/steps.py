@@ -13,6 +13,7 @@ from pengine.act.actions import Action, Task
 from pengine.act.builder import Builder, key_of
 from pengine.act.migration import add_migration, add_stops_of_dangling, may_migrate
 from pengine.act.monitors import add_monitors, add_stopped_monitors
+from pengine.act.sequence import expect_steps
 from pengine.facts.changes import Change, compare
 from pengine.facts.instances import Instance, Requires
 from pengine.place.listing import Listing
@@ -84,14 +85,28 @@ def add_deletions_for_changed_agents(builder: Builder) -> None:
                 builder.add(_deletion(builder, instance, name, "its agent is another one now"))
 
 
+def add_deletions_of_removed(builder: Builder) -> None:
+    """Forget a removed resource on every node that remembers it."""
+    facts = builder.facts
+    if not facts.settings.stop_removed_resources:
+        return
+    for instance in facts.removed:
+        if instance.history_id != instance.id:
+            continue  # A copy too many: what its node remembers is about the other copies.
+        remembered = facts.activity[instance.id].on_node or {}
+        for node in facts.nodes:
+            # Histories of nodes that can start nothing are not looked through.
+            if node.name in remembered and (node.may_run or node.maintenance):
+                builder.add(_deletion(builder, instance, node.name, "it is no longer configured"))
+
+
 def add_steps(builder: Builder) -> None:
     """Add stops and starts of every instance, and what follows from them."""
     for instance in Listing(builder.facts, builder.placement).instances():
+        expect_steps(builder, instance)
         _step(builder, instance)
         add_monitors(builder, instance)
         add_stopped_monitors(builder, instance)
-        if instance.is_removed:
-            _delete(builder, instance)
 
 
 def _step(builder: Builder, instance: Instance) -> None:
@@ -178,18 +193,6 @@ def _why_stop(builder: Builder, instance: Instance, node: str) -> str:
     if len(builder.facts.activity[instance.id].nodes) > 1:
         return "being multiply active" if choice.node is not None else "node availability"
     return "node availability" if choice.node is None else ""
-
-
-def _delete(builder: Builder, instance: Instance) -> None:
-    """Forget a removed resource on every node that remembers it."""
-    facts = builder.facts
-    is_surplus_copy = instance.history_id != instance.id
-    if is_surplus_copy or not facts.settings.stop_removed_resources:
-        return
-    for name in facts.activity[instance.id].on_node or {}:
-        # Histories of nodes that can start nothing are not looked through.
-        if builder.nodes[name].may_run or builder.nodes[name].maintenance:
-            builder.add(_deletion(builder, instance, name, "it is no longer configured"))
 
 
 def _deletion(builder: Builder, instance: Instance, node: str, reason: str) -> Action:

@@ -29,7 +29,7 @@ from pengine.order.remote import remote_orderings
 def order(facts: Facts, actions: Actions) -> Plan:
     """Settle all orderings and all flags."""
     marks = {mark.id: mark for mark in marks_of_alternatives(facts)}
-    actions = Actions({**actions.by_id, **marks}, actions.by_owner)
+    actions = Actions({**marks, **actions.by_id}, actions.by_owner)  # Constraints come first.
     stated = _unique(
         (
             *implied_orderings(facts, actions),

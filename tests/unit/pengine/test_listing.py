@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tests.kit.pengine import actions, cib, decide, group, primitive, state, stopped
+from tests.kit.pengine import (
+    actions,
+    cib,
+    decide,
+    group,
+    monitor,
+    primitive,
+    ran,
+    started,
+    state,
+    stopped,
+)
 
 
 def clone(key: str, child: str) -> str:
@@ -43,3 +54,43 @@ def test_what_belongs_to_no_resource_comes_last_and_newest_first() -> None:
     status = state("node1", attributes=leaves) + state("node2", attributes=leaves)
     document = cib(primitive("a"), status=status)
     assert actions(decide(document))[-2:] == ["do_shutdown-node2@node2", "do_shutdown-node1@node1"]
+
+
+def test_a_cancelled_monitor_is_older_than_the_stop_that_ends_it() -> None:
+    history = started() + ran("monitor", call=3, interval_ms=5000)
+    status = state("node1", {"a": history}) + state("node2", {"a": stopped()})
+    stopping = primitive("a", meta={"target-role": "Stopped"})
+    found = actions(decide(cib(stopping, status=status)))
+    assert found == ["a_stop_0@node1", "a_monitor_5000@node1"]
+
+
+def test_a_monitor_that_is_renewed_is_older_than_the_stop_of_its_instance() -> None:
+    history = started() + ran("monitor", call=3, interval_ms=10000, rc=7)
+    status = state("node1", {"a": history}) + state("node2", {"a": stopped()})
+    document = cib(primitive("a", ops=monitor("a")), status=status)
+    assert actions(decide(document)) == [
+        "a_start_0@node1",
+        "a_stop_0@node1",
+        "a_monitor_10000@node1",
+    ]
+
+
+def test_shutdowns_and_fencings_stand_by_node() -> None:
+    status = (
+        state("node1", attributes={"shutdown": "1"})
+        + state("node2", online=False).replace('expected="down"', 'expected="member"')
+        + state("node3", attributes={"shutdown": "1"})
+    )
+    device = primitive("f").replace('class="ocf" provider="pacekeeper"', 'class="stonith"')
+    document = cib(
+        device,
+        status=status,
+        nodes=("node1", "node2", "node3"),
+        options={"stonith-enabled": "true"},
+    )
+    found = [key for key in actions(decide(document)) if key.startswith(("stonith", "do_"))]
+    assert found == [
+        "do_shutdown-node3@node3",
+        "do_shutdown-node1@node1",
+        "stonith-node2-reboot@node2",
+    ]
