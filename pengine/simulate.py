@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from crm.model import digests
 from crm.model.cluster import Cluster
 from crm.model.graph import Action, ActionKind, Graph
 from crm.model.outcomes import ExitCode, OperationStatus
@@ -156,6 +157,9 @@ class _Paper:
             exit_code=code,
             status=OperationStatus.DONE if code == expected else OperationStatus.ERROR,
             target_rc=expected,
+            digest=digests.operation_digest(
+                action.parameters, interval_ms=action.interval_ms, timeout_ms=action.timeout_ms
+            ),
             last_change_s=self._now_s,
             migrate_source=action.meta.get("migrate_source", ""),
             migrate_target=action.meta.get("migrate_target", ""),

@@ -69,6 +69,8 @@ def _summarise(decision: Decision, instance: Instance) -> list[SummaryLine]:
         ]
     start = starts.get(target)
     promote = next((a for a in actions if a.task is Task.PROMOTE), None)
+    if any(a.task is Task.RELOAD and a.needed for a in actions):
+        return [SummaryLine("Reload", instance.id, _in_roles(state.role, state.role) + target)]
     if start is None or not start.needed:
         return _summarise_role(decision, instance, target, promote)
     if not state.nodes:

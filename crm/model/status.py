@@ -26,7 +26,7 @@ class HistoryEntry:
     transition_magic: str = ""
     digest: str = ""
     restart_digest: str = ""
-    force_restart: str = ""
+    force_restart: str | None = None
     secure_parameters: str = ""
     secure_digest: str = ""
     exit_reason: str = ""

@@ -32,6 +32,7 @@ class Task(enum.Enum):
     MIGRATE_TO = "migrate_to"
     MIGRATE_FROM = "migrate_from"
     CANCEL = "cancel"
+    RELOAD = "reload-agent"
     DELETE = "delete"
     ONE_OR_MORE = "one-or-more"
     CLEAR_FAIL_COUNT = "clear_failcount"
@@ -72,7 +73,9 @@ class Action:
     """Reboot, off or on, of a fencing."""
     delay_s: int = 0
     digests: tuple[str, ...] = ()
-    """What an unfencing says of the devices it was decided with: id, agent, digest."""
+    """What a fencing says of the devices that turn nodes on: id, agent, digest."""
+    open_digests: tuple[str, ...] = ()
+    """The same, of the parameters that are no secrets."""
     is_tidying: bool = False
     """Set for a stop where the instance has left already: nothing restarts for it."""
     reasons: tuple[str, ...] = ()

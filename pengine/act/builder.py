@@ -41,7 +41,7 @@ class Builder:
 
     def add(self, action: Action) -> Action:
         """Add an action, or join it with what is known of it already."""
-        if action.instance is not None and action.task is not Task.CLEAR_FAIL_COUNT:
+        if action.instance is not None:
             name = self.facts.history_name(action.instance)
             action = replace(action, history_name=name)
         known = self.actions.get(action.id)

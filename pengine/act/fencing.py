@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pengine.act.actions import Action, Task
 from pengine.act.builder import Builder
+from pengine.act.unfencing import device_digests
 from pengine.facts.nodes import NodeFacts
 
 
@@ -54,6 +55,7 @@ def add_resets(builder: Builder) -> None:
 
 def _add(builder: Builder, node: NodeFacts) -> None:
     settings = builder.facts.settings
+    digests, open_digests = device_digests(builder.facts)
     builder.add(
         Action(
             id=(f"stonith-{node.name}-{settings.fencing_action}", node.name),
@@ -63,6 +65,8 @@ def _add(builder: Builder, node: NodeFacts) -> None:
             needed=True,
             fencing_action=settings.fencing_action,
             delay_s=_delay_s(builder, node),
+            digests=digests,
+            open_digests=open_digests,
             reasons=(builder.fenced[node.name],),
         )
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pengine.act.actions import Action, Task
-from pengine.act.builder import Builder
+from pengine.act.builder import Builder, key_of
 from pengine.act.notices import add_notice_marks
 from pengine.facts.instances import (
     CloneInstance,
@@ -21,20 +21,23 @@ def add_clearings(builder: Builder) -> None:
     by_id = {instance.id: instance for instance in facts.instances()}
     for (instance_id, node), count in facts.fail_counts.items():
         if count.has_expired and builder.nodes[node].may_act:
-            instance = by_id[instance_id]
-            # Copies of an anonymous clone share one count on each node.
-            builder.add(
-                Action(
-                    id=(f"{instance.history_id}_clear_failcount_0", node),
-                    task=Task.CLEAR_FAIL_COUNT,
-                    owner=instance_id,
-                    node=node,
-                    instance=instance,
-                    operation=facts.operation(instance, "clear_failcount"),
-                    needed=True,
-                    reasons=("its failures have expired",),
-                )
-            )
+            add_clearing(builder, by_id[instance_id], node, "its failures have expired")
+
+
+def add_clearing(builder: Builder, instance: Instance, node: str, reason: str) -> Action:
+    """Clear the fail count of one instance on one node."""
+    return builder.add(
+        Action(
+            id=(key_of(instance, Task.CLEAR_FAIL_COUNT, 0), node),
+            task=Task.CLEAR_FAIL_COUNT,
+            owner=instance.id,
+            node=node,
+            instance=instance,
+            operation=builder.facts.operation(instance, "clear_failcount"),
+            needed=True,
+            reasons=(reason,),
+        )
+    )
 
 
 def add_lock_removals(builder: Builder) -> None:

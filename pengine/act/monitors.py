@@ -1,17 +1,14 @@
-"""Recurring monitors: which start, which go on, which are cancelled."""
+"""Recurring monitors: which start, which go on, which a change of role ends."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-from crm.model.names import operation_key
 from crm.model.outcomes import ExitCode, OperationStatus
 from crm.model.roles import Role
 from crm.model.status import HistoryEntry
-from pengine.act.actions import Action, Task
-from pengine.act.builder import Builder, key_of
-from pengine.facts.changes import Change, compare
+from pengine.act.builder import Builder
+from pengine.act.changes import cancellation, current_entries, monitoring
 from pengine.facts.instances import Instance
 from pengine.facts.operations import OperationFacts
 
@@ -35,101 +32,11 @@ def recorded(builder: Builder, instance: Instance, node: str) -> list[HistoryEnt
         return []
     return [
         entry
-        for entry in found.entries[_since(found.entries) :]
+        for entry in current_entries(found.entries)
         if entry.interval_ms > 0
         and entry.status not in (OperationStatus.CANCELLED, OperationStatus.PENDING)
         and not entry.id.endswith("_last_failure_0")
     ]
-
-
-def _since(entries: Sequence[HistoryEntry]) -> int:
-    """Find where the present life of a resource begins in its history.
-
-    What recurred before the last start went on no longer; a change of role counts as a beginning
-    where no start is recorded.
-    """
-    began, changed, looked, ended = -1, -1, -1, -1
-    for index, entry in enumerate(entries):
-        match entry.operation:
-            case "stop" if entry.exit_code == ExitCode.OK:
-                ended = index
-            case "start" | "migrate_from":
-                began = index
-            case "monitor" if looked <= ended and entry.exit_code in _RUNNING:
-                looked = index
-            case "promote" | "demote":
-                changed = index
-            case _:
-                pass
-    if began < 0:
-        began = changed if changed >= 0 else looked
-    return len(entries) if began < ended else max(0, began)
-
-
-_RUNNING = (ExitCode.OK, ExitCode.PROMOTED)
-
-
-def add_cancels(builder: Builder) -> None:
-    """Cancel recurring operations that are no longer configured; renew those that changed."""
-    facts = builder.facts
-    if not facts.settings.cancel_removed_actions:
-        return
-    for instance in facts.instances():
-        if instance.is_removed:
-            continue
-        for node in facts.activity[instance.id].nodes:
-            if not builder.nodes[node].may_act:
-                continue
-            for entry in recorded(builder, instance, node):
-                _judge_recorded(builder, instance, node, entry)
-
-
-def _judge_recorded(builder: Builder, instance: Instance, node: str, entry: HistoryEntry) -> None:
-    configured = [
-        o
-        for o in instance.operations
-        if o.name == entry.operation and o.interval_ms == entry.interval_ms and o.enabled
-    ]
-    is_kept_off = builder.nodes[node].maintenance or instance.meta.maintenance
-    if not configured or is_kept_off:
-        builder.add(_cancel(builder, instance, node, entry))
-        return
-    parameters = {**builder.facts.parameters(instance, node), **configured[0].parameters}
-    change = compare(entry, parameters, entry.interval_ms, configured[0].timeout_ms)
-    if change is Change.RESTART and node == builder.placement.node_of(instance.id):
-        builder.add(_monitor(builder, instance, configured[0], node, needed=True))
-
-
-def _cancel(builder: Builder, instance: Instance, node: str, entry: HistoryEntry) -> Action:
-    key = operation_key(instance.id, entry.operation, entry.interval_ms)
-    return Action(
-        id=(f"cancel {key}", node),
-        task=Task.CANCEL,
-        owner=instance.id,
-        node=node,
-        interval_ms=entry.interval_ms,
-        instance=instance,
-        operation=builder.operation(instance, "cancel"),
-        call_id=entry.call_id,
-        needed=True,
-        reasons=("the operation is no longer configured",),
-    )
-
-
-def _monitor(
-    builder: Builder, instance: Instance, operation: OperationFacts, node: str, *, needed: bool
-) -> Action:
-    return Action(
-        id=(key_of(instance, Task.MONITOR, operation.interval_ms), node),
-        task=Task.MONITOR,
-        owner=instance.id,
-        node=node,
-        interval_ms=operation.interval_ms,
-        instance=instance,
-        operation=operation,
-        needed=needed,
-        runnable=builder.nodes[node].may_act,
-    )
 
 
 def add_monitors(builder: Builder, instance: Instance) -> None:
@@ -151,7 +58,7 @@ def add_monitors(builder: Builder, instance: Instance) -> None:
                 _cancel_for_role(builder, instance, node, operation)
             continue
         is_running = is_there and (operation.name, operation.interval_ms) in known
-        action = _monitor(builder, instance, operation, node, needed=not is_running)
+        action = monitoring(builder, instance, operation, node, needed=not is_running)
         if role is Role.PROMOTED:
             action = replace(action, expected_rc=ExitCode.PROMOTED)
         builder.add(action)
@@ -165,7 +72,7 @@ def _cancel_for_role(
         return
     for entry in recorded(builder, instance, node):
         if (entry.operation, entry.interval_ms) == (operation.name, operation.interval_ms):
-            builder.add(_cancel(builder, instance, node, entry))
+            builder.add(cancellation(builder, instance, node, entry))
 
 
 def add_stopped_monitors(builder: Builder, instance: Instance) -> None:
@@ -189,7 +96,7 @@ def add_stopped_monitors(builder: Builder, instance: Instance) -> None:
         for operation in operations:
             is_running = (operation.name, operation.interval_ms) in known
             needed = not is_running or (node.name in active and is_managed)
-            action = _monitor(builder, instance, operation, node.name, needed=needed)
+            action = monitoring(builder, instance, operation, node.name, needed=needed)
             builder.add(replace(action, expected_rc=ExitCode.NOT_RUNNING))
 
 
@@ -202,4 +109,4 @@ def _cancel_before_start(
     wanted = {(o.name, o.interval_ms) for o in operations}
     for entry in recorded(builder, instance, node):
         if (entry.operation, entry.interval_ms) in wanted:
-            builder.add(_cancel(builder, instance, node, entry))
+            builder.add(cancellation(builder, instance, node, entry))

@@ -21,7 +21,7 @@ def expect_what_is_remembered(builder: Builder) -> None:
     for instance in facts.instances():
         state = facts.activity[instance.id]
         for node in state.on_node or {}:
-            clearing = f"{instance.history_id}_clear_failcount_0"
+            clearing = key_of(instance, Task.CLEAR_FAIL_COUNT, 0)
             if (count := facts.fail_counts.get((instance.id, node))) and count.has_expired:
                 builder.expect((clearing, node))
             if _was_open(builder.nodes[node]):

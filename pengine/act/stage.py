@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pengine.act.actions import Actions
 from pengine.act.builder import Builder
+from pengine.act.changes import add_changes, add_deletions_of_removed
 from pengine.act.fencing import add_fencings, add_fencings_of_silent_nodes, add_resets
 from pengine.act.housekeeping import (
     add_clearings,
@@ -12,7 +13,6 @@ from pengine.act.housekeeping import (
     add_marks,
     add_shutdowns,
 )
-from pengine.act.monitors import add_cancels
 from pengine.act.probes import add_probes
 from pengine.act.sequence import (
     expect_departures,
@@ -20,10 +20,7 @@ from pengine.act.sequence import (
     expect_what_is_remembered,
 )
 from pengine.act.steps import (
-    add_deletions_for_changed_agents,
-    add_deletions_of_removed,
     add_failure_stops,
-    add_restarts_for_changes,
     add_steps,
 )
 from pengine.act.unfencing import add_unfencings
@@ -41,13 +38,11 @@ def act(facts: Facts, placement: Placement) -> Actions:
     add_lock_removals(builder)
     expect_unfencings(builder)
     add_load_marks(builder)
-    add_deletions_for_changed_agents(builder)
     add_deletions_of_removed(builder)
-    add_cancels(builder)
-    add_restarts_for_changes(builder)
+    add_changes(builder)
     add_probes(builder)
-    add_unfencings(builder)
     add_steps(builder)
+    add_unfencings(builder)
     for item in facts.items:
         add_marks(builder, item)
     expect_departures(builder)

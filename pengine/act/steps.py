@@ -6,15 +6,11 @@ runs and stays, because an ordering or a changed parameter may make them needed.
 
 from __future__ import annotations
 
-from crm.model.outcomes import ExitCode
 from crm.model.roles import Role
-from crm.model.status import HistoryEntry
-from pengine.act.actions import Action, Task
-from pengine.act.builder import Builder, key_of
+from pengine.act.builder import Builder
 from pengine.act.migration import add_migration, add_stops_of_dangling, may_migrate
 from pengine.act.monitors import add_monitors, add_stopped_monitors
 from pengine.act.sequence import expect_steps
-from pengine.facts.changes import Change, compare
 from pengine.facts.instances import Instance, Requires
 from pengine.place.listing import Listing
 
@@ -26,78 +22,6 @@ def add_failure_stops(builder: Builder) -> None:
             continue
         for node in builder.facts.activity[instance.id].stops:
             builder.stop(instance, node, needed=True, reason="failed")
-
-
-def add_restarts_for_changes(builder: Builder) -> None:
-    """Restart what was started with parameters that have changed since."""
-    facts = builder.facts
-    for instance in facts.instances():
-        if instance.is_removed or not facts.is_managed(instance):
-            continue
-        for node in facts.activity[instance.id].nodes:
-            if node != builder.placement.node_of(instance.id):
-                continue
-            on_node = facts.activity[instance.id].at(node)
-            if on_node is not None and on_node.agent_changed:
-                builder.start(instance, node, needed=True)
-            elif has_changed(builder, instance, node):
-                builder.start(instance, node, needed=True, reason="resource definition change")
-
-
-def has_changed(builder: Builder, instance: Instance, node: str) -> bool:
-    """Tell whether the start that is in the history had other parameters than today."""
-    facts = builder.facts
-    found = facts.activity[instance.id].at(node)
-    if found is None:
-        return False
-    parameters = facts.parameters(instance, node)
-    for entry in _since_start(found.entries):
-        is_start = entry.operation in ("start", "migrate_from") or (
-            entry.operation == "monitor" and entry.interval_ms == 0
-        )
-        name = "start" if entry.operation == "monitor" else entry.operation
-        own = facts.operation(instance, name).parameters
-        counted = {**parameters, **own}
-        if is_start and compare(entry, counted, 0, 0) in (Change.RESTART, Change.RELOAD):
-            return True
-    return False
-
-
-def _since_start(entries: tuple[HistoryEntry, ...]) -> tuple[HistoryEntry, ...]:
-    """Keep the entries from the last start on; before it, anything may have been configured."""
-    starts = [i for i, e in enumerate(entries) if e.operation in ("start", "migrate_from")]
-    if not starts:
-        starts = [
-            i
-            for i, e in enumerate(entries)
-            if e.operation == "monitor" and e.exit_code in (ExitCode.OK, ExitCode.PROMOTED)
-        ][:1]
-    return entries[starts[-1] :] if starts else entries
-
-
-def add_deletions_for_changed_agents(builder: Builder) -> None:
-    """Forget what another agent left behind before the configured one starts."""
-    for instance in builder.facts.instances():
-        if instance.is_removed or not builder.facts.is_managed(instance):
-            continue
-        for name, state in (builder.facts.activity[instance.id].on_node or {}).items():
-            if state.agent_changed and builder.nodes[name].may_act:
-                builder.add(_deletion(builder, instance, name, "its agent is another one now"))
-
-
-def add_deletions_of_removed(builder: Builder) -> None:
-    """Forget a removed resource on every node that remembers it."""
-    facts = builder.facts
-    if not facts.settings.stop_removed_resources:
-        return
-    for instance in facts.removed:
-        if instance.history_id != instance.id:
-            continue  # A copy too many: what its node remembers is about the other copies.
-        remembered = facts.activity[instance.id].on_node or {}
-        for node in facts.nodes:
-            # Histories of nodes that can start nothing are not looked through.
-            if node.name in remembered and (node.may_run or node.maintenance):
-                builder.add(_deletion(builder, instance, node.name, "it is no longer configured"))
 
 
 def add_steps(builder: Builder) -> None:
@@ -193,16 +117,3 @@ def _why_stop(builder: Builder, instance: Instance, node: str) -> str:
     if len(builder.facts.activity[instance.id].nodes) > 1:
         return "being multiply active" if choice.node is not None else "node availability"
     return "node availability" if choice.node is None else ""
-
-
-def _deletion(builder: Builder, instance: Instance, node: str, reason: str) -> Action:
-    return Action(
-        id=(key_of(instance, Task.DELETE, 0), node),
-        task=Task.DELETE,
-        owner=instance.id,
-        node=node,
-        instance=instance,
-        operation=builder.facts.operation(instance, "delete"),
-        needed=True,
-        reasons=(reason,),
-    )

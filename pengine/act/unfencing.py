@@ -1,57 +1,114 @@
 """Lets nodes back in: turns them on before anything is looked for or started there.
 
 Where a fence device provides unfencing, a node is shut out (from storage, say) until somebody
-turns it on. That is due when a device has to be looked for on a node, which means that the node
-has just come.
+turns it on. That is due when
+
+- something that waits for it is looked for or started on a node that never was (attribute
+  `#node-unfenced`);
+- the definition of a device differs from the one the node was turned on with (`#digests-all`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 from pengine.act.actions import Action, Task
 from pengine.act.builder import Builder
-from pengine.facts.changes import digest
+from pengine.facts.changes import FENCING_PREFIX, operation_digest
+from pengine.facts.facts import Facts
 from pengine.facts.instances import Instance, Requires
+from pengine.facts.nodes import NodeFacts
 
 
 def add_unfencings(builder: Builder) -> None:
-    """Turn on every node on which a fence device is looked for."""
-    devices = [i for i in builder.facts.instances() if _provides(i)]
-    if not devices or not builder.facts.settings.fencing_enabled:
+    """Turn on every node on which something waits for that, if it is due."""
+    if not _devices(builder.facts):
         return
     for action in list(builder.actions.values()):
         instance = action.instance
-        if not action.is_probe or instance is None or not instance.resource.agent.is_fencing:
+        if instance is None or not (action.is_probe or action.task is Task.START):
+            continue
+        if not waits_for_unfencing(instance) or not action.node:
             continue
         node = builder.nodes[action.node]
-        if node.may_act and not node.shutting_down:
-            builder.add(_unfencing(builder, node.name, instance))
+        if node.attributes.get("#node-unfenced", "0") == "0":
+            add_unfencing(builder, node, f"required by {instance.id} {action.task.value}")
+        elif _has_changed(builder.facts, node):
+            add_unfencing(builder, node, "a fence device was defined anew")
+
+
+def add_unfencing(builder: Builder, node: NodeFacts, reason: str) -> None:
+    """Turn one node on."""
+    if not _devices(builder.facts) or not node.may_act or node.shutting_down:
+        return
+    shown, shown_openly = device_digests(builder.facts)
+    builder.add(
+        Action(
+            id=(f"stonith-{node.name}-on", node.name),
+            task=Task.FENCE,
+            owner="",
+            node=node.name,
+            needed=True,
+            fencing_action="on",
+            digests=shown,
+            open_digests=shown_openly,
+            reasons=(reason,),
+        )
+    )
+
+
+def device_digests(facts: Facts) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Name the definitions of all devices, so that a later change of one is noticed.
+
+    The second list leaves out secrets, which a sanitised CIB does not show.
+    """
+    devices = _devices(facts)
+    return tuple(_full(facts, d) for d in devices), tuple(_open(facts, d) for d in devices)
+
+
+def _devices(facts: Facts) -> list[Instance]:
+    """List the devices that turn nodes on; without fencing nobody asks them to."""
+    if not facts.settings.fencing_enabled:
+        return []
+    return sorted((i for i in facts.instances() if _provides(i)), key=lambda i: i.id)
 
 
 def _provides(instance: Instance) -> bool:
     return instance.resource.agent.is_fencing and instance.meta.pairs.get("provides") == "unfencing"
 
 
-def _unfencing(builder: Builder, node: str, cause: Instance) -> Action:
-    return Action(
-        id=(f"stonith-{node}-on", node),
-        task=Task.FENCE,
-        owner="",
-        node=node,
-        needed=True,
-        fencing_action="on",
-        digests=tuple(_digests(builder)),
-        reasons=(f"required by {cause.id} monitor",),
+_SECRETS = frozenset({"passwd", "password", "user"})
+"""Parameters that are secrets whatever the agent says."""
+
+
+def _full(facts: Facts, device: Instance) -> str:
+    return _definition(device, facts.parameters(device))
+
+
+def _open(facts: Facts, device: Instance) -> str:
+    shown = {
+        name: value
+        for name, value in facts.parameters(device).items()
+        if name not in _SECRETS and not name.startswith(FENCING_PREFIX)
+    }
+    return _definition(device, shown)
+
+
+def _definition(device: Instance, parameters: Mapping[str, str]) -> str:
+    shown = operation_digest(parameters, 0, 0)
+    return f"{device.id}:{device.resource.agent.type}:{shown}"
+
+
+def _has_changed(facts: Facts, node: NodeFacts) -> bool:
+    """Tell whether a device is defined otherwise than when the node was turned on."""
+    known = node.attributes.get("#digests-all")
+    if known is None:
+        return False
+    known_open = node.attributes.get("#digests-secure", "")
+    return any(
+        _full(facts, device) not in known and _open(facts, device) not in known_open
+        for device in _devices(facts)
     )
-
-
-def _digests(builder: Builder) -> Iterator[str]:
-    """Name the definitions of all devices, so that a later change of one is noticed."""
-    devices = sorted((i for i in builder.facts.instances() if _provides(i)), key=lambda i: i.id)
-    for device in devices:
-        shown = digest(builder.facts.parameters(device))
-        yield f"{device.id}:{device.resource.agent.type}:{shown}"
 
 
 def waits_for_unfencing(instance: Instance) -> bool:

@@ -41,6 +41,7 @@ def meta_of(action: Action, node_id: str, clone: CloneInstance | None) -> dict[s
         found["stonith_action"] = action.fencing_action
         if action.digests:
             found["digests_all"] = "".join(f"{text}," for text in action.digests)
+            found["digests_secure"] = "".join(f"{text}," for text in action.open_digests)
         if action.delay_s:
             found["priority_fencing_delay"] = str(action.delay_s)
     if action.task is Task.CLEAR_FAIL_COUNT:

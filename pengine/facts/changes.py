@@ -1,20 +1,23 @@
 """Has the configuration changed since an operation ran? Compares digests of parameters.
 
-A digest is the MD5 sum of one line: a blank, `<parameters a="1" b="2"/>`, a newline; attributes
-sorted by name; for recurring operations the timeout in milliseconds as `CRM_meta_timeout`.
+A history entry keeps up to three digests: of all parameters, of those whose change needs a
+restart (`op-restart-digest`, named by `op-force-restart`), and of those that are no secrets
+(`op-secure-digest`, all but `op-secure-params`). What the bytes of a digest are says
+`crm.model.digests`.
 """
 
 from __future__ import annotations
 
 import enum
-import hashlib
 from collections.abc import Mapping
-from xml.sax.saxutils import escape
 
+from crm.model import digests
 from crm.model.status import HistoryEntry
 
 HIDDEN_VALUE = "****"
 """What stands in a sanitised CIB in place of a secret."""
+
+NO_PARAMETERS: Mapping[str, str] = {}
 
 
 class Change(enum.Enum):
@@ -22,63 +25,70 @@ class Change(enum.Enum):
 
     NONE = "none"
     UNKNOWN = "unknown"
+    """The entry has no digest, so anything may have changed."""
     RESTART = "restart"
+    """What changed needs a restart, whatever the agent can do."""
     RELOAD = "reload"
-
-
-def digest(parameters: Mapping[str, str]) -> str:
-    """Digest a set of parameters."""
-    pairs = "".join(
-        f' {name}="{escape(parameters[name], {chr(34): "&quot;"})}"' for name in sorted(parameters)
-    )
-    line = f" <parameters{pairs}/>\n"
-    return hashlib.md5(line.encode(), usedforsecurity=False).hexdigest()
+    """What changed can be taken over by an agent that knows how to reload."""
 
 
 def operation_digest(parameters: Mapping[str, str], interval_ms: int, timeout_ms: int) -> str:
-    """Digest an operation as history records it."""
-    counted = {
-        name: value
-        for name, value in parameters.items()
-        if not name.startswith("CRM_meta_") and name != "crm_feature_set"
-    }
-    if interval_ms > 0:
-        counted["CRM_meta_timeout"] = str(timeout_ms)
-    return digest(counted)
+    """Digest the parameters of an operation as history records them."""
+    counted = {name: value for name, value in parameters.items() if name != "crm_feature_set"}
+    return digests.operation_digest(counted, interval_ms=interval_ms, timeout_ms=timeout_ms)
 
 
 def compare(
-    entry: HistoryEntry, parameters: Mapping[str, str], interval_ms: int, timeout_ms: int
+    entry: HistoryEntry,
+    parameters: Mapping[str, str],
+    own: Mapping[str, str] = NO_PARAMETERS,
+    *,
+    interval_ms: int = 0,
+    timeout_ms: int = 0,
 ) -> Change:
-    """Compare what an operation ran with against what it would run with today."""
-    if not entry.digest or entry.call_id < 0:
-        return Change.UNKNOWN
-    if entry.secure_digest and HIDDEN_VALUE in parameters.values():
-        return _compare_shown(entry, parameters)
-    if interval_ms == 0 and entry.restart_digest:
-        reloadable = _without_reloadable(entry, parameters)
-        if operation_digest(reloadable, 0, timeout_ms) != entry.restart_digest:
-            return Change.RESTART
-        if operation_digest(parameters, 0, timeout_ms) != entry.digest:
-            return Change.RELOAD
+    """Compare what an operation ran with against what it would run with today.
+
+    `own` are the parameters of the operation itself, which come over those of the resource. Their
+    change asks for a restart: a reload would not run that operation again (case
+    restart-with-extra-op-params).
+    """
+    counted = {**parameters, **own}
+    shown = bool(entry.secure_digest) and HIDDEN_VALUE in counted.values()
+    found = _compare(entry, counted, interval_ms, timeout_ms)
+    if found is not Change.NONE and shown and _is_same_without_secrets(entry, parameters):
         return Change.NONE
-    if operation_digest(parameters, interval_ms, timeout_ms) != entry.digest:
+    if found is Change.RELOAD and interval_ms == 0 and own:
         return Change.RESTART
+    return found
+
+
+def _compare(
+    entry: HistoryEntry, counted: Mapping[str, str], interval_ms: int, timeout_ms: int
+) -> Change:
+    if entry.restart_digest:
+        fixed = dict(counted)
+        if entry.force_restart is not None:
+            listed = entry.force_restart.split()
+            fixed = {name: value for name, value in counted.items() if name in listed}
+        if operation_digest(fixed, 0, timeout_ms) != entry.restart_digest:
+            return Change.RESTART
+    if not entry.digest:
+        return Change.UNKNOWN
+    if operation_digest(counted, interval_ms, timeout_ms) != entry.digest:
+        return Change.RELOAD
     return Change.NONE
 
 
-def _compare_shown(entry: HistoryEntry, parameters: Mapping[str, str]) -> Change:
+FENCING_PREFIX = "pcmk_"
+"""Begins the parameters of fence devices that the cluster itself reads."""
+
+
+def _is_same_without_secrets(entry: HistoryEntry, parameters: Mapping[str, str]) -> bool:
     """Compare what a sanitised CIB still shows: all but the secret parameters."""
     secret = set(entry.secure_parameters.split())
     shown = {
         name: value
         for name, value in parameters.items()
-        if name not in secret and not name.startswith("pcmk_")
+        if name not in secret and not name.startswith(FENCING_PREFIX)
     }
-    return Change.NONE if digest(shown) == entry.secure_digest else Change.RESTART
-
-
-def _without_reloadable(entry: HistoryEntry, parameters: Mapping[str, str]) -> dict[str, str]:
-    """Keep the parameters whose change needs a restart: those the agent listed."""
-    listed = set(entry.force_restart.split())
-    return {name: value for name, value in parameters.items() if name in listed}
+    return operation_digest(shown, 0, 0) == entry.secure_digest

@@ -75,17 +75,31 @@ def _stops_follow(
                     yield Ordering(fencing.id, mark.id, PLAIN, "implied by fencing")
 
 
+_NEEDED_AFTER = frozenset({Meaning.NEED_SPREADS})
+_NEEDED_BEFORE = frozenset({Meaning.NEED_PULLS})
+
+
 def _after_unfencing(facts: Facts, actions: Actions) -> Iterator[Ordering]:
-    """Let nothing be looked for or started on a node before it is turned on."""
+    """Let nothing be looked for or started on a node before it is turned on.
+
+    What needs the node turned on is stopped before that, and starts anew.
+    """
     turned_on = [a for a in actions if a.task is Task.FENCE and a.fencing_action == "on"]
     for unfencing in turned_on:
         for instance in facts.instances():
             if not waits_for_unfencing(instance):
                 continue
-            waiting = (*actions.probes(instance.id), *actions.of(instance.id, Task.START))
-            for action in waiting:
-                if action.node == unfencing.node:
-                    yield Ordering(unfencing.id, action.id, PLAIN, "unfencing first")
+            for probe in actions.probes(instance.id):
+                if probe.node == unfencing.node:
+                    yield Ordering(unfencing.id, probe.id, PLAIN, "unfencing first")
+            for start in actions.of(instance.id, Task.START):
+                if start.node == unfencing.node:
+                    yield Ordering(unfencing.id, start.id, _NEEDED_AFTER, "unfencing first")
+            if instance.meta.requires is not Requires.UNFENCING:
+                continue
+            for stop in actions.of(instance.id, Task.STOP):
+                if stop.node == unfencing.node:
+                    yield Ordering(stop.id, unfencing.id, _NEEDED_BEFORE, "stop before unfencing")
 
 
 def _one_by_one(facts: Facts, fencings: list[Action]) -> Iterator[Ordering]:

@@ -85,9 +85,22 @@ def _within(actions: Actions, instance: Instance) -> Iterator[Ordering]:
         for start in starts:
             if cancel.node == start.node and not any(s.node == start.node for s in stops):
                 yield Ordering(cancel.id, start.id, PLAIN, "cancel before start")
-    for clearing in actions.of(instance.id, Task.CLEAR_FAIL_COUNT):
-        for start in starts:
-            yield Ordering(clearing.id, start.id, PLAIN, "clear before start")
+    yield from _reloads(actions, instance)
+
+
+def _reloads(actions: Actions, instance: Instance) -> Iterator[Ordering]:
+    """Reload after the last look around and before the next; a stop or demotion cancels it."""
+    for reload in actions.of(instance.id, Task.RELOAD):
+        if instance.number is None:
+            for probe in actions.probes(instance.id):
+                yield Ordering(probe.id, reload.id, PLAIN, "probe before reload")
+        for monitor in actions.of(instance.id, Task.MONITOR):
+            if monitor.node == reload.node:
+                yield Ordering(reload.id, monitor.id, _MANDATORY, "reload before monitor")
+        for task in (Task.STOP, Task.DEMOTE):
+            for down in actions.of(instance.id, task):
+                meanings = frozenset({Meaning.CANCELLED})
+                yield Ordering(reload.id, down.id, meanings, "reload unless it restarts")
 
 
 def _of_collective(actions: Actions, item: Placeable, facts: Facts) -> Iterator[Ordering]:

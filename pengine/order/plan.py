@@ -43,6 +43,9 @@ class Meaning(enum.Enum):
     ENDS_MIGRATION = "ends migration"
     """When the first is needed, the then is no part of a live migration."""
 
+    CANCELLED = "cancelled"
+    """When the then is needed, the first is not: what is stopped need not be reloaded."""
+
     HIDDEN = "hidden"
     """Only flags pass; the graph shows the mark of the group or clone instead."""
 

@@ -119,6 +119,9 @@ class _Spreading:
             changed += self._refuse(then, f"colocation with {ordering.source}")
         if Meaning.ONE_OF in meanings and not first.runnable and then.runnable:
             changed += self._settle_alternatives(then)
+        if Meaning.CANCELLED in meanings and then.needed and first.needed:
+            self.actions[first.id] = replace(first, needed=False, is_fixed=True)
+            changed.append(first.id)
         if Meaning.RESTART in meanings:
             changed += self._restart(first, then)
         return changed

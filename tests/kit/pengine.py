@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from crm.model.readxml import cluster as reading
 from crm.plumbing import xml
 from pengine import Decision, schedule
+from pengine.facts.changes import operation_digest
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -48,7 +49,11 @@ def ran(
     status: int = 0,
     **more: str,
 ) -> str:
-    """Write a history entry of the resource `@`, which `history` fills in."""
+    """Write a history entry of the resource `@`, which `history` fills in.
+
+    It ran without parameters unless an `op_digest` says otherwise.
+    """
+    more.setdefault("op_digest", operation_digest({}, interval_ms, 20_000))
     extra = "".join(f' {name.replace("_", "-")}="{value}"' for name, value in more.items())
     return (
         f'<lrm_rsc_op id="@_{operation}_{interval_ms}" operation="{operation}"'

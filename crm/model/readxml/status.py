@@ -129,7 +129,7 @@ def _read_entry(reader: Reader, element: etree._Element) -> HistoryEntry:
         transition_magic=magic,
         digest=element.get("op-digest", ""),
         restart_digest=element.get("op-restart-digest", ""),
-        force_restart=element.get("op-force-restart", ""),
+        force_restart=element.get("op-force-restart"),
         secure_parameters=element.get("op-secure-params", ""),
         secure_digest=element.get("op-secure-digest", ""),
         exit_reason=element.get("exit-reason", ""),

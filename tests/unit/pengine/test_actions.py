@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from crm.plumbing.errors import Severity
-from pengine.facts.changes import operation_digest
 from tests.kit.pengine import (
     actions,
     cib,
@@ -179,24 +178,6 @@ def test_what_waits_for_something_stopped_does_not_start() -> None:
     resources = primitive("a", meta={"target-role": "Stopped"}) + primitive("b")
     found = actions(decide(cib(resources, constraints=ORDER)))
     assert not [key for key in found if "start" in key]
-
-
-def test_changed_parameters_restart() -> None:
-    parameters = (
-        '<instance_attributes id="ia"><nvpair id="x" name="state" value="new"/>'
-        "</instance_attributes>"
-    )
-    old = ran("start", call=2, op_digest=operation_digest({"state": "old"}, 0, 0))
-    new = ran("start", call=2, op_digest=operation_digest({"state": "new"}, 0, 0))
-    for entry, expected in ((old, 2), (new, 0)):
-        status = state("node1", {"a": entry}) + state("node2", {"a": stopped()})
-        decision = decide(cib(primitive("a", more=parameters), status=status))
-        assert len(actions(decision)) == expected
-
-
-def test_digests_are_those_the_history_holds() -> None:
-    assert operation_digest({}, 0, 20_000) == "f2317cad3d54cec5d7d7aa7d0bf35cf8"
-    assert operation_digest({}, 10_000, 20_000) == "4811cef7f7f94e3a35a70be7916cb2fd"
 
 
 def test_a_removed_resource_is_stopped_and_forgotten() -> None:

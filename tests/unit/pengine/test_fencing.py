@@ -215,8 +215,8 @@ def test_a_node_is_turned_on_before_anything_is_looked_for_there() -> None:
     )
     document = cib(
         primitive("a") + device,
-        status=state("node1") + state("node2", {"a": stopped(), "fence": stopped()}),
         options=FENCING,
+        node_attributes={"node2": {"#node-unfenced": "1"}},
     )
     decision = decide(document)
     assert "stonith-node1-on@node1" in actions(decision)

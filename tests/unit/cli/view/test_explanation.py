@@ -22,6 +22,7 @@ def history(resource: str, *, runs: bool) -> str:
         f'<lrm_resource id="{resource}" {AGENTS[resource]}><lrm_rsc_op id="{resource}_last_0" '
         f'operation_key="{resource}_{operation}_0" operation="{operation}" interval="0" '
         f'call-id="1" rc-code="{rc}" op-status="0" transition-key="{key}" '
+        'op-digest="f2317cad3d54cec5d7d7aa7d0bf35cf8" '
         f'transition-magic="0:{rc};{key}" last-rc-change="1700000000"/></lrm_resource>'
     )
 

@@ -1,0 +1,272 @@
+"""Acts on a configuration that changed since something was started: restart, reload, renewal.
+
+What runs is compared with what the configuration says today, node by node, entry by entry of the
+history since the resource came up there. Nothing here depends on where things will be placed:
+what is restarted may move at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from crm.model.names import operation_key
+from crm.model.outcomes import ExitCode, OperationStatus
+from crm.model.status import HistoryEntry
+from pengine.act.actions import Action, Task
+from pengine.act.builder import Builder, key_of
+from pengine.act.housekeeping import add_clearing
+from pengine.act.unfencing import add_unfencing
+from pengine.facts.changes import Change, compare
+from pengine.facts.history import OnNode
+from pengine.facts.instances import Instance, Requires
+from pengine.facts.nodes import NodeFacts
+from pengine.facts.operations import OperationFacts
+from pengine.facts.settings import QuorumPolicy
+
+REASON = "resource definition change"
+
+_RUNNING = (ExitCode.OK, ExitCode.PROMOTED)
+_COMPARED = frozenset({"monitor", "start", "promote", "migrate_from"})
+"""One-time operations that ran with the parameters of the start."""
+
+
+def add_changes(builder: Builder) -> None:
+    """Find on every node what no longer agrees with the configuration.
+
+    What recurs comes first: it was known before anybody looked for changes.
+    """
+    found = list(_remembered(builder))
+    for instance, node, on_node in found:
+        for entry in _entries(builder, instance, node, on_node):
+            if entry.interval_ms > 0:
+                _judge_recurring(builder, instance, node, entry)
+    for instance, node, on_node in found:
+        if on_node.agent_changed:
+            _change_agent(builder, instance, node)
+        for entry in _entries(builder, instance, node, on_node):
+            if entry.interval_ms == 0 and entry.operation in _COMPARED:
+                _judge_once(builder, instance, node, entry)
+
+
+def _remembered(builder: Builder) -> Iterator[tuple[Instance, NodeFacts, OnNode]]:
+    for node in builder.facts.nodes:
+        if not (node.may_run or node.maintenance):
+            continue
+        for instance in builder.facts.instances():
+            on_node = builder.facts.activity[instance.id].at(node.name)
+            if on_node is not None and not instance.is_removed:
+                yield instance, node, on_node
+
+
+def _entries(
+    builder: Builder, instance: Instance, node: NodeFacts, on_node: OnNode
+) -> Sequence[HistoryEntry]:
+    is_active = node.name in builder.facts.activity[instance.id].nodes
+    return current_entries(on_node.entries) if is_active else ()
+
+
+def current_entries(entries: Sequence[HistoryEntry]) -> Sequence[HistoryEntry]:
+    """Keep the entries of the present life of a resource: those from its last start on.
+
+    A change of role counts as a beginning where no start is recorded, then a monitor that found
+    it running.
+    """
+    began, changed, looked, ended = -1, -1, -1, -1
+    for index, entry in enumerate(entries):
+        match entry.operation:
+            case "stop" if entry.status == OperationStatus.DONE:
+                ended = index
+            case "start" | "migrate_from":
+                began = index
+            case "monitor" if looked <= ended and entry.exit_code in _RUNNING:
+                looked = index
+            case "promote" | "demote":
+                changed = index
+            case _:
+                pass
+    if began < 0:
+        began = changed if changed >= 0 else looked
+    return () if began < ended else entries[max(0, began) :]
+
+
+# --- what was changed -----------------------------------------------------------------------
+
+
+def _change_agent(builder: Builder, instance: Instance, node: NodeFacts) -> None:
+    """Stop what another agent runs, and forget what it left behind."""
+    state = builder.facts.activity[instance.id]
+    _unfence(builder, instance, node, "Device definition changed")
+    if node.name in state.nodes and builder.facts.is_managed(instance):
+        builder.stop(instance, node.name, needed=True)
+    if node.may_act and not state.failed:
+        builder.add(deletion(builder, instance, node.name, "its agent is another one now"))
+
+
+def _judge_recurring(
+    builder: Builder, instance: Instance, node: NodeFacts, entry: HistoryEntry
+) -> None:
+    if entry.status == OperationStatus.CANCELLED or entry.id.endswith("_last_failure_0"):
+        return
+    if node.maintenance or instance.meta.maintenance or builder.facts.settings.maintenance:
+        builder.add(cancellation(builder, instance, node.name, entry))
+        return
+    configured = _configured(instance, entry)
+    if configured is None:
+        if builder.facts.settings.cancel_removed_actions:
+            builder.add(cancellation(builder, instance, node.name, entry))
+        _try_anew(builder, instance, node)
+        return
+    parameters = builder.facts.parameters(instance, node.name)
+    change = compare(
+        entry,
+        parameters,
+        configured.parameters,
+        interval_ms=entry.interval_ms,
+        timeout_ms=configured.timeout_ms,
+    )
+    if change is Change.NONE:
+        return
+    _unfence(builder, instance, node, "Device parameters changed (reschedule)")
+    if node.name == builder.placement.node_of(instance.id):
+        builder.add(monitoring(builder, instance, configured, node.name, needed=True))
+    _try_anew(builder, instance, node)
+
+
+def _try_anew(builder: Builder, instance: Instance, node: NodeFacts) -> None:
+    """Forget the failures of what is defined otherwise now."""
+    count = builder.facts.fail_counts.get((instance.id, node.name))
+    if count is not None and count.effective > 0:
+        add_clearing(builder, instance, node.name, "action definition changed")
+
+
+def _configured(instance: Instance, entry: HistoryEntry) -> OperationFacts | None:
+    key = (entry.operation, entry.interval_ms)
+    found = (o for o in instance.operations if (o.name, o.interval_ms) == key and o.enabled)
+    return next(found, None)
+
+
+def _judge_once(builder: Builder, instance: Instance, node: NodeFacts, entry: HistoryEntry) -> None:
+    own = builder.operation(instance, "start").parameters
+    change = compare(entry, builder.facts.parameters(instance, node.name), own)
+    if change is Change.NONE:
+        return
+    _try_anew(builder, instance, node)
+    if change is not Change.RESTART and entry.restart_digest:
+        _unfence(builder, instance, node, "Device parameters changed (reload)")
+        _reload(builder, instance, node)
+        return
+    _unfence(builder, instance, node, "Device parameters changed")
+    target = builder.placement.node_of(instance.id)
+    if target is not None and builder.facts.is_managed(instance):
+        builder.start(instance, target, needed=True, reason=_reason(builder, instance))
+
+
+def _reason(builder: Builder, instance: Instance) -> str:
+    """Give the reason of a restart, which what requires nothing does not keep (case params-2).
+
+    Where neither fencing is enabled nor quorum counts, that is so unless configured otherwise.
+    """
+    settings = builder.facts.settings
+    requires = instance.meta.requires
+    is_ignored = settings.no_quorum_policy is QuorumPolicy.IGNORE and not settings.fencing_enabled
+    if requires is Requires.NOTHING or (is_ignored and "requires" not in instance.meta.pairs):
+        return ""
+    return REASON
+
+
+def _reload(builder: Builder, instance: Instance, node: NodeFacts) -> None:
+    """Let the agent take over new parameters while the service runs.
+
+    While a start is under way nobody knows with which parameters, so it is stopped and started
+    instead (case params-3).
+    """
+    state = builder.facts.activity[instance.id]
+    if state.failed or not builder.facts.is_managed(instance):
+        return
+    if state.pending == "start":
+        builder.stop(instance, node.name, needed=True)
+        return
+    builder.add(
+        Action(
+            id=(key_of(instance, Task.RELOAD, 0), node.name),
+            task=Task.RELOAD,
+            owner=instance.id,
+            node=node.name,
+            instance=instance,
+            operation=builder.operation(instance, Task.RELOAD.value),
+            needed=True,
+            reasons=(REASON,),
+        )
+    )
+
+
+def _unfence(builder: Builder, instance: Instance, node: NodeFacts, reason: str) -> None:
+    """Turn a node on anew when a fence device is defined otherwise: it may mean other nodes now."""
+    if instance.resource.agent.is_fencing:
+        add_unfencing(builder, node, reason)
+
+
+def add_deletions_of_removed(builder: Builder) -> None:
+    """Forget a removed resource on every node that remembers it."""
+    facts = builder.facts
+    if not facts.settings.stop_removed_resources:
+        return
+    for instance in facts.removed:
+        if instance.history_id != instance.id:
+            continue  # A copy too many: what its node remembers is about the other copies.
+        remembered = facts.activity[instance.id].on_node or {}
+        for node in facts.nodes:
+            # Histories of nodes that can start nothing are not looked through.
+            if node.name in remembered and (node.may_run or node.maintenance):
+                builder.add(deletion(builder, instance, node.name, "it is no longer configured"))
+
+
+# --- the actions ----------------------------------------------------------------------------
+
+
+def cancellation(builder: Builder, instance: Instance, node: str, entry: HistoryEntry) -> Action:
+    """Make the action that ends a recurring operation."""
+    key = operation_key(instance.id, entry.operation, entry.interval_ms)
+    return Action(
+        id=(f"cancel {key}", node),
+        task=Task.CANCEL,
+        owner=instance.id,
+        node=node,
+        interval_ms=entry.interval_ms,
+        instance=instance,
+        operation=builder.operation(instance, "cancel"),
+        call_id=entry.call_id,
+        needed=True,
+        reasons=("the operation is no longer configured",),
+    )
+
+
+def monitoring(
+    builder: Builder, instance: Instance, operation: OperationFacts, node: str, *, needed: bool
+) -> Action:
+    """Make the action that starts a recurring operation, or starts it anew."""
+    return Action(
+        id=(key_of(instance, Task.MONITOR, operation.interval_ms), node),
+        task=Task.MONITOR,
+        owner=instance.id,
+        node=node,
+        interval_ms=operation.interval_ms,
+        instance=instance,
+        operation=operation,
+        needed=needed,
+        runnable=builder.nodes[node].may_act,
+    )
+
+
+def deletion(builder: Builder, instance: Instance, node: str, reason: str) -> Action:
+    """Make the action that lets a node forget an instance."""
+    return Action(
+        id=(key_of(instance, Task.DELETE, 0), node),
+        task=Task.DELETE,
+        owner=instance.id,
+        node=node,
+        instance=instance,
+        operation=builder.facts.operation(instance, "delete"),
+        needed=True,
+        reasons=(reason,),
+    )
