@@ -75,7 +75,7 @@ class Suspicion:
     def is_lost_guest(self, node: str) -> bool:
         """Tell whether a node is a guest that only a reset of its container can bring back."""
         found = self._nodes[node]
-        return found.kind == "guest" and found.requires_reset
+        return found.kind == "guest" and found.requires_reset and not found.online
 
     def can_fence(self, node: str) -> bool:
         """Tell whether a node can be fenced."""
@@ -139,8 +139,7 @@ class Suspicion:
     def _doubt(self, node: NodeFacts, instance: Instance) -> None:
         """Doubt a node that is away and is thought to run something."""
         if node.kind == "guest":
-            self._nodes[node.name] = replace(node, requires_reset=True)
-            self.failed_containers.setdefault(node.container, node.name)
+            self._recover(node)
         elif node.unclean or not self._settings.fencing_enabled:
             return
         elif node.kind == "remote" and node.name not in self.failed_connections:
@@ -160,4 +159,12 @@ class Suspicion:
             self._nodes[name] = replace(node, is_unseen=False)
 
     def _mark(self, node: NodeFacts, because: str) -> None:
-        self._nodes[node.name] = node.to_be_fenced(because)
+        if node.kind == "guest":
+            self._recover(node)
+        else:
+            self._nodes[node.name] = node.to_be_fenced(because)
+
+    def _recover(self, guest: NodeFacts) -> None:
+        """Have a guest reset by the recovery of its container; it may be used again at once."""
+        self._nodes[guest.name] = replace(guest, requires_reset=True)
+        self.failed_containers.setdefault(guest.container, guest.name)

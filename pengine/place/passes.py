@@ -6,6 +6,7 @@ bans are looked at with the preferences already in place.
 
 from __future__ import annotations
 
+from crm.model import score
 from crm.model.constraints import Discovery
 from crm.model.roles import Role
 from crm.model.score import INFINITY, MINUS_INFINITY, ZERO, Score
@@ -137,20 +138,37 @@ def no_nesting(facts: Facts, tally: Tally) -> None:
 
 def thresholds(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) -> None:
     """Ban nodes on which a resource has failed too often."""
-    for (instance_id, node), count in facts.fail_counts.items():
+    for (instance_id, node), effective in _failures_with_contents(facts).items():
         instance = targets[instance_id][0]
         assert isinstance(instance, Instance)
         threshold = instance.meta.threshold
-        if threshold <= 0 or not facts.is_managed(instance) or count.effective < threshold:
+        if threshold <= 0 or not facts.is_managed(instance) or effective < threshold:
             continue
         on_node = facts.activity[instance_id].at(node)
         if on_node is not None and on_node.ignored and on_node.on_fail is None:
             continue
         if not instance.is_unique and instance.number not in (None, 0):
             continue
-        text = f"it failed {count.effective} times (migration-threshold {threshold})"
+        text = f"it failed {effective} times (migration-threshold {threshold})"
         for item in _banned_with(instance, targets):
             tally.ban(item.id, node, "threshold", f"fail-count-{instance.history_id}", text)
+
+
+def _failures_with_contents(facts: Facts) -> dict[tuple[str, str], Score]:
+    """Count failures; a container answers for what it launched as well (case whitebox-fail3)."""
+    found = {key: count.effective for key, count in facts.fail_counts.items()}
+    if not found:
+        return found
+    for instance in facts.instances():
+        container = instance.meta.pairs.get("container", "")
+        if not container or container not in facts.activity:
+            continue
+        for node in facts.nodes:
+            count = facts.fail_counts.get((instance.id, node.name))
+            if count is not None:
+                key = (container, node.name)
+                found[key] = score.add(found.get(key, ZERO), count.effective)
+    return found
 
 
 def _banned_with(instance: Instance, targets: dict[str, list[Placeable]]) -> list[Placeable]:

@@ -178,3 +178,32 @@ def test_a_removed_resource_is_demoted_wherever_it_may_lead() -> None:
         )
     )
     assert {"a_demote_0@node1", "a_demote_0@node2"} <= set(actions(decision))
+
+
+def test_a_failure_that_asks_for_fencing_in_a_guest_resets_its_container() -> None:
+    broken = started() + ran("monitor", rc=1, interval_ms=10000, call=3)
+    fences = '<op id="a-m" name="monitor" interval="10s" on-fail="fence"/>'
+    decision = decide(
+        cib(
+            GUEST + primitive("a", ops=fences) + primitive("b") + DEVICE,
+            constraints=LIKES_NEAR,
+            nodes=("node1",),
+            status=remote(state("node1", {"vm": started(), "near": started()}))
+            + state("near", {"a": broken, "b": started()}),
+            options={"stonith-enabled": "true"},
+        )
+    )
+    assert decision.facts.node("near").online
+    assert decision.facts.activity["vm"].failed
+    assert not decision.facts.activity["b"].failed
+    assert "stonith-near-reboot@near" in waits_for(decision, "a_stop_0")
+
+
+def test_a_container_answers_for_the_failures_of_its_connection() -> None:
+    counts = {"fail-count-near#start_0": "INFINITY"}
+    status = remote(
+        state("node1", {"vm": stopped(), "near": stopped()}, attributes=counts)
+        + state("node2", {"vm": stopped(), "near": stopped()})
+    )
+    decision = decide(cib(GUEST, status=status))
+    assert decision.placement.node_of("vm") == "node2"
