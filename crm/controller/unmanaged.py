@@ -12,7 +12,15 @@ from datetime import datetime
 from crm.model import options, rules
 from crm.model.cluster import Cluster
 from crm.model.readxml import cluster as reading
-from crm.model.resources import AttributeSet, Clone, Group, Primitive, Resource, primitives_of
+from crm.model.resources import (
+    AttributeSet,
+    Bundle,
+    Clone,
+    Group,
+    Primitive,
+    Resource,
+    primitives_of,
+)
 from crm.model.rules import Situation
 from crm.plumbing import xml
 from crm.plumbing.errors import ConfigurationError
@@ -67,6 +75,9 @@ def _layers(
                 yield member, (*member.meta, *sets)
         case Clone():
             yield from _layers(resource.child, sets)
+        case Bundle():
+            if resource.child is not None:
+                yield from _layers(resource.child, sets)
 
 
 def _is_left_alone(sets: tuple[AttributeSet, ...], situation: Situation) -> bool:

@@ -44,6 +44,6 @@ class Cluster:
     execution_s: int | None = None
     dialect: str = ""
     unscheduled: tuple[str, ...] = ()
-    """Ids of configured resources of a kind that is not scheduled; what they run is left alone."""
+    """Ids of configured resources that could not be read; what they run is left alone."""
     had_quorum: bool = False
     """Set where this partition had quorum before (no-quorum-panic)."""

@@ -1,4 +1,4 @@
-"""Configured resources: primitives, groups and clones, as the CIB states them.
+"""Configured resources: primitives, groups, clones and bundles, as the CIB states them.
 
 Templates and references are already resolved (`crm.model.readxml`); attribute sets still carry
 their rules, because their values depend on the node and on the time.
@@ -74,7 +74,70 @@ class Clone:
     promotable: bool = False
 
 
-Resource = Primitive | Group | Clone
+@dataclass(frozen=True, slots=True)
+class PortMapping:
+    """A port of the host (or a range, "2000-2010") that leads to one inside a container."""
+
+    id: str
+    host: str
+    inside: str
+
+
+@dataclass(frozen=True, slots=True)
+class StorageMapping:
+    """A folder of the host that containers see as `target`.
+
+    With `is_root` it is the parent of folders, one for each replica.
+    """
+
+    id: str
+    source: str
+    target: str
+    options: str = ""
+    is_root: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Addresses and ports of the containers of a bundle; "" where nothing is said."""
+
+    first_address: str = ""
+    control_port: str = ""
+    interface: str = ""
+    netmask: str = ""
+    adds_hosts: bool = True
+    ports: tuple[PortMapping, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Containers of one image on several nodes, perhaps with a primitive in each.
+
+    `engine` is what runs the containers: docker or podman. `host_network` is the network a
+    container is put in ("host", say), `options` are further words for the engine.
+    """
+
+    id: str
+    engine: str
+    image: str
+    replicas: int = 1
+    replicas_per_host: int = 1
+    promoted_max: int = 0
+    host_network: str = ""
+    options: str = ""
+    run_command: str = ""
+    network: Network = Network()
+    storage: tuple[StorageMapping, ...] = ()
+    child: Primitive | None = None
+    meta: tuple[AttributeSet, ...] = ()
+
+    @property
+    def parameters(self) -> tuple[AttributeSet, ...]:
+        """A bundle has no parameters of its own."""
+        return ()
+
+
+Resource = Primitive | Group | Clone | Bundle
 
 
 def primitives_of(resource: Resource) -> Iterator[Primitive]:
@@ -86,6 +149,9 @@ def primitives_of(resource: Resource) -> Iterator[Primitive]:
             yield from resource.members
         case Clone():
             yield from primitives_of(resource.child)
+        case Bundle():
+            if resource.child is not None:
+                yield resource.child
 
 
 def ids_of(resource: Resource) -> Iterator[str]:
@@ -99,3 +165,6 @@ def ids_of(resource: Resource) -> Iterator[str]:
                 yield member.id
         case Clone():
             yield from ids_of(resource.child)
+        case Bundle():
+            if resource.child is not None:
+                yield resource.child.id

@@ -43,7 +43,7 @@ def read(root: etree._Element) -> tuple[Cluster, list[Problem]]:
             has_quorum=reader.value(quorum, "have-quorum", options.as_bool, False),
             dc_id=root.get("dc-uuid", root.get("dc_uuid", "")),
             execution_s=int(execution) if execution.isdigit() else None,
-            unscheduled=unscheduled_ids(section.get("resources")),
+            unscheduled=unscheduled_ids(section.get("resources"), resources),
             had_quorum=root.get("no-quorum-panic", "0") not in ("0", "false"),
             dialect=root.get("validate-with", ""),
         ),

@@ -6,6 +6,7 @@ from lxml import etree
 
 from crm.model import options
 from crm.model.agent import Agent
+from crm.model.readxml.bundles import read_bundle
 from crm.model.readxml.reader import Reader, children
 from crm.model.readxml.sets import read_sets
 from crm.model.resources import Clone, Group, Operation, Primitive, Resource
@@ -28,13 +29,15 @@ def read_resources(
     return tuple(resources), {key: tuple(ids) for key, ids in users.items()}
 
 
-def unscheduled_ids(section: etree._Element | None) -> tuple[str, ...]:
-    """List resources of a kind that is not scheduled (bundles), with what is in them."""
-    known = {"primitive", "group", "clone", "master", "template"}
+def unscheduled_ids(
+    section: etree._Element | None, resources: tuple[Resource, ...]
+) -> tuple[str, ...]:
+    """List what is configured but could not be read, with what is in it."""
+    known = {resource.id for resource in resources}
     return tuple(
         inner.get("id", "")
         for element in children(section)
-        if element.tag not in known
+        if element.tag != "template" and element.get("id", "") not in known
         for inner in (element, *element.iter("primitive"))
     )
 
@@ -57,7 +60,7 @@ def _read_resource(
                 ),
                 None,
             )
-            if child is None or isinstance(child, Clone):
+            if not isinstance(child, Primitive | Group):
                 reader.complain("empty-resource", key, f"clone '{key}' has nothing to clone")
                 return None
             return Clone(
@@ -67,6 +70,10 @@ def _read_resource(
                 read_sets(reader, element, "instance_attributes"),
                 promotable=element.tag == "master",
             )
+        case "bundle":
+            inner = next(iter(children(element, "primitive")), None)
+            inside = None if inner is None else _read_primitive(reader, inner, templates)
+            return read_bundle(reader, element, inside)
         case "template":
             return None
         case _:
@@ -74,7 +81,7 @@ def _read_resource(
                 "unsupported-resource",
                 key,
                 f"{element.tag} '{key}' is not scheduled",
-                "only primitives, groups and clones are",
+                "only primitives, groups, clones and bundles are",
             )
             return None
 

@@ -9,7 +9,7 @@ import pytest
 from crm.model.constraints import Order, OrderKind
 from crm.model.readxml import cluster as reading
 from crm.model.readxml import dates
-from crm.model.resources import Clone, Group, Primitive
+from crm.model.resources import Bundle, Clone, Group, Primitive
 from crm.model.writexml import graph as graph_writing
 from crm.plumbing import xml
 from tests.kit.pengine import cib, decide, primitive
@@ -54,10 +54,30 @@ def test_groups_and_clones_keep_their_shape() -> None:
     assert (clone.promotable, master.promotable) == (False, True)
 
 
+def test_a_bundle_keeps_its_network_its_storage_and_what_runs_inside() -> None:
+    found, problems = read(
+        '<bundle id="b"><podman image="i" masters="2" options="-q"/>'
+        '<network ip-range-start="192.0.2.10" control-port="9999" add-host="false">'
+        '<port-mapping id="p" port="80"/><port-mapping id="r" range="5-9"/></network>'
+        '<storage><storage-mapping id="s" source-dir-root="/srv" target-dir="/data"/>'
+        f'<storage-mapping id="t" source-dir="/srv"/></storage>{primitive("a")}</bundle>'
+    )
+    (bundle,) = found.resources
+    assert isinstance(bundle, Bundle)
+    assert (bundle.engine, bundle.replicas, bundle.promoted_max) == ("podman", 2, 2)
+    assert [(p.host, p.inside) for p in bundle.network.ports] == [("80", "80"), ("5-9", "5-9")]
+    assert not bundle.network.adds_hosts
+    assert [(s.source, s.target, s.is_root) for s in bundle.storage] == [("/srv", "/data", True)]
+    assert bundle.child is not None
+    assert [p.code for p in problems] == ["bad-storage-mapping"]
+
+
 @pytest.mark.parametrize(
     ("resources", "code"),
     [
-        ('<bundle id="x"/>', "unsupported-resource"),
+        ('<bundle id="x"/>', "no-container-engine"),
+        ('<bundle id="x"><rkt image="i"/></bundle>', "no-container-engine"),
+        (f'<bundle id="x"><docker image="i"/>{primitive("a")}</bundle>', "unreachable-bundle"),
         ('<group id="x"/>', "empty-resource"),
         ('<clone id="x"/>', "empty-resource"),
         ('<primitive id="x" template="nope"/>', "unknown-template"),
