@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 from crm.model.cluster import Cluster, Node
 from crm.model.outcomes import ExitCode, OperationStatus
-from crm.model.resources import AttributeSet, Clone, Group, Primitive, Resource
+from crm.model.resources import AttributeSet, Bundle, Primitive, primitives_of
 from crm.model.score import INFINITY
 from crm.model.status import HistoryEntry, NodeState, ResourceHistory, TicketState
+from pengine.facts import bundles
 from pengine.facts.failures import parse_count
 
 
@@ -160,17 +161,10 @@ def _plain(outcome: Outcome) -> str:
 
 
 def _primitives(cluster: Cluster) -> Iterator[Primitive]:
-    def inside(resource: Resource) -> Iterator[Primitive]:
-        match resource:
-            case Primitive():
-                yield resource
-            case Group():
-                yield from resource.members
-            case Clone():
-                yield from inside(resource.child)
-
     for resource in cluster.resources:
-        yield from inside(resource)
+        yield from primitives_of(resource)
+        if isinstance(resource, Bundle):
+            yield from bundles.generated_primitives(resource)
 
 
 def _count_failure(

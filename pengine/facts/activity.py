@@ -18,6 +18,7 @@ from pengine.facts.fencing import Suspicion
 from pengine.facts.finding import Finder
 from pengine.facts.history import Circumstances, Failure, OnNode, read_history
 from pengine.facts.instances import (
+    BundleInstance,
     CloneInstance,
     GroupInstance,
     Instance,
@@ -376,6 +377,8 @@ def is_active(item: Placeable, activity: Mapping[str, Activity]) -> bool:
 
 def copies_of(item: Placeable) -> tuple[Instance | GroupInstance, ...]:
     """List the copies of a clone, or the thing itself."""
+    if isinstance(item, BundleInstance):
+        return item.parts
     return item.copies if isinstance(item, CloneInstance) else (item,)
 
 

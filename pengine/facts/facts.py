@@ -8,16 +8,18 @@ from datetime import UTC, datetime
 
 from crm.model import score
 from crm.model.cluster import Cluster
-from crm.model.resources import AttributeSet, Clone, Group, Primitive
+from crm.model.resources import AttributeSet, Bundle, Clone, Group, Primitive, Resource
 from crm.plumbing import errors
 from crm.plumbing.errors import Problem
 from pengine.facts import activity as activities
+from pengine.facts import bundles
 from pengine.facts import links as linking
 from pengine.facts.activity import Activity
 from pengine.facts.failures import FailCount, fail_count
 from pengine.facts.fencing import FencingPower, Suspicion, power
 from pengine.facts.health import Health, conclude_health
 from pengine.facts.instances import (
+    BundleInstance,
     CloneInstance,
     GroupInstance,
     Instance,
@@ -38,6 +40,7 @@ from pengine.facts.remote import (
     with_connections,
     with_containers,
 )
+from pengine.facts.reserved import conclude_reserved
 from pengine.facts.settings import (
     QuorumPolicy,
     Settings,
@@ -74,6 +77,8 @@ class Facts:
     has_fencing_device: bool
     fencing: FencingPower
     connections: Mapping[str, Connection]
+    reserved: Mapping[str, frozenset[str]]
+    """The nodes in containers of bundles, with the ids of what knows but may not use them."""
     locks: Mapping[str, Lock]
     problems: tuple[Problem, ...]
     next_change_s: float | None
@@ -128,7 +133,7 @@ class Facts:
         """Tell whether an instance can never be on a remote node."""
         if instance.id in self.connections or instance.resource.agent.is_fencing:
             return True
-        return any(c.container == instance.id for c in self.connections.values())
+        return any(c.container == instance.id and not c.bundle for c in self.connections.values())
 
     @property
     def has_managed(self) -> bool:
@@ -211,7 +216,7 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
     links, link_problems = linking.conclude_links(
         cluster, nodes, _known_ids(items), shared, meta, now
     )
-    links = with_containers(links, known_connections)
+    links = with_containers(links, known_connections, items)
     problems += link_problems
     tickets, ticket_problems = conclude_tickets(
         cluster, items, activity, fencing_enabled=settings.fencing_enabled
@@ -254,6 +259,7 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         fencing=fencing,
         locks=locks,
         connections={c.node: c for c in known_connections},
+        reserved=conclude_reserved(cluster),
         problems=tuple(problems),
         next_change_s=_next_change_s(links, counts, activity, locks),
     )
@@ -300,6 +306,9 @@ def _known_ids(items: tuple[Placeable, ...]) -> list[str]:
                 found.append(item.child_id)
                 found += [copy.id for copy in item.copies]
                 found += sorted({i.resource.id for i in instances_of(item)} - {item.child_id})
+            case BundleInstance():
+                found += _known_ids((item.clone,)) if item.clone is not None else []
+                found += [part.id for part in item.parts]
             case Instance():
                 pass
     return found
@@ -309,7 +318,7 @@ def _parameter_sets(cluster: Cluster) -> dict[str, tuple[AttributeSet, ...]]:
     """Collect each primitive's parameter sets: its own before those of its parents."""
     found: dict[str, tuple[AttributeSet, ...]] = {}
 
-    def collect(resource: Primitive | Group | Clone, outer: tuple[AttributeSet, ...]) -> None:
+    def collect(resource: Resource, outer: tuple[AttributeSet, ...]) -> None:
         match resource:
             case Primitive():
                 found[resource.id] = (*resource.parameters, *outer)
@@ -318,6 +327,11 @@ def _parameter_sets(cluster: Cluster) -> dict[str, tuple[AttributeSet, ...]]:
                     collect(member, (*resource.parameters, *outer))
             case Clone():
                 collect(resource.child, (*resource.parameters, *outer))
+            case Bundle():
+                for part in bundles.generated_primitives(resource):
+                    collect(part, ())
+                if resource.child is not None:
+                    collect(resource.child, ())
 
     for resource in cluster.resources:
         collect(resource, ())

@@ -8,7 +8,14 @@ from __future__ import annotations
 from crm.model.agent import Agent
 from crm.model.resources import Primitive
 from crm.model.status import ResourceHistory
-from pengine.facts.instances import Instance, Placeable, instances_of, make_instance, read_meta
+from pengine.facts.instances import (
+    Instance,
+    Placeable,
+    bundles_in,
+    instances_of,
+    make_instance,
+    read_meta,
+)
 from pengine.facts.nodes import NodeFacts
 from pengine.facts.operations import OperationRules
 from pengine.facts.settings import Settings
@@ -33,6 +40,13 @@ class Finder:
         self._taken: dict[str, str] = {}
         self._copy_of: dict[str, int] = {}
         self._node_copy: dict[tuple[str, str], int] = {}
+        self._inside = {
+            (replica.copy.history_id, replica.node): replica.copy
+            for bundle in bundles_in(items)
+            for replica in bundle.replicas
+            if replica.copy is not None
+        }
+        self._bundled = {name for name, _ in self._inside}
         for item in items:
             for instance in instances_of(item):
                 if instance.is_unique:
@@ -60,6 +74,8 @@ class Finder:
         Only copies that turn out to be active are taken (`occupy`), so the histories of many
         nodes on which nothing runs may be about the same copy.
         """
+        if base in self._bundled:
+            return self._inside.get((base, node))
         copies = self._anonymous[base]
         for copy in copies:
             if self._taken.get(copy.id) == node:

@@ -9,16 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from crm.model import options, roles
 from crm.model.cluster import Cluster
-from crm.model.resources import AttributeSet, Clone, Group, Primitive, Resource, primitives_of
+from crm.model.resources import (
+    AttributeSet,
+    Bundle,
+    Clone,
+    Group,
+    Primitive,
+    Resource,
+    primitives_of,
+)
 from crm.model.roles import Role
 from crm.model.rules import Situation
 from crm.model.score import INFINITY, Score
+from pengine.facts import bundles
 from pengine.facts.operations import OperationFacts, OperationRules, conclude_operations
 from pengine.facts.values import flatten
 
@@ -113,7 +122,58 @@ class CloneInstance:
     """How many copies must run before what waits for the clone may start (clone-min)."""
 
 
-Placeable = Instance | GroupInstance | CloneInstance
+@dataclass(frozen=True, slots=True, eq=False)
+class Replica:
+    """One container of a bundle, with all that goes with it.
+
+    `node` is the node in the container, "" if nothing runs there; `copy` is the only instance
+    that may run on that node.
+    """
+
+    number: int
+    container: Instance
+    address: Instance | None = None
+    connection: Instance | None = None
+    copy: Instance | None = None
+    node: str = ""
+    external_address: str = ""
+
+    @property
+    def parts(self) -> tuple[Instance, ...]:
+        """List address, container and connection, as far as there are any."""
+        found = (self.address, self.container, self.connection)
+        return tuple(instance for instance in found if instance is not None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BundleInstance:
+    """Replicas of a container, of which nodes may have some, and the clone of what runs inside."""
+
+    id: str
+    meta: Meta
+    image: str
+    replicas: tuple[Replica, ...]
+    node_max: int
+    clone: CloneInstance | None
+    is_interleaved: bool
+
+    @property
+    def copies(self) -> tuple[Instance, ...]:
+        """List what nodes are shared out among: the containers."""
+        return tuple(replica.container for replica in self.replicas)
+
+    @property
+    def clone_max(self) -> int:
+        """Say how many containers there are to be."""
+        return len(self.replicas)
+
+    @property
+    def parts(self) -> tuple[Instance, ...]:
+        """List the addresses, containers and connections of all replicas."""
+        return tuple(part for replica in self.replicas for part in replica.parts)
+
+
+Placeable = Instance | GroupInstance | CloneInstance | BundleInstance
 
 
 def instances_of(item: Placeable) -> Iterator[Instance]:
@@ -126,6 +186,25 @@ def instances_of(item: Placeable) -> Iterator[Instance]:
         case CloneInstance():
             for copy in item.copies:
                 yield from instances_of(copy)
+        case BundleInstance():
+            for replica in item.replicas:
+                yield from replica.parts
+                if replica.copy is not None:
+                    yield replica.copy
+
+
+def clones_in(items: Iterable[Placeable]) -> Iterator[CloneInstance]:
+    """Walk over all clones, those in bundles included."""
+    for item in items:
+        if isinstance(item, CloneInstance):
+            yield item
+        elif isinstance(item, BundleInstance) and item.clone is not None:
+            yield item.clone
+
+
+def bundles_in(items: Iterable[Placeable]) -> Iterator[BundleInstance]:
+    """Walk over all bundles."""
+    return (item for item in items if isinstance(item, BundleInstance))
 
 
 def is_promotable(item: Placeable) -> bool:
@@ -172,6 +251,8 @@ def _make(making: _Making, resource: Resource) -> Placeable:
             return _make_group(making, resource, (), None, resource.id)
         case Clone():
             return _make_clone(making, resource)
+        case Bundle():
+            return _make_bundle(making, resource)
 
 
 def make_instance(
@@ -254,6 +335,48 @@ def _make_clone(making: _Making, clone: Clone) -> CloneInstance:
         promoted_max=max(0, _integer(get("promoted-max", get("master-max")), 1)),
         promoted_node_max=max(0, _integer(get("promoted-node-max", get("master-node-max")), 1)),
         minimum=max(0, _integer(get("clone-min"), 0)),
+    )
+
+
+def _make_bundle(making: _Making, bundle: Bundle) -> BundleInstance:
+    cloned = bundles.clone_of(bundle)
+    clone = None if cloned is None else _make_clone(making, cloned)
+    copies = () if clone is None else clone.copies
+    if clone is not None and any(c.meta.pairs.get("notify") == "true" for c in copies):
+        clone = replace(clone, notifies=True)  # What the primitive asks for counts here as well.
+
+    def make(part: Primitive | None) -> Instance | None:
+        if part is None:
+            return None
+        meta = _meta(making, part, bundle.meta)
+        return make_instance(part, meta, making.operation_rules, top=part.id, parent=bundle.id)
+
+    replicas = []
+    for parts in bundles.parts_of(bundle):
+        container = make(parts.container)
+        assert container is not None
+        copy = copies[parts.number] if copies else None
+        assert copy is None or isinstance(copy, Instance)
+        replicas.append(
+            Replica(
+                parts.number,
+                container,
+                make(parts.address),
+                make(parts.connection),
+                copy,
+                parts.node,
+                parts.external_address,
+            )
+        )
+    meta = _meta(making, bundle, ())
+    return BundleInstance(
+        id=bundle.id,
+        meta=meta,
+        image=bundle.image,
+        replicas=tuple(replicas),
+        node_max=bundle.replicas_per_host,
+        clone=clone,
+        is_interleaved=_boolean(meta.pairs.get("interleave"), False),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from crm.model.cluster import Cluster
 from pengine.facts.activity import Activity
-from pengine.facts.instances import CloneInstance, Instance, Placeable, instances_of
+from pengine.facts.instances import BundleInstance, CloneInstance, Instance, Placeable, instances_of
 from pengine.facts.nodes import NodeFacts
 from pengine.facts.remote import is_connection
 from pengine.facts.settings import Settings
@@ -63,7 +63,7 @@ def conclude_locks(
 def _lockable(items: tuple[Placeable, ...]) -> Iterator[Instance]:
     """Walk over what can be locked: no copies, no fence devices, no connections."""
     for item in items:
-        if isinstance(item, CloneInstance):
+        if isinstance(item, CloneInstance | BundleInstance):
             continue
         for instance in instances_of(item):
             if not instance.resource.agent.is_fencing and not is_connection(instance.resource):

@@ -18,19 +18,24 @@ from crm.model.cluster import Cluster, Node
 from crm.model.constraints import OrderKind
 from crm.model.resources import (
     AttributeSet,
+    Bundle,
+    Clone,
     Group,
     Operation,
     Primitive,
+    Resource,
     primitives_of,
 )
-from crm.model.score import INFINITY
+from crm.model.score import INFINITY, Score
+from pengine.facts import bundles
+from pengine.facts.instances import Placeable, bundles_in
 from pengine.facts.links import InOrder, Links, Together
 from pengine.facts.nodes import NodeFacts, display_key, judge
 from pengine.facts.presence import Presence
 from pengine.facts.settings import Settings
 from pengine.facts.values import flatten, situation
 
-AGENT = Agent("ocf", "pacemaker", "remote")
+AGENT = bundles.CONNECTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,8 @@ class Connection:
     reconnect_ms: int = 0
     is_removed: bool = False
     """Set where only histories know of it: the node behind it is there until it is stopped."""
+    bundle: str = ""
+    """The bundle whose container it is, or ""."""
 
 
 def is_connection(primitive: Primitive) -> bool:
@@ -127,10 +134,10 @@ def connections(cluster: Cluster, now: datetime) -> tuple[Connection, ...]:
             primitive.id,
             flatten(primitive.meta, situation(now)).get("container", ""),
             _reconnect_ms(primitive, now),
+            bundle=resource.id if isinstance(resource, Bundle) else "",
         )
         for resource in cluster.resources
-        if isinstance(resource, Primitive | Group)
-        for primitive in primitives_of(resource)
+        for primitive in _may_be_connections(resource)
         if is_connection(primitive)
     )
 
@@ -153,6 +160,16 @@ def removed_connections(cluster: Cluster, known: Iterable[Connection]) -> Iterat
         seen.add(history.id)
         container = history.container if history.container in named else ""
         yield Connection(history.id, container, is_removed=True)
+
+
+def _may_be_connections(resource: Resource) -> Iterator[Primitive]:
+    match resource:
+        case Primitive() | Group():
+            yield from primitives_of(resource)
+        case Bundle():
+            yield from bundles.generated_primitives(resource)
+        case Clone():
+            return
 
 
 def _reconnect_ms(primitive: Primitive, now: datetime) -> int:
@@ -200,16 +217,35 @@ def all_nodes(members: tuple[NodeFacts, ...], remote: Iterator[NodeFacts]) -> tu
     return tuple(sorted(found, key=lambda node: display_key(node.name)))
 
 
-def with_containers(links: Links, known: tuple[Connection, ...]) -> Links:
-    """Add what follows from a container: its connection is there with it, and after it."""
+def with_containers(
+    links: Links, known: tuple[Connection, ...], items: tuple[Placeable, ...]
+) -> Links:
+    """Add what follows from a container: its connection is there with it, and after it.
+
+    In a bundle an address is there with its container, and before it. The connection only prefers
+    to be on the same node: a container on a remote node is reached from a member.
+    """
     inside = [c for c in known if c.container]
-    together = tuple(
-        Together("resource-with-container", c.node, c.container, INFINITY) for c in inside
-    )
-    in_order = tuple(
+    together = [
+        Together("resource-with-container", c.node, c.container, _NEARBY if c.bundle else INFINITY)
+        for c in inside
+    ]
+    in_order = [
         InOrder("container", c.container, c.node, "start", "start", OrderKind.MANDATORY, True)
         for c in inside
-    )
+    ]
+    for bundle in bundles_in(items):
+        for replica in bundle.replicas:
+            if replica.address is not None:
+                ip, container = replica.address.id, replica.container.id
+                together.append(Together("ip-with-container", ip, container, INFINITY))
+                in_order.append(
+                    InOrder("address", ip, container, "start", "start", OrderKind.MANDATORY, True)
+                )
     return replace(
         links, together=(*links.together, *together), in_order=(*in_order, *links.in_order)
     )
+
+
+_NEARBY = Score(10_000)
+"""How much a connection prefers to be on the node of its container."""

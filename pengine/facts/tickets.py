@@ -21,6 +21,7 @@ from crm.plumbing import errors
 from crm.plumbing.errors import Problem
 from pengine.facts.activity import Activity
 from pengine.facts.instances import (
+    BundleInstance,
     CloneInstance,
     GroupInstance,
     Instance,
@@ -99,6 +100,9 @@ def _items_by_name(items: tuple[Placeable, ...]) -> dict[str, Placeable]:
                     found.setdefault(copy.id, copy)
                 for instance in instances_of(item):
                     found.setdefault(instance.resource.id, item)
+            case BundleInstance():
+                found |= {part.id: part for part in item.parts}
+                found |= _items_by_name((item.clone,)) if item.clone is not None else {}
             case Instance():
                 pass
     return found
