@@ -11,10 +11,12 @@ from crm.model.outcomes import ExitCode, OperationStatus
 from crm.model.roles import Role
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
+    BundleInstance,
     CloneInstance,
     GroupInstance,
     Instance,
     Placeable,
+    Replica,
     instances_of,
 )
 from pengine.facts.nodes import NodeFacts, display_key
@@ -110,6 +112,12 @@ def _item_lines(facts: Facts, item: Placeable, depth: int) -> Iterator[str]:
                 yield f"{indent}  * {_instance_text(facts, member)}"
         case CloneInstance():
             yield from _clone_lines(facts, item, depth)
+        case BundleInstance():
+            word = "Container bundle set" if len(item.replicas) > 1 else "Container bundle"
+            flags = _flags_text(_collective_flags(facts, item))
+            yield f"{indent}* {word}: {item.id} [{item.image}]{flags}:"
+            for replica in item.replicas:
+                yield f"{indent}  * {_replica_text(facts, replica)}"
 
 
 def _is_kept_by_no_device(facts: Facts, instance: Instance) -> bool:
@@ -121,11 +129,25 @@ def _is_kept_by_no_device(facts: Facts, instance: Instance) -> bool:
     return instance.is_removed and stops and not facts.may_start_anything
 
 
-def _collective_flags(facts: Facts, item: GroupInstance | CloneInstance) -> list[str]:
+def _replica_text(facts: Facts, replica: Replica) -> str:
+    """Write what runs in a container, where the container is."""
+    shown = replica.copy or replica.container
+    name = replica.node or replica.container.id
+    if replica.external_address:
+        name = f"{name} ({replica.external_address})"
+    nodes = facts.activity[replica.container.id].nodes
+    return _instance_text(facts, shown, name, nodes)
+
+
+def _collective_flags(
+    facts: Facts, item: GroupInstance | CloneInstance | BundleInstance
+) -> list[str]:
     flags = []
     if isinstance(item, CloneInstance):
         flags += ["promotable"] if item.promotable else []
         flags += ["unique"] if item.is_unique else []
+    if isinstance(item, BundleInstance) and item.node_max > 1:
+        flags.append("unique")
     flags += ["disabled"] if item.meta.must_stop else []
     if item.meta.maintenance or facts.settings.maintenance:
         flags.append("maintenance")
@@ -142,19 +164,26 @@ def _flags_text(flags: Iterable[str]) -> str:
 _PENDING = {"start": "Starting", "stop": "Stopping", "promote": "Promoting", "demote": "Demoting"}
 
 
-def _instance_text(facts: Facts, instance: Instance) -> str:
+def _instance_text(
+    facts: Facts, instance: Instance, name: str = "", at: tuple[str, ...] | None = None
+) -> str:
+    """Write one line about an instance; what a bundle runs bears a name and place of the bundle."""
     state = facts.activity[instance.id]
-    name = instance.id if instance.is_unique or not instance.number else instance.history_id
-    name = instance.history_id if not instance.is_unique else name
+    nodes = state.nodes if at is None else at
+    if not name:
+        name = instance.id if instance.is_unique else instance.history_id
     word = _state_word(facts, instance)
     if instance.is_removed:
         word = f"ORPHANED {word}"
-    flags = _flags_text(_instance_flags(facts, instance))
-    where = f" {state.nodes[0]}" if len(state.nodes) == 1 else ""
+    flags = _flags_text(_instance_flags(facts, instance, nodes))
+    where = f" {nodes[0]}" if len(nodes) == 1 else ""
     lock = facts.locks.get(instance.id)
     if lock is not None and not lock.has_ended and not state.nodes:
-        where, flags = f" {lock.node}", _flags_text([*_instance_flags(facts, instance), "LOCKED"])
-    several = f" [ {' '.join(state.nodes)} ]" if len(state.nodes) > 1 else ""
+        where, flags = (
+            f" {lock.node}",
+            _flags_text([*_instance_flags(facts, instance, nodes), "LOCKED"]),
+        )
+    several = f" [ {' '.join(nodes)} ]" if len(nodes) > 1 else ""
     return f"{name}\t({instance.resource.agent}):\t {word}{where}{flags}{several}"
 
 
@@ -185,10 +214,10 @@ def _why_unable(facts: Facts, instance: Instance, node: str = "") -> str:
     return ""
 
 
-def _instance_flags(facts: Facts, instance: Instance) -> list[str]:
+def _instance_flags(facts: Facts, instance: Instance, nodes: tuple[str, ...]) -> list[str]:
     state = facts.activity[instance.id]
     flags = []
-    if len(state.nodes) == 1 and _is_silent(facts.node(state.nodes[0])):
+    if len(nodes) == 1 and _is_silent(facts.node(nodes[0])):
         flags.append("UNCLEAN")
     if state.pending == "monitor":
         flags.append("Monitoring")
@@ -284,7 +313,13 @@ def _is_worth_showing(facts: Facts, copy: Instance | GroupInstance) -> bool:
 
 def _stopped_nodes(facts: Facts, clone: CloneInstance) -> list[str]:
     busy = {name for i in instances_of(clone) for name in facts.activity[i.id].nodes}
-    free = [n.name for n in facts.nodes if n.name not in busy and not n.is_unlisted]
+    free = [
+        n.name
+        for n in facts.nodes
+        if n.name not in busy
+        and not n.is_unlisted
+        and clone.id in facts.reserved.get(n.name, (clone.id,))
+    ]
     count = sum(
         1
         for copy in clone.copies

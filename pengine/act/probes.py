@@ -8,6 +8,7 @@ from pengine.act.actions import Action, Task
 from pengine.act.builder import Builder, key_of
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
+    BundleInstance,
     CloneInstance,
     GroupInstance,
     Instance,
@@ -64,6 +65,8 @@ def _to_probe(builder: Builder, item: Placeable, node: str) -> list[Instance]:
             if item.is_unique:
                 return [i for i in instances_of(item) if not facts.activity[i.id].is_known_on(node)]
             return _to_probe_of_anonymous(builder, item, node)
+        case BundleInstance():
+            return []
 
 
 def _to_probe_of_anonymous(builder: Builder, clone: CloneInstance, node: str) -> list[Instance]:

@@ -9,6 +9,7 @@ from pengine.emit.attributes import meta_of, parameters_of
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
     CloneInstance,
+    clones_in,
     instances_of,
 )
 from pengine.order.plan import Plan
@@ -71,10 +72,7 @@ def _priorities(facts: Facts) -> dict[str, int]:
 def _clones(facts: Facts) -> dict[str, CloneInstance]:
     """Find the clone each copied instance belongs to."""
     return {
-        instance.id: item
-        for item in facts.items
-        if isinstance(item, CloneInstance)
-        for instance in instances_of(item)
+        instance.id: clone for clone in clones_in(facts.items) for instance in instances_of(clone)
     }
 
 

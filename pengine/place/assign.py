@@ -11,14 +11,17 @@ from functools import cmp_to_key
 
 from crm.model import score
 from crm.model.roles import Role
-from crm.model.score import INFINITY, MINUS_INFINITY, Score
+from crm.model.score import INFINITY, MINUS_INFINITY, ZERO, Score
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
+    BundleInstance,
     CloneInstance,
     GroupInstance,
     Instance,
     MultipleActive,
     Placeable,
+    Replica,
+    bundles_in,
     instances_of,
 )
 from pengine.facts.settings import QuorumPolicy
@@ -42,6 +45,8 @@ def place(facts: Facts) -> Placement:
             placing.place_item(item)
     ordered = placing.in_order()
     for item in ordered:
+        if isinstance(item, BundleInstance) and item.id in placing.shared:
+            tally.record("bundle", item)  # It is looked at again (case bundle-order-fencing).
         placing.place_item(item)
     for instance in facts.removed:
         placing.place_item(instance)
@@ -76,6 +81,12 @@ class _Placing:
         for item in facts.items:
             for part in everything_in(item):
                 self._parents[part.id] = item
+        self.shared: set[str] = set()
+        self._bundle_of = {
+            container.id: bundle.id
+            for bundle in bundles_in(facts.items)
+            for container in bundle.copies
+        }
 
     def in_order(self) -> list[Placeable]:
         """List the items as they are placed; with a placement strategy by their scores as well."""
@@ -125,6 +136,59 @@ class _Placing:
                 self._place_group(item)
             case CloneInstance():
                 self._place_clone(item)
+            case BundleInstance():
+                self._place_bundle(item)
+
+    def _place_bundle(self, bundle: BundleInstance) -> None:
+        """Place the containers like copies, then what goes with each, then what runs inside."""
+        if bundle.id in self.shared:
+            return
+        self.shared.add(bundle.id)
+        self.tally.record("bundle", bundle)
+        place_copies(self, bundle, in_placing_order(self.facts, self.tally, bundle))
+        for replica in bundle.replicas:
+            self._place_replica(replica)
+        if bundle.clone is not None:
+            table = self.tally.scores[bundle.clone.id]
+            own = {replica.node for replica in bundle.replicas}
+            self.tally.scores[bundle.clone.id] = {
+                node: ZERO if node in own else MINUS_INFINITY for node in table
+            }
+            self._place_clone(bundle.clone)
+
+    def _place_replica(self, replica: Replica) -> None:
+        """Place what goes with a container that is placed."""
+        if replica.address is not None:
+            self._place_instance(replica.address)
+        if replica.connection is not None:
+            self._stay_with_host(replica)
+            self._place_instance(replica.connection)
+        if replica.copy is not None:
+            self._settle_inside(replica.copy, replica.node)
+
+    def _stay_with_host(self, replica: Replica) -> None:
+        """Keep a connection into a container on a remote node on the member that reaches that.
+
+        A remote node answers one member only (case nested-remote-recovery).
+        """
+        host = self.merger.placed.get(replica.container.id)
+        if host is None or replica.connection is None or not self.nodes[host].is_remote:
+            return
+        member = self.merger.placed.get(self.nodes[host].connection)
+        for node in self.tally.scores[replica.connection.id]:
+            if node != member:
+                text = f"the container is reached by way of {host}"
+                self.tally.ban(replica.connection.id, node, "bundle", "bundle", text)
+
+    def _settle_inside(self, copy: Instance, node: str) -> None:
+        """Place the copy in a container: on the node there, or nowhere."""
+        table = self.tally.scores[copy.id]
+        for name in table:
+            if name != node:
+                table[name] = MINUS_INFINITY
+            elif table[name] > MINUS_INFINITY:
+                table[name] = INFINITY
+        self._place_instance(copy)
 
     def _place_group(self, group: GroupInstance) -> None:
         if group.id in self._busy or all(m.id in self.choices for m in group.members):
@@ -147,7 +211,8 @@ class _Placing:
             self.merger.be_pulled(clone.id, link)
         self.tally.record("clone", clone)
         copies = in_placing_order(self.facts, self.tally, clone)
-        place_copies(self, clone, copies)
+        if not all(self._is_settled(copy.id) for copy in copies):
+            place_copies(self, clone, copies)
         if clone.promotable:
             copies = self._promote(clone, copies)
         self.copies[clone.id] = tuple(copy.id for copy in copies)
@@ -239,6 +304,9 @@ class _Placing:
         theirs = self.ties.others_with.get(instance.id, ())
         if instance.number is not None and self._is_first_of_copy(instance):
             mine = (*mine, *self.ties.with_others.get(instance.top, ()))
+        if instance.id in self._bundle_of:
+            mine = (*mine, *self.ties.with_others.get(self._bundle_of[instance.id], ()))
+            theirs = (*theirs, *self.ties.others_with.get(self._bundle_of[instance.id], ()))
         if instance.number is not None and self._is_last_of_copy(instance):
             theirs = (*theirs, *self.ties.others_with.get(instance.top, ()))
         for mandatory in (True, False):
@@ -261,7 +329,10 @@ class _Placing:
 
     def _is_settled(self, key: str) -> bool:
         """Tell whether a primary is placed; in a loop it may not be."""
-        return all(i.id in self.choices for i in instances_of(self.ties.items[key]))
+        item = self.ties.items[key]
+        if isinstance(item, BundleInstance):
+            return all(container.id in self.choices for container in item.copies)
+        return all(i.id in self.choices for i in instances_of(item))
 
     def _must_stop(self, instance: Instance) -> str:
         """Say what forbids the instance to run anywhere, or ""."""

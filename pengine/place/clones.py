@@ -15,11 +15,19 @@ from typing import Protocol
 from crm.model.roles import Role
 from crm.model.score import MINUS_INFINITY
 from pengine.facts.facts import Facts
-from pengine.facts.instances import CloneInstance, GroupInstance, Instance, instances_of
+from pengine.facts.instances import (
+    BundleInstance,
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    instances_of,
+)
 from pengine.facts.nodes import NodeFacts
 from pengine.place.tally import Tally, everything_in
 
 Copy = Instance | GroupInstance
+Shared = CloneInstance | BundleInstance
+"""What nodes get shares of: the copies of a clone, the containers of a bundle."""
 
 
 class Placing(Protocol):
@@ -36,15 +44,15 @@ class Placing(Protocol):
         """Undo the placing of a copy."""
 
 
-def place_copies(placing: Placing, clone: CloneInstance, copies: tuple[Copy, ...]) -> None:
-    """Give every copy a node, or none."""
+def place_copies(placing: Placing, clone: Shared, copies: tuple[Copy, ...]) -> None:
+    """Give every copy (or container of a bundle) a node, or none."""
     _Sharing(placing, clone).place(copies)
 
 
 class _Sharing:
     """How many copies each node has so far; it does not leave the module."""
 
-    def __init__(self, placing: Placing, clone: CloneInstance) -> None:
+    def __init__(self, placing: Placing, clone: Shared) -> None:
         self._placing = placing
         self._clone = clone
         self._may_run = {node.name for node in placing.nodes.values() if node.may_run}
@@ -126,7 +134,7 @@ class _Sharing:
         return self._placing.place_copy(copy, prefer)
 
 
-def in_placing_order(facts: Facts, tally: Tally, clone: CloneInstance) -> tuple[Copy, ...]:
+def in_placing_order(facts: Facts, tally: Tally, clone: Shared) -> tuple[Copy, ...]:
     """Sort copies: what runs well where it may stay first, then by number."""
     standing = {copy.id: _Standing(facts, tally, clone, copy) for copy in clone.copies}
 
@@ -139,7 +147,7 @@ def in_placing_order(facts: Facts, tally: Tally, clone: CloneInstance) -> tuple[
 class _Standing:
     """What counts when two copies are compared."""
 
-    def __init__(self, facts: Facts, tally: Tally, clone: CloneInstance, copy: Copy) -> None:
+    def __init__(self, facts: Facts, tally: Tally, clone: Shared, copy: Copy) -> None:
         states = [facts.activity[i.id] for i in instances_of(copy)]
         active = list(dict.fromkeys(n for state in states for n in state.nodes))
         node = active[0] if active else None

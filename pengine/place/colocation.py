@@ -18,10 +18,13 @@ from crm.model.roles import Role
 from crm.model.score import INFINITY, MINUS_INFINITY, ZERO, Score
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
+    BundleInstance,
     CloneInstance,
     GroupInstance,
     Instance,
     Placeable,
+    bundles_in,
+    clones_in,
     instances_of,
 )
 from pengine.facts.links import Together
@@ -53,8 +56,8 @@ def tie(facts: Facts) -> Ties:
     for top in facts.everything:
         for part in everything_in(top):
             items[part.id] = part
-        if isinstance(top, CloneInstance):
-            items.setdefault(top.child_id, top)
+        for clone in clones_in((top,)):
+            items.setdefault(clone.child_id, clone)
     with_others: dict[str, list[Together]] = {}
     others_with: dict[str, list[Together]] = {}
     by_role: dict[str, list[Together]] = {}
@@ -104,6 +107,8 @@ def _last(item: Placeable) -> str:
 
 def _rank(item: Placeable) -> int:
     match item:
+        case BundleInstance():
+            return -1
         case CloneInstance():
             return 0
         case GroupInstance():
@@ -135,6 +140,9 @@ class Merger:
         self._only_raise = False
         self.load: dict[str, int] = {}
         self._sunk: set[str] = set()
+        bundles = tuple(bundles_in(facts.items))
+        self._bundles = {b.clone.id: b.id for b in bundles if b.clone is not None}
+        self._containers = {r.node: r.container.id for b in bundles for r in b.replicas if r.node}
 
     # --- the dependent follows its primary --------------------------------------------------
 
@@ -176,6 +184,8 @@ class Merger:
     def _goes_by_copy(self, dependent: str, link: Together) -> bool:
         """Tell whether a copy follows one copy of an interleaved clone, not all of them."""
         mine, other = self._ties.items[link.dependent], self._ties.items[link.primary]
+        if isinstance(other, BundleInstance):
+            return isinstance(mine, CloneInstance | BundleInstance) and dependent != mine.id
         if not isinstance(mine, CloneInstance) or not isinstance(other, CloneInstance):
             return False
         return dependent != mine.id and mine.is_interleaved and mine.node_max == other.node_max
@@ -206,13 +216,17 @@ class Merger:
                 return None
             found = [node for node in nodes if node is not None]
             return found[-1:] or None
-        placed = [
-            self.placed.get(i.id)
-            for i in instances_of(primary)
-            if self._is_in_role(i, link.primary_role)
-        ]
-        found = sorted({node for node in placed if node is not None})
+        found = sorted(set(self._places(primary, link.primary_role)))
         return found or None
+
+    def _places(self, item: Placeable, role: Role | None) -> list[str]:
+        """List where an item will be in a role; of a bundle, where the containers will be."""
+        if isinstance(item, BundleInstance):
+            pairs = [(r.container, r.copy or r.container) for r in item.replicas]
+        else:
+            pairs = [(instance, instance) for instance in instances_of(item)]
+        found = [self.placed.get(one.id) for one, lead in pairs if self._is_in_role(lead, role)]
+        return [node for node in found if node is not None]
 
     def _is_in_role(self, instance: Instance, role: Role | None) -> bool:
         """Tell whether an instance that is placed will be in a role."""
@@ -225,12 +239,7 @@ class Merger:
     def promotion_pull(self, copy: str, node: str, link: Together) -> Score:
         """Say what a colocation of role Promoted is worth to a copy on its node."""
         primary = self._ties.items[link.primary]
-        places = [
-            place
-            for i in instances_of(primary)
-            if (place := self.placed.get(i.id)) is not None
-            and self._is_in_role(i, link.primary_role)
-        ]
+        places = self._places(primary, link.primary_role)
         if isinstance(primary, GroupInstance):
             places = places[:1]
         mine = self._attribute(node, link.node_attribute)
@@ -244,23 +253,35 @@ class Merger:
     ) -> dict[str, Score]:
         """Add to the scores of nodes what others would like about where the clone is promoted."""
         work = table
-        for link in self._ties.roles_with_others.get(clone.id, ()):
+        for link in self._of_role(self._ties.roles_with_others, clone):
             if link.dependent_role is Role.PROMOTED and link.is_mandatory:
                 source = _last(self._ties.items[link.primary])
                 work = self._with_scores(work, source, link)
-        for link in self._ties.others_with.get(clone.id, ()):
+        for link in self._of_role(self._ties.others_with, clone):
             dependent = self._ties.items[link.dependent]
             if link.primary_role is not Role.PROMOTED:
                 continue
             if link.influence is False or (link.influence is None and not dependent.meta.critical):
                 continue
-            if isinstance(dependent, CloneInstance):
+            if isinstance(dependent, CloneInstance | BundleInstance):
                 work = self._with_scores(work, dependent.id, link)
             else:
                 factor = link.score / INFINITY
                 busy = frozenset({clone.id})
                 work, _ = self._merged(work, _first(dependent), factor, link, busy)
         return work
+
+    def _of_role(
+        self, links: Mapping[str, tuple[Together, ...]], clone: CloneInstance
+    ) -> tuple[Together, ...]:
+        """List what is said of the promoted role of a clone, or of the bundle it is in."""
+        bundle = self._bundles.get(clone.id, "")
+        return (*links.get(clone.id, ()), *links.get(bundle, ()))
+
+    def host(self, node: str) -> str:
+        """Name the node that a container of a bundle is on, for the node inside it."""
+        container = self._containers.get(node)
+        return node if container is None else self.placed.get(container) or node
 
     def _with_scores(
         self, table: dict[str, Score], source: str, link: Together
@@ -269,6 +290,7 @@ class Merger:
         return result if self._has_room(result) else table
 
     def _attribute(self, node: str, name: str) -> str | None:
+        node = self.host(node)
         if name == "#uname":
             return node
         return self._facts.node(node).attributes.get(name)
@@ -321,7 +343,7 @@ class Merger:
         item = self._ties.items[source]
         if source in busy or any(i.id in self.placed for i in instances_of(item)):
             return work, []
-        if isinstance(item, CloneInstance):
+        if isinstance(item, CloneInstance | BundleInstance):
             return work, []
         result, reasons = self._add_scores(work, source, factor, link)
         if not self._has_room(result):

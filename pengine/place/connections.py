@@ -6,8 +6,10 @@ fenced because what runs there can no longer be asked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
+from pengine.facts.bundles import HOST_OF_CONTAINER
 from pengine.facts.facts import Facts
 from pengine.facts.nodes import Link, NodeFacts
 from pengine.place.placement import Placement
@@ -22,7 +24,21 @@ def connect(facts: Facts, placement: Placement) -> Facts:
         _judge(facts, placement, members, node) if node.connection in facts.connections else node
         for node in placement.nodes
     )
-    return replace(facts, nodes=nodes)
+    return replace(facts, nodes=nodes, shared_parameters=_addressed(facts, placement))
+
+
+def _addressed(facts: Facts, placement: Placement) -> dict[str, Mapping[str, str]]:
+    """Fill in the addresses of connections to containers that share the network of their node."""
+    found = dict(facts.shared_parameters)
+    for connection in facts.connections.values():
+        given = found.get(connection.node, {})
+        if not connection.bundle or given.get("addr") != HOST_OF_CONTAINER:
+            continue
+        active = facts.activity[connection.container].nodes
+        host = placement.node_of(connection.container) or (active[0] if active else "")
+        if host:
+            found[connection.node] = {**given, "addr": host}
+    return found
 
 
 def _judge(

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
+    BundleInstance,
     CloneInstance,
     GroupInstance,
     Instance,
     Placeable,
+    clones_in,
     instances_of,
 )
 from pengine.place.placement import Placement
@@ -77,15 +79,19 @@ class Listing:
                 for copy in self.copies(item):
                     yield from self._owners(copy)
                 yield item.id
+            case BundleInstance():
+                # Its own marks come last of all, as what belongs to no resource does.
+                if item.clone is not None:
+                    yield from self._owners(item.clone)
+                yield from (part.id for part in item.parts)
 
 
 def _surplus(facts: Facts) -> dict[str, list[Instance]]:
     """Find the removed instances that are copies of a clone, by the id of the clone."""
     clones = {
-        instance.history_id: item.id
-        for item in facts.items
-        if isinstance(item, CloneInstance)
-        for instance in instances_of(item)
+        instance.history_id: clone.id
+        for clone in clones_in(facts.items)
+        for instance in instances_of(clone)
     }
     found: dict[str, list[Instance]] = {}
     for instance in facts.removed:

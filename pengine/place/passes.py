@@ -6,16 +6,21 @@ bans are looked at with the preferences already in place.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from crm.model import score
 from crm.model.constraints import Discovery
 from crm.model.roles import Role
 from crm.model.score import INFINITY, MINUS_INFINITY, ZERO, Score
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
+    BundleInstance,
     CloneInstance,
     GroupInstance,
     Instance,
     Placeable,
+    bundles_in,
+    clones_in,
     instances_of,
 )
 from pengine.facts.links import Preference
@@ -45,9 +50,9 @@ def _targets(facts: Facts) -> dict[str, list[Placeable]]:
     for item in facts.everything:
         for part in everything_in(item):
             found.setdefault(part.id, []).append(part)
-        if isinstance(item, CloneInstance):
-            found.setdefault(item.child_id, []).append(item)
-            for instance in instances_of(item):
+        for clone in clones_in((item,)):
+            found.setdefault(clone.child_id, []).append(clone)
+            for instance in instances_of(clone):
                 found.setdefault(instance.resource.id, []).append(instance)
     return found
 
@@ -99,6 +104,21 @@ def _prefer(facts: Facts, tally: Tally, item: Placeable, preference: Preference)
                 tally.add(item.id, node, amount, "location", preference.constraint)
             for copy in item.copies:
                 _prefer(facts, tally, copy, preference)
+        case BundleInstance():
+            # What is inside runs where its container is; where that is, is what matters.
+            for node, amount in preference.scores:
+                tally.add(item.id, node, amount, "location", preference.constraint)
+            for part in _settled_by_location(item):
+                _prefer(facts, tally, part, preference)
+
+
+def _settled_by_location(item: Placeable) -> Iterator[Instance]:
+    """Walk over the parts of a bundle that a location of the bundle is about."""
+    for bundle in bundles_in((item,)):
+        for replica in bundle.replicas:
+            yield replica.container
+            if replica.address is not None:
+                yield replica.address
 
 
 def stickiness(facts: Facts, tally: Tally) -> None:
@@ -128,7 +148,7 @@ def no_nesting(facts: Facts, tally: Tally) -> None:
     remote = [node.name for node in facts.nodes if node.is_remote]
     if not remote:
         return
-    containers = {c.container for c in facts.connections.values() if c.container}
+    containers = {c.container for c in facts.connections.values() if c.container and not c.bundle}
     for instance in facts.instances():
         is_bound = instance.id in facts.connections or instance.id in containers
         if is_bound or instance.resource.agent.is_fencing:
@@ -207,12 +227,19 @@ def exclusive_discovery(facts: Facts, tally: Tally, targets: dict[str, list[Plac
     for preference in facts.links.preferences:
         if preference.discovery is Discovery.EXCLUSIVE:
             for item in targets.get(preference.resource, ()):
-                for part in everything_in(item):
+                for part in _discovered(item):
                     kept.setdefault(part.id, set()).update(n for n, _ in preference.scores)
     for item_id, names in kept.items():
         for node in facts.nodes:
             if node.name not in names:
                 tally.ban(item_id, node.name, "location", "resource-discovery", "exclusive")
+
+
+def _discovered(item: Placeable) -> list[Placeable]:
+    """List all in an item that its resource-discovery is about."""
+    if isinstance(item, BundleInstance):
+        return [item, *_settled_by_location(item)]
+    return everything_in(item)
 
 
 def removed(facts: Facts, tally: Tally) -> None:

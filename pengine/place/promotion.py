@@ -20,6 +20,7 @@ from pengine.facts.instances import (
     CloneInstance,
     GroupInstance,
     Instance,
+    bundles_in,
     instances_of,
 )
 from pengine.facts.links import Together
@@ -121,10 +122,12 @@ class _Ranking:
         self._merger = merger
         self._ties = ties
         self._clone = clone
+        bundle = next((b for b in bundles_in(facts.items) if b.clone is clone), None)
+        self._bundle = "" if bundle is None else bundle.id
         self._roles = [
             p
             for p in facts.links.preferences
-            if p.role is Role.PROMOTED and p.resource in (clone.id, clone.child_id)
+            if p.role is Role.PROMOTED and p.resource in (clone.id, clone.child_id, self._bundle)
         ]
 
     def rank(self, copies: tuple[Copy, ...]) -> tuple[Ranked, ...]:
@@ -185,7 +188,7 @@ class _Ranking:
         total = _NO_SCORE if found is None else found
         for preference in self._roles:
             for name, amount in preference.scores:
-                if name == node:
+                if name in (node, self._merger.host(node)):
                     total = score.add(total, amount)
         for link in self._own_ties(copy):
             total = score.add(total, self._merger.promotion_pull(copy.id, node, link))
@@ -200,7 +203,7 @@ class _Ranking:
 
     def _own_ties(self, copy: Copy) -> list[Together]:
         first = copy.members[0].id if isinstance(copy, GroupInstance) else copy.id
-        keys = dict.fromkeys((copy.id, first, self._clone.id))
+        keys = dict.fromkeys((copy.id, first, self._clone.id, self._bundle))
         return [
             link
             for key in keys
@@ -228,7 +231,7 @@ class _Ranking:
     def _may_lead(self, copy: Copy, node: str, on_node: dict[str, int]) -> bool:
         if not all(self._facts.is_managed(i) for i in instances_of(copy)):
             return self._role(copy) is Role.PROMOTED
-        if not self._facts.node(node).may_run:
+        if node not in self._merger.may_run:
             return False
         if on_node.get(node, 0) >= self._clone.promoted_node_max:
             return False

@@ -9,6 +9,7 @@ from crm.model import score
 from crm.model.score import MINUS_INFINITY, ZERO, Score
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
+    BundleInstance,
     CloneInstance,
     GroupInstance,
     Instance,
@@ -27,14 +28,22 @@ class Tally:
         self.contributions: list[Contribution] = []
         self.lines: list[ScoreLine] = []
         for item in facts.everything:
-            self._open(item)
+            self._open(item, item.id)
+            if isinstance(item, BundleInstance):
+                self._open_bundle_nodes(item)
 
-    def _open(self, item: Placeable) -> None:
-        table = {}
+    def _open(self, item: Placeable, top: str) -> None:
+        table: dict[str, Score] = {}
         if self.facts.settings.symmetric:
+            reserved = self.facts.reserved
             is_removed = isinstance(item, Instance) and item.is_removed
-            nodes = (n for n in self.facts.nodes if is_removed or not n.is_unlisted)
-            table = {node.name: node.score for node in nodes}
+            for node in self.facts.nodes:
+                if node.is_unlisted and not is_removed:
+                    continue
+                if node.name not in reserved:
+                    table[node.name] = node.score
+                elif {top, item.id} & reserved[node.name]:
+                    table[node.name] = MINUS_INFINITY
         self.scores[item.id] = table
         inner: tuple[Placeable, ...] = ()
         match item:
@@ -42,10 +51,21 @@ class Tally:
                 inner = item.members
             case CloneInstance():
                 inner = item.copies
+            case BundleInstance():
+                inner = (*item.parts, *((item.clone,) if item.clone is not None else ()))
             case Instance():
                 pass
         for part in inner:
-            self._open(part)
+            self._open(part, top)
+
+    def _open_bundle_nodes(self, bundle: BundleInstance) -> None:
+        """Open the nodes in the containers of a bundle, each to its own copy only."""
+        if bundle.clone is None:
+            return
+        for replica in bundle.replicas:
+            self.scores[bundle.clone.id][replica.node] = MINUS_INFINITY
+            if replica.copy is not None:
+                self.scores[replica.copy.id] = {replica.node: _OWN_NODE}
 
     def add(
         self, item: str, node: str, amount: Score, stage: str, source: str, text: str = ""
@@ -75,6 +95,11 @@ class Tally:
             case CloneInstance():
                 for copy in item.copies:
                     self.record(placed, copy)
+            case BundleInstance():
+                for part in item.parts:
+                    self._record_one(placed, part.id)
+                if item.clone is not None:
+                    self.record(placed, item.clone)
             case Instance():
                 pass
 
@@ -93,9 +118,16 @@ def everything_in(item: Placeable) -> list[Placeable]:
         case CloneInstance():
             for copy in item.copies:
                 found += everything_in(copy)
+        case BundleInstance():
+            found += item.parts
+            found += everything_in(item.clone) if item.clone is not None else []
         case Instance():
             pass
     return found
+
+
+_OWN_NODE = Score(500)
+"""What the copy in a bundle starts with on its own node (case bundle-order-startup-clone-2)."""
 
 
 __all__ = ["Tally", "everything_in", "instances_of"]

@@ -11,7 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from crm.model.score import INFINITY, MINUS_INFINITY, Score
-from pengine.facts.instances import CloneInstance, GroupInstance, Instance, Placeable
+from pengine.facts.instances import (
+    BundleInstance,
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    Placeable,
+)
 from pengine.facts.utilization import Strategy, Utilization
 from pengine.place.colocation import Ties
 
@@ -104,7 +110,7 @@ def _ends(item: Placeable) -> list[str]:
             return [item.id]
         case GroupInstance():
             return [member.id for member in item.members]
-        case CloneInstance():
+        case CloneInstance() | BundleInstance():
             return []
 
 

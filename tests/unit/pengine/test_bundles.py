@@ -1,0 +1,84 @@
+"""Bundles: what they consist of, where their parts go, and in which order."""
+
+from __future__ import annotations
+
+from crm.model.resources import Bundle, Network, PortMapping, StorageMapping
+from pengine.facts import bundles
+from tests.kit.pengine import cib, decide, primitive
+
+
+def bundle(
+    inside: str = "", *, key: str = "b", replicas: int = 2, network: str = "", more: str = ""
+) -> str:
+    """Write a bundle; what is inside needs a way in."""
+    way = network or ('<network control-port="9999"/>' if inside else "")
+    return (
+        f'<bundle id="{key}"><podman image="i:1" replicas="{replicas}" {more}/>{way}{inside}'
+        "</bundle>"
+    )
+
+
+INSIDE = bundle(primitive("a"))
+
+
+def test_the_command_line_of_an_engine_tells_all_that_is_configured() -> None:
+    configured = Bundle(
+        "b",
+        "docker",
+        "i:1",
+        replicas=2,
+        options="-q",
+        network=Network("192.0.2.9", "9999", ports=(PortMapping("p", "80", "8080"),)),
+        storage=(StorageMapping("s", "/srv", "/data", "rw", is_root=True),),
+    )
+    first, second = bundles.parts_of(configured)
+    assert first.address is not None
+    assert first.address.id == "b-ip-192.0.2.9"
+    assert second.external_address == "192.0.2.10"
+    parameters = dict(first.container.parameters[0].values)
+    assert parameters["run_opts"] == (
+        " --restart=no -h b-0 -e PCMK_stderr=1 -e PCMK_remote_port=9999 -v /srv/b-0:/data:rw"
+        " -p 192.0.2.9:80:8080 -q  --add-host=b-0:192.0.2.9 --add-host=b-1:192.0.2.10"
+    )
+    assert parameters["mount_points"] == "/srv/b-0"
+    assert "run_cmd" not in parameters
+
+
+def test_each_replica_is_a_container_a_node_and_a_copy_that_runs_only_there() -> None:
+    placement = decide(cib(INSIDE)).placement
+    assert placement.node_of("b-podman-0") == "node1"
+    assert placement.node_of("b-podman-1") == "node2"
+    assert placement.node_of("b-0") == "node1"
+    assert placement.node_of("a:0") == "b-0"
+    assert placement.node_of("a:1") == "b-1"
+
+
+def test_nobody_else_may_use_the_nodes_of_a_bundle() -> None:
+    decision = decide(cib(INSIDE + primitive("other")))
+    nodes = {line.node for line in decision.placement.table.lines if line.resource == "other"}
+    assert nodes == {"node1", "node2"}
+
+
+def test_a_preference_of_a_bundle_is_about_its_containers() -> None:
+    likes = '<rsc_location id="l" rsc="b" node="node2" score="100"/>'
+    placement = decide(cib(bundle(primitive("a"), replicas=1), constraints=likes)).placement
+    assert placement.node_of("b-podman-0") == "node2"
+    assert placement.node_of("a:0") == "b-0"
+
+
+def test_what_is_with_a_bundle_goes_where_a_container_is() -> None:
+    tie = '<rsc_colocation id="c" rsc="vip" with-rsc="b" score="INFINITY"/>'
+    likes = '<rsc_location id="l" rsc="b" node="node2" score="100"/>'
+    document = cib(primitive("vip") + bundle(primitive("a"), replicas=1), constraints=tie + likes)
+    assert decide(document).placement.node_of("vip") == "node2"
+
+
+def test_the_address_of_a_container_on_its_hosts_network_is_its_host() -> None:
+    decision = decide(cib(bundle(primitive("a"), replicas=1)))
+    (start,) = (
+        action
+        for synapse in decision.graph.synapses
+        for action in synapse.actions
+        if action.key == "b-0_start_0"
+    )
+    assert start.parameters["addr"] == "node1"
