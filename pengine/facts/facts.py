@@ -222,10 +222,6 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         cluster, items, activity, fencing_enabled=settings.fencing_enabled
     )
     problems += ticket_problems
-    lost = tickets.fenced or {}
-    nodes = tuple(
-        node.to_be_fenced(lost[node.name]) if node.name in lost else node for node in nodes
-    )
     locks = conclude_locks(
         cluster, items, {node.name: node for node in nodes}, activity, settings, now.timestamp()
     )
