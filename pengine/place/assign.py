@@ -121,7 +121,9 @@ class _Placing:
                     continue
                 seen.add(link.primary)
                 weaker = factor * link.score / INFINITY
-                _add_to(total, self.tally.scores[link.primary], weaker, self._may_run)
+                # What is inside a clone has no scores but those of its copies.
+                wished = self.tally.scores.get(link.primary, {})
+                _add_to(total, wished, weaker, self._may_run)
                 waiting.append((link.primary, weaker))
         return total
 
