@@ -177,11 +177,13 @@ class _Paper:
 
 
 def _is_replaced(old: HistoryEntry, new: HistoryEntry) -> bool:
-    """Tell whether a new entry takes the place of an old one.
+    """Tell whether a new entry takes the place of an old one: the last result of what it did.
 
-    A stop ends all recurring operations and their failures.
+    Recurring operations and failures stay where a resource is stopped, so a failure of a
+    connection lasts until its time is over (case remote-fence-before-reconnect). What was
+    being looked at when it stopped is not any more.
     """
-    if new.operation == "stop" and (old.interval_ms > 0 or old.id.endswith("_last_failure_0")):
+    if new.operation == "stop" and old.status == OperationStatus.PENDING:
         return True
     if new.interval_ms > 0 or old.interval_ms > 0:
         return (old.operation, old.interval_ms) == (new.operation, new.interval_ms)

@@ -25,12 +25,22 @@ def add_probes(builder: Builder) -> None:
         return
     hidden = _never_looked_for(facts)
     for node in facts.nodes:
-        if not node.online or node.unclean or not node.is_searched or _is_fresh(builder, node):
+        if (
+            not node.online
+            or node.unclean
+            or not _is_searched(facts, node)
+            or _is_fresh(builder, node)
+        ):
             continue
         for item in facts.items:
             for instance in _to_probe(builder, item, node.name):
                 if (instance.id, node.name) not in hidden and _may_be_on(facts, instance, node):
                     _add_probe(builder, instance, node.name)
+
+
+def _is_searched(facts: Facts, node: NodeFacts) -> bool:
+    """Tell whether a node is looked at; a remote node has to be fenceable to opt out of that."""
+    return node.is_searched or (node.kind == "remote" and not facts.settings.fencing_enabled)
 
 
 def _is_fresh(builder: Builder, node: NodeFacts) -> bool:

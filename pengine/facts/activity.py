@@ -285,6 +285,7 @@ def _join(
             continue
         if suspicion.is_lost_guest(name):
             failed = True  # It comes back clean, whenever its container does.
+            stops.append(name)
             continue
         if on_node[name].is_moot:
             continue  # What failed on a node nobody can reach is settled by fencing it.

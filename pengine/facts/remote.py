@@ -193,13 +193,15 @@ def remote_nodes(
         kind = "guest" if connection.container else "remote"
         node = configured.get(name) or Node(id=name, name=name)
         state = states.get(name)
-        is_silent = name in configured and state is None and kind == "remote"
+        is_silent = state is None and kind == "remote" and not connection.is_removed
         unclean = is_silent and name not in leftover
         unclean = unclean and settings.fencing_enabled and settings.startup_fencing
         made = judge(node, state, cluster, settings, now, Presence(unclean=unclean))
+        known_as = {"#kind": "container" if kind == "guest" else "remote"}
         yield replace(
             made,
             kind=kind,
+            attributes={**made.attributes, **known_as},
             shutting_down=made.shutting_down or connection.is_removed,
             connection=name,
             container=connection.container,

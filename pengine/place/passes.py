@@ -37,6 +37,7 @@ def all_passes(facts: Facts, tally: Tally) -> None:
     stickiness(facts, tally)
     shutdown_locks(facts, tally)
     no_nesting(facts, tally)
+    in_guests(facts, tally)
     thresholds(facts, tally, targets)
     failures(facts, tally, targets)
     tickets(facts, tally)
@@ -154,6 +155,18 @@ def no_nesting(facts: Facts, tally: Tally) -> None:
         if is_bound or instance.resource.agent.is_fencing:
             for name in remote:
                 tally.ban(instance.id, name, "remote", "remote", "it runs on members only")
+
+
+def in_guests(facts: Facts, tally: Tally) -> None:
+    """Keep what is in a container inside the guest it runs (case container-is-remote-node)."""
+    guests = {c.container: c.node for c in facts.connections.values() if c.container}
+    for instance in facts.instances():
+        guest = guests.get(instance.meta.pairs.get("container", ""))
+        if guest is None or instance.id in facts.connections:
+            continue
+        for node in facts.nodes:
+            if node.name != guest:
+                tally.ban(instance.id, node.name, "remote", "container", f"it belongs to {guest}")
 
 
 def thresholds(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) -> None:

@@ -82,8 +82,16 @@ def test_a_connection_that_broke_costs_the_remote_node() -> None:
 
 def test_a_connection_that_never_came_up_costs_nothing() -> None:
     failed = ran("start", rc=1)
-    decision = decide(cluster({"far": failed, "a": stopped()}))
+    decision = decide(cluster({"far": failed, "a": stopped()}, state("far")))
     assert not [key for key in actions(decision) if key.startswith("stonith")]
+
+
+def test_a_remote_node_that_was_never_seen_is_fenced_unless_its_connection_comes_up() -> None:
+    ban = '<rsc_location id="l2" rsc="far" node="node1" score="-INFINITY"/>'
+    stays = decide(cluster({"far": stopped(), "a": stopped()}, constraints=LIKES_FAR + ban))
+    comes = decide(cluster({"far": stopped(), "a": stopped()}))
+    assert "stonith-far-reboot@far" in actions(stays)
+    assert "stonith-far-reboot@far" not in actions(comes)
 
 
 def test_a_connection_can_wait_before_it_is_tried_again() -> None:
@@ -207,3 +215,21 @@ def test_a_container_answers_for_the_failures_of_its_connection() -> None:
     )
     decision = decide(cib(GUEST, status=status))
     assert decision.placement.node_of("vm") == "node2"
+
+
+def test_rules_can_tell_kinds_of_nodes_apart() -> None:
+    rule = (
+        '<rsc_location id="l" rsc="a"><rule id="l-r" score="-INFINITY">'
+        '<expression id="l-e" attribute="#kind" operation="ne" value="remote"/></rule>'
+        "</rsc_location>"
+    )
+    decision = decide(cluster({"far": started(), "a": stopped()}, state("far"), constraints=rule))
+    assert decision.placement.node_of("a") == "far"
+
+
+def test_what_is_in_a_guest_stays_there() -> None:
+    inside = primitive("b", meta={"container": "vm"})
+    decision = decide(
+        cluster({"vm": started(), "near": started()}, resources=GUEST + inside, constraints="")
+    )
+    assert decision.placement.node_of("b") == "near"
