@@ -215,7 +215,8 @@ def _executed_text(action: GraphAction, name: str) -> str:
     if action.kind is ActionKind.CLUSTER:
         about = ""
         if action.task in ("clear_failcount", "lrm_delete"):
-            about = f" for {action.key.removesuffix(f'_{action.task}_0')}"
+            known = action.key.removesuffix(f"_{action.task}_0")
+            about = f" for {action.resource.id if action.resource is not None else known}"
         return f"Cluster action:  {action.task}{about} on {action.node}"
     interval = action.interval_ms
     if action.task == "cancel":

@@ -17,6 +17,7 @@ from pengine.act.builder import Builder, key_of
 from pengine.act.housekeeping import add_clearing
 from pengine.act.unfencing import add_unfencing
 from pengine.facts.changes import Change, compare
+from pengine.facts.expiry import is_last_failure
 from pengine.facts.history import OnNode
 from pengine.facts.instances import Instance, Requires
 from pengine.facts.nodes import NodeFacts
@@ -105,7 +106,7 @@ def _change_agent(builder: Builder, instance: Instance, node: NodeFacts) -> None
 def _judge_recurring(
     builder: Builder, instance: Instance, node: NodeFacts, entry: HistoryEntry
 ) -> None:
-    if entry.status == OperationStatus.CANCELLED or entry.id.endswith("_last_failure_0"):
+    if entry.status == OperationStatus.CANCELLED or is_last_failure(entry):
         return
     if node.maintenance or instance.meta.maintenance or builder.facts.settings.maintenance:
         builder.add(cancellation(builder, instance, node.name, entry))
@@ -124,7 +125,9 @@ def _judge_recurring(
         interval_ms=entry.interval_ms,
         timeout_ms=configured.timeout_ms,
     )
-    if change is Change.NONE:
+    on_node = builder.facts.activity[instance.id].at(node.name)
+    has_expired = on_node is not None and entry in on_node.expired
+    if change is Change.NONE and not has_expired:
         return
     _unfence(builder, instance, node, "Device parameters changed (reschedule)")
     if node.name == builder.placement.node_of(instance.id):

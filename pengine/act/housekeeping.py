@@ -16,12 +16,27 @@ from pengine.facts.instances import (
 
 
 def add_clearings(builder: Builder) -> None:
-    """Clear fail counts whose failures have expired."""
+    """Clear fail counts of failures that have expired, or were those of another definition."""
     facts = builder.facts
-    by_id = {instance.id: instance for instance in facts.instances()}
-    for (instance_id, node), count in facts.fail_counts.items():
-        if count.has_expired and builder.nodes[node].may_act:
-            add_clearing(builder, by_id[instance_id], node, "its failures have expired")
+    for instance in facts.instances():
+        for name in facts.activity[instance.id].on_node or {}:
+            because = facts.why_cleared(instance, name)
+            if because and facts.is_normally_managed(instance):
+                add_clearing(builder, instance, name, because)
+
+
+def add_clearings_of_removed(builder: Builder) -> None:
+    """Clear fail counts of what is no longer configured."""
+    facts = builder.facts
+    if not facts.settings.stop_removed_resources:
+        return
+    for instance in facts.removed:
+        for node in facts.nodes:
+            count = facts.fail_counts.get((instance.id, node.name))
+            if not node.online or not facts.is_looked_after(instance):
+                continue
+            if count is not None and count.effective > 0:
+                add_clearing(builder, instance, node.name, "it is no longer configured")
 
 
 def add_clearing(builder: Builder, instance: Instance, node: str, reason: str) -> Action:
@@ -35,9 +50,17 @@ def add_clearing(builder: Builder, instance: Instance, node: str, reason: str) -
             instance=instance,
             operation=builder.facts.operation(instance, "clear_failcount"),
             needed=True,
+            runnable=_can_be_told(builder, node),
             reasons=(reason,),
         )
     )
+
+
+def _can_be_told(builder: Builder, name: str) -> bool:
+    """Tell whether a node can be told to forget failures; a guest that ends cannot."""
+    node = builder.nodes[name]
+    is_ending = node.kind == "guest" and builder.placement.node_of(node.connection) is None
+    return node.is_reachable and not is_ending
 
 
 def add_lock_removals(builder: Builder) -> None:

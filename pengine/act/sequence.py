@@ -22,7 +22,7 @@ def expect_what_is_remembered(builder: Builder) -> None:
         state = facts.activity[instance.id]
         for node in state.on_node or {}:
             clearing = key_of(instance, Task.CLEAR_FAIL_COUNT, 0)
-            if (count := facts.fail_counts.get((instance.id, node))) and count.has_expired:
+            if facts.why_cleared(instance, node):
                 builder.expect((clearing, node))
             if _was_open(builder.nodes[node]):
                 for entry in recorded(builder, instance, node):

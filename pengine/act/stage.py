@@ -8,6 +8,7 @@ from pengine.act.changes import add_changes, add_deletions_of_removed
 from pengine.act.fencing import add_fencings, add_fencings_of_silent_nodes, add_resets
 from pengine.act.housekeeping import (
     add_clearings,
+    add_clearings_of_removed,
     add_load_marks,
     add_lock_removals,
     add_marks,
@@ -41,6 +42,7 @@ def act(facts: Facts, placement: Placement) -> Actions:
     add_deletions_of_removed(builder)
     add_changes(builder)
     add_probes(builder)
+    add_clearings_of_removed(builder)
     add_steps(builder)
     add_unfencings(builder)
     for item in facts.items:

@@ -9,11 +9,7 @@ from pengine.facts.instances import CloneInstance
 
 def parameters_of(facts: Facts, action: Action) -> dict[str, str]:
     """Give the parameters an agent gets: the resource's, and the operation's over them."""
-    if (
-        action.instance is None
-        or action.is_pseudo
-        or action.task in (Task.DELETE, Task.FORGET, Task.CLEAR_FAIL_COUNT)
-    ):
+    if action.instance is None or action.is_pseudo or action.task is Task.FORGET:
         return {}
     found = dict(facts.parameters(action.instance, action.node))
     if action.operation is not None:

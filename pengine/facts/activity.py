@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from crm.model.cluster import Cluster
 from crm.model.roles import Role
 from crm.model.status import NodeState, ResourceHistory
+from pengine.facts.expiry import Ageing
+from pengine.facts.failures import Recorded, fail_count, recorded_failures
 from pengine.facts.fencing import Suspicion
 from pengine.facts.finding import Finder
 from pengine.facts.history import Circumstances, Failure, OnNode, read_history
@@ -127,6 +129,7 @@ class _Reader:
         self._settings = settings
         self._rules = rules
         self._found: dict[str, dict[str, OnNode]] = {}
+        self._failures: dict[str, dict[str, list[Recorded]]] = {}
 
     def read_remote(self, states: list[tuple[NodeState, str]]) -> None:
         """Read remote nodes, those whose connection is known to be up first.
@@ -197,7 +200,6 @@ class _Reader:
             return
         given = Circumstances(
             self._rules,
-            self._rules.now.timestamp(),
             node_is_unclean=node.unclean,
             node_is_online=node.online,
             can_fence=self._suspicion.can_fence(name),
@@ -212,7 +214,7 @@ class _Reader:
         meta = instance.meta
         given = replace(
             given,
-            keeps_failures=self._suspicion.waits_for_fencing(instance),
+            ageing=self._ageing(instance, node, history),
             is_managed=meta.is_managed and not meta.maintenance and not self._settings.maintenance,
         )
         outcome = read_history(instance, node.name, history.entries, given)
@@ -233,6 +235,18 @@ class _Reader:
         self._found.setdefault(instance.id, {})[node.name] = outcome
         if outcome.role.is_active:
             self.finder.occupy(instance, node.name)
+
+    def _ageing(self, instance: Instance, node: NodeFacts, history: ResourceHistory) -> Ageing:
+        recorded = self._failures.get(node.name)
+        if recorded is None:
+            recorded = self._failures[node.name] = recorded_failures(node.attributes)
+        now_s = self._rules.now.timestamp()
+        return Ageing(
+            now_s,
+            fail_count(recorded, instance, node.name, now_s, history.entries),
+            waits_for_fencing=self._suspicion.waits_for_fencing(instance),
+            reconnects=self._suspicion.reconnects(instance),
+        )
 
     def join(self) -> dict[str, Activity]:
         """Give the activity of every instance over all nodes."""

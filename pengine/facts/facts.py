@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from crm.model import score
 from crm.model.cluster import Cluster
 from crm.model.resources import AttributeSet, Bundle, Clone, Group, Primitive, Resource
+from crm.model.status import HistoryEntry
 from crm.plumbing import errors
 from crm.plumbing.errors import Problem
 from pengine.facts import activity as activities
 from pengine.facts import bundles
 from pengine.facts import links as linking
 from pengine.facts.activity import Activity
-from pengine.facts.failures import FailCount, fail_count
+from pengine.facts.changes import Change, compare
+from pengine.facts.expiry import is_last_failure
+from pengine.facts.failures import FailCount, fail_count, recorded_failures
 from pengine.facts.fencing import FencingPower, Suspicion, power
 from pengine.facts.health import Health, conclude_health
 from pengine.facts.instances import (
@@ -111,13 +114,17 @@ class Facts:
         """Tell whether the cluster may touch an instance, where it is now."""
         return instance.id not in self.tickets.frozen and self.is_looked_after(instance)
 
-    def is_looked_after(self, instance: Instance) -> bool:
-        """Tell the same without regard to tickets, which only this decision looks at."""
+    def is_normally_managed(self, instance: Instance) -> bool:
+        """Tell whether the cluster would touch an instance if nothing had happened to it."""
         if not instance.meta.is_managed or instance.meta.maintenance or self.settings.maintenance:
             return False
-        if not self.may_start_anything:
-            return False
         if instance.is_removed and not self.settings.stop_removed_resources:
+            return False
+        return self.may_start_anything
+
+    def is_looked_after(self, instance: Instance) -> bool:
+        """Tell the same without regard to tickets, which only this decision looks at."""
+        if not self.is_normally_managed(instance):
             return False
         state = self.activity[instance.id]
         if state.blocked:
@@ -167,6 +174,34 @@ class Facts:
         sets = self.parameter_sets.get(instance.resource.id, ())
         attributes = self.node(node).attributes if node else None
         return flatten(sets, situation(self.now, attributes))
+
+    def why_cleared(self, instance: Instance, node: str) -> str:
+        """Say why the fail count on a node is to be cleared, "" if it is not.
+
+        Either all failures are too old, or the last one was with other parameters than today's.
+        """
+        on_node = self.activity[instance.id].at(node)
+        if on_node is None or on_node.clear_because:
+            return "" if on_node is None else on_node.clear_because
+        for entry in on_node.entries:
+            if not is_last_failure(entry) or entry in on_node.expired:
+                continue
+            if entry.operation in ("start", "monitor") and self._ran_otherwise(
+                instance, node, entry
+            ):
+                return "resource parameters have changed"
+        return ""
+
+    def _ran_otherwise(self, instance: Instance, node: str, entry: HistoryEntry) -> bool:
+        operation = self.operation(instance, entry.operation, entry.interval_ms)
+        change = compare(
+            entry,
+            self.parameters(instance, node),
+            operation.parameters,
+            interval_ms=entry.interval_ms,
+            timeout_ms=operation.timeout_ms,
+        )
+        return change not in (Change.NONE, Change.UNKNOWN)
 
     def operation(self, instance: Instance, name: str, interval_ms: int = 0) -> OperationFacts:
         """Give an operation with its defaults, configured or not."""
@@ -225,7 +260,8 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
     locks = conclude_locks(
         cluster, items, {node.name: node for node in nodes}, activity, settings, now.timestamp()
     )
-    counts = _fail_counts(items, nodes, now.timestamp(), activity)
+    everything = (*(i for item in items for i in instances_of(item)), *removed)
+    counts = _fail_counts(everything, nodes, now.timestamp(), activity)
     if settings.fencing_enabled and not has_device and items:
         problems.append(
             errors.error(
@@ -335,23 +371,23 @@ def _parameter_sets(cluster: Cluster) -> dict[str, tuple[AttributeSet, ...]]:
 
 
 def _fail_counts(
-    items: tuple[Placeable, ...],
+    instances: Iterable[Instance],
     nodes: tuple[NodeFacts, ...],
     now_s: float,
     activity: Mapping[str, Activity],
 ) -> dict[tuple[str, str], FailCount]:
     found = {}
-    failing = [n for n in nodes if any(key.startswith("fail-count-") for key in n.transient)]
-    for item in items:
-        for instance in instances_of(item):
-            for node in failing:
-                count = fail_count(instance, node, now_s)
-                on_node = activity[instance.id].at(node.name)
-                if on_node is not None and on_node.agent_changed:
-                    # What another agent did wrong says nothing about this one.
-                    count = replace(count, effective=score.ZERO)
-                if count.total > score.ZERO:
-                    found[instance.id, node.name] = count
+    recorded = {node.name: recorded_failures(node.attributes) for node in nodes}
+    failing = [(name, names) for name, names in recorded.items() if names]
+    if not failing:
+        return {}
+    for instance in instances:
+        for name, names in failing:
+            on_node = activity[instance.id].at(name)
+            entries = on_node.entries if on_node is not None else ()
+            count = fail_count(names, instance, name, now_s, entries)
+            if count.total > score.ZERO:
+                found[instance.id, name] = count
     return found
 
 
@@ -362,13 +398,9 @@ def _next_change_s(
     locks: Mapping[str, Lock],
 ) -> float | None:
     moments: list[float] = [
-        count.next_change_s for count in counts.values() if count.next_change_s is not None
-    ]
-    moments += [
-        state.next_change_s
-        for found in activity.values()
-        for state in (found.on_node or {}).values()
-        if state.next_change_s is not None
+        count.next_change_s
+        for (instance, node), count in counts.items()
+        if count.next_change_s is not None and activity[instance].at(node) is not None
     ]
     moments += [
         lock.until_s + 1

@@ -1,19 +1,22 @@
 """Fail counts: how often operations failed on a node, and when that makes the node forbidden.
 
-Counts live in transient node attributes `fail-count-RSC#OPERATION_INTERVAL` (older ones without
-the operation); times of the last failure in `last-failure-…`. A count older than the
-failure-timeout no longer counts and is to be cleared.
+Counts live in node attributes `fail-count-RSC#OPERATION_INTERVAL` (older ones without the
+operation); times of the last failure in `last-failure-…`. All operations of a resource count
+together. When the last failure is older than the failure-timeout, none counts any more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from crm.model import options, score
 from crm.model.score import ZERO, Score
+from crm.model.status import HistoryEntry
 from pengine.facts.instances import Instance
-from pengine.facts.nodes import NodeFacts
+from pengine.facts.operations import OnFail
+
+_COUNT, _TIME = "fail-count-", "last-failure-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,36 +32,71 @@ class FailCount:
 
     @property
     def has_expired(self) -> bool:
-        """Tell whether the count is to be cleared because it is too old."""
+        """Tell whether there is a count, and it is too old to count."""
         return self.total > 0 and self.effective == 0
 
 
-def fail_count(instance: Instance, node: NodeFacts, now_s: float) -> FailCount:
-    """Add up the failures of an instance on a node."""
-    name = instance.history_id
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a node's attributes say of one name, which may have the number of a copy."""
+
+    name: str
+    count: Score = ZERO
+    last_failure_s: int = 0
+
+
+def recorded_failures(attributes: Mapping[str, str]) -> dict[str, list[Recorded]]:
+    """Sort what a node says of failures by resource, numbers of copies left out."""
+    found: dict[str, list[Recorded]] = {}
+    for key, value in attributes.items():
+        if key.startswith(_COUNT):
+            name = key.removeprefix(_COUNT).partition("#")[0]
+            found.setdefault(_plain(name), []).append(Recorded(name, parse_count(value)))
+        elif key.startswith(_TIME):
+            name = key.removeprefix(_TIME).partition("#")[0]
+            record = Recorded(name, last_failure_s=_seconds(value))
+            found.setdefault(_plain(name), []).append(record)
+    return found
+
+
+def fail_count(
+    recorded: Mapping[str, list[Recorded]],
+    instance: Instance,
+    node: str,
+    now_s: float,
+    entries: Iterable[HistoryEntry] = (),
+) -> FailCount:
+    """Add up the failures of an instance on a node; copies of anonymous clones share theirs."""
     total, last_s = ZERO, 0
-    for key, value in node.transient.items():
-        if _is_about(key, "fail-count-", name, instance.is_unique):
-            total = score.add(total, parse_count(value))
-        elif _is_about(key, "last-failure-", name, instance.is_unique):
-            last_s = max(last_s, _seconds(value))
+    for record in recorded.get(_plain(instance.history_id), ()):
+        if not instance.is_unique or record.name == instance.history_id:
+            total = score.add(total, record.count)
+            last_s = max(last_s, record.last_failure_s)
     timeout_s = instance.meta.failure_timeout_ms // 1000
-    effective, change_s = total, None
-    if total > 0 and timeout_s > 0 and last_s > 0:
-        if now_s > last_s + timeout_s:
-            effective = ZERO
-        else:
-            change_s = last_s + timeout_s + 1
-    return FailCount(node.name, instance.id, total, effective, last_s, change_s)
+    if total == 0 or timeout_s <= 0 or last_s <= 0 or _blocks(instance, entries):
+        return FailCount(node, instance.id, total, total, last_s)
+    if now_s > last_s + timeout_s:
+        return FailCount(node, instance.id, total, ZERO, last_s)
+    return FailCount(node, instance.id, total, total, last_s, last_s + timeout_s + 1)
 
 
-def _is_about(key: str, prefix: str, name: str, is_unique: bool) -> bool:
-    if not key.startswith(prefix):
-        return False
-    resource = key[len(prefix) :].partition("#")[0]
-    if not is_unique:
-        resource = resource.partition(":")[0]
-    return resource == name
+def _blocks(instance: Instance, entries: Iterable[HistoryEntry]) -> bool:
+    """Tell whether a failure that blocks the instance keeps all its failures from expiring."""
+    blocking = {
+        (o.name, o.interval_ms)
+        for o in instance.operations
+        if o.on_fail is OnFail.BLOCK and "on-fail" in o.meta
+    }
+    return bool(blocking) and any(
+        (entry.operation, entry.interval_ms) in blocking
+        and (entry.id.endswith("_last_failure_0") or entry.exit_code != entry.target_rc)
+        for entry in entries
+    )
+
+
+def _plain(name: str) -> str:
+    plain, colon, number = name.rpartition(":")
+    return plain if colon and number.isdigit() else name
 
 
 def parse_count(text: str) -> Score:
@@ -71,12 +109,3 @@ def parse_count(text: str) -> Score:
 
 def _seconds(text: str) -> int:
     return int(text) if text.isdigit() else 0
-
-
-def last_failures(attributes: Mapping[str, str]) -> dict[str, int]:
-    """List the times of last failures by resource (with operation), for tools."""
-    return {
-        key.removeprefix("last-failure-"): _seconds(value)
-        for key, value in attributes.items()
-        if key.startswith("last-failure-")
-    }

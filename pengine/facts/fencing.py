@@ -119,6 +119,11 @@ class Suspicion:
         broken = [f for f in found.failures if f.entry.operation != "start"]
         return any(not is_probe(failure.entry) for failure in broken)
 
+    def reconnects(self, instance: Instance) -> bool:
+        """Tell whether an instance is a connection that is tried again after an interval."""
+        node = self._nodes.get(instance.id)
+        return node is not None and node.reconnect_ms > 0
+
     def waits_for_fencing(self, instance: Instance) -> bool:
         """Tell whether failures of a connection count until its node is fenced."""
         node = self._nodes.get(instance.id)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from crm.model.outcomes import ExitCode, OperationStatus
 from crm.model.roles import Role
 from crm.model.status import HistoryEntry
+from pengine.facts.expiry import Age, Ageing, age
 from pengine.facts.instances import Instance
 from pengine.facts.operations import OnFail, OperationFacts, OperationRules, find, unconfigured
 from pengine.facts.sequence import in_sequence
@@ -47,7 +48,10 @@ class OnNode:
     failures: tuple[Failure, ...] = ()
     banned: str = ""
     banned_everywhere: str = ""
-    has_expired_failure: tuple[HistoryEntry, ...] = ()
+    expired: tuple[HistoryEntry, ...] = ()
+    """Failures that are too old to matter."""
+    clear_because: str = ""
+    """Why the fail count here is to be cleared; empty where it is not."""
     failed_stop: bool = False
     is_stuck: bool = False
     """Set where its agent cannot stop it at all, and nobody can fence the node."""
@@ -56,7 +60,6 @@ class OnNode:
     is_starting: bool = False
     """Set where a start has not ended yet."""
     ignored: bool = False
-    next_change_s: int | None = None
     agent_changed: bool = False
     """Set where the history was written by another agent than the one configured now."""
     is_moot: bool = False
@@ -74,14 +77,12 @@ class OnNode:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What history is read against. `now_s` is seconds since 1970."""
+    """What history is read against. Without `ageing`, nothing is ever too old."""
 
     operation_rules: OperationRules
-    now_s: float
+    ageing: Ageing | None = None
     node_is_unclean: bool = False
     node_is_online: bool = True
-    keeps_failures: bool = False
-    """Set where failures of recurring operations count however old they are."""
     is_managed: bool = True
     can_fence: bool = False
 
@@ -140,13 +141,13 @@ def read_history(
         failures=tuple(reading.failures),
         banned=reading.banned,
         banned_everywhere=reading.banned_everywhere,
-        has_expired_failure=tuple(reading.expired),
+        expired=tuple(reading.expired),
+        clear_because=reading.clear_because,
         failed_stop=reading.failed_stop,
         is_stuck=reading.is_stuck,
         limit=reading.limit,
         is_starting=reading.is_starting,
         ignored=reading.ignored,
-        next_change_s=reading.next_change_s,
     )
 
 
@@ -169,13 +170,13 @@ class _Reading:
         self.failures: list[Failure] = []
         self.last_failed: tuple[str, int] | None = None
         self.expired: list[HistoryEntry] = []
+        self.clear_because = ""
         self.banned = ""
         self.banned_everywhere = ""
         self.failed_stop = False
         self.is_stuck = False
         self.limit: Role | None = None
         self.ignored = False
-        self.next_change_s: int | None = None
 
     def take(self, entry: HistoryEntry) -> None:
         """Read the next entry."""
@@ -185,7 +186,10 @@ class _Reading:
             self._take_pending(entry)
             return
         operation = self._operation(entry)
-        is_old = self._has_expired(entry, operation)
+        ageing = self.given.ageing
+        found = age(entry, self.instance, ageing) if ageing is not None else Age()
+        is_old = found.is_old
+        self.clear_because = self.clear_because or found.clear_because
         code = _AS_GOOD_AS.get(entry.exit_code, entry.exit_code)
         if code != entry.exit_code and not is_old:
             self._list(entry)
@@ -279,10 +283,10 @@ class _Reading:
 
     def _take_masked(self, entry: HistoryEntry, is_old: bool) -> None:
         """Nothing runs where not even a look is possible, and nothing should."""
-        self.role = Role.STOPPED
         if is_old:
             self.expired.append(entry)
             return
+        self.role = Role.STOPPED
         self.banned = "probe said it cannot run here"
         self._list(entry)
 
@@ -375,35 +379,6 @@ class _Reading:
             self.limit = limit
         if limit is Role.STOPPED:
             self.banned_everywhere = "on-fail=stop"
-
-    def _has_expired(self, entry: HistoryEntry, operation: OperationFacts) -> bool:
-        keeps = operation.on_fail is OnFail.BLOCK and "on-fail" in operation.meta
-        keeps = keeps or (self.given.keeps_failures and entry.interval_ms > 0)
-        timeout_s = self.instance.meta.failure_timeout_ms // 1000
-        when_s = entry.last_change_s
-        if keeps or timeout_s <= 0 or when_s <= 0:
-            return False
-        if entry.status == OperationStatus.NOT_INSTALLED:
-            return False
-        expiry_s = when_s + timeout_s
-        if self.given.now_s < expiry_s:
-            failed = entry.exit_code != entry.target_rc and not is_probe(entry)
-            if failed and (self.next_change_s is None or expiry_s < self.next_change_s):
-                self.next_change_s = expiry_s
-            return False
-        return not (is_probe(entry) and entry.exit_code in _TELLING)
-
-
-_TELLING = frozenset(
-    {
-        ExitCode.OK,
-        ExitCode.NOT_RUNNING,
-        ExitCode.PROMOTED,
-        ExitCode.DEGRADED,
-        ExitCode.DEGRADED_PROMOTED,
-    }
-)
-"""Results of probes that are as true as ever, however old."""
 
 
 def _is_masked(entry: HistoryEntry) -> bool:

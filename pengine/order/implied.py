@@ -85,6 +85,10 @@ def _within(actions: Actions, instance: Instance) -> Iterator[Ordering]:
         for start in starts:
             if cancel.node == start.node and not any(s.node == start.node for s in stops):
                 yield Ordering(cancel.id, start.id, PLAIN, "cancel before start")
+    if instance.is_removed:
+        for clearing in actions.of(instance.id, Task.CLEAR_FAIL_COUNT):
+            for stop in stops:
+                yield Ordering(clearing.id, stop.id, PLAIN, "clear before stop")
     yield from _reloads(actions, instance)
 
 

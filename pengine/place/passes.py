@@ -177,6 +177,8 @@ def thresholds(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) 
         threshold = instance.meta.threshold
         if threshold <= 0 or not facts.is_managed(instance) or effective < threshold:
             continue
+        if facts.why_cleared(instance, node):
+            continue  # The count is about to go: the next decision would move it back.
         on_node = facts.activity[instance_id].at(node)
         if on_node is not None and on_node.ignored and on_node.on_fail is None:
             continue

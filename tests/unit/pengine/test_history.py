@@ -85,14 +85,6 @@ def test_a_failure_expires_after_its_timeout(age_s: int, failed: bool) -> None:
     assert found.failed is failed
 
 
-def test_the_next_expiry_is_when_to_look_again() -> None:
-    when = int(NOW.timestamp()) - 30
-    entry = ran("monitor", rc=1, interval_ms=10000, call=3, last_rc_change=str(when))
-    status = state("node1", {"a": started() + entry}) + state("node2", {"a": stopped()})
-    document = cib(primitive("a", meta={"failure-timeout": "60s"}), status=status)
-    assert decide(document).graph.recheck_at == when + 60
-
-
 def test_an_ignored_failure_is_remembered_but_changes_nothing() -> None:
     failed = ran("monitor", rc=1, interval_ms=10000, call=3)
     found = seen(started() + failed, ops=monitor("a", on_fail="ignore"))

@@ -158,9 +158,9 @@ def test_old_style_fail_counts_are_read_too() -> None:
 
 def test_expired_failures_neither_ban_nor_stay() -> None:
     attributes = {"fail-count-a#start_0": "INFINITY", "last-failure-a#start_0": "1000"}
-    status = state("node1", {"a": started()}, attributes=attributes) + state(
-        "node2", {"a": stopped()}
-    )
+    status = state(
+        "node1", {"a": ran("start", last_rc_change="1000")}, attributes=attributes
+    ) + state("node2", {"a": stopped()})
     decision = decide(cib(primitive("a", meta={"failure-timeout": "60s"}), status=status))
     assert decision.placement.node_of("a") == "node1"
     keys = [a.key for s in decision.graph.synapses for a in s.actions]
