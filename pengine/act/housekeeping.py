@@ -6,6 +6,7 @@ from pengine.act.actions import Action, Task
 from pengine.act.builder import Builder, key_of
 from pengine.act.notices import add_notice_marks
 from pengine.facts.instances import (
+    BundleInstance,
     CloneInstance,
     GroupInstance,
     Instance,
@@ -122,6 +123,9 @@ def add_marks(builder: Builder, item: Placeable) -> None:
             for copy in item.copies:
                 add_marks(builder, copy)
             _marks(builder, item)
+        case BundleInstance():
+            if item.clone is not None:
+                add_marks(builder, item.clone)
 
 
 _PAIRS = ((Task.START, Task.RUNNING), (Task.STOP, Task.STOPPED))

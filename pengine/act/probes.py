@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from crm.model.constraints import Discovery
 from crm.model.outcomes import ExitCode
 from pengine.act.actions import Action, Task
@@ -13,6 +15,7 @@ from pengine.facts.instances import (
     GroupInstance,
     Instance,
     Placeable,
+    discovered_with,
     instances_of,
 )
 from pengine.facts.nodes import NodeFacts
@@ -32,7 +35,7 @@ def add_probes(builder: Builder) -> None:
             or _is_fresh(builder, node)
         ):
             continue
-        for item in facts.items:
+        for item in _looked_for_on(facts, node.name):
             for instance in _to_probe(builder, item, node.name):
                 if (instance.id, node.name) not in hidden and _may_be_on(facts, instance, node):
                     _add_probe(builder, instance, node.name)
@@ -41,6 +44,15 @@ def add_probes(builder: Builder) -> None:
 def _is_searched(facts: Facts, node: NodeFacts) -> bool:
     """Tell whether a node is looked at; a remote node has to be fenceable to opt out of that."""
     return node.is_searched or (node.kind == "remote" and not facts.settings.fencing_enabled)
+
+
+def _looked_for_on(facts: Facts, node: str) -> Iterator[Placeable]:
+    """Walk over what may be on a node; in the container of a bundle there is nothing else."""
+    for item in facts.items:
+        if node not in facts.reserved or (
+            isinstance(item, BundleInstance) and any(r.node == node for r in item.replicas)
+        ):
+            yield item
 
 
 def _is_fresh(builder: Builder, node: NodeFacts) -> bool:
@@ -76,7 +88,16 @@ def _to_probe(builder: Builder, item: Placeable, node: str) -> list[Instance]:
                 return [i for i in instances_of(item) if not facts.activity[i.id].is_known_on(node)]
             return _to_probe_of_anonymous(builder, item, node)
         case BundleInstance():
-            return []
+            return [i for i in _parts_on(item, node) if not facts.activity[i.id].is_known_on(node)]
+
+
+def _parts_on(bundle: BundleInstance, node: str) -> Iterator[Instance]:
+    """Walk over what a node may have of a bundle; a node in a container has its own copy only."""
+    inside = next((replica for replica in bundle.replicas if replica.node == node), None)
+    if inside is None:
+        yield from bundle.parts
+    elif inside.copy is not None:
+        yield inside.copy
 
 
 def _to_probe_of_anonymous(builder: Builder, clone: CloneInstance, node: str) -> list[Instance]:
@@ -127,7 +148,7 @@ def _never_looked_for(facts: Facts) -> set[tuple[str, str]]:
         found |= {(resource, n.name) for n in facts.nodes if n.name not in names}
     spread = set()
     for item in facts.items:
-        for instance in instances_of(item):
+        for instance in discovered_with(item):
             for node in facts.nodes:
                 if {(item.id, node.name), (instance.id, node.name)} & found:
                     spread.add((instance.id, node.name))

@@ -189,7 +189,7 @@ class _Reader:
                 node,
                 online=online,
                 requires_reset=reset,
-                maintenance=node.maintenance or unmanaged,
+                maintenance=node.maintenance or (unmanaged and node.is_seen),
             )
         )
 

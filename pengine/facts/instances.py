@@ -202,6 +202,20 @@ def clones_in(items: Iterable[Placeable]) -> Iterator[CloneInstance]:
             yield item.clone
 
 
+def discovered_with(item: Placeable) -> Iterator[Instance]:
+    """Walk over the instances that a location of an item, and its discovery, is about.
+
+    Of a bundle these are the containers and their addresses: the rest follows them.
+    """
+    if not isinstance(item, BundleInstance):
+        yield from instances_of(item)
+        return
+    for replica in item.replicas:
+        yield replica.container
+        if replica.address is not None:
+            yield replica.address
+
+
 def bundles_in(items: Iterable[Placeable]) -> Iterator[BundleInstance]:
     """Walk over all bundles."""
     return (item for item in items if isinstance(item, BundleInstance))
@@ -226,16 +240,31 @@ def conclude_instances(
     cluster: Cluster, now: datetime, *, fencing_enabled: bool, node_count: int
 ) -> tuple[Placeable, ...]:
     """Make all instances, the most important resource first, else in configuration order."""
+    configured = {node.name for node in cluster.nodes}
+    new = [_new_nodes(resource, configured) for resource in cluster.resources]
     making = _Making(
         cluster,
         now,
         OperationRules(cluster.operation_defaults, now, fencing_enabled),
         fencing_enabled,
-        node_count,
+        node_count - sum(new),
         _unfences(cluster, now),
     )
-    made = [_make(making, resource) for resource in cluster.resources]
+    made = []
+    for resource, count in zip(cluster.resources, new, strict=True):
+        made.append(_make(making, resource))
+        # A clone has copies for the nodes it could know of, not for those of later bundles.
+        making = replace(making, node_count=making.node_count + count)
     return tuple(sorted(made, key=lambda item: -item.meta.priority))
+
+
+def _new_nodes(resource: Resource, configured: set[str]) -> int:
+    """Count the nodes that only a bundle brings."""
+    if not isinstance(resource, Bundle):
+        return 0
+    return sum(
+        1 for parts in bundles.parts_of(resource) if parts.node and parts.node not in configured
+    )
 
 
 def _make(making: _Making, resource: Resource) -> Placeable:

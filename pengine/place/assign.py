@@ -160,6 +160,9 @@ class _Placing:
 
     def _place_replica(self, replica: Replica) -> None:
         """Place what goes with a container that is placed."""
+        host = self.merger.placed.get(replica.container.id)
+        if host is not None:
+            self.tally.hosts[replica.node] = host
         if replica.address is not None:
             self._place_instance(replica.address)
         if replica.connection is not None:

@@ -142,7 +142,6 @@ class Merger:
         self._sunk: set[str] = set()
         bundles = tuple(bundles_in(facts.items))
         self._bundles = {b.clone.id: b.id for b in bundles if b.clone is not None}
-        self._containers = {r.node: r.container.id for b in bundles for r in b.replicas if r.node}
 
     # --- the dependent follows its primary --------------------------------------------------
 
@@ -280,8 +279,7 @@ class Merger:
 
     def host(self, node: str) -> str:
         """Name the node that a container of a bundle is on, for the node inside it."""
-        container = self._containers.get(node)
-        return node if container is None else self.placed.get(container) or node
+        return self._tally.hosts.get(node, node)
 
     def _with_scores(
         self, table: dict[str, Score], source: str, link: Together

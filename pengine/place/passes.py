@@ -6,8 +6,6 @@ bans are looked at with the preferences already in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from crm.model import score
 from crm.model.constraints import Discovery
 from crm.model.roles import Role
@@ -19,8 +17,8 @@ from pengine.facts.instances import (
     GroupInstance,
     Instance,
     Placeable,
-    bundles_in,
     clones_in,
+    discovered_with,
     instances_of,
 )
 from pengine.facts.links import Preference
@@ -109,17 +107,8 @@ def _prefer(facts: Facts, tally: Tally, item: Placeable, preference: Preference)
             # What is inside runs where its container is; where that is, is what matters.
             for node, amount in preference.scores:
                 tally.add(item.id, node, amount, "location", preference.constraint)
-            for part in _settled_by_location(item):
+            for part in discovered_with(item):
                 _prefer(facts, tally, part, preference)
-
-
-def _settled_by_location(item: Placeable) -> Iterator[Instance]:
-    """Walk over the parts of a bundle that a location of the bundle is about."""
-    for bundle in bundles_in((item,)):
-        for replica in bundle.replicas:
-            yield replica.container
-            if replica.address is not None:
-                yield replica.address
 
 
 def stickiness(facts: Facts, tally: Tally) -> None:
@@ -253,7 +242,7 @@ def exclusive_discovery(facts: Facts, tally: Tally, targets: dict[str, list[Plac
 def _discovered(item: Placeable) -> list[Placeable]:
     """List all in an item that its resource-discovery is about."""
     if isinstance(item, BundleInstance):
-        return [item, *_settled_by_location(item)]
+        return [item, *discovered_with(item)]
     return everything_in(item)
 
 

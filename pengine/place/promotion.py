@@ -44,7 +44,7 @@ def promotion_score(
         return score.limit(sum(known)) if known else None
     if not _applies(facts, tally, clone, copy, node):
         return None
-    attributes = facts.node(node).attributes
+    attributes = facts.node(tally.asked_of(copy, node)).attributes
     for name in _names(facts, copy, node):
         if (text := attributes.get(f"master-{name}")) is not None:
             try:
