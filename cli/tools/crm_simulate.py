@@ -267,10 +267,10 @@ def report(
     if not wishes.quiet:
         if date:
             yield date
-        headline = picture.headline(decision.facts)
-        if headline:
-            yield headline
-            yield ""
+        for text in (picture.notice(decision.facts), picture.headline(decision.facts)):
+            if text:
+                yield text
+                yield ""
         yield "Current cluster status:"
         yield from picture.status(decision.facts)
         yield ""

@@ -15,17 +15,20 @@ from pengine.facts.instances import (
     CloneInstance,
     GroupInstance,
     Instance,
+    Meta,
     Placeable,
     Replica,
     instances_of,
 )
 from pengine.facts.nodes import NodeFacts, display_key
+from pengine.place.listing import surplus_copies
 
 
 def headline(facts: Facts) -> str:
     """Say how many instances are disabled or blocked, or "" when none is."""
-    instances = [i for item in facts.items for i in instances_of(item)]
-    disabled = sum(1 for i in instances if i.meta.must_stop)
+    # Of what is no longer configured only what runs still counts.
+    instances = [i for i in facts.instances() if not i.is_removed or facts.activity[i.id].nodes]
+    disabled = sum(1 for i in instances if _is_disabled(i.meta, i.is_promotable))
     blocked = sum(1 for i in instances if facts.activity[i.id].blocked)
     if not disabled and not blocked:
         return ""
@@ -33,6 +36,26 @@ def headline(facts: Facts) -> str:
         f"{disabled} of {len(instances)} resource instances DISABLED and {blocked} BLOCKED"
         " from further action due to failure"
     )
+
+
+def notice(facts: Facts) -> str:
+    """Say that the cluster leaves everything alone, or "" if it does not."""
+    if facts.settings.maintenance:
+        return (
+            "\n              *** Resource management is DISABLED ***\n"
+            "  The cluster will not attempt to start, stop or recover services"
+        )
+    if facts.settings.stop_all:
+        return (
+            "\n    *** Resource management is DISABLED ***\n"
+            "  The cluster will keep all resources stopped"
+        )
+    return ""
+
+
+def _is_disabled(meta: Meta, is_promotable: bool) -> bool:
+    """Tell whether the wish for a role keeps something below what it could be."""
+    return meta.must_stop or (is_promotable and meta.target_role is Role.UNPROMOTED)
 
 
 def status(facts: Facts) -> Iterator[str]:
@@ -46,8 +69,9 @@ def status(facts: Facts) -> Iterator[str]:
         if isinstance(item, Instance) and facts.is_invented(item.id):
             continue
         yield from _item_lines(facts, item, 2)
+    with_clones = {i.id for found in surplus_copies(facts).values() for i in found}
     for instance in facts.removed:
-        if facts.activity[instance.id].nodes:
+        if facts.activity[instance.id].nodes and instance.id not in with_clones:
             yield from _item_lines(facts, instance, 2)
     if not facts.everything:
         yield "    * No resources"
@@ -84,19 +108,29 @@ def _kind(node: NodeFacts) -> str:
 
 
 def _special_state(node: NodeFacts, busy: bool, facts: Facts) -> str:
+    """Say what is special about a node, or "" if it is only online or offline."""
+    colour = facts.health.colours.get(node.name)
+    state = _state_of(node, busy, facts)
+    if colour is not None:
+        return f"{state or ('online' if node.online else 'OFFLINE')} (health is {colour})"
+    return state
+
+
+def _state_of(node: NodeFacts, busy: bool, facts: Facts) -> str:
     if node.unclean:
-        word = "pending" if node.pending else "online" if node.online else "offline"
+        word = "online" if node.online else "pending" if node.pending else "offline"
         return f"UNCLEAN ({word})"
     if node.pending:
         return "pending"
+    if node.standby_by_failure and node.online:
+        return "standby (on-fail)"
     if node.standby and node.online:
         return "standby (with active resources)" if busy else "standby"
     if node.standby:
         return "OFFLINE (standby)"
-    if node.maintenance and not facts.settings.maintenance:
+    own = node.attributes.get("maintenance", "").lower() in ("true", "yes", "on", "1", "y")
+    if node.maintenance and (own or not facts.settings.maintenance):
         return "maintenance" if node.online else "OFFLINE (maintenance)"
-    if node.online and node.name in facts.health.colours:
-        return f"online (health is {facts.health.colours[node.name]})"
     return ""
 
 
@@ -148,7 +182,8 @@ def _collective_flags(
         flags += ["unique"] if item.is_unique else []
     if isinstance(item, BundleInstance) and item.node_max > 1:
         flags.append("unique")
-    flags += ["disabled"] if item.meta.must_stop else []
+    is_promotable = isinstance(item, CloneInstance) and item.promotable
+    flags += ["disabled"] if _is_disabled(item.meta, is_promotable) else []
     if item.meta.maintenance or facts.settings.maintenance:
         flags.append("maintenance")
     elif not item.meta.is_managed or not facts.may_start_anything:
@@ -161,7 +196,14 @@ def _flags_text(flags: Iterable[str]) -> str:
     return f" ({found})" if found else ""
 
 
-_PENDING = {"start": "Starting", "stop": "Stopping", "promote": "Promoting", "demote": "Demoting"}
+_PENDING = {
+    "start": "Starting",
+    "stop": "Stopping",
+    "migrate_to": "Migrating",
+    "migrate_from": "Migrating",
+    "promote": "Promoting",
+    "demote": "Demoting",
+}
 
 
 def _instance_text(
@@ -171,7 +213,8 @@ def _instance_text(
     state = facts.activity[instance.id]
     nodes = state.nodes if at is None else at
     if not name:
-        name = instance.id if instance.is_unique else instance.history_id
+        is_plain = instance.is_removed or not instance.is_unique
+        name = instance.history_id if is_plain else instance.id
     word = _state_word(facts, instance)
     if instance.is_removed:
         word = f"ORPHANED {word}"
@@ -223,6 +266,8 @@ def _instance_flags(facts: Facts, instance: Instance, nodes: tuple[str, ...]) ->
         flags.append("Monitoring")
     if instance.meta.must_stop:
         flags.append("disabled")
+    elif instance.is_promotable and instance.meta.target_role is Role.UNPROMOTED:
+        flags.append(f"target-role:{instance.meta.pairs.get('target-role', 'Unpromoted')}")
     if state.blocked:
         flags.append("blocked")
     elif instance.meta.maintenance or _is_in_maintenance(facts, instance):
@@ -252,22 +297,27 @@ def _clone_lines(facts: Facts, clone: CloneInstance, depth: int) -> Iterator[str
     flags = _flags_text(_collective_flags(facts, clone))
     yield f"{indent}* Clone Set: {clone.id} [{clone.child_id}]{flags}:"
     lists: dict[str, list[str]] = {"Promoted": [], "Unpromoted": [], "Started": []}
-    for copy in clone.copies:
+    surplus = surplus_copies(facts).get(clone.id, [])
+    for copy in (*clone.copies, *surplus):
         word, node = _plain_state(facts, clone, copy)
         if not clone.is_unique and _is_in_lost_guest(facts, copy):
             continue
-        if clone.is_unique or (word == "" and _is_worth_showing(facts, copy)):
+        is_shown = word == "" and _is_worth_showing(facts, copy)
+        if is_shown or (clone.is_unique and copy not in surplus):
             yield from _item_lines(facts, copy, depth + 1)
         elif word in lists:
             lists[word].append(node)
     if clone.is_unique:
         return
+    limited = clone.promotable and clone.meta.target_role is Role.UNPROMOTED
     for word, names in lists.items():
         if names:
-            yield f"{indent}  * {word}: [ {' '.join(sorted(names, key=display_key))} ]"
-    stopped = _stopped_nodes(facts, clone)
+            limit = " (target-role)" if limited and word == "Unpromoted" else ""
+            yield f"{indent}  * {word}{limit}: [ {' '.join(sorted(names, key=display_key))} ]"
+    if clone.clone_max <= sum(len(names) for names in lists.values()):
+        return
     by_flag: dict[str, list[str]] = {}
-    for name in stopped:
+    for name in _free_nodes(facts, clone):
         reasons = (_why_unable(facts, i, name) for i in instances_of(clone))
         unable = next((r for r in reasons if r), "disabled" if clone.meta.must_stop else "")
         by_flag.setdefault(f" ({unable})" if unable else "", []).append(name)
@@ -296,6 +346,7 @@ def _plain_state(
         and not state.failed
         and not state.pending
         and facts.is_looked_after(instance)
+        and not instance.is_removed
         for instance, state in zip(instances_of(copy), parts, strict=True)
     )
     if len(nodes) != 1 or not plain or any(_is_silent(facts.node(n)) for n in nodes):
@@ -311,19 +362,14 @@ def _is_worth_showing(facts: Facts, copy: Instance | GroupInstance) -> bool:
     return any(facts.activity[i.id].nodes for i in instances_of(copy))
 
 
-def _stopped_nodes(facts: Facts, clone: CloneInstance) -> list[str]:
-    busy = {name for i in instances_of(clone) for name in facts.activity[i.id].nodes}
-    free = [
+def _free_nodes(facts: Facts, clone: CloneInstance) -> list[str]:
+    """List the nodes on which nothing of a clone is active."""
+    copies = (*instances_of(clone), *surplus_copies(facts).get(clone.id, []))
+    busy = {name for i in copies for name in facts.activity[i.id].nodes}
+    return [
         n.name
         for n in facts.nodes
         if n.name not in busy
         and not n.is_unlisted
         and clone.id in facts.reserved.get(n.name, (clone.id,))
     ]
-    count = sum(
-        1
-        for copy in clone.copies
-        if not any(facts.activity[i.id].nodes for i in instances_of(copy))
-        or _is_in_lost_guest(facts, copy)
-    )
-    return free if count else []

@@ -42,7 +42,7 @@ def conclude_health(nodes: tuple[NodeFacts, ...], settings: Settings) -> Health:
     """Judge the health of every node."""
     pairs = dict(settings.pairs)
     strategy = _strategy(pairs)
-    if strategy in (Strategy.NONE, Strategy.CUSTOM):
+    if strategy is Strategy.NONE:
         return Health({}, {})
     colours = _colour_scores(strategy, pairs)
     base = _option(pairs, "node-health-base") if strategy is Strategy.PROGRESSIVE else ZERO
@@ -56,7 +56,7 @@ def conclude_health(nodes: tuple[NodeFacts, ...], settings: Settings) -> Health:
         total = base
         for value in found:
             total = score.add(total, value)
-        if total != 0:
+        if total != 0 and strategy is not Strategy.CUSTOM:
             scores[node.name] = total
         worst = min(
             (_rank(t) for n, t in node.attributes.items() if n.startswith(_PREFIX)), default=2

@@ -33,7 +33,7 @@ class Listing:
         self._by_number = facts.settings.enable_startup_probes and any(
             node.online and not node.unclean and node.is_searched for node in placement.nodes
         )
-        self._surplus = _surplus(facts)
+        self._surplus = surplus_copies(facts)
 
     def items(self) -> Iterator[Placeable]:
         """Walk over top-level items; removed ones come last."""
@@ -86,7 +86,7 @@ class Listing:
                 yield from (part.id for part in item.parts)
 
 
-def _surplus(facts: Facts) -> dict[str, list[Instance]]:
+def surplus_copies(facts: Facts) -> dict[str, list[Instance]]:
     """Find the removed instances that are copies of a clone, by the id of the clone."""
     clones = {
         instance.history_id: clone.id

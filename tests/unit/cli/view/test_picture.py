@@ -1,0 +1,76 @@
+"""Nodes and resources as they are, in the words users of `crm_simulate` know."""
+
+from __future__ import annotations
+
+from cli.view import picture
+from tests.kit.pengine import cib, decide, monitor, primitive, ran, started, state, stopped
+
+_THREE = ("node1", "node2", "node3")
+
+
+def shown(document: bytes) -> list[str]:
+    return [line.strip() for line in picture.status(decide(document).facts) if line.strip()]
+
+
+def clone(child: str, **meta: str) -> str:
+    pairs = "".join(
+        f'<nvpair id="c-{name}" name="{name.replace("_", "-")}" value="{value}"/>'
+        for name, value in meta.items()
+    )
+    return f'<clone id="c"><meta_attributes id="c-meta">{pairs}</meta_attributes>{child}</clone>'
+
+
+def failed() -> str:
+    return started() + ran("monitor", call=3, interval_ms=10000, rc=1)
+
+
+def test_a_failed_copy_does_not_count_as_one_of_those_that_are_up() -> None:
+    child = primitive("a", ops=monitor("a"))
+    status = state("node1", {"a": failed()}) + state("node2", {"a": started()}) + state("node3")
+    found = shown(cib(clone(child, clone_max="2"), status=status, nodes=_THREE))
+    assert found[-3:] == [
+        "* a\t(ocf:pacekeeper:Dummy):\t FAILED node1",
+        "* Started: [ node2 ]",
+        "* Stopped: [ node3 ]",
+    ]
+
+
+def test_a_clone_that_may_not_be_promoted_is_disabled_and_says_why() -> None:
+    text = clone(primitive("a"), promotable="true", target_role="Unpromoted")
+    status = state("node1", {"a": started()}) + state("node2", {"a": stopped()})
+    document = cib(text, status=status)
+    assert shown(document)[-3:] == [
+        "* Clone Set: c [a] (promotable, disabled):",
+        "* Unpromoted (target-role): [ node1 ]",
+        "* Stopped: [ node2 ]",
+    ]
+    assert picture.headline(decide(document).facts).startswith("2 of 2 resource instances DISABLED")
+
+
+def test_a_copy_too_many_stands_with_its_clone() -> None:
+    status = state("node1", {"a": started()}) + state("node2", {"a": started()})
+    found = shown(cib(clone(primitive("a"), clone_max="1"), status=status))
+    assert found[-3:] == [
+        "* Clone Set: c [a]:",
+        "* a\t(ocf:pacekeeper:Dummy):\t ORPHANED Started node2",
+        "* Started: [ node1 ]",
+    ]
+
+
+def test_maintenance_of_the_cluster_is_said_first_and_that_of_a_node_at_the_node() -> None:
+    document = cib(
+        primitive("a"),
+        options={"maintenance-mode": "true"},
+        node_attributes={"node2": {"maintenance": "true"}},
+    )
+    assert "Resource management is DISABLED" in picture.notice(decide(document).facts)
+    assert shown(document)[1:3] == ["* Node node2: maintenance", "* Online: [ node1 ]"]
+
+
+def test_an_unhealthy_node_on_standby_says_both() -> None:
+    document = cib(
+        primitive("a"),
+        options={"node-health-strategy": "only-green"},
+        node_attributes={"node1": {"standby": "true", "#health-disk": "red"}},
+    )
+    assert shown(document)[1] == "* Node node1: standby (health is RED)"
