@@ -319,6 +319,8 @@ def _join(
                 stops.append(name)
     if len(active) > 1 and instance.meta.multiple_active is MultipleActive.BLOCK:
         blocked = True
+    if suspicion.goes_with_its_node(instance):
+        must_stop = True
     if suspicion.waits_to_connect(instance, on_node.values()):
         failed = must_stop = True
     if instance.id in suspicion.failed_containers:

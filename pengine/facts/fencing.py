@@ -131,6 +131,11 @@ class Suspicion:
             return False
         return not node.was_fenced
 
+    def goes_with_its_node(self, instance: Instance) -> bool:
+        """Tell whether a connection is to stop because the node behind it asked to leave."""
+        node = self._nodes.get(instance.id)
+        return node is not None and node.is_remote and node.wants_to_leave
+
     def waits_to_connect(self, instance: Instance, on_nodes: Iterable[OnNode]) -> bool:
         """Tell whether connecting again waits until a failure is old enough to be forgotten.
 

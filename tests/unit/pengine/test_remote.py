@@ -233,3 +233,10 @@ def test_what_is_in_a_guest_stays_there() -> None:
         cluster({"vm": started(), "near": started()}, resources=GUEST + inside, constraints="")
     )
     assert decision.placement.node_of("b") == "near"
+
+
+def test_a_connection_goes_down_when_the_node_behind_it_asks_to_leave() -> None:
+    leaving = state("far", {"a": started()}, attributes={"shutdown": "1"})
+    found = actions(decide(cluster({"far": started(), "a": stopped()}, leaving)))
+    assert "far_stop_0@node1" in found
+    assert "a_stop_0@far" in found
