@@ -71,6 +71,7 @@ class _Paper:
         self._cluster = cluster
         self._failures = failures
         self._states = {state.id: state for state in cluster.status}
+        self._plain = {history.id for state in cluster.status for history in state.history}
         latest_s = (e.last_change_s for s in cluster.status for h in s.history for e in h.entries)
         self._now_s = int(cluster.execution_s or 1 + max(latest_s, default=0))
         self._call = 1 + max(
@@ -82,12 +83,11 @@ class _Paper:
         return replace(self._cluster, status=tuple(self._states.values()))
 
     def name_of(self, action: Action) -> str:
-        """Say under which name a node keeps a resource: a copy's own, unless it uses the plain."""
+        """Say under which name a resource is kept: a copy's own, unless any node uses the plain."""
         if action.resource is None:
             return ""
         plain, long = action.resource.id, action.resource.long_id
-        known = any(h.id == plain for h in self._state(action).history)
-        return plain if known or not long else long
+        return plain if plain in self._plain or not long else long
 
     def carry_out(self, action: Action) -> bool:
         """Do one action; False if it fails."""
