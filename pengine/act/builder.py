@@ -74,6 +74,8 @@ class Builder:
     def start(self, instance: Instance, node: str, *, needed: bool, reason: str = "") -> Action:
         """Add a start."""
         runnable, why_not = self.may_start(instance, node)
+        if not runnable and "quorum" in why_not:
+            reason, why_not = why_not, reason  # Whatever else happens, nothing may start.
         reasons = tuple(r for r in (reason, "" if runnable else why_not) if r)
         return self._operate(instance, Task.START, node, needed, runnable, reasons)
 
