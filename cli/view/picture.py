@@ -21,7 +21,6 @@ from pengine.facts.instances import (
     instances_of,
 )
 from pengine.facts.nodes import NodeFacts, display_key
-from pengine.place.listing import surplus_copies
 
 
 def headline(facts: Facts) -> str:
@@ -69,9 +68,8 @@ def status(facts: Facts) -> Iterator[str]:
         if isinstance(item, Instance) and facts.is_invented(item.id):
             continue
         yield from _item_lines(facts, item, 2)
-    with_clones = {i.id for found in surplus_copies(facts).values() for i in found}
     for instance in facts.removed:
-        if facts.activity[instance.id].nodes and instance.id not in with_clones:
+        if facts.activity[instance.id].nodes:
             yield from _item_lines(facts, instance, 2)
     if not facts.everything:
         yield "    * No resources"
@@ -297,79 +295,77 @@ def _clone_lines(facts: Facts, clone: CloneInstance, depth: int) -> Iterator[str
     flags = _flags_text(_collective_flags(facts, clone))
     yield f"{indent}* Clone Set: {clone.id} [{clone.child_id}]{flags}:"
     lists: dict[str, list[str]] = {"Promoted": [], "Unpromoted": [], "Started": []}
-    surplus = surplus_copies(facts).get(clone.id, [])
-    for copy in (*clone.copies, *surplus):
-        word, node = _plain_state(facts, clone, copy)
-        if not clone.is_unique and _is_in_lost_guest(facts, copy):
-            continue
-        is_shown = word == "" and _is_worth_showing(facts, copy)
-        if is_shown or (clone.is_unique and copy not in surplus):
+    for copy in clone.copies:
+        if clone.is_unique or _has_own_lines(facts, copy):
             yield from _item_lines(facts, copy, depth + 1)
-        elif word in lists:
-            lists[word].append(node)
+        elif _is_active(facts, copy):
+            lists[_listed_as(facts, clone, copy)].append(_places(facts, copy)[0])
     if clone.is_unique:
         return
-    limited = clone.promotable and clone.meta.target_role is Role.UNPROMOTED
+    limit = " (target-role)" if clone.meta.target_role is Role.UNPROMOTED else ""
     for word, names in lists.items():
         if names:
-            limit = " (target-role)" if limited and word == "Unpromoted" else ""
-            yield f"{indent}  * {word}{limit}: [ {' '.join(sorted(names, key=display_key))} ]"
-    if clone.clone_max <= sum(len(names) for names in lists.values()):
-        return
+            note = limit if word == "Unpromoted" else ""
+            yield f"{indent}  * {word}{note}: [ {' '.join(sorted(names, key=display_key))} ]"
+    if clone.clone_max > sum(map(len, lists.values())):
+        yield from (f"{indent}  * {line}" for line in _stopped_lines(facts, clone))
+
+
+def _has_own_lines(facts: Facts, copy: Instance | GroupInstance) -> bool:
+    """Tell whether there is more to say of an anonymous copy than a list of nodes can."""
+    parts = tuple(instances_of(copy))
+    states = [facts.activity[i.id] for i in parts]
+    if isinstance(copy, Instance) and states[0].pending not in ("", "probe"):
+        return True
+    if not _is_active(facts, copy):
+        return False
+    if copy.is_removed or any(state.failed for state in states):
+        return True
+    if not all(facts.is_looked_after(i) for i in parts):
+        return True
+    if not all(_is_active(facts, i) for i in parts):
+        return True
+    places = _places(facts, copy)
+    return len(places) != 1 or _is_silent(facts.node(places[0]))
+
+
+def _is_active(facts: Facts, copy: Instance | GroupInstance) -> bool:
+    """Tell whether anything of a copy is active; on a node that is down for good nothing is."""
+    return any(
+        facts.node(name).online or facts.node(name).unclean or not facts.is_looked_after(i)
+        for i in instances_of(copy)
+        for name in facts.activity[i.id].nodes
+    )
+
+
+def _places(facts: Facts, copy: Instance | GroupInstance) -> list[str]:
+    names = (name for i in instances_of(copy) for name in facts.activity[i.id].nodes)
+    return list(dict.fromkeys(names))
+
+
+def _listed_as(facts: Facts, clone: CloneInstance, copy: Instance | GroupInstance) -> str:
+    if not clone.promotable:
+        return "Started"
+    is_promoted = any(facts.activity[i.id].role is Role.PROMOTED for i in instances_of(copy))
+    return "Promoted" if is_promoted else "Unpromoted"
+
+
+def _stopped_lines(facts: Facts, clone: CloneInstance) -> Iterator[str]:
+    """Yield the nodes on which nothing of an anonymous clone is active, by the reason for it."""
+    busy = {
+        name
+        for i in instances_of(clone)
+        for name in facts.activity[i.id].nodes
+        if facts.node(name).online or facts.is_looked_after(i) or facts.activity[i.id].blocked
+    }
+    disabled = "disabled" if clone.meta.must_stop else ""
     by_flag: dict[str, list[str]] = {}
-    for name in _free_nodes(facts, clone):
-        reasons = (_why_unable(facts, i, name) for i in instances_of(clone))
-        unable = next((r for r in reasons if r), "disabled" if clone.meta.must_stop else "")
-        by_flag.setdefault(f" ({unable})" if unable else "", []).append(name)
+    for node in facts.nodes:
+        known = clone.id in facts.reserved.get(node.name, (clone.id,))
+        if node.name in busy or node.is_unlisted or not known:
+            continue
+        reasons = (_why_unable(facts, i, node.name) for i in instances_of(clone))
+        flag = next((r for r in reasons if r), disabled)
+        by_flag.setdefault(f" ({flag})" if flag else "", []).append(node.name)
     for flag, found in sorted(by_flag.items()):
-        yield f"{indent}  * Stopped{flag}: [ {' '.join(found)} ]"
-
-
-def _is_in_lost_guest(facts: Facts, copy: Instance | GroupInstance) -> bool:
-    """Tell whether all that is active of a copy is in guests that are down."""
-    names = [name for i in instances_of(copy) for name in facts.activity[i.id].nodes]
-    return bool(names) and all(
-        facts.node(name).kind == "guest" and not facts.node(name).online for name in names
-    )
-
-
-def _plain_state(
-    facts: Facts, clone: CloneInstance, copy: Instance | GroupInstance
-) -> tuple[str, str]:
-    """Give the word and node a copy is listed under, or "" if it needs lines of its own."""
-    parts = [facts.activity[i.id] for i in instances_of(copy)]
-    nodes = {n for state in parts for n in state.nodes}
-    if not nodes:
-        return "Stopped", ""
-    plain = all(
-        len(state.nodes) == 1
-        and not state.failed
-        and not state.pending
-        and facts.is_looked_after(instance)
-        and not instance.is_removed
-        for instance, state in zip(instances_of(copy), parts, strict=True)
-    )
-    if len(nodes) != 1 or not plain or any(_is_silent(facts.node(n)) for n in nodes):
-        return "", ""
-    node = next(iter(nodes))
-    if clone.promotable:
-        is_promoted = any(state.role is Role.PROMOTED for state in parts)
-        return ("Promoted" if is_promoted else "Unpromoted"), node
-    return "Started", node
-
-
-def _is_worth_showing(facts: Facts, copy: Instance | GroupInstance) -> bool:
-    return any(facts.activity[i.id].nodes for i in instances_of(copy))
-
-
-def _free_nodes(facts: Facts, clone: CloneInstance) -> list[str]:
-    """List the nodes on which nothing of a clone is active."""
-    copies = (*instances_of(clone), *surplus_copies(facts).get(clone.id, []))
-    busy = {name for i in copies for name in facts.activity[i.id].nodes}
-    return [
-        n.name
-        for n in facts.nodes
-        if n.name not in busy
-        and not n.is_unlisted
-        and clone.id in facts.reserved.get(n.name, (clone.id,))
-    ]
+        yield f"Stopped{flag}: [ {' '.join(found)} ]"

@@ -1,9 +1,7 @@
 """Where every instance is active, and in what state it is, over all nodes.
 
 Joins the histories of the nodes (`pengine.facts.history`): an instance may be active on none, one
-or several of them. Anonymous copies get their numbers here, in the order of the node states,
-which is what published behaviour does. Resources that the configuration no longer names become
-*removed* instances.
+or several of them. Which history is about which instance was decided before (`finding`).
 """
 
 from __future__ import annotations
@@ -11,14 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from crm.model.cluster import Cluster
 from crm.model.roles import Role
-from crm.model.status import NodeState, ResourceHistory
-from pengine.facts.expiry import Ageing
-from pengine.facts.failures import Recorded, fail_count, recorded_failures
 from pengine.facts.fencing import Suspicion
-from pengine.facts.finding import Finder
-from pengine.facts.history import Circumstances, Failure, OnNode, read_history
+from pengine.facts.history import Failure, OnNode
 from pengine.facts.instances import (
     BundleInstance,
     CloneInstance,
@@ -30,8 +23,7 @@ from pengine.facts.instances import (
 )
 from pengine.facts.migrations import Migrations, conclude_migrations
 from pengine.facts.nodes import NodeFacts
-from pengine.facts.operations import OnFail, OperationRules
-from pengine.facts.settings import Settings
+from pengine.facts.operations import OnFail
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,181 +75,7 @@ class Activity:
         return found is not None and found.is_known
 
 
-def conclude_activity(
-    cluster: Cluster,
-    items: tuple[Placeable, ...],
-    suspicion: Suspicion,
-    settings: Settings,
-    rules: OperationRules,
-) -> tuple[dict[str, Activity], tuple[Instance, ...]]:
-    """Conclude the activity of every instance by id, and the removed instances found."""
-    reader = _Reader(items, suspicion, settings, rules, cluster.unscheduled)
-    by_key = {node.id: node.name for node in suspicion.nodes()}
-    by_key |= {node.name: node.name for node in suspicion.nodes()}
-    known = [
-        (state, name)
-        for state in cluster.status
-        if (name := by_key.get(state.id) or by_key.get(state.name)) is not None
-    ]
-    members = [(s, name) for s, name in known if not suspicion.node(name).is_remote]
-    if not settings.fencing_enabled:
-        # Offline nodes last, so that active anonymous copies get the low numbers.
-        members.sort(key=lambda pair: not suspicion.node(pair[1]).online)
-    for state, name in members:
-        reader.read(state, name)
-    reader.read_remote([(s, name) for s, name in known if suspicion.node(name).is_remote])
-    activity = reader.join()
-    for item in items:
-        _block_whole_group(item, activity)
-    return activity, tuple(reader.finder.removed)
-
-
-class _Reader:
-    """Reads the histories of one node after the other; it does not leave here."""
-
-    def __init__(
-        self,
-        items: tuple[Placeable, ...],
-        suspicion: Suspicion,
-        settings: Settings,
-        rules: OperationRules,
-        unscheduled: tuple[str, ...],
-    ) -> None:
-        self.finder = Finder(items, settings, rules, unscheduled)
-        self._instances = {i.id: i for item in items for i in instances_of(item)}
-        self._suspicion = suspicion
-        self._settings = settings
-        self._rules = rules
-        self._found: dict[str, dict[str, OnNode]] = {}
-        self._failures: dict[str, dict[str, list[Recorded]]] = {}
-
-    def read_remote(self, states: list[tuple[NodeState, str]]) -> None:
-        """Read remote nodes, those whose connection is known to be up first.
-
-        What is read may be about another connection, so this goes on until nothing new is up.
-        """
-        waiting = states
-        while True:
-            ready = [(state, name) for state, name in waiting if self._is_up(name)]
-            if not ready:
-                break
-            waiting = [pair for pair in waiting if pair not in ready]
-            for state, name in ready:
-                self._judge(name)
-                self.read(state, name)
-        for state, name in waiting:
-            self._judge(name)
-            self.read(state, name)
-        read = {name for _, name in states}
-        for node in self._suspicion.nodes():
-            if node.is_remote and node.name not in read:
-                self._judge(node.name)
-
-    def _is_up(self, name: str) -> bool:
-        node = self._suspicion.node(name)
-        needed = [node.connection, *([node.container] if node.container else [])]
-        return all(self._state(key).nodes for key in needed)
-
-    def _state(self, key: str) -> Activity:
-        instance = self._instances.get(key)
-        if instance is None:
-            instance = next((i for i in self.finder.removed if i.id == key), None)
-        if instance is None:
-            return Activity()
-        nodes = {node.name: node for node in self._suspicion.nodes()}
-        return _join(instance, self._found.get(key, {}), nodes, self._suspicion)
-
-    def _judge(self, name: str) -> None:
-        node = self._suspicion.node(name)
-        connection, container = self._state(node.connection), self._state(node.container)
-        if connection.failed:
-            self._suspicion.fail_connection(name)
-            node = self._suspicion.node(name)
-        online, reset = bool(connection.nodes), False
-        if node.container and container.failed:
-            online, reset = False, True
-        elif connection.failed or not connection.nodes or (node.container and not container.nodes):
-            online = False
-        elif node.container and len(container.nodes) == 1:
-            host = self._suspicion.node(container.nodes[0])
-            if not host.online and host.unclean:
-                online, reset = False, True
-        instance = self._instances.get(node.connection)
-        unmanaged = instance is not None and not instance.meta.is_managed
-        self._suspicion.connect(
-            replace(
-                node,
-                online=online,
-                requires_reset=reset,
-                maintenance=node.maintenance or (unmanaged and node.is_seen),
-            )
-        )
-
-    def read(self, state: NodeState, name: str) -> None:
-        """Read all that a node remembers."""
-        node = self._suspicion.node(name)
-        if not (node.online or node.requires_reset or self._settings.fencing_enabled):
-            return
-        given = Circumstances(
-            self._rules,
-            node_is_unclean=node.unclean,
-            node_is_online=node.online,
-            can_fence=self._suspicion.can_fence(name),
-        )
-        for history in state.history:
-            self._read_one(history, node, given)
-
-    def _read_one(self, history: ResourceHistory, node: NodeFacts, given: Circumstances) -> None:
-        instance = self.finder.find(history, node)
-        if instance is None:
-            return
-        meta = instance.meta
-        given = replace(
-            given,
-            ageing=self._ageing(instance, node, history),
-            is_managed=meta.is_managed and not meta.maintenance and not self._settings.maintenance,
-        )
-        outcome = read_history(instance, node.name, history.entries, given)
-        known = self._found.get(instance.id, {}).get(node.name)
-        if known is not None and known.role.is_active:
-            # Two histories of one anonymous clone on one node: what runs is never lost.
-            surplus = self.finder.surplus(instance, history) if outcome.role.is_active else None
-            if surplus is None:
-                return
-            instance = surplus
-        outcome = replace(
-            outcome,
-            name=history.id,
-            agent_changed=_has_other_agent(instance, history),
-            is_moot=self._suspicion.is_unclean(node.name),
-        )
-        self._suspicion.hear(instance, outcome)
-        self._found.setdefault(instance.id, {})[node.name] = outcome
-        if outcome.role.is_active:
-            self.finder.occupy(instance, node.name)
-
-    def _ageing(self, instance: Instance, node: NodeFacts, history: ResourceHistory) -> Ageing:
-        recorded = self._failures.get(node.name)
-        if recorded is None:
-            recorded = self._failures[node.name] = recorded_failures(node.attributes)
-        now_s = self._rules.now.timestamp()
-        return Ageing(
-            now_s,
-            fail_count(recorded, instance, node.name, now_s, history.entries),
-            waits_for_fencing=self._suspicion.waits_for_fencing(instance),
-            reconnects=self._suspicion.reconnects(instance),
-        )
-
-    def join(self) -> dict[str, Activity]:
-        """Give the activity of every instance over all nodes."""
-        nodes = {node.name: node for node in self._suspicion.nodes()}
-        everything = (*self._instances.values(), *self.finder.removed)
-        return {
-            i.id: _join(i, self._found.get(i.id, {}), nodes, self._suspicion) for i in everything
-        }
-
-
-def _block_whole_group(item: Placeable, activity: dict[str, Activity]) -> None:
+def block_whole_group(item: Placeable, activity: dict[str, Activity]) -> None:
     """Block all members of a group of which one is blocked for being active twice."""
     if not isinstance(item, GroupInstance):
         return
@@ -266,21 +84,13 @@ def _block_whole_group(item: Placeable, activity: dict[str, Activity]) -> None:
             activity[member.id] = replace(activity[member.id], blocked=True)
 
 
-def _has_other_agent(instance: Instance, history: ResourceHistory) -> bool:
-    agent = instance.resource.agent
-    return bool(history.type) and (agent.standard, agent.provider, agent.type) != (
-        history.standard,
-        history.provider,
-        history.type,
-    )
-
-
-def _join(
+def join(
     instance: Instance,
     on_node: dict[str, OnNode],
     nodes: Mapping[str, NodeFacts],
     suspicion: Suspicion,
 ) -> Activity:
+    """Conclude the activity of one instance from what each node tells of it."""
     migrations = conclude_migrations(
         {name: state.entries for name, state in on_node.items()},
         [name for name, node in nodes.items() if node.online],
@@ -399,4 +209,4 @@ def copies_of(item: Placeable) -> tuple[Instance | GroupInstance, ...]:
     return item.copies if isinstance(item, CloneInstance) else (item,)
 
 
-__all__ = ["Activity", "GroupInstance", "conclude_activity", "copies_of", "is_active"]
+__all__ = ["Activity", "GroupInstance", "copies_of", "is_active", "join"]

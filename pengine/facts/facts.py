@@ -12,7 +12,6 @@ from crm.model.resources import AttributeSet, Bundle, Clone, Group, Primitive, R
 from crm.model.status import HistoryEntry
 from crm.plumbing import errors
 from crm.plumbing.errors import Problem
-from pengine.facts import activity as activities
 from pengine.facts import bundles
 from pengine.facts import links as linking
 from pengine.facts.activity import Activity
@@ -27,6 +26,7 @@ from pengine.facts.instances import (
     GroupInstance,
     Instance,
     Placeable,
+    begin,
     conclude_instances,
     instances_of,
 )
@@ -34,6 +34,7 @@ from pengine.facts.links import Links
 from pengine.facts.locks import Lock, conclude_locks
 from pengine.facts.nodes import NodeFacts, conclude_nodes
 from pengine.facts.operations import OperationFacts, OperationRules, find, unconfigured
+from pengine.facts.reading import read_histories
 from pengine.facts.remote import (
     Connection,
     all_nodes,
@@ -118,7 +119,8 @@ class Facts:
         """Tell whether the cluster would touch an instance if nothing had happened to it."""
         if not instance.meta.is_managed or instance.meta.maintenance or self.settings.maintenance:
             return False
-        if instance.is_removed and not self.settings.stop_removed_resources:
+        is_leftover = instance.is_removed and instance.number is None
+        if is_leftover and not self.settings.stop_removed_resources:
             return False
         return self.may_start_anything
 
@@ -159,7 +161,7 @@ class Facts:
         """Give the name nodes use for an instance: a copy has its own until a history has it."""
         state = self.activity[instance.id]
         on_node = state.on_node
-        if not on_node or instance.is_removed:
+        if not on_node or (instance.is_removed and instance.number is None):
             return instance.id
         if state.nodes:
             return on_node[state.nodes[0]].name
@@ -227,19 +229,20 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         conclude_nodes(cluster, settings, now),
         remote_nodes(cluster, known_connections, settings, now),
     )
-    rules = OperationRules(cluster.operation_defaults, now, settings.fencing_enabled)
-    items = conclude_instances(
+    making = begin(
         cluster,
         now,
         fencing_enabled=settings.fencing_enabled,
         node_count=len(nodes) - (len(known_connections) - len(configured)),
     )
+    items = conclude_instances(making)
     has_device = settings.has_watchdog or any(
         i.resource.agent.is_fencing for item in items for i in instances_of(item)
     )
     fencing = power(settings, has_device=has_device, has_quorum=cluster.has_quorum)
     suspicion = Suspicion(_forsaken(nodes, settings, cluster), settings, fencing)
-    activity, removed = activities.conclude_activity(cluster, items, suspicion, settings, rules)
+    told = read_histories(making, items, suspicion, settings)
+    items, removed, activity = told.items, told.removed, told.activity
     nodes = suspicion.nodes()
     sets = _parameter_sets(cluster)
     shared = {
@@ -286,7 +289,7 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         utilization=conclude_utilization(cluster, items, settings, now),
         parameter_sets=sets,
         shared_parameters=shared,
-        operation_rules=rules,
+        operation_rules=making.operation_rules,
         has_fencing_device=has_device,
         fencing=fencing,
         locks=locks,

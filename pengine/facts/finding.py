@@ -1,135 +1,187 @@
 """Finds the instance a history is about, and numbers the copies of anonymous clones.
 
-Copies have no identity in a history: the order in which histories are read decides.
+Copies have no identity in a history: the order in which histories are read decides. A history is
+about the copy that is active or busy on its node already (other members of a cloned group may
+have told), else about the first that is so nowhere. Where no copy is left a *surplus* one is made:
+a removed copy of the clone, which no node may run.
+
+Source: docs/scheduler/README.md; published cases clone-anon-dup, anon-instance-pending,
+cloned-group, clone-requires-quorum.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from crm.model.agent import Agent
 from crm.model.resources import Primitive
 from crm.model.status import ResourceHistory
 from pengine.facts.instances import (
+    BundleInstance,
+    CloneInstance,
+    GroupInstance,
     Instance,
+    Making,
     Placeable,
-    bundles_in,
+    Requires,
     instances_of,
     make_instance,
     read_meta,
+    surplus_copy,
 )
 from pengine.facts.nodes import NodeFacts
-from pengine.facts.operations import OperationRules
 from pengine.facts.settings import Settings
+
+Copy = Instance | GroupInstance
 
 
 class Finder:
     """Finds the instance a history belongs to; makes removed ones; it does not leave `facts`."""
 
-    def __init__(
-        self,
-        items: tuple[Placeable, ...],
-        settings: Settings,
-        rules: OperationRules,
-        unscheduled: tuple[str, ...],
-    ) -> None:
+    def __init__(self, items: tuple[Placeable, ...], making: Making, settings: Settings) -> None:
         self.removed: list[Instance] = []
-        self._unscheduled = unscheduled
+        self._items = items
+        self._making = making
         self._settings = settings
-        self._rules = rules
-        self._plain: dict[str, Instance] = {}
-        self._anonymous: dict[str, list[Instance]] = {}
-        self._taken: dict[str, str] = {}
-        self._copy_of: dict[str, int] = {}
-        self._node_copy: dict[tuple[str, str], int] = {}
-        self._inside = {
-            (replica.copy.history_id, replica.node): replica.copy
-            for bundle in bundles_in(items)
-            for replica in bundle.replicas
-            if replica.copy is not None
-        }
-        self._bundled = {name for name, _ in self._inside}
+        self._clones: dict[str, CloneInstance] = {}
+        self._copies: dict[str, list[Copy]] = {}
+        self._known: dict[str, Instance] = {}
+        self._clone_of: dict[str, str] = {}
+        self._places: dict[str, list[str]] = {}
+        self._busy_on: dict[str, str] = {}
+        self._inside: dict[tuple[str, str], Instance] = {}
+        self._copies_inside: set[str] = set()
         for item in items:
-            for instance in instances_of(item):
-                if instance.is_unique:
-                    self._plain[instance.id] = instance
-                else:
-                    self._anonymous.setdefault(instance.history_id, []).append(instance)
+            if isinstance(item, CloneInstance) and not item.is_unique:
+                self._open(item)
+            elif isinstance(item, BundleInstance):
+                self._open_bundle(item)
+            else:
+                self._known.update((i.id, i) for i in instances_of(item))
+
+    def _open_bundle(self, bundle: BundleInstance) -> None:
+        """Prepare a bundle: of what runs inside the node says which copy it is."""
+        self._known.update((part.id, part) for part in bundle.parts)
+        for replica in bundle.replicas:
+            if replica.copy is None:
+                continue
+            if replica.copy.is_unique:
+                self._known[replica.copy.id] = replica.copy
+            self._inside[replica.copy.history_id, replica.node] = replica.copy
+            self._copies_inside.add(replica.copy.id)
+
+    def _open(self, clone: CloneInstance) -> None:
+        """Prepare an anonymous clone; one without any copy can still be found by its first."""
+        self._clones[clone.id] = clone
+        self._copies[clone.id] = list(clone.copies)
+        if not clone.copies:
+            self._add_surplus(clone.id)
+        for instance in instances_of(self._copies[clone.id][0]):
+            self._clone_of[instance.history_id] = clone.id
 
     def find(self, history: ResourceHistory, node: NodeFacts) -> Instance | None:
         """Find or make the instance that a history of a node is about."""
-        exact = self._plain.get(history.id)
+        exact = self._known.get(history.id)
         if exact is not None:
             return exact
         base = history.id.partition(":")[0]
-        if base in self._anonymous:
-            found = self._anonymous_copy(base, node.name)
-            if found is not None:
-                return found
-            number = len(self._anonymous[base])
-            return self._make_removed(history, f"{base}:{number}", base)
-        return self._make_removed(history, history.id, history.id)
+        inside = self._inside.get((base, node.name))
+        if inside is not None or history.id in self._copies_inside:
+            return inside
+        if base in self._clone_of:
+            return self._find_copy(self._clone_of[base], base, node)
+        return self._make_removed(history)
 
-    def _anonymous_copy(self, base: str, node: str) -> Instance | None:
-        """Find the copy a history is about: the one active there, else the first inactive one.
+    def occupy(self, instance: Instance, node: str, *, is_active: bool, is_busy: bool) -> None:
+        """Remember that a copy is active on a node, or that something is being done with it."""
+        if instance.is_unique or instance.number is None:
+            return
+        if is_active:
+            self._places.setdefault(instance.id, []).append(node)
+        if is_busy:
+            self._busy_on.setdefault(instance.id, node)
 
-        Only copies that turn out to be active are taken (`occupy`), so the histories of many
-        nodes on which nothing runs may be about the same copy.
+    def grown(self) -> tuple[Placeable, ...]:
+        """Give all items, clones with the surplus copies that were found."""
+        return tuple(
+            replace(item, copies=tuple(self._copies[item.id]))
+            if isinstance(item, CloneInstance) and item.id in self._copies
+            else item
+            for item in self._items
+        )
+
+    # --- copies -----------------------------------------------------------------------------
+
+    def _find_copy(self, clone_id: str, base: str, node: NodeFacts) -> Instance:
+        found = self._copy_for(clone_id, base, node.name)
+        if found is None or self._is_left_behind(clone_id, found, node):
+            return self._member(self._add_surplus(clone_id), base)
+        return found
+
+    def _copy_for(self, clone_id: str, base: str, node: str) -> Instance | None:
+        """Find the copy that is on a node already, else the first that is nowhere."""
+        idle: Instance | None = None
+        is_surplus = False
+        for copy in self._copies[clone_id]:
+            member = self._member(copy, base)
+            places = self._places_of(copy)
+            if node in places and member.id not in self._places:
+                return member
+            if node in places:
+                # A second history of one clone on one node is about something beyond its copies,
+                # even if there are idle ones.
+                is_surplus = True
+            elif not places and idle is None:
+                idle = member
+        return None if is_surplus else idle
+
+    def _places_of(self, copy: Copy) -> list[str]:
+        """List where a copy is known to be active or busy."""
+        found: list[str] = []
+        for instance in instances_of(copy):
+            found += self._places.get(instance.id, [])
+            if instance.id in self._busy_on:
+                found.append(self._busy_on[instance.id])
+        return found
+
+    def _is_left_behind(self, clone_id: str, copy: Instance, node: NodeFacts) -> bool:
+        """Tell whether a copy on a lost node leaves its number to one that can run.
+
+        It can where nothing has to be fenced first and there are fewer copies than nodes.
         """
-        if base in self._bundled:
-            return self._inside.get((base, node))
-        copies = self._anonymous[base]
-        for copy in copies:
-            if self._taken.get(copy.id) == node:
-                return copy
-        number = self._node_copy.get((copies[0].top, node))
-        if number is not None and number < len(copies) and copies[number].id not in self._taken:
-            return copies[number]
-        for index, copy in enumerate(copies):
-            if copy.id not in self._taken and not self._sibling_is_elsewhere(copy, index, node):
-                return copy
-        return None
+        if copy.meta.requires in (Requires.FENCING, Requires.UNFENCING):
+            return False
+        is_lost = (not node.online or node.unclean) and node.kind != "guest"
+        return is_lost and self._clones[clone_id].clone_max != self._making.node_count
 
-    def _sibling_is_elsewhere(self, copy: Instance, index: int, node: str) -> bool:
-        """Members of one copy of a cloned group stay together."""
-        holders = {n for (top, n), i in self._node_copy.items() if top == copy.top and i == index}
-        return bool(holders) and node not in holders
+    def _member(self, copy: Copy, base: str) -> Instance:
+        return next(i for i in instances_of(copy) if i.history_id == base)
 
-    def surplus(self, instance: Instance, history: ResourceHistory) -> Instance | None:
-        """Make a removed copy for something that runs beside another copy on its node."""
-        number = len(self._anonymous.get(instance.history_id, ())) + len(self.removed)
-        key = f"{instance.history_id}:{number}"
-        return self._make_removed(history, key, instance.history_id)
+    def _add_surplus(self, clone_id: str) -> Copy:
+        copies = self._copies[clone_id]
+        made = surplus_copy(self._making, self._clones[clone_id], len(copies))
+        copies.append(made)
+        return made
 
-    def occupy(self, instance: Instance, node: str) -> None:
-        """Remember that a copy is active on a node; its siblings follow it there."""
-        if not instance.is_unique and instance.number is not None:
-            self._taken[instance.id] = node
-            self._node_copy.setdefault((instance.top, node), instance.number)
+    # --- removed resources ------------------------------------------------------------------
 
     def _is_unscheduled(self, name: str) -> bool:
         """Tell whether something belongs to a resource that is configured, but not scheduled.
 
         The parts of a bundle are named after it; nobody may take them for leftovers.
         """
-        return any(name == key or name.startswith(f"{key}-") for key in self._unscheduled)
+        unscheduled = self._making.cluster.unscheduled
+        return any(name == key or name.startswith(f"{key}-") for key in unscheduled)
 
-    def _make_removed(self, history: ResourceHistory, key: str, name: str) -> Instance | None:
-        known = next((r for r in self.removed if r.id == key), None)
-        if known is not None:
-            return known
-        if not history.type or not history.standard or self._is_unscheduled(name):
+    def _make_removed(self, history: ResourceHistory) -> Instance | None:
+        if not history.entries or not history.type or not history.standard:
             return None
-        primitive = Primitive(key, Agent(history.standard, history.provider, history.type))
+        if self._is_unscheduled(history.id):
+            return None
+        primitive = Primitive(history.id, Agent(history.standard, history.provider, history.type))
         meta = read_meta({}, self._settings.fencing_enabled, primitive.agent.is_fencing)
-        made = make_instance(primitive, meta, self._rules, top=key)
-        removed = Instance(
-            id=made.id,
-            history_id=name,
-            resource=primitive,
-            meta=meta,
-            operations=(),
-            parent="",
-            top=key,
-            is_removed=True,
-        )
+        made = make_instance(primitive, meta, self._making.operation_rules, top=history.id)
+        removed = replace(made, operations=(), is_removed=True)
         self.removed.append(removed)
+        self._known[removed.id] = removed
         return removed

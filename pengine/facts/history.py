@@ -169,6 +169,7 @@ class _Reading:
         self.is_starting = False
         self.failures: list[Failure] = []
         self.last_failed: tuple[str, int] | None = None
+        self.last_failed_s = 0
         self.expired: list[HistoryEntry] = []
         self.clear_because = ""
         self.banned = ""
@@ -226,6 +227,14 @@ class _Reading:
             self.role = Role.UNPROMOTED if self.instance.is_promotable else Role.STARTED
 
     def _take_pending(self, entry: HistoryEntry) -> None:
+        """Read an operation that has not ended; all but a probe are known to be under way.
+
+        A recurring monitor that failed since leaves its pending entry behind (case
+        leftover-pending-monitor).
+        """
+        is_same = self.last_failed == (entry.operation, entry.interval_ms)
+        if is_same and self.last_failed_s >= entry.last_change_s:
+            return
         match entry.operation:
             case "start":
                 self.is_starting = True
@@ -338,6 +347,7 @@ class _Reading:
             on_fail = OnFail.BAN  # There is nothing that could go on as if nothing had been.
         self._list(entry)
         self.last_failed = (entry.operation, entry.interval_ms)
+        self.last_failed_s = entry.last_change_s
         self.on_fail = max(self.on_fail, on_fail)
         self._place_failed(entry, on_fail)
         self._limit_failed(operation)

@@ -99,6 +99,7 @@ class GroupInstance:
     members: tuple[Instance, ...]
     parent: str = ""
     number: int | None = None
+    is_removed: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,7 +228,9 @@ def is_promotable(item: Placeable) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Making:
+class Making:
+    """What instances are made from; also what surplus copies are made from later."""
+
     cluster: Cluster
     now: datetime
     operation_rules: OperationRules
@@ -236,26 +239,43 @@ class _Making:
     unfencing_enabled: bool
 
 
-def conclude_instances(
-    cluster: Cluster, now: datetime, *, fencing_enabled: bool, node_count: int
-) -> tuple[Placeable, ...]:
-    """Make all instances, the most important resource first, else in configuration order."""
-    configured = {node.name for node in cluster.nodes}
-    new = [_new_nodes(resource, configured) for resource in cluster.resources]
-    making = _Making(
+def begin(cluster: Cluster, now: datetime, *, fencing_enabled: bool, node_count: int) -> Making:
+    """Gather what instances are made from."""
+    return Making(
         cluster,
         now,
         OperationRules(cluster.operation_defaults, now, fencing_enabled),
         fencing_enabled,
-        node_count - sum(new),
+        node_count,
         _unfences(cluster, now),
     )
+
+
+def conclude_instances(making: Making) -> tuple[Placeable, ...]:
+    """Make all instances, the most important resource first, else in configuration order."""
+    resources = making.cluster.resources
+    configured = {node.name for node in making.cluster.nodes}
+    new = [_new_nodes(resource, configured) for resource in resources]
+    known = replace(making, node_count=making.node_count - sum(new))
     made = []
-    for resource, count in zip(cluster.resources, new, strict=True):
-        made.append(_make(making, resource))
+    for resource, count in zip(resources, new, strict=True):
+        made.append(_make(known, resource))
         # A clone has copies for the nodes it could know of, not for those of later bundles.
-        making = replace(making, node_count=making.node_count + count)
+        known = replace(known, node_count=known.node_count + count)
     return tuple(sorted(made, key=lambda item: -item.meta.priority))
+
+
+def surplus_copy(making: Making, clone: CloneInstance, number: int) -> Instance | GroupInstance:
+    """Make one more copy of an anonymous clone, for something that runs and has no number."""
+    configured = next(r for r in making.cluster.resources if r.id == clone.id)
+    assert isinstance(configured, Clone)
+    made = make_copy(
+        making, _as_read(making, configured), number, clone.is_unique, clone.promotable
+    )
+    if isinstance(made, Instance):
+        return replace(made, is_removed=True)
+    members = tuple(replace(member, is_removed=True) for member in made.members)
+    return replace(made, members=members, is_removed=True)
 
 
 def _new_nodes(resource: Resource, configured: set[str]) -> int:
@@ -267,7 +287,7 @@ def _new_nodes(resource: Resource, configured: set[str]) -> int:
     )
 
 
-def _make(making: _Making, resource: Resource) -> Placeable:
+def _make(making: Making, resource: Resource) -> Placeable:
     match resource:
         case Primitive():
             return make_instance(
@@ -312,7 +332,7 @@ def make_instance(
 
 
 def _make_group(
-    making: _Making,
+    making: Making,
     group: Group,
     outer: tuple[AttributeSet, ...],
     number: int | None,
@@ -338,16 +358,15 @@ def _make_group(
     return GroupInstance(group_id, meta, members, "" if number is None else top, number)
 
 
-def _make_clone(making: _Making, clone: Clone) -> CloneInstance:
-    pairs = flatten(clone.meta, Situation(making.now))
-    group_pairs = flatten(clone.child.meta, Situation(making.now))
-    read = {**group_pairs, **pairs}
-    get = {name.replace("_", "-"): value for name, value in read.items()}.get
-    unique = _boolean(get("globally-unique"), False)
+def _make_clone(making: Making, clone: Clone) -> CloneInstance:
+    get = _clone_options(making, clone).get
+    unique = _boolean(get("globally-unique"), False) and not _is_always_anonymous(clone)
     node_max = max(1, _integer(get("clone-node-max"), 1)) if unique else 1
     count = max(0, _integer(get("clone-max"), max(1, making.node_count)))
+    if _is_always_anonymous(clone) and _boolean(get("globally-unique"), False):
+        count = min(count, making.node_count)
     promotable = clone.promotable or _boolean(get("promotable"), False)
-    clone = _with_slight_stickiness(making, clone, read)
+    clone = _as_read(making, clone)
     copies = [make_copy(making, clone, number, unique, promotable) for number in range(count)]
     return CloneInstance(
         id=clone.id,
@@ -367,7 +386,7 @@ def _make_clone(making: _Making, clone: Clone) -> CloneInstance:
     )
 
 
-def _make_bundle(making: _Making, bundle: Bundle) -> BundleInstance:
+def _make_bundle(making: Making, bundle: Bundle) -> BundleInstance:
     cloned = bundles.clone_of(bundle)
     clone = None if cloned is None else _make_clone(making, cloned)
     copies = () if clone is None else clone.copies
@@ -409,18 +428,31 @@ def _make_bundle(making: _Making, bundle: Bundle) -> BundleInstance:
     )
 
 
-def _with_slight_stickiness(making: _Making, clone: Clone, read: Mapping[str, str]) -> Clone:
+def _clone_options(making: Making, clone: Clone) -> Mapping[str, str]:
+    """Read the options of a clone; a group in it may give some."""
+    pairs = flatten(clone.meta, Situation(making.now))
+    group_pairs = flatten(clone.child.meta, Situation(making.now))
+    return {name.replace("_", "-"): value for name, value in {**group_pairs, **pairs}.items()}
+
+
+def _is_always_anonymous(clone: Clone) -> bool:
+    """Tell whether agents of a clone cannot tell copies apart, whatever is configured."""
+    standards = {primitive.agent.standard for primitive in primitives_of(clone)}
+    return bool(standards & {"lsb", "service", "systemd", "upstart"})
+
+
+def _as_read(making: Making, clone: Clone) -> Clone:
     """Let copies stay where they are by default, so that equal nodes do not shuffle them."""
     name = "resource-stickiness"
     defaults = flatten(making.cluster.resource_defaults, Situation(making.now))
     legacy = _legacy_default(making.cluster, f"default-{name}")
-    if name in read or name in defaults or legacy is not None:
+    if name in _clone_options(making, clone) or name in defaults or legacy is not None:
         return clone
     return replace(clone, meta=(*clone.meta, AttributeSet("", ((name, "1"),))))
 
 
 def make_copy(
-    making: _Making, clone: Clone, number: int, unique: bool, promotable: bool = False
+    making: Making, clone: Clone, number: int, unique: bool, promotable: bool = False
 ) -> Instance | GroupInstance:
     """Make the copy of a clone's child with the given number."""
     child = clone.child
@@ -441,7 +473,7 @@ def make_copy(
 # --- meta attributes ------------------------------------------------------------------------
 
 
-def _meta(making: _Making, resource: Resource, outer: tuple[AttributeSet, ...]) -> Meta:
+def _meta(making: Making, resource: Resource, outer: tuple[AttributeSet, ...]) -> Meta:
     agent = None
     if isinstance(resource, Primitive):
         agent = (resource.agent.standard, resource.agent.provider, resource.agent.type)

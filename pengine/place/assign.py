@@ -273,8 +273,7 @@ class _Placing:
         must_stop = self._must_stop(instance)
         if must_stop:
             self.tally.ban_everywhere(instance.id, "role", must_stop)
-        if not instance.is_removed:
-            self.tally.record("primitive", instance)
+        self.tally.record("primitive", instance)
         choice = self._choose(instance, must_stop)
         self.choices[instance.id] = choice
         self.merger.placed[instance.id] = choice.node
@@ -377,7 +376,7 @@ class _Placing:
         meta, state = instance.meta, self.facts.activity[instance.id]
         if len(state.nodes) > 1 and meta.multiple_active is MultipleActive.STOP_ONLY:
             return "it was active more than once (multiple-active=stop_only)"
-        if instance.is_removed:
+        if instance.is_removed and instance.number is None:
             return "it is no longer configured"
         return ""
 

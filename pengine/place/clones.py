@@ -125,7 +125,9 @@ class _Sharing:
         parents = tally.scores[self._clone.id]
         for part in everything_in(copy):
             for node in list(tally.scores[part.id]):
-                if node not in self._may_run:
+                if copy.is_removed:
+                    tally.ban(part.id, node, "clone", self._clone.id, "it is a copy too many")
+                elif node not in self._may_run:
                     tally.ban(part.id, node, "clone", "node", "the node cannot run it")
                 elif parents.get(node, MINUS_INFINITY) < 0:
                     tally.ban(part.id, node, "clone", self._clone.id, "its clone may not be there")

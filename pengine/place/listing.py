@@ -2,7 +2,7 @@
 
 Top-level items stand in the order of placement. The copies of a clone stand in the order in which
 they were placed only if nothing was looked for anywhere: looking for resources goes by number, and
-leaves the copies in that order. A copy too many stands with the clone it was part of.
+leaves the copies in that order.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pengine.facts.instances import (
     GroupInstance,
     Instance,
     Placeable,
-    clones_in,
     instances_of,
 )
 from pengine.place.placement import Placement
@@ -33,19 +32,16 @@ class Listing:
         self._by_number = facts.settings.enable_startup_probes and any(
             node.online and not node.unclean and node.is_searched for node in placement.nodes
         )
-        self._surplus = surplus_copies(facts)
 
     def items(self) -> Iterator[Placeable]:
         """Walk over top-level items; removed ones come last."""
-        inside = {instance.id for found in self._surplus.values() for instance in found}
         rank = {key: index for index, key in enumerate(self._placement.order)}
         yield from sorted(self._facts.items, key=lambda item: rank.get(item.id, len(rank)))
-        yield from (item for item in self._facts.removed if item.id not in inside)
+        yield from self._facts.removed
 
     def copies(self, clone: CloneInstance) -> tuple[Copy, ...]:
-        """List the copies of a clone, and those it has too many."""
+        """List the copies of a clone."""
         copies: dict[str, Copy] = {copy.id: copy for copy in clone.copies}
-        copies |= {copy.id: copy for copy in self._surplus.get(clone.id, ())}
         if self._by_number:
             return tuple(copies.values())
         placed = self._placement.copies.get(clone.id, ())
@@ -84,17 +80,3 @@ class Listing:
                 if item.clone is not None:
                     yield from self._owners(item.clone)
                 yield from (part.id for part in item.parts)
-
-
-def surplus_copies(facts: Facts) -> dict[str, list[Instance]]:
-    """Find the removed instances that are copies of a clone, by the id of the clone."""
-    clones = {
-        instance.history_id: clone.id
-        for clone in clones_in(facts.items)
-        for instance in instances_of(clone)
-    }
-    found: dict[str, list[Instance]] = {}
-    for instance in facts.removed:
-        if instance.history_id != instance.id and instance.history_id in clones:
-            found.setdefault(clones[instance.history_id], []).append(instance)
-    return found

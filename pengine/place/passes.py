@@ -160,9 +160,9 @@ def in_guests(facts: Facts, tally: Tally) -> None:
 
 def thresholds(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) -> None:
     """Ban nodes on which a resource has failed too often."""
+    by_id = {instance.id: instance for instance in facts.instances()}
     for (instance_id, node), effective in _failures_with_contents(facts).items():
-        instance = targets[instance_id][0]
-        assert isinstance(instance, Instance)
+        instance = by_id[instance_id]
         threshold = instance.meta.threshold
         if threshold <= 0 or not facts.is_managed(instance) or effective < threshold:
             continue

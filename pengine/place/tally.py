@@ -101,7 +101,12 @@ class Tally:
             self.add(item, node, MINUS_INFINITY, stage, source, text)
 
     def record(self, placed: str, item: Placeable) -> None:
-        """Keep the totals of an item and of everything in it, as they are now."""
+        """Keep the totals of an item and of everything in it, as they are now.
+
+        Nobody wants to know where something removed would best be.
+        """
+        if isinstance(item, Instance | GroupInstance) and item.is_removed:
+            return
         self._record_one(placed, item.id)
         match item:
             case GroupInstance():
