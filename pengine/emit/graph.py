@@ -110,17 +110,24 @@ def _action(
     )
 
 
+_BEFORE_IT_MOVES = frozenset(
+    {Task.STOP, Task.DEMOTE, Task.CANCEL, Task.MIGRATE_TO, Task.MIGRATE_FROM}
+)
+
+
 def _router(facts: Facts, action: Action) -> str:
     """Name the member whose connection carries an action on a remote node.
 
-    While the connection moves, what has to be done before goes by the member that has it.
+    While the connection moves, what has to be done before goes by the member that has it. Is it
+    half way already, all goes by where it arrives.
     """
     node = facts.node(action.node)
     if not node.is_remote or action.is_pseudo or action.task is Task.FENCE:
         return ""
     if not node.came_by or not node.goes_by:
         return node.came_by or node.goes_by
-    is_early = action.task.value in ("stop", "demote", "cancel", "migrate_to", "migrate_from")
+    is_half_way = node.kind == "remote" and facts.activity[node.connection].migrating is not None
+    is_early = action.task in _BEFORE_IT_MOVES and not is_half_way
     return node.came_by if is_early else node.goes_by
 
 

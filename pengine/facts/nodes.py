@@ -28,7 +28,7 @@ class Link(enum.Enum):
     """It is reached now, and will be."""
 
     RESTING = "resting"
-    """The member that held the connection is lost; it comes up elsewhere."""
+    """The member that held it is lost, or it is half way: it comes up elsewhere."""
 
     UNKNOWN = "unknown"
     """It is not reached now; whether it can be will be seen."""

@@ -45,7 +45,7 @@ def _judge(
     facts: Facts, placement: Placement, members: dict[str, NodeFacts], node: NodeFacts
 ) -> NodeFacts:
     state = facts.activity[node.connection]
-    here = state.nodes[0] if state.nodes else ""
+    here = state.here or ""
     there = placement.node_of(node.connection) or ""
     link = _link(facts, node, members.get(here), there)
     node = replace(node, link=link, came_by=here, goes_by=there)
@@ -53,7 +53,7 @@ def _judge(
         return _judge_guest(facts, node)
     if link is not Link.FAILED or not facts.settings.fencing_enabled:
         return node
-    if not node.online:
+    if not node.online and facts.settings.enable_startup_probes:
         return node.to_be_fenced("the connection is unrecoverable")
     if _runs_something(facts, node.name):
         return node.to_be_fenced("resources are active but connection is unrecoverable")
@@ -84,6 +84,8 @@ def _link(facts: Facts, node: NodeFacts, host: NodeFacts | None, there: str) -> 
         return Link.UNKNOWN
     if host.unclean or not host.online:
         return Link.RESTING
+    if state.migrating is not None and len(state.nodes) > 1:
+        return Link.RESTING  # Half way, it answers only when it has arrived.
     return Link.ALIVE
 
 

@@ -6,6 +6,7 @@ from tests.kit.pengine import (
     actions,
     cib,
     decide,
+    moved,
     primitive,
     ran,
     started,
@@ -240,3 +241,17 @@ def test_a_connection_goes_down_when_the_node_behind_it_asks_to_leave() -> None:
     found = actions(decide(cluster({"far": started(), "a": stopped()}, leaving)))
     assert "far_stop_0@node1" in found
     assert "a_stop_0@far" in found
+
+
+def test_behind_a_connection_that_is_half_way_everything_waits_for_its_arrival() -> None:
+    left = started() + moved("migrate_to", call=3)
+    status = remote(
+        state("node1", {"far": left, "a": stopped()})
+        + state("node2", {"far": stopped(), "a": stopped()})
+    ) + state("far", {"a": started()})
+    avoid = '<rsc_location id="l" rsc="a" node="far" score="-INFINITY"/>'
+    decision = decide(cib(FAR + primitive("a"), constraints=avoid, status=status))
+    assert "far_migrate_from_0@node2" in actions(decision)
+    assert "far_start_0" in waits_for(decision, "a_stop_0@far")
+    [stop] = [a for s in decision.graph.synapses for a in s.actions if a.key == "a_stop_0"]
+    assert stop.router == "node2"
