@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 
-from cli.view import history, resources
+from cli.view import bundles, history, resources
 from cli.view.status import ClusterView, NodeView, members, meta, primitives
 from cli.view.wishes import Wishes
 from crm.model.configuration import Item
@@ -95,6 +95,9 @@ def _instance_count(view: ClusterView) -> str:
     total = disabled = blocked = 0
     for item in view.resources:
         copies = resources.copies(view, item)
+        if item.tag == "bundle":
+            total += bundles.size_of(item)
+            continue
         for primitive in primitives(item):
             parents = resources.parents_of(item, primitive)
             total += copies

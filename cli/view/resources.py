@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from cli.view import bundles
 from cli.view.status import (
     PROMOTED,
     STARTED,
@@ -26,6 +27,8 @@ from crm.model.configuration import Item
 
 def copies(view: ClusterView, item: Item) -> int:
     """Say how many instances a resource is to have."""
+    if item.tag == "bundle":
+        return bundles.count_of(item)
     if item.tag not in ("clone", "master"):
         return 1
     wanted = meta(item, "clone-max", [], view)
@@ -44,7 +47,7 @@ def full_list(view: ClusterView, wishes: Wishes) -> list[str]:
     chosen = [
         item
         for item in view.resources
-        if (wishes.inactive or any(view.is_running(each.id) for each in primitives(item)))
+        if (wishes.inactive or _is_anything_up(view, item))
         and wishes.resource in ("", item.id, *(part.id for part in item.walk()))
     ]
     lines: list[str] = []
@@ -61,6 +64,11 @@ def full_list(view: ClusterView, wishes: Wishes) -> list[str]:
     if not lines:
         lines = ["  * No resources" if wishes.inactive else "  * No active resources"]
     return [title, *lines]
+
+
+def _is_anything_up(view: ClusterView, item: Item) -> bool:
+    ids = bundles.containers_of(item) if item.tag == "bundle" else []
+    return any(view.is_running(key) for key in (*ids, *(each.id for each in primitives(item))))
 
 
 def _brief(view: ClusterView, items: list[Item], wishes: Wishes, indent: str) -> list[str]:
@@ -91,7 +99,8 @@ def _resource(view: ClusterView, item: Item, wishes: Wishes) -> list[str]:
         return [head, *(f"    * {primitive_line(view, each, item)}" for each in shown)]
     if item.tag in ("clone", "master"):
         return _clone(view, item, wishes, notes)
-    return [f"  * Container bundle: {item.id}"]
+    lines = bundles.bundle_lines(view, item, notes, inactive=wishes.inactive)
+    return [bundles.bundle_head(item, notes), *lines]
 
 
 def primitive_line(view: ClusterView, item: Item, top: Item) -> str:

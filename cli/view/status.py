@@ -187,6 +187,14 @@ def read_status(document: Item) -> ClusterView:
                 name = history.id.partition(":")[0]
                 histories.setdefault(name, history)
                 instances.setdefault(name, []).append(_add_up(name, node.name, done))
+    for state in states.values():
+        # What runs in the containers of bundles is shown with the bundle; they are no nodes here.
+        if state.id not in known and any(_is_inside(state.id, each) for each in resources):
+            for history in _histories(state):
+                done = [_operation(h, history.id, state.id) for h in history.each("lrm_rsc_op")]
+                operations += sorted(done, key=_by_call)
+                added = _add_up(history.id, state.id, sorted(done, key=_by_call))
+                instances.setdefault(history.id.partition(":")[0], []).append(added)
     return ClusterView(
         nodes=nodes,
         resources=resources,
@@ -342,8 +350,13 @@ def _orphans(resources: list[Item], histories: dict[str, Item]) -> list[Item]:
             },
         )
         for name, history in histories.items()
-        if name not in known
+        if name not in known and not any(_is_inside(name, item) for item in resources)
     ]
+
+
+def _is_inside(name: str, item: Item) -> bool:
+    """Tell whether something is named after the bundle it is part of."""
+    return item.tag == "bundle" and name.startswith(f"{item.id}-")
 
 
 def meta(item: Item, name: str, parents: list[Item], view: ClusterView, default: str = "") -> str:

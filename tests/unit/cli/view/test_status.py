@@ -4,6 +4,7 @@ import pytest
 
 from cli.view import history as history_view
 from cli.view import monitor
+from cli.view import resources as resource_view
 from cli.view.status import ClusterView, read_status
 from cli.view.wishes import Wishes
 from crm.model.readxml.configuration import read
@@ -217,3 +218,22 @@ def test_what_move_and_ban_left_behind_is_named_in_one_line() -> None:
 
 def test_without_leftovers_nothing_is_said_of_them() -> None:
     assert "Left by" not in monitor.text(picture(A, node_state(1)), Wishes())
+
+
+def test_a_bundle_shows_what_runs_in_each_container_where_the_container_is() -> None:
+    resources = (
+        f'<bundle id="b"><podman image="i:1" replicas="2"/><network control-port="9"/>{A}</bundle>'
+    )
+    inside = node_state(1, history("a", START)).replace('id="1" uname="n1"', 'id="b-0"')
+    found = picture(
+        resources,
+        node_state(1, history("b-podman-0", START), history("b-0", START)),
+        node_state(2),
+        inside.replace("<node_state", '<node_state remote_node="true"', 1),
+    )
+    assert "\n".join(resource_view.full_list(found, Wishes(inactive=True))) == (
+        "Full List of Resources:\n"
+        "  * Container bundle set: b [i:1]:\n"
+        "    * b-0\t(ocf:x:T):\t Started n1\n"
+        "    * b-1\t(ocf:x:T):\t Stopped"
+    )
