@@ -185,6 +185,8 @@ def _is_replaced(old: HistoryEntry, new: HistoryEntry) -> bool:
     """
     if new.operation == "stop" and old.status == OperationStatus.PENDING:
         return True
+    if old.id.endswith("_last_failure_0"):
+        return False
     if new.interval_ms > 0 or old.interval_ms > 0:
         return (old.operation, old.interval_ms) == (new.operation, new.interval_ms)
     return True

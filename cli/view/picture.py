@@ -251,7 +251,9 @@ def _why_unable(facts: Facts, instance: Instance, node: str = "") -> str:
             code = failure.entry.exit_code
             if failure.entry.status == OperationStatus.NOT_INSTALLED:
                 return _UNABLE[ExitCode.NOT_INSTALLED]
-            return next((text for known, text in _UNABLE.items() if known == code), "")
+            unable = next((text for known, text in _UNABLE.items() if known == code), "")
+            if unable:
+                return unable
     return ""
 
 

@@ -71,7 +71,7 @@ def _may_be_on(facts: Facts, instance: Instance, node: NodeFacts) -> bool:
 
     What is inside a container is known by the container.
     """
-    if instance.meta.pairs.get("container") and instance.id not in facts.connections:
+    if instance.id in facts.contents:
         return False
     return not (node.is_remote and facts.is_bound_to_members(instance))
 

@@ -75,6 +75,21 @@ class Activity:
         return found is not None and found.is_known
 
 
+def restart_container(found: dict[str, Activity], inner: str, container: str) -> None:
+    """Restart a container in which something failed, where that happened."""
+    inside, around = found[inner], found[container]
+    names = [
+        name
+        for name, state in (inside.on_node or {}).items()
+        if state.on_fail is OnFail.RESTART_CONTAINER and not state.is_moot
+    ]
+    if not names:
+        return
+    stops = [n for n in names if n in around.nodes and n not in around.stops]
+    found[inner] = replace(inside, failed=True)
+    found[container] = replace(around, stops=(*around.stops, *stops))
+
+
 def block_whole_group(item: Placeable, activity: dict[str, Activity]) -> None:
     """Block all members of a group of which one is blocked for being active twice."""
     if not isinstance(item, GroupInstance):

@@ -30,6 +30,13 @@ from pengine.facts.instances import (
     conclude_instances,
     instances_of,
 )
+from pengine.facts.launchers import (
+    Contents,
+    after_containers,
+    conclude_contents,
+    together_with_containers,
+    with_contents,
+)
 from pengine.facts.links import Links
 from pengine.facts.locks import Lock, conclude_locks
 from pengine.facts.nodes import NodeFacts, conclude_nodes
@@ -71,6 +78,9 @@ class Facts:
     removed: tuple[Instance, ...]
     activity: Mapping[str, Activity]
     fail_counts: Mapping[tuple[str, str], FailCount]
+    burdens: Mapping[tuple[str, str], FailCount]
+    """Fail counts, those of what is inside a container added to the container's."""
+    contents: Contents
     links: Links
     tickets: Tickets
     health: Health
@@ -229,10 +239,12 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         conclude_nodes(cluster, settings, now),
         remote_nodes(cluster, known_connections, settings, now),
     )
+    contents = conclude_contents(cluster, now)
+    rules = OperationRules(cluster.operation_defaults, now, settings.fencing_enabled, contents)
     making = begin(
         cluster,
         now,
-        fencing_enabled=settings.fencing_enabled,
+        rules,
         node_count=len(nodes) - (len(known_connections) - len(configured)),
     )
     items = conclude_instances(making)
@@ -255,6 +267,12 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         cluster, nodes, _known_ids(items), shared, meta, now
     )
     links = with_containers(links, known_connections, items)
+    guests = {c.container: c.node for c in known_connections if c.container}
+    links = replace(
+        links,
+        together=(*links.together, *together_with_containers(contents, guests)),
+        in_order=(*after_containers(contents, guests), *links.in_order),
+    )
     problems += link_problems
     tickets, ticket_problems = conclude_tickets(
         cluster, items, activity, fencing_enabled=settings.fencing_enabled
@@ -283,6 +301,8 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         removed=removed,
         activity=activity,
         fail_counts=counts,
+        burdens=with_contents(counts, contents),
+        contents=contents,
         links=links,
         tickets=tickets,
         health=conclude_health(nodes, settings),

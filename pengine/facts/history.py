@@ -119,7 +119,9 @@ _UNABLE = frozenset(
 
 _PLAIN = frozenset({ExitCode.OK, ExitCode.NOT_RUNNING, ExitCode.PROMOTED, ExitCode.FAILED_PROMOTED})
 
-_CLEARED_BY_SUCCESS = frozenset({OnFail.BLOCK, OnFail.IGNORE, OnFail.DEMOTE, OnFail.RESTART})
+_CLEARED_BY_SUCCESS = frozenset(
+    {OnFail.BLOCK, OnFail.IGNORE, OnFail.DEMOTE, OnFail.RESTART, OnFail.RESTART_CONTAINER}
+)
 
 _WITHOUT_EFFECT = frozenset({"notify", "meta-data"})
 
@@ -337,11 +339,16 @@ class _Reading:
         self, entry: HistoryEntry, operation: OperationFacts, result: _Result
     ) -> None:
         on_fail = operation.on_fail
-        if on_fail is OnFail.IGNORE and result is not _Result.NOT_INSTALLED:
+        # What did not stop inside a container stops with it.
+        ends_with_container = on_fail is OnFail.RESTART_CONTAINER and entry.operation == "stop"
+        is_ignored = on_fail is OnFail.IGNORE and result is not _Result.NOT_INSTALLED
+        if is_ignored or ends_with_container:
             self.ignored = True
             self._list(entry)
             expected = ExitCode.OK if entry.target_rc is None else entry.target_rc
             self._take_success(entry, expected)
+            if ends_with_container:
+                self.on_fail = max(self.on_fail, on_fail)
             return
         if on_fail is OnFail.IGNORE:
             on_fail = OnFail.BAN  # There is nothing that could go on as if nothing had been.

@@ -239,13 +239,13 @@ class Making:
     unfencing_enabled: bool
 
 
-def begin(cluster: Cluster, now: datetime, *, fencing_enabled: bool, node_count: int) -> Making:
+def begin(cluster: Cluster, now: datetime, rules: OperationRules, *, node_count: int) -> Making:
     """Gather what instances are made from."""
     return Making(
         cluster,
         now,
-        OperationRules(cluster.operation_defaults, now, fencing_enabled),
-        fencing_enabled,
+        rules,
+        rules.fencing_enabled,
         node_count,
         _unfences(cluster, now),
     )

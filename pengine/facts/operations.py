@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from crm.model import options, roles
@@ -23,18 +23,19 @@ class OnFail(enum.IntEnum):
     IGNORE = 0
     DEMOTE = 1
     RESTART = 2
-    BAN = 3
-    BLOCK = 4
-    STOP = 5
-    STANDBY = 6
-    FENCE = 7
+    RESTART_CONTAINER = 3
+    BAN = 4
+    BLOCK = 5
+    STOP = 6
+    STANDBY = 7
+    FENCE = 8
 
 
 _ON_FAIL_WORDS = {
     "ignore": OnFail.IGNORE,
     "nothing": OnFail.IGNORE,
     "restart": OnFail.RESTART,
-    "restart-container": OnFail.RESTART,
+    "restart-container": OnFail.RESTART_CONTAINER,
     "demote": OnFail.DEMOTE,
     "ban": OnFail.BAN,
     "migrate": OnFail.BAN,
@@ -67,11 +68,15 @@ class OperationFacts:
 
 @dataclass(frozen=True, slots=True)
 class OperationRules:
-    """What is needed to fill in operations of one primitive."""
+    """What is needed to fill in operations of one primitive.
+
+    `containers` says of what lives inside another resource in which one.
+    """
 
     defaults: tuple[AttributeSet, ...]
     now: datetime
     fencing_enabled: bool
+    containers: Mapping[str, str] = field(default_factory=dict)
 
 
 def conclude_operations(primitive: Primitive, given: OperationRules) -> tuple[OperationFacts, ...]:
@@ -191,7 +196,11 @@ def _on_fail(
         found = None
     if found is OnFail.STANDBY and operation.name == "stop":
         found = None
+    if found is OnFail.RESTART_CONTAINER and primitive.id not in given.containers:
+        found = None
     if found is None:
+        if primitive.id in given.containers:
+            return OnFail.RESTART_CONTAINER
         if operation.name == "stop":
             return OnFail.FENCE if given.fencing_enabled else OnFail.BLOCK
         return OnFail.RESTART

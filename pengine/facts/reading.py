@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from crm.model.status import NodeState, ResourceHistory
-from pengine.facts.activity import Activity, block_whole_group, join
+from pengine.facts.activity import Activity, block_whole_group, join, restart_container
 from pengine.facts.expiry import Ageing
 from pengine.facts.failures import Recorded, fail_count, recorded_failures
 from pengine.facts.fencing import Suspicion
@@ -196,9 +196,12 @@ class _Reader:
         """Give the activity of every instance over all nodes."""
         nodes = {node.name: node for node in self._suspicion.nodes()}
         everything = [*(i for item in items for i in instances_of(item)), *self.finder.removed]
-        return {
+        found = {
             i.id: join(i, self._found.get(i.id, {}), nodes, self._suspicion) for i in everything
         }
+        for inner, container in self._rules.containers.items():
+            restart_container(found, inner, container)
+        return found
 
 
 def _has_other_agent(instance: Instance, history: ResourceHistory) -> bool:

@@ -35,6 +35,7 @@ def all_passes(facts: Facts, tally: Tally) -> None:
     stickiness(facts, tally)
     shutdown_locks(facts, tally)
     no_nesting(facts, tally)
+    inside_guests(facts, tally)
     in_guests(facts, tally)
     thresholds(facts, tally, targets)
     failures(facts, tally, targets)
@@ -156,6 +157,16 @@ def in_guests(facts: Facts, tally: Tally) -> None:
         for node in facts.nodes:
             if node.name != guest:
                 tally.ban(instance.id, node.name, "remote", "container", f"it belongs to {guest}")
+
+
+def inside_guests(facts: Facts, tally: Tally) -> None:
+    """Keep what is inside a guest on the node the guest brings up."""
+    guests = {c.container: c.node for c in facts.connections.values() if c.container}
+    for inner, container in facts.contents.items():
+        for node in facts.nodes if container in guests else ():
+            if node.name != guests[container]:
+                text = f"it lives inside {container}"
+                tally.ban(inner, node.name, "remote", "container", text)
 
 
 def thresholds(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) -> None:
