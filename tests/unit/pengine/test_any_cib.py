@@ -156,7 +156,8 @@ def check_nothing_starts_before_it_stopped_elsewhere(decision: Decision) -> None
 def _needs_no_fencing(decision: Decision, instance: Instance, node: str) -> bool:
     """Tell whether an instance may start again before an unclean node is fenced."""
     safe = instance.meta.requires in (Requires.NOTHING, Requires.QUORUM)
-    return safe and decision.facts.node(node).unclean
+    is_lost = node in (decision.facts.tickets.fenced or {})
+    return safe and (decision.facts.node(node).unclean or is_lost)
 
 
 def check_no_unusable_node_is_chosen(decision: Decision) -> None:
