@@ -273,9 +273,28 @@ class _Resolver:
             )
         )
 
+    def _complain_of_tags(self, constraint: Colocation) -> None:
+        """Report a colocation of two tags or templates, or of two things that do not exist."""
+        if all(key in self._tags for key in (constraint.dependent, constraint.primary)):
+            self.problems.append(
+                errors.warning(
+                    "two-tags",
+                    constraint.id,
+                    f"colocation '{constraint.id}' is about two tags or templates,"
+                    " and is not observed",
+                    "name a resource on one side, or use resource sets",
+                )
+            )
+            return
+        for key in (constraint.dependent, constraint.primary):
+            self._expand(key, constraint.id)
+
     def _take_pair(self, constraint: Colocation) -> None:
         if constraint.dependent == constraint.primary:
             self._complain_of_itself(constraint.id, constraint.dependent)
+            return
+        if constraint.dependent not in self._known and constraint.primary not in self._known:
+            self._complain_of_tags(constraint)
             return
         for dependent in self._expand(constraint.dependent, constraint.id):
             for primary in self._expand(constraint.primary, constraint.id):
