@@ -9,13 +9,14 @@ from __future__ import annotations
 from crm.model import score
 from crm.model.constraints import Discovery
 from crm.model.roles import Role
-from crm.model.score import INFINITY, MINUS_INFINITY, ZERO, Score
+from crm.model.score import INFINITY, ZERO, Score
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
     BundleInstance,
     CloneInstance,
     GroupInstance,
     Instance,
+    MultipleActive,
     Placeable,
     clones_in,
     discovered_with,
@@ -42,6 +43,7 @@ def all_passes(facts: Facts, tally: Tally) -> None:
     tickets(facts, tally)
     exclusive_discovery(facts, tally, targets)
     removed(facts, tally)
+    stop_only(facts, tally)
 
 
 def _targets(facts: Facts) -> dict[str, list[Placeable]]:
@@ -78,10 +80,24 @@ def health(facts: Facts, tally: Tally) -> None:
         _prefer(facts, tally, item, preference)
 
 
+def preferences_of(facts: Facts, item: Placeable) -> list[Preference]:
+    """List the preferences written for an item itself that count in any role."""
+    return [
+        preference
+        for preference in facts.links.preferences
+        if preference.resource == item.id and not _is_for_leaders(preference)
+    ]
+
+
+def _is_for_leaders(preference: Preference) -> bool:
+    """Tell whether a preference is about promotion alone; what leads was unpromoted before."""
+    return preference.role is Role.PROMOTED
+
+
 def location(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) -> None:
     """Apply location constraints."""
     for preference in facts.links.preferences:
-        if preference.role in (Role.PROMOTED, Role.UNPROMOTED):
+        if _is_for_leaders(preference):
             continue
         for item in targets.get(preference.resource, ()):
             _prefer(facts, tally, item, preference)
@@ -268,15 +284,9 @@ def removed(facts: Facts, tally: Tally) -> None:
         tally.ban_everywhere(instance.id, "removed", "stop-orphan-resources")
 
 
-def times(amount: Score, factor: float) -> Score:
-    """Multiply a score, rounded half away from zero and never to nothing.
-
-    Infinity is only the largest number here (cases group-anticolocation and
-    failed-sticky-anticolocated-group).
-    """
-    if amount == 0 or factor == 0:
-        return ZERO
-    exact = amount * factor
-    rounded = int(abs(exact) + 0.5)
-    signed = max(1, rounded) * (1 if exact > 0 else -1)
-    return Score(max(MINUS_INFINITY, min(INFINITY, signed)))
+def stop_only(facts: Facts, tally: Tally) -> None:
+    """Ban everywhere what was active more than once and is only to be stopped."""
+    for instance in facts.instances():
+        is_doubled = len(facts.activity[instance.id].nodes) > 1
+        if is_doubled and instance.meta.multiple_active is MultipleActive.STOP_ONLY:
+            tally.ban_everywhere(instance.id, "failure", "multiple-active", "active twice")

@@ -14,19 +14,19 @@ from functools import cmp_to_key
 
 from crm.model import options, score
 from crm.model.roles import Role
-from crm.model.score import INFINITY, MINUS_INFINITY, ZERO, Score
-from pengine.facts.facts import Facts
+from crm.model.score import INFINITY, MINUS_INFINITY, Score
 from pengine.facts.instances import (
     CloneInstance,
     GroupInstance,
     Instance,
-    bundles_in,
     instances_of,
 )
-from pengine.facts.links import Together
 from pengine.facts.settings import QuorumPolicy
-from pengine.place.colocation import Merger, Ties
-from pengine.place.tally import Tally
+from pengine.place.following import Following
+from pengine.place.ledger import Ledger, all_parts
+from pengine.place.standing import Standing
+from pengine.place.ties import Ties
+from pengine.place.wishes import Manner, Wishes
 
 Copy = Instance | GroupInstance
 
@@ -34,18 +34,16 @@ _NO_SCORE = Score(-1)
 """What a copy without a promotion score has: a preference for role Promoted can still lift it."""
 
 
-def promotion_score(
-    facts: Facts, tally: Tally, clone: CloneInstance, copy: Copy, node: str
-) -> Score | None:
+def promotion_score(ledger: Ledger, clone: CloneInstance, copy: Copy, node: str) -> Score | None:
     """Read how well a copy would lead on a node; None if nothing says so."""
     if isinstance(copy, GroupInstance):
-        found = [promotion_score(facts, tally, clone, m, node) for m in copy.members]
+        found = [promotion_score(ledger, clone, m, node) for m in copy.members]
         known = [value for value in found if value is not None]
         return score.limit(sum(known)) if known else None
-    if not _applies(facts, tally, clone, copy, node):
+    if not _applies(ledger, clone, copy, node):
         return None
-    attributes = facts.node(tally.asked_of(copy, node)).attributes
-    for name in _names(facts, copy, node):
+    attributes = ledger.nodes[ledger.tally.asked_of(copy, node)].attributes
+    for name in _names(ledger, copy, node):
         if (text := attributes.get(f"master-{name}")) is not None:
             try:
                 return options.as_score(text)
@@ -54,39 +52,48 @@ def promotion_score(
     return None
 
 
-def _names(facts: Facts, copy: Instance, node: str) -> list[str]:
-    on_node = facts.activity[copy.id].at(node)
+def _names(ledger: Ledger, copy: Instance, node: str) -> list[str]:
+    on_node = ledger.facts.activity[copy.id].at(node)
     names = [on_node.name] if on_node is not None and on_node.name else []
     names.append(copy.history_id)
     return list(dict.fromkeys(names))
 
 
-def _applies(facts: Facts, tally: Tally, clone: CloneInstance, copy: Instance, node: str) -> bool:
-    """Tell whether a score on a node is about this copy."""
-    if tally.scores[copy.id].get(node, MINUS_INFINITY) < 0:
+def _applies(ledger: Ledger, clone: CloneInstance, copy: Instance, node: str) -> bool:
+    activity = ledger.facts.activity
+    state = activity[copy.id]
+    if ledger.tally.scores[copy.id].get(node, MINUS_INFINITY) < 0:
         return False
-    state = facts.activity[copy.id]
-    if not copy.is_unique:
-        siblings = [i for i in instances_of(clone) if i.resource.id == copy.resource.id]
-        active = next((i for i in siblings if node in facts.activity[i.id].nodes), None)
+    if not clone.is_unique:
+        siblings = ledger.siblings(clone, copy)
+        active = next((i for i in siblings if node in activity[i.id].nodes), None)
         if active is copy:
             return True
-        if active is None and any(facts.activity[i.id].is_known_on(node) for i in siblings):
+        if active is None and any(activity[i.id].is_known_on(node) for i in siblings):
             return True
     if not state.nodes and not any(o.is_known for o in (state.on_node or {}).values()):
         return True
     return state.is_known_on(node) or node in state.nodes
 
 
-def attract(facts: Facts, tally: Tally, clone: CloneInstance) -> None:
-    """Let promotion scores draw copies to nodes, before any is placed."""
+def attract(ledger: Ledger, clone: CloneInstance) -> None:
+    """Let promotion scores draw copies to nodes, before any is placed.
+
+    The best score of a copy is its priority until it is known where it goes: who would lead best
+    chooses first.
+    """
+    tally = ledger.tally
     for copy in clone.copies:
-        for node in facts.nodes:
-            if not node.may_run or node.name not in tally.scores[copy.id]:
+        for node in list(tally.scores[copy.id]):
+            if node not in ledger.may_run:
                 continue
-            found = promotion_score(facts, tally, clone, copy, node.name)
-            if found is not None and found > 0:
-                tally.add(copy.id, node.name, found, "promotion", "promotion score")
+            found = promotion_score(ledger, clone, copy, node)
+            if found is None:
+                continue
+            if found > 0:
+                tally.add(copy.id, node, found, "promotion", "promotion score")
+            if found > ledger.priority_of(copy):
+                ledger.priority[copy.id] = found
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,146 +106,142 @@ class Ranked:
     is_promoted: bool
 
 
-def rank(
-    facts: Facts,
-    tally: Tally,
-    merger: Merger,
-    ties: Ties,
-    clone: CloneInstance,
-    copies: tuple[Copy, ...],
-) -> tuple[Ranked, ...]:
-    """Sort the copies for promotion and say which of them are promoted."""
-    return _Ranking(facts, tally, merger, ties, clone).rank(copies)
+class Promoting:
+    """Ranks the copies of clones that are placed."""
 
-
-class _Ranking:
-    """The ranking of one clone; it does not leave the module."""
-
-    def __init__(
-        self, facts: Facts, tally: Tally, merger: Merger, ties: Ties, clone: CloneInstance
-    ) -> None:
-        self._facts = facts
-        self._tally = tally
-        self._merger = merger
+    def __init__(self, ledger: Ledger, ties: Ties, wishes: Wishes, following: Following) -> None:
+        self._ledger = ledger
         self._ties = ties
-        self._clone = clone
-        bundle = next((b for b in bundles_in(facts.items) if b.clone is clone), None)
-        self._bundle = "" if bundle is None else bundle.id
-        self._roles = [
-            p
-            for p in facts.links.preferences
-            if p.role is Role.PROMOTED and p.resource in (clone.id, clone.child_id, self._bundle)
-        ]
+        self._wishes = wishes
+        self._following = following
 
-    def rank(self, copies: tuple[Copy, ...]) -> tuple[Ranked, ...]:
-        nodes = {copy.id: self._node(copy) for copy in copies}
-        priority = {copy.id: self._priority(copy, nodes[copy.id]) for copy in copies}
-        table = dict(self._tally.scores[self._clone.id])
-        for copy in copies:
-            node = nodes[copy.id]
-            if node is not None and node in table and priority[copy.id] >= 0:
-                table[node] = score.add(table[node], priority[copy.id])
-        table = self._merger.pulled_for_promotion(self._clone, table)
-        if self._clone.id in (self._facts.tickets.unpromotable or {}):
-            table = dict.fromkeys(table, MINUS_INFINITY)
-        total = {}
-        for copy in copies:
-            node = nodes[copy.id]
-            own = priority[copy.id]
-            if node is not None and self._is_held(copy):
-                own = INFINITY
-            elif node is not None and own >= 0:
-                own = table.get(node, MINUS_INFINITY)
-            total[copy.id] = own
-        order = {copy.id: index for index, copy in enumerate(copies)}
-        role = {copy.id: self._role(copy) for copy in copies}
+    def promote(self, clone: CloneInstance, copies: tuple[Copy, ...]) -> tuple[Ranked, ...]:
+        """Sort the copies for promotion, say which are promoted, and note their roles."""
+        self._ledger.ranking.add(clone.id)
+        priority = {copy.id: self._priority(clone, copy) for copy in copies}
+        self._draw(clone, copies, priority)
+        total = {copy.id: self._total(clone, copy, priority[copy.id]) for copy in copies}
+        standing = {
+            copy.id: Standing(self._ledger, self._wishes, clone.id, copy) for copy in copies
+        }
 
         def compare(one: Copy, other: Copy) -> int:
             if total[one.id] != total[other.id]:
                 return total[other.id] - total[one.id]
-            if role[one.id] != role[other.id]:
-                return role[other.id] - role[one.id]
-            return order[one.id] - order[other.id]
+            mine, theirs = self._ledger.role_now(one), self._ledger.role_now(other)
+            return theirs - mine or standing[one.id].compare(standing[other.id])
 
-        best = sorted(copies, key=cmp_to_key(compare))
-        return tuple(self._promote(best, nodes, total))
+        return tuple(self._choose(clone, sorted(copies, key=cmp_to_key(compare)), total))
 
-    def _node(self, copy: Copy) -> str | None:
-        return next(
-            (n for i in instances_of(copy) if (n := self._merger.placed.get(i.id)) is not None),
-            None,
-        )
+    # --- how much each would like to lead ------------------------------------------------------
 
-    def _role(self, copy: Copy) -> Role:
-        return max(
-            (self._facts.activity[i.id].role for i in instances_of(copy)), default=Role.STOPPED
-        )
+    def _priority(self, clone: CloneInstance, copy: Copy) -> Score:
+        """Say how well a copy would lead where it goes, by all that is said about the copy."""
+        ledger = self._ledger
+        node = ledger.place_of(copy)
+        if node is None:
+            return MINUS_INFINITY
+        if ledger.role_to_be(copy) in (Role.UNPROMOTED, Role.STOPPED):
+            value = MINUS_INFINITY
+        else:
+            found = promotion_score(ledger, clone, copy, node)
+            value = _NO_SCORE if found is None else found
+        names = {clone.id, clone.child_id, *(p.id for p in [ledger.parents.get(clone.id)] if p)}
+        for preference in ledger.facts.links.preferences:
+            if preference.role is Role.PROMOTED and preference.resource in names:
+                for name, amount in preference.scores:
+                    if name in (node, ledger.host(node)):
+                        value = score.add(value, amount)
+        ledger.priority[copy.id] = value
+        for tie in self._ties.with_others(copy):
+            self._following.apply(copy, tie.primary, tie)
+        return Score(ledger.priority_of(copy))
+
+    def _draw(
+        self, clone: CloneInstance, copies: tuple[Copy, ...], priority: dict[str, Score]
+    ) -> None:
+        """Add to the clone's scores what copies, and those tied to role Promoted, wish."""
+        tally = self._ledger.tally
+        self._ledger.merging.add(clone.id)
+        for copy in copies:
+            node = self._ledger.place_of(copy)
+            if node is not None and node in tally.scores[clone.id] and priority[copy.id] >= 0:
+                text = f"promotion of {copy.id}"
+                tally.add(clone.id, node, priority[copy.id], "promotion", copy.id, text)
+        for tie in self._ties.with_others(clone):
+            if tie.dependent_role is Role.PROMOTED and tie.score >= INFINITY:
+                self._wishes.add(clone, tie.primary, tie, Manner())
+        for tie in self._ties.others_with(clone):
+            if tie.primary_role is Role.PROMOTED and self._wishes.has_influence(tie):
+                manner = Manner(undoes=True, only_raises=True)
+                self._wishes.add(clone, tie.dependent, tie, manner)
+        self._ledger.merging.discard(clone.id)
+        lacking = (self._ledger.facts.tickets.unpromotable or {}).get(clone.id)
+        if lacking is not None:
+            for part in all_parts(clone):
+                tally.ban_everywhere(part.id, "ticket", lacking, "its promotion has no ticket")
+
+    def _total(self, clone: CloneInstance, copy: Copy, priority: Score) -> Score:
+        node = self._ledger.place_of(copy)
+        if node is None:
+            return priority
+        if self._is_held(copy):
+            return INFINITY
+        if priority < 0:
+            return priority
+        return self._ledger.tally.scores[clone.id].get(node, MINUS_INFINITY)
 
     def _is_held(self, copy: Copy) -> bool:
         """Tell whether a copy is promoted and may not be touched."""
-        is_managed = all(self._facts.is_managed(i) for i in instances_of(copy))
-        return not is_managed and self._role(copy) is Role.PROMOTED
+        is_managed = all(self._ledger.facts.is_managed(i) for i in instances_of(copy))
+        return not is_managed and self._ledger.role_now(copy) is Role.PROMOTED
 
-    def _priority(self, copy: Copy, node: str | None) -> Score:
-        if node is None:
-            return MINUS_INFINITY
-        if copy.meta.target_role is Role.UNPROMOTED or self._is_limited(copy):
-            return MINUS_INFINITY
-        found = promotion_score(self._facts, self._tally, self._clone, copy, node)
-        total = _NO_SCORE if found is None else found
-        for preference in self._roles:
-            for name, amount in preference.scores:
-                if name in (node, self._merger.host(node)):
-                    total = score.add(total, amount)
-        for link in self._own_ties(copy):
-            total = score.add(total, self._merger.promotion_pull(copy.id, node, link))
-        return total
+    # --- who leads ---------------------------------------------------------------------------
 
-    def _is_limited(self, copy: Copy) -> bool:
-        """Tell whether something failed after which a copy must not lead."""
-        return any(
-            self._facts.activity[i.id].limit in (Role.STOPPED, Role.UNPROMOTED)
-            for i in instances_of(copy)
-        )
-
-    def _own_ties(self, copy: Copy) -> list[Together]:
-        first = copy.members[0].id if isinstance(copy, GroupInstance) else copy.id
-        keys = dict.fromkeys((copy.id, first, self._clone.id, self._bundle))
-        return [
-            link
-            for key in keys
-            for link in self._ties.roles_with_others.get(key, ())
-            if link.dependent_role is Role.PROMOTED
-        ]
-
-    def _promote(
-        self, best: list[Copy], nodes: dict[str, str | None], total: dict[str, Score]
+    def _choose(
+        self, clone: CloneInstance, best: list[Copy], total: dict[str, Score]
     ) -> list[Ranked]:
-        is_managed = self._clone.meta.is_managed
         on_node: dict[str, int] = {}
         count, found = 0, []
         for copy in best:
-            node = nodes[copy.id]
-            wants = total[copy.id] >= 0 and node is not None
-            has_room = count < self._clone.promoted_max or not is_managed
-            chosen = wants and has_room and self._may_lead(copy, node or "", on_node)
-            if chosen and node is not None:
+            node = self._ledger.place_of(copy)
+            has_room = count < clone.promoted_max or not clone.meta.is_managed
+            chosen = total[copy.id] >= 0 and node is not None and has_room
+            if chosen and node is not None and self._may_lead(clone, copy, node, on_node):
                 count += 1
                 on_node[node] = on_node.get(node, 0) + 1
+            else:
+                chosen = False
+            self._note(copy, chosen)
             found.append(Ranked(copy, node, total[copy.id], chosen))
         return found
 
-    def _may_lead(self, copy: Copy, node: str, on_node: dict[str, int]) -> bool:
-        if not all(self._facts.is_managed(i) for i in instances_of(copy)):
-            return self._role(copy) is Role.PROMOTED
-        if node not in self._merger.may_run:
+    def _note(self, copy: Copy, is_promoted: bool) -> None:
+        """Note the role to be of everything in a copy."""
+        roles, is_placed = self._ledger.next_role, self._ledger.place_of(copy) is not None
+        for instance in instances_of(copy):
+            if is_promoted:
+                roles.setdefault(instance.id, Role.PROMOTED)
+            else:
+                here = is_placed and self._ledger.node_of.get(instance.id) is not None
+                roles[instance.id] = Role.UNPROMOTED if here else Role.STOPPED
+
+    def _may_lead(
+        self, clone: CloneInstance, copy: Copy, node: str, on_node: dict[str, int]
+    ) -> bool:
+        facts = self._ledger.facts
+        if not all(facts.is_managed(i) for i in instances_of(copy)):
+            return self._ledger.role_now(copy) is Role.PROMOTED
+        if any(self._ledger.priority_of(part) < 0 for part in all_parts(copy)):
             return False
-        if on_node.get(node, 0) >= self._clone.promoted_node_max:
+        if node not in self._ledger.may_run:
             return False
-        policy = self._facts.settings.no_quorum_policy
-        if not self._facts.has_quorum and policy is QuorumPolicy.FREEZE:
-            return self._role(copy) is Role.PROMOTED
-        return not (not self._facts.has_quorum and policy is QuorumPolicy.DEMOTE)
+        if on_node.get(node, 0) >= clone.promoted_node_max:
+            return False
+        policy = facts.settings.no_quorum_policy
+        if not facts.has_quorum and policy is QuorumPolicy.FREEZE:
+            return self._ledger.role_now(copy) is Role.PROMOTED
+        return not (not facts.has_quorum and policy is QuorumPolicy.DEMOTE)
 
 
-__all__ = ["ZERO", "Ranked", "attract", "promotion_score", "rank"]
+__all__ = ["Promoting", "Ranked", "attract", "promotion_score"]

@@ -1,7 +1,8 @@
 """Keeps count of what nodes have left while instances are placed.
 
-Room is looked for all that must be together and has no node yet. If no node has room for all of
-it, one with room for the instance alone will do, the one with most left for choice.
+Room is looked for all that must be together and has no node yet (`pengine.place.company`). If no
+node has room for all of it, one with room for the instance alone will do, the one with most left
+for choice.
 
 Source: docs/scheduler/utilization.md.
 """
@@ -10,25 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from crm.model.score import INFINITY, MINUS_INFINITY, Score
-from pengine.facts.instances import (
-    BundleInstance,
-    CloneInstance,
-    GroupInstance,
-    Instance,
-    Placeable,
-)
+from crm.model.score import MINUS_INFINITY, Score
+from pengine.facts.instances import Placeable
 from pengine.facts.utilization import Strategy, Utilization
-from pengine.place.colocation import Ties
 
 
 class Room:
     """What is left on each node; it does not leave the stage."""
 
-    def __init__(self, utilization: Utilization, ties: Ties, nodes: Iterable[str]) -> None:
+    def __init__(self, utilization: Utilization, nodes: Iterable[str]) -> None:
         self.strategy = utilization.strategy
         self._needs = utilization.needs
-        self._ties = ties
         self._left = {name: dict(utilization.offers.get(name, {})) for name in nodes}
 
     @property
@@ -60,12 +53,14 @@ class Room:
         return result
 
     def judge(
-        self, instance: Instance, nodes: Iterable[str], placed: Mapping[str, str | None]
+        self, instance: str, company: Iterable[str], nodes: Iterable[str]
     ) -> tuple[list[str], str]:
-        """Say which nodes lack room, and which one to prefer all the same ("" for none)."""
+        """Say which nodes lack room, and which one to prefer all the same ("" for none).
+
+        `company` is all that has to be found room for together, the instance included.
+        """
         candidates = list(nodes)
-        own = self._needs.get(instance.id, {})
-        total = self._sum(self._together(instance.id, placed))
+        total = self._sum(company)
         fitting = [node for node in candidates if self._fits(node, total)]
         if fitting:
             return [node for node in candidates if node not in fitting], ""
@@ -73,6 +68,7 @@ class Room:
         for node in candidates:
             if not most or self.compare(node, most) > 0:
                 most = node
+        own = self._needs.get(instance, {})
         return [node for node in candidates if not self._fits(node, own)], most
 
     def _fits(self, node: str, needs: Mapping[str, int]) -> bool:
@@ -86,41 +82,14 @@ class Room:
                 total[name] = total.get(name, 0) + amount
         return total
 
-    def _together(self, start: str, placed: Mapping[str, str | None]) -> list[str]:
-        """List what must be with an instance and has no node yet, itself included."""
-        found: dict[str, None] = {}
-        waiting = [start]
-        while waiting:
-            key = waiting.pop()
-            if key in found:
-                continue
-            found[key] = None
-            for link in self._ties.with_others.get(key, ()):
-                if link.score >= INFINITY:
-                    waiting += _ends(self._ties.items[link.primary])
-            for link in self._ties.others_with.get(key, ()):
-                if link.score >= INFINITY:
-                    waiting += _ends(self._ties.items[link.dependent])
-        return [key for key in found if key not in placed]
-
-
-def _ends(item: Placeable) -> list[str]:
-    match item:
-        case Instance():
-            return [item.id]
-        case GroupInstance():
-            return [member.id for member in item.members]
-        case CloneInstance() | BundleInstance():
-            return []
-
 
 def importance(
-    item: Placeable, scores: Mapping[str, Score], active: tuple[str, ...], nodes: Iterable[str]
+    item: Placeable, scores: Mapping[str, Score], here: str | None, nodes: Iterable[str]
 ) -> tuple[int, ...]:
     """Give a key that sorts what is placed first to the front.
 
     Priority comes first, then the score where it is now, then the scores node by node.
     """
-    here = scores.get(active[0], MINUS_INFINITY) if active else MINUS_INFINITY
+    now = scores.get(here, MINUS_INFINITY) if here is not None else MINUS_INFINITY
     each = (-scores.get(name, MINUS_INFINITY) for name in nodes)
-    return (-item.meta.priority, -here, *each)
+    return (-item.meta.priority, -now, *each)

@@ -1,0 +1,77 @@
+"""Compares nodes, and chooses the one an instance goes to.
+
+Highest score first, then (balanced) the one with more room, then fewer instances placed there in
+this run, then where it is, then the name as plain text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cmp_to_key
+
+from crm.model.score import MINUS_INFINITY, Score
+from pengine.facts.instances import CloneInstance, Instance
+from pengine.facts.utilization import Strategy
+from pengine.place.ledger import Ledger
+from pengine.place.utilization import Room
+
+
+class Chooser:
+    """Compares nodes by what is settled so far."""
+
+    def __init__(self, ledger: Ledger, room: Room) -> None:
+        self._ledger = ledger
+        self._room = room
+
+    def sorted(
+        self, nodes: Iterable[str], scores: Mapping[str, Score], active: str | None = None
+    ) -> list[str]:
+        """Sort nodes, the best first. `active` is where the instance is."""
+        able, strategy = self._ledger.may_run, self._room.strategy
+
+        def compare(one: str, other: str) -> int:
+            mine = scores[one] if one in able else MINUS_INFINITY
+            theirs = scores[other] if other in able else MINUS_INFINITY
+            if mine != theirs:
+                return theirs - mine
+            if strategy is not Strategy.MINIMAL:
+                if strategy is Strategy.BALANCED and (more := self._room.compare(other, one)):
+                    return more
+                if self._ledger.load[one] != self._ledger.load[other]:
+                    return self._ledger.load[one] - self._ledger.load[other]
+                if active in (one, other):
+                    return -1 if active == one else 1
+            return -1 if one < other else 1
+
+        return sorted(nodes, key=cmp_to_key(compare))
+
+    def best(self, instance: Instance, scores: Mapping[str, Score], prefer: str) -> str | None:
+        """Choose a node; `prefer` wins if it is as good as any. None if no node will do."""
+        here = self._ledger.here(instance)
+        nodes = self.sorted(scores, scores, here)
+        if not nodes:
+            return None
+        best = nodes[0]
+        if prefer in scores and scores[prefer] >= scores[best] and self._is_usable(prefer, scores):
+            return prefer
+        if scores[best] > 0 and best in self._ledger.may_run and self._may_linger(instance, here):
+            for node in nodes:
+                if scores[node] != scores[best]:
+                    break
+                if node == here:
+                    best = node
+        return best if self._is_usable(best, scores) else None
+
+    def _is_usable(self, node: str, scores: Mapping[str, Score]) -> bool:
+        return node in self._ledger.may_run and scores[node] >= 0
+
+    def _may_linger(self, instance: Instance, here: str | None) -> bool:
+        """Tell whether an instance keeps its node where no other is better.
+
+        Copies that differ do not: those that could keep theirs have been placed by then, and the
+        rest would only crowd a node (case rebalance-unique-clones).
+        """
+        if here is None or here not in self._ledger.may_run:
+            return False
+        parent = self._ledger.parents.get(instance.id)
+        return not (isinstance(parent, CloneInstance) and parent.is_unique)
