@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from crm.model import digests
 from crm.model.cluster import Cluster, Node
-from crm.model.outcomes import ExitCode, OperationStatus
 from crm.model.resources import AttributeSet, Bundle, Primitive, primitives_of
-from crm.model.score import INFINITY
-from crm.model.status import HistoryEntry, NodeState, ResourceHistory, TicketState
+from crm.model.status import NodeState, ResourceHistory, TicketState
 from pengine.facts import bundles
-from pengine.facts.failures import parse_count
+from pengine.recording import Ended, count_failure, write_down
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +36,18 @@ class Outcome:
 def parse_outcome(text: str) -> Outcome:
     """Read `RSC_TASK_MS@NODE=RC`.
 
-    Raises: ValueError with a sentence if it is not of this form.
+    Raises: ValueError in the words of the classic tool, which counts what it could read.
     """
-    key, _, rest = text.partition("@")
-    node, _, code = rest.partition("=")
+    key, at, rest = text.partition("@")
+    node, equals, code = rest.partition("=")
     words = key.rsplit("_", 2)
     if len(words) == 3 and words[1] in ("to", "from") and words[0].endswith("_migrate"):
         words = [words[0].removesuffix("_migrate"), f"migrate_{words[1]}", words[2]]
+    found = 1 if not (at and node) else 2 if not (equals and code.isdigit()) else 3
+    if found < 3:
+        raise ValueError(f"Invalid operation spec: {text}.  Only found {found} fields")
     if len(words) != 3 or not all(words) or not words[2].isdigit():
-        raise ValueError(f"'{text}' is no operation: write RESOURCE_TASK_MILLISECONDS@NODE=CODE")
-    if not node or not code.isdigit():
-        raise ValueError(f"'{text}' names no node or no exit code: write @NODE=CODE at its end")
+        raise ValueError(f"Invalid operation spec: {text}.  {key} is no RESOURCE_TASK_MILLISECONDS")
     return Outcome(words[0], words[1], int(words[2]), node, int(code))
 
 
@@ -117,47 +117,38 @@ def set_option(cluster: Cluster, name: str, value: str) -> Cluster:
 def inject(cluster: Cluster, outcome: Outcome, now_s: int) -> tuple[Cluster, tuple[str, ...]]:
     """Pretend that an operation ended; gives the cluster and what was set besides.
 
-    What should not have ended so counts as a failure.
+    It is written as if success had been expected, and with no parameters: a later look finds that
+    the operation has been defined anew.
+
+    Raises: ValueError with a sentence if there is no such resource or node.
     """
-    primitive = next((p for p in _primitives(cluster) if p.id == _plain(outcome)), None)
+    primitive = _find(cluster, outcome.resource)
     if primitive is None:
-        return cluster, (f"There is no resource '{outcome.resource}'",)
+        raise ValueError(f"Invalid resource name: {outcome.resource}")
     if all(outcome.node != node.name for node in cluster.nodes):
-        return cluster, (f"There is no node '{outcome.node}'",)
+        raise ValueError(f"Invalid node name: {outcome.node}")
     state = _state_of(cluster, outcome.node)
-    names = {history.id: history for history in state.history}
-    name = next((n for n in (outcome.resource, _plain(outcome)) if n in names), outcome.resource)
     agent = primitive.agent
-    history = names.get(name) or ResourceHistory(name, agent.standard, agent.provider, agent.type)
-    expected = _expected(outcome)
-    entry = HistoryEntry(
-        id=outcome.key,
-        operation=outcome.task,
-        interval_ms=outcome.interval_ms,
-        call_id=1 + max((e.call_id for h in state.history for e in h.entries), default=0),
-        exit_code=outcome.exit_code,
-        status=OperationStatus.DONE,
-        target_rc=expected,
-        last_change_s=now_s,
-        last_run_s=now_s,
+    history = next(
+        (history for history in state.history if history.id == outcome.resource),
+        ResourceHistory(outcome.resource, agent.standard, agent.provider, agent.type),
     )
-    entries = tuple(e for e in history.entries if e.id != entry.id)
-    changed = replace(history, entries=(*entries, entry))
-    others = tuple(h for h in state.history if h.id != name)
-    state = replace(state, history=(*others, changed))
-    lines: tuple[str, ...] = ()
-    if outcome.exit_code != expected:
-        state, lines = _count_failure(state, outcome, now_s)
-    return _with_state(cluster, state), lines
+    ended = Ended(
+        task=outcome.task,
+        interval_ms=outcome.interval_ms,
+        exit_code=outcome.exit_code,
+        expected_rc=0,
+        at_s=now_s,
+        digest=digests.operation_digest({}),
+    )
+    state, lines = count_failure(state, outcome.resource, ended)
+    return _with_state(cluster, write_down(state, history, ended)), lines
 
 
-def _expected(outcome: Outcome) -> int:
-    is_probe = outcome.task == "monitor" and outcome.interval_ms == 0
-    return int(ExitCode.NOT_RUNNING) if is_probe else 0
-
-
-def _plain(outcome: Outcome) -> str:
-    return outcome.resource.partition(":")[0]
+def _find(cluster: Cluster, name: str) -> Primitive | None:
+    """Find a primitive by its name, or by that of one of its copies."""
+    plain = name.partition(":")[0]
+    return next((p for p in _primitives(cluster) if p.id in (name, plain)), None)
 
 
 def _primitives(cluster: Cluster) -> Iterator[Primitive]:
@@ -165,21 +156,3 @@ def _primitives(cluster: Cluster) -> Iterator[Primitive]:
         yield from primitives_of(resource)
         if isinstance(resource, Bundle):
             yield from bundles.generated_primitives(resource)
-
-
-def _count_failure(
-    state: NodeState, outcome: Outcome, now_s: int
-) -> tuple[NodeState, tuple[str, ...]]:
-    about = f"{_plain(outcome)}#{outcome.task}_{outcome.interval_ms}"
-    count, when = f"fail-count-{about}", f"last-failure-{about}"
-    values = {name: value for item in state.attributes for name, value in item.values}
-    is_fatal = outcome.task == "start"
-    total = INFINITY if is_fatal else parse_count(values.get(count, "0")) + 1
-    first = state.attributes[0] if state.attributes else AttributeSet(f"status-{state.id}", ())
-    kept = tuple(pair for pair in first.values if pair[0] not in (count, when))
-    first = replace(first, values=(*kept, (count, str(int(total))), (when, str(now_s))))
-    said = "INFINITY" if is_fatal else "value++"
-    return replace(state, attributes=(first, *state.attributes[1:])), (
-        f"Injecting attribute {count}={said} into /node_state '{state.id}'",
-        f"Injecting attribute {when}={now_s} into /node_state '{state.id}'",
-    )

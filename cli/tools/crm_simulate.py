@@ -306,7 +306,7 @@ def _simulation(result: Simulation, now: datetime, date: str) -> Iterable[str]:
     if date:
         yield date
     yield "Revised Cluster Status:"
-    yield from picture.status(schedule(result.cluster, now).facts)
+    yield from picture.status(picture.settled(schedule(result.cluster, now).facts))
     yield ""
 
 

@@ -54,10 +54,10 @@ class Injections:
             lines.append(f"Injecting {text} into the configuration")
             try:
                 outcome = inject.parse_outcome(text)
+                cluster, more = inject.inject(cluster, outcome, now_s)
             except ValueError as problem:
-                click.echo(f"crm_simulate: {problem}", err=True)
+                click.echo(str(problem), err=True)
                 continue
-            cluster, more = inject.inject(cluster, outcome, now_s)
             lines += more
         return cluster, lines
 

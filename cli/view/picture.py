@@ -6,6 +6,7 @@ Wording and layout are those its users know; the cases beside the repository hol
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from crm.model.outcomes import ExitCode, OperationStatus
 from crm.model.roles import Role
@@ -73,6 +74,12 @@ def status(facts: Facts) -> Iterator[str]:
             yield from _item_lines(facts, instance, 2)
     if not facts.everything:
         yield "    * No resources"
+
+
+def settled(facts: Facts) -> Facts:
+    """Leave out what is under way: after a simulation nothing is, whatever histories say."""
+    activity = {key: replace(state, pending="") for key, state in facts.activity.items()}
+    return replace(facts, activity=activity)
 
 
 def _node_lines(facts: Facts) -> Iterator[str]:

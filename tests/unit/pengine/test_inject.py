@@ -49,9 +49,22 @@ def test_a_probe_that_finds_nothing_is_no_failure() -> None:
     assert inject.inject(_cluster(), outcome, NOW_S)[1] == ()
 
 
+def test_what_is_not_there_is_named() -> None:
+    for text in ("b_monitor_0@node1=1", "a_monitor_0@node9=1"):
+        with pytest.raises(ValueError, match=r"Invalid (resource|node) name: (b|node9)"):
+            inject.inject(_cluster(), inject.parse_outcome(text), NOW_S)
+
+
+def test_an_injected_start_failure_counts_once_as_the_tool_does() -> None:
+    outcome = inject.parse_outcome("a_start_0@node2=1")
+    changed, _ = inject.inject(_cluster(), outcome, NOW_S)
+    node2 = next(state for state in changed.status if state.name == "node2")
+    assert ("fail-count-a#start_0", "1") in node2.attributes[0].values
+
+
 @pytest.mark.parametrize("text", ["bogus", "a_monitor_x@n=1", "a_monitor_0@n", "a_monitor_0=1"])
 def test_what_is_no_operation_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="write"):
+    with pytest.raises(ValueError, match="Invalid operation spec"):
         inject.parse_outcome(text)
 
 
