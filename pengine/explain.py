@@ -163,7 +163,7 @@ def _action_row(plan: Plan, action: Action) -> ActionRow:
     after = tuple(
         f"{o.first[0]}{' on ' + o.first[1] if o.first[1] else ''} ({o.source})"
         for o in plan.orderings
-        if o.then == action.id and not o.is_hidden and plan.is_in_graph(o.first)
+        if o.then == action.id and plan.is_in_graph(o.first)
     )
     return ActionRow(action.id[0], action.node, verdict, action.reasons, after)
 
@@ -232,6 +232,7 @@ def _movement(facts: Facts, placement: Placement, plan: Plan, instance: Instance
     stops = [a for a in acts if a.task is Task.STOP]
     reason = next((r for a in acts for r in a.reasons), "")
     if not starts:
+        reason = reason or _why_no_start(plan, instance)
         why = reason or _why_nowhere(facts, placement, instance)
         return (
             f"{instance.id} stops on {stops[0].node} because of {why}"
@@ -241,10 +242,23 @@ def _movement(facts: Facts, placement: Placement, plan: Plan, instance: Instance
     if not stops:
         return f"{instance.id} starts on {starts[0].node} because {choice.reason}"
     if stops[0].node == starts[0].node:
-        return f"{instance.id} restarts on {starts[0].node} ({reason or 'restart'})"
+        why = _why_restart(facts, instance, starts[0])
+        return f"{instance.id} restarts on {starts[0].node} ({why})"
     left = stops[0].node
     why = _why_not_on(facts, placement, instance, left) or choice.reason
     return f"{instance.id} moves from {left} to {starts[0].node} because {why}"
+
+
+def _why_no_start(plan: Plan, instance: Instance) -> str:
+    """Say why what goes where it is cannot come up again, or ""."""
+    starts = [a for a in plan.actions_of(instance.id) if a.task is Task.START and not a.runnable]
+    return next((r for a in starts if a.node for r in a.reasons), "")
+
+
+def _why_restart(facts: Facts, instance: Instance, start: Action) -> str:
+    if facts.activity[instance.id].failed:
+        return "failed"
+    return next(iter(start.reasons), "restart")
 
 
 _STATES = {

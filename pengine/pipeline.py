@@ -23,7 +23,7 @@ from pengine.emit.graph import emit
 from pengine.explain import ENTITY, Explanation
 from pengine.facts.facts import Facts, conclude, without_lost_nodes
 from pengine.order.plan import Plan
-from pengine.order.propagate import order
+from pengine.order.stage import order
 from pengine.place.assign import place
 from pengine.place.connections import connect
 from pengine.place.listing import Listing
@@ -64,7 +64,8 @@ def schedule(cluster: Cluster, wall: datetime, transition: int = 0) -> Decision:
     placement = place(judged)
     connected = connect(judged, placement)
     actions = act(connected, placement)
-    plan = order(connected, actions)
+    plan = order(connected, placement, actions)
+    placement = placement.without(plan.refused)
     graph = emit(connected, plan, Listing(connected, placement), transition)
     return Decision(graph, facts, placement, plan)
 

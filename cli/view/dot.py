@@ -21,7 +21,7 @@ def lines(decision: Decision) -> Iterator[str]:
             font = "orange" if action.is_pseudo else "black"
             yield f'"{_name(action)}" [ style={style} color="{color}" fontcolor="{font}"]'
     for ordering in plan.orderings:
-        if ordering.is_hidden or ordering.first not in shown or ordering.then not in shown:
+        if ordering.first not in shown or ordering.then not in shown:
             continue
         first, then = plan.actions[ordering.first], plan.actions[ordering.then]
         done = plan.is_in_graph(first.id) and plan.is_in_graph(then.id)

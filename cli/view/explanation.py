@@ -90,13 +90,11 @@ def explain_resource(document: Item, resource: str, node: str | None) -> Explain
 
 def _sentence(decision: Decision, explanation: Explanation) -> str:
     """Say first what happens now, when that differs from where the resource belongs."""
-    needed = [
-        each
-        for each in decision.plan.actions.values()
-        if each.owner == explanation.resource and each.needed
+    mine = decision.plan.actions_of(explanation.resource)
+    stops = [each for each in mine if each.task is Task.STOP and each.needed and each.runnable]
+    impossible = [
+        each for each in mine if each.task is Task.START and each.node and not each.runnable
     ]
-    stops = [each for each in needed if each.task is Task.STOP and each.runnable]
-    impossible = [each for each in needed if each.task is Task.START and not each.runnable]
     if impossible:
         start = impossible[0]
         reason = start.reasons[0] if start.reasons else "what it waits for is not possible"

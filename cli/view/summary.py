@@ -18,7 +18,7 @@ from pengine.facts.activity import Activity
 from pengine.facts.instances import (
     Instance,
 )
-from pengine.order.plan import Meaning, Plan
+from pengine.order.plan import Plan
 from pengine.place.listing import Listing
 from pengine.simulate import Executed
 
@@ -68,10 +68,11 @@ def _summarise(decision: Decision, instance: Instance) -> list[SummaryLine]:
             if node in stops and stops[node].needed
         ]
     start = starts.get(target)
-    promote = next((a for a in actions if a.task is Task.PROMOTE), None)
+    promote = next((a for a in actions if a.task is Task.PROMOTE and a.node), None)
     if any(a.task is Task.RELOAD and a.needed for a in actions):
         return [SummaryLine("Reload", instance.id, _in_roles(state.role, state.role) + target)]
-    if start is None or not start.needed:
+    is_new = start is not None and not state.nodes
+    if start is None or not (start.needed or (is_new and not start.runnable)):
         return _summarise_role(decision, instance, target, promote)
     if not state.nodes:
         if promote is not None and promote.needed and promote.runnable:
@@ -102,7 +103,7 @@ def _summarise_role(
     state = decision.facts.activity[instance.id]
     if not instance.is_promotable or not state.nodes:
         return []
-    demotes = [a for a in decision.plan.actions_of(instance.id) if a.task is Task.DEMOTE]
+    demotes = [a for a in decision.plan.actions_of(instance.id) if a.task is Task.DEMOTE and a.node]
     demote = next((a for a in demotes if a.needed), None)
     is_blocked = promote is not None and promote.needed and not promote.runnable
     if promote is not None and promote.needed and demote is not None and not is_blocked:
@@ -137,7 +138,7 @@ def _summarise_change(
         if failed:
             return [SummaryLine("Recover", instance.id, _in_roles(state.role, next_role) + target)]
         where = _in_roles(state.role, next_role) + target
-        return [SummaryLine("Restart", instance.id, where, _why_restart(plan, start))]
+        return [SummaryLine("Restart", instance.id, where, next(iter(start.reasons), ""))]
     where = f"{here} -> {target}"
     if state.role > Role.STARTED or next_role > Role.STARTED:
         where = f"{where} {next_role.word}"
@@ -156,26 +157,9 @@ def _in_roles(role: Role, next_role: Role) -> str:
     return f"{role.word} " if role is next_role else f"{role.word} -> {next_role.word} "
 
 
-def _why_restart(plan: Plan, start: Action) -> str:
-    """Say what takes a running instance down and up again."""
-    own = next(iter(start.reasons), "")
-    if own and not own.startswith("required "):
-        return own
-    for ordering in plan.orderings:
-        if ordering.then == start.id and Meaning.NEED_SPREADS in ordering.meanings:
-            first = plan.actions[ordering.first]
-            if first.needed and not ordering.is_hidden:
-                return f"required {first.owner} {first.task.value}"
-    return ""
-
-
 def _why_down(start: Action, stop: Action) -> tuple[str, ...]:
     """Say what takes an instance down that cannot start again, or keeps it from going down."""
-    if stop.runnable:
-        return start.reasons
-    held = [r for r in stop.reasons if r.startswith("unrunnable ")]
-    required = [r for r in stop.reasons if r.startswith("required ") and r.endswith(" stop")]
-    return (*required, *held, *start.reasons)
+    return stop.reasons or start.reasons
 
 
 def _line(

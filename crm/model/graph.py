@@ -80,3 +80,5 @@ class Graph(msgspec.Struct, frozen=True, omit_defaults=True):
     batch_limit: int = 0
     migration_limit: int = -1
     recheck_at: float | None = None
+    missing: tuple[Action, ...] = ()
+    """Actions that something waits for although nobody will carry them out."""

@@ -78,6 +78,16 @@ class Action:
     """The same, of the parameters that are no secrets."""
     is_tidying: bool = False
     """Set for a stop where the instance has left already: nothing restarts for it."""
+    is_shown: bool = False
+    """Set where the action is in the graph although it is not needed."""
+    is_movable: bool = False
+    """Set on the stop of a clone of which no copy restarts: what stands on it may migrate."""
+    about: Task | None = None
+    """Of a mark at which copies are told: the step they are told of, or the end of it."""
+    is_told: bool = False
+    """Set on the mark at which all copies have been told."""
+    minimum: int = 0
+    """How many of its firsts a mark of alternatives needs."""
     reasons: tuple[str, ...] = ()
 
     @property

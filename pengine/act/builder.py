@@ -52,6 +52,8 @@ class Builder:
                 runnable=known.runnable and action.runnable,
                 migration=known.migration or action.migration,
                 is_tidying=known.is_tidying or action.is_tidying,
+                is_shown=known.is_shown or action.is_shown,
+                is_pseudo=known.is_pseudo or action.is_pseudo,
                 reasons=(*known.reasons, *(r for r in action.reasons if r not in known.reasons)),
             )
         self.expect(action.id)

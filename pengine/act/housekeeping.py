@@ -134,8 +134,7 @@ _CLONE_ROLES = ((Task.PROMOTE, Task.PROMOTED), (Task.DEMOTE, Task.DEMOTED))
 
 
 def _marks(builder: Builder, item: GroupInstance | CloneInstance) -> None:
-    inner = {instance.id for instance in instances_of(item)}
-    acting = [a for owner in sorted(inner) for a in builder.actions_of(owner)]
+    acting = [a for i in instances_of(item) for a in builder.actions_of(i.id)]
     _add_marks_of(builder, item, _PAIRS, acting)
     if is_promotable(item):
         roles = _GROUP_ROLES if isinstance(item, GroupInstance) else _CLONE_ROLES
@@ -149,9 +148,10 @@ def _add_marks_of(
     pairs: tuple[tuple[Task, Task], ...],
     acting: list[Action],
 ) -> None:
+    is_clone = isinstance(item, CloneInstance)
+    is_up = any(builder.facts.activity[i.id].nodes for i in instances_of(item))
     for begin, end in pairs:
-        parts = [a for a in acting if a.task is begin]
-        needed = any(a.needed for a in parts)
+        happens = is_clone and any(a.task is begin and _happens(a) for a in acting)
         for task in (begin, end):
             builder.add(
                 Action(
@@ -159,8 +159,9 @@ def _add_marks_of(
                     task=task,
                     owner=item.id,
                     is_pseudo=True,
-                    needed=needed,
-                    runnable=_is_reached(item, task, parts),
+                    needed=happens,
+                    runnable=not is_clone or task is not Task.RUNNING or happens or is_up,
+                    is_movable=is_clone and task is Task.STOP and not _restarts(acting),
                 )
             )
     if isinstance(item, CloneInstance):
@@ -168,24 +169,16 @@ def _add_marks_of(
             add_notice_marks(builder, item, begin, end)
 
 
-def _is_reached(item: GroupInstance | CloneInstance, task: Task, parts: list[Action]) -> bool:
-    """Tell whether a mark can be reached, orderings aside.
+def _happens(action: Action) -> bool:
+    if action.task in (Task.PROMOTE, Task.DEMOTE):
+        return action.needed
+    return action.needed and (action.runnable or action.is_pseudo)
 
-    A group begins to start if any member can, and is up if all can; it begins to stop in any case.
-    """
-    some = any(part.runnable for part in parts)
-    match item, task:
-        case CloneInstance(), Task.START | Task.STOP | Task.PROMOTE | Task.DEMOTE:
-            return some or not parts
-        case GroupInstance(), Task.START:
-            return some
-        case GroupInstance(), Task.RUNNING:
-            able = {part.owner for part in parts if part.runnable}
-            return all(member.id in able for member in item.members)
-        case GroupInstance(), Task.PROMOTE | Task.DEMOTE:
-            return all(part.runnable for part in parts)
-        case _:
-            return True
+
+def _restarts(acting: list[Action]) -> bool:
+    """Tell whether any instance goes down and comes up again."""
+    stops = {a.owner for a in acting if a.task is Task.STOP and _happens(a)}
+    return any(a.owner in stops for a in acting if a.task is Task.START and _happens(a))
 
 
 def add_load_marks(builder: Builder) -> None:
@@ -204,6 +197,7 @@ def add_load_marks(builder: Builder) -> None:
                     id=(f"load_stopped_{name}", ""),
                     task=Task.LOAD_STOPPED,
                     owner="",
+                    node=name,
                     is_pseudo=True,
                     needed=True,
                 )

@@ -49,6 +49,9 @@ def add_monitors(builder: Builder, instance: Instance) -> None:
         return
     if not facts.is_managed(instance) and not facts.activity[instance.id].nodes:
         return
+    if facts.activity[instance.id].blocked:
+        return
+    start = builder.start(instance, node, needed=False)
     known = {(e.operation, e.interval_ms) for e in recorded(builder, instance, node)}
     is_there = node in facts.activity[instance.id].nodes
     role = builder.placement.role_of(instance.id)
@@ -58,7 +61,9 @@ def add_monitors(builder: Builder, instance: Instance) -> None:
                 _cancel_for_role(builder, instance, node, operation)
             continue
         is_running = is_there and (operation.name, operation.interval_ms) in known
-        action = monitoring(builder, instance, operation, node, needed=not is_running)
+        needed = not is_running or start.needed
+        action = monitoring(builder, instance, operation, node, needed=needed)
+        action = replace(action, runnable=action.runnable and start.runnable)
         if role is Role.PROMOTED:
             action = replace(action, expected_rc=ExitCode.PROMOTED)
         builder.add(action)
@@ -83,6 +88,8 @@ def add_stopped_monitors(builder: Builder, instance: Instance) -> None:
     target = builder.placement.node_of(instance.id)
     operations = [o for o in instance.operations if _is_recurring(o) and o.role is Role.STOPPED]
     if not operations or instance.is_removed or not instance.is_unique:
+        return
+    if builder.facts.activity[instance.id].blocked:
         return
     active = builder.facts.activity[instance.id].nodes
     is_managed = builder.facts.is_managed(instance)

@@ -8,6 +8,7 @@ told depends on what is needed in the end (`pengine.order.notices`).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pengine.act.actions import Action, ActionId, Actions, Task
 from pengine.act.builder import Builder
@@ -41,23 +42,21 @@ def told_after(clone: str, end: Task) -> ActionId:
     return (f"{clone}_confirmed-post_notify_{end.value}_0", "")
 
 
-def marks_of(clone: str, begin: Task, end: Task) -> tuple[ActionId, ...]:
-    """List the marks around one step, in the order in which they are passed."""
-    return (
-        pre(clone, begin),
-        told_before(clone, begin),
-        post(clone, end),
-        told_after(clone, end),
-    )
-
-
 def add_notice_marks(builder: Builder, clone: CloneInstance, begin: Task, end: Task) -> None:
     """Add the marks around one step of a clone that wants to be told."""
     if not clone.notifies:
         return
-    needed = builder.actions[f"{clone.id}_{begin.value}_0", ""].needed
-    for key in marks_of(clone.id, begin, end):
-        builder.add(Action(key, Task.NOTIFY, clone.id, is_pseudo=True, needed=needed))
+    first = builder.actions[f"{clone.id}_{begin.value}_0", ""]
+    last = builder.actions[f"{clone.id}_{end.value}_0", ""]
+    for about, of, keys in (
+        (begin, first, (pre(clone.id, begin), told_before(clone.id, begin))),
+        (end, last, (post(clone.id, end), told_after(clone.id, end))),
+    ):
+        for key in keys:
+            mark = Action(key, Task.NOTIFY, clone.id, is_pseudo=True, needed=of.needed)
+            is_told = key != keys[0]
+            is_possible = about is begin or of.runnable
+            builder.add(replace(mark, about=about, is_told=is_told, runnable=is_possible))
 
 
 def framed(actions: Actions, clone: str) -> Iterator[tuple[Task, Task]]:

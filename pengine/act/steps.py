@@ -6,12 +6,15 @@ runs and stays, because an ordering or a changed parameter may make them needed.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from crm.model.roles import Role
-from pengine.act.builder import Builder
+from pengine.act.actions import Task
+from pengine.act.builder import Builder, key_of
 from pengine.act.migration import add_migration, add_stops_of_dangling, may_migrate
 from pengine.act.monitors import add_monitors, add_stopped_monitors
 from pengine.act.sequence import expect_steps
-from pengine.facts.instances import Instance, Requires
+from pengine.facts.instances import Instance, MultipleActive, Requires
 from pengine.place.listing import Listing
 
 
@@ -21,7 +24,7 @@ def add_failure_stops(builder: Builder) -> None:
         if not builder.facts.is_managed(instance):
             continue
         for node in builder.facts.activity[instance.id].stops:
-            builder.stop(instance, node, needed=True, reason="failed")
+            builder.stop(instance, node, needed=True)
 
 
 def add_steps(builder: Builder) -> None:
@@ -34,69 +37,115 @@ def add_steps(builder: Builder) -> None:
 
 
 def _step(builder: Builder, instance: Instance) -> None:
-    _start_and_stop(builder, instance)
-    if instance.is_promotable or builder.facts.activity[instance.id].is_promoted:
-        _promote_and_demote(builder, instance)
+    """Add the way down and up again to the present role, then the way to the next one.
 
-
-def _promote_and_demote(builder: Builder, instance: Instance) -> None:
-    """Add what changes the role of a copy, and what a restart of a promoted one would need."""
+    The first half is a restart, needed or not; the second is what changes for good.
+    """
     state = builder.facts.activity[instance.id]
-    choice = builder.placement.choices[instance.id]
-    will_lead = choice.role is Role.PROMOTED
-    leads_there = False
-    for name in state.nodes:
-        if not state.is_promoted:
-            continue
-        stays = name == choice.node and len(state.nodes) == 1
-        leads_there = leads_there or stays
-        is_sure = not stays or not will_lead or name in state.demotes
-        builder.demote(instance, name, needed=is_sure and builder.facts.is_managed(instance))
-    if will_lead and choice.node is not None:
-        is_asked = state.pending == "promote" and not state.stops
-        is_asked = is_asked or choice.node in state.demotes
-        builder.promote(instance, choice.node, needed=not leads_there or is_asked)
+    if builder.facts.is_managed(instance):
+        add_stops_of_dangling(builder, instance)
+        if state.role is not Role.STOPPED and may_migrate(builder, instance):
+            add_migration(builder, instance)
+            return
+    here = state.role if state.nodes else Role.STOPPED
+    there = builder.placement.role_of(instance.id)
+    needs = _needs(builder, instance, here)
+    _take_down(builder, instance, here, needs, is_restart=True)
+    if here <= there and not state.blocked:
+        _bring_up(builder, instance, Role.STOPPED, here, needs)
+    if here > there:
+        _take_down(builder, instance, here, _FOR_GOOD, to=there)
+    else:
+        _bring_up(builder, instance, here, there, _FOR_GOOD)
 
 
-def _start_and_stop(builder: Builder, instance: Instance) -> None:
+@dataclass(frozen=True, slots=True)
+class _Needs:
+    """What of a restart is needed by itself. `spared` is the one node that needs no stop."""
+
+    all: bool
+    promotion: bool = False
+    spared: str | None = None
+
+
+_FOR_GOOD = _Needs(all=True, promotion=True)
+
+
+def _needs(builder: Builder, instance: Instance, role: Role) -> _Needs:
+    """Say what an instance has to go down for, apart from orderings."""
     facts = builder.facts
     state = facts.activity[instance.id]
-    target = builder.placement.choices[instance.id].node
-    if not facts.is_managed(instance):
-        if target is not None and state.nodes:
-            builder.start(instance, target, needed=False)
-        for node in state.nodes:
-            builder.stop(instance, node, needed=False)
+    target = builder.placement.node_of(instance.id)
+    counted = _counted(builder, instance)
+    here = state.here if state.migrating is not None else next(iter(counted), None)
+    is_moving = here is not None and target is not None and here != target
+    is_twice = len(counted) > 1
+    need, promotion, spared = is_moving or state.migrating is not None, False, None
+    match instance.meta.multiple_active:
+        case MultipleActive.STOP_START:
+            need = need or is_twice
+        case MultipleActive.STOP_UNEXPECTED if is_twice:
+            need, spared = True, target
+    if is_moving:
+        pass
+    elif state.failed:
+        need = need or not state.demotes or bool(state.stops)
+        promotion = bool(state.demotes)
+    elif state.blocked:
+        need = True
+    elif role > Role.STARTED and target is not None and facts.is_managed(instance):
+        start = builder.actions.get((key_of(instance, Task.START, 0), target))
+        need = need or (start is not None and start.needed)
+    promotion = promotion or (state.pending == "promote" and not state.stops)
+    return _Needs(need, promotion, spared)
+
+
+def _take_down(
+    builder: Builder,
+    instance: Instance,
+    role: Role,
+    needs: _Needs,
+    *,
+    to: Role = Role.STOPPED,
+    is_restart: bool = False,
+) -> None:
+    """Demote and stop wherever it is active; what is active twice is so by mistake everywhere."""
+    state = builder.facts.activity[instance.id]
+    target = builder.placement.node_of(instance.id)
+    nodes = [name for name in state.nodes if name != needs.spared or not is_restart]
+    is_managed = builder.facts.is_managed(instance)
+    if role is Role.PROMOTED:
+        for name in nodes:
+            needed = (needs.all or name in state.demotes) and is_managed
+            builder.demote(instance, name, needed=needed)
+    if to >= Role.STARTED or role is Role.STOPPED:
         return
-    add_stops_of_dangling(builder, instance)
-    if state.role is Role.STOPPED and state.nodes:
-        # No node says that it runs: there is nothing to stop (case migrate-fail-7).
-        if target is not None:
-            builder.start(instance, target, needed=True)
+    for name in nodes:
+        reason = "node availability" if target is None and is_managed else ""
+        if target is not None and is_restart and needs.spared is not None:
+            reason = "being multiply active"
+        builder.stop(instance, name, needed=needs.all and is_managed, reason=reason)
+
+
+def _bring_up(builder: Builder, instance: Instance, low: Role, high: Role, needs: _Needs) -> None:
+    """Start and promote where it goes."""
+    state = builder.facts.activity[instance.id]
+    target = builder.placement.node_of(instance.id)
+    if target is None:
         return
-    if may_migrate(builder, instance):
-        add_migration(builder, instance)
-        return
-    stays = target is not None and _counted(builder, instance) == (target,)
-    if not stays:
-        for node in state.nodes:
-            builder.stop(instance, node, needed=True, reason=_why_stop(builder, instance, node))
-        if target is not None:
-            builder.start(instance, target, needed=True)
-        return
-    assert target is not None
-    may_start, why_not = builder.may_start(instance, target)
-    if not may_start:
-        # It could not be started here: what cannot start must not go on running either.
-        builder.stop(instance, target, needed=True, reason=why_not)
-        builder.start(instance, target, needed=True)
-        return
-    if state.is_starting and not state.stops:
+    is_managed = builder.facts.is_managed(instance)
+    if state.is_starting and not state.stops and is_managed:
         # Nobody knows how the start ended: it is done again, without a stop.
-        builder.start(instance, target, needed=True)
-        return
-    builder.stop(instance, target, needed=False)
-    builder.start(instance, target, needed=bool(state.stops))
+        start = builder.start(instance, target, needed=False)
+        builder.add(replace(start, is_shown=True))
+    if low is Role.STOPPED and high > Role.STOPPED:
+        runnable, _ = builder.may_start(instance, target)
+        start = builder.start(instance, target, needed=needs.all and runnable and is_managed)
+        if needs.spared == target:
+            builder.add(replace(start, is_pseudo=True))
+    if high is Role.PROMOTED and low < high:
+        needed = (needs.all or needs.promotion) and is_managed
+        builder.promote(instance, target, needed=needed)
 
 
 def _counted(builder: Builder, instance: Instance) -> tuple[str, ...]:
@@ -110,10 +159,3 @@ def _counted(builder: Builder, instance: Instance) -> tuple[str, ...]:
         return nodes
     clean = tuple(name for name in nodes if not builder.nodes[name].unclean)
     return clean or nodes
-
-
-def _why_stop(builder: Builder, instance: Instance, node: str) -> str:
-    choice = builder.placement.choices[instance.id]
-    if len(builder.facts.activity[instance.id].nodes) > 1:
-        return "being multiply active" if choice.node is not None else "node availability"
-    return "node availability" if choice.node is None else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crm.model import graph as model
 from crm.model.graph import ActionKind, Graph, GraphResource, Synapse
-from pengine.act.actions import Action, ActionId, Task
+from pengine.act.actions import Action, Task
 from pengine.emit.attributes import meta_of, parameters_of
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
@@ -21,10 +21,10 @@ def emit(facts: Facts, plan: Plan, listing: Listing, transition: int = 0) -> Gra
     """Make the graph: resources in their order, each one's newest action first."""
     included = [action for action in plan.actions.values() if plan.is_in_graph(action.id)]
     numbers = {action.id: number for number, action in enumerate(included, start=1)}
-    inputs: dict[ActionId, list[int]] = {}
-    for ordering in plan.orderings:
-        if not ordering.is_hidden and ordering.first in numbers and ordering.then in numbers:
-            inputs.setdefault(ordering.then, []).append(numbers[ordering.first])
+    # What cannot run may be waited for all the same: an input that no synapse provides.
+    for first in (first for firsts in plan.inputs.values() for first in firsts):
+        numbers.setdefault(first, len(numbers) + 1)
+    inputs = {then: [numbers[first] for first in firsts] for then, firsts in plan.inputs.items()}
     priorities = _priorities(facts)
     clones = _clones(facts)
     synapses: list[Synapse] = []
@@ -46,6 +46,11 @@ def emit(facts: Facts, plan: Plan, listing: Listing, transition: int = 0) -> Gra
         batch_limit=facts.settings.batch_limit,
         migration_limit=facts.settings.migration_limit,
         recheck_at=facts.next_change_s,
+        missing=tuple(
+            _action(facts, plan.actions[key], number, clones)
+            for key, number in numbers.items()
+            if number > len(included)
+        ),
     )
 
 

@@ -73,6 +73,8 @@ class InOrder:
     symmetrical: bool
     alternative: str = ""
     """Names the mark after which one of several firsts is there (require-all=false), or ""."""
+    is_in_set: bool = False
+    """Set where sets are ordered: clone-min is not looked at there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,6 +411,7 @@ class _Resolver:
                     action,
                     kind,
                     self._symmetrical(order, kind),
+                    is_in_set=True,
                 )
             )
 
@@ -434,6 +437,7 @@ class _Resolver:
                         kind,
                         self._symmetrical(order, kind),
                         alternative,
+                        is_in_set=True,
                     )
                 )
 

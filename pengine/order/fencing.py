@@ -19,6 +19,7 @@ from pengine.order.plan import PLAIN, Meaning, Ordering
 _SECURE = frozenset({Requires.FENCING, Requires.UNFENCING})
 _WAITING = (Task.START, Task.PROMOTE)
 _IMPLIED = (Task.STOP, Task.DEMOTE)
+_OWN = frozenset({Meaning.OWN})
 
 
 def fencing_orderings(facts: Facts, actions: Actions) -> Iterator[Ordering]:
@@ -55,7 +56,7 @@ def _starts_wait(
                 yield Ordering(fencing.id, action.id, PLAIN, "fencing before start")
     elif requires is Requires.QUORUM and not facts.activity[instance.id].is_known_on(fencing.node):
         for action in actions.of(instance.id, Task.START):
-            blocking = frozenset({Meaning.BLOCKS})
+            blocking = PLAIN | {Meaning.BLOCKS}
             yield Ordering(fencing.id, action.id, blocking, "fencing before start")
 
 
@@ -69,10 +70,10 @@ def _stops_follow(
         for action in actions.of(instance.id, task):
             if action.node != fencing.node or not action.is_pseudo:
                 continue
-            yield Ordering(fencing.id, action.id, PLAIN, "implied by fencing")
+            yield Ordering(fencing.id, action.id, _OWN, "implied by fencing")
             if around and task is Task.STOP:
                 for mark in actions.of(around, Task.STOP):
-                    yield Ordering(fencing.id, mark.id, PLAIN, "implied by fencing")
+                    yield Ordering(fencing.id, mark.id, _OWN, "implied by fencing")
 
 
 _NEEDED_AFTER = frozenset({Meaning.NEED_SPREADS})

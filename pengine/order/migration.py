@@ -1,4 +1,4 @@
-"""Orderings of live migrations: among their own parts, and with what others wait for.
+"""What live migrations state: among their own parts, and instead of starts and stops.
 
 What waits for the start of something that migrates waits for its pseudo start, which comes last;
 so nothing has to be stated for that. What a migrating resource itself waits for has to be there
@@ -8,96 +8,96 @@ before it leaves.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
-from pengine.act.actions import Action, ActionId, Actions, Task
+from pengine.act.actions import Action, Actions, Task
 from pengine.facts.facts import Facts
-from pengine.order.plan import PLAIN, Meaning, Ordering
+from pengine.facts.instances import Placeable
+from pengine.order.plan import PLAIN, Every, Meaning, Side, Statement
 
-_MIGRATION = frozenset({Meaning.MIGRATION})
-_CONDITIONAL = frozenset({Meaning.UNLESS_MIGRATED})
-_ENDING = frozenset({Meaning.ENDS_MIGRATION, Meaning.HIDDEN})
-_UP = frozenset({Task.START, Task.RUNNING})
-_DOWN = frozenset({Task.STOP, Task.STOPPED})
+_PART = PLAIN | {Meaning.MIGRATION}
+_UNLESS_MIGRATED = PLAIN | {Meaning.UNLESS_MIGRATED}
 
 
-def migration_orderings(
-    facts: Facts, actions: Actions, stated: tuple[Ordering, ...]
-) -> Iterator[Ordering]:
-    """Yield the orderings of all migrations, some derived from those stated."""
-    departures = _parts(actions, Task.MIGRATE_TO)
-    arrivals = _parts(actions, Task.MIGRATE_FROM)
-    if not arrivals:
-        return
-    for arrival in arrivals.values():
-        departure = departures.get(arrival.owner)
-        yield from _within(actions, departure, arrival)
-    parents = {i.id: {i.parent, i.top} for i in facts.instances()}
-    for ordering in stated:
-        first, then = actions.by_id[ordering.first], actions.by_id[ordering.then]
-        if first.migration is not None and Meaning.NEED_PULLS in ordering.meanings:
-            yield from _with_what_it_stands_on(actions, first, then)
-        if ordering.is_hidden:
+def migration_statements(facts: Facts, actions: Actions) -> Iterator[Statement]:
+    """Yield what holds among the parts of each migration."""
+    for instance in facts.instances():
+        me = instance.id
+        if not actions.of(me, Task.MIGRATE_FROM):
             continue
-        if then.owner not in arrivals or first.owner in ({then.owner} | parents[then.owner]):
-            continue
-        begin = departures.get(then.owner) or arrivals[then.owner]
-        yield from _before_departure(first, then, begin, arrivals, ordering.source)
+        probe, arrival = Every(me, Task.MONITOR), Every(me, Task.MIGRATE_FROM)
+        if actions.of(me, Task.MIGRATE_TO):
+            departure = Every(me, Task.MIGRATE_TO)
+            yield Statement(probe, departure, PLAIN, "probe before migration")
+            yield Statement(departure, arrival, _PART, "departure before arrival")
+        else:
+            yield Statement(probe, arrival, PLAIN, "probe before migration")
+        yield Statement(arrival, Every(me, Task.STOP), _PART, "arrival before stop")
+        yield Statement(
+            arrival, Every(me, Task.START), _PART | {Meaning.ENDS_MIGRATION}, "arrival before start"
+        )
 
 
-def _with_what_it_stands_on(actions: Actions, stop: Action, below: Action) -> Iterator[Ordering]:
-    """End a migration if what stands below moves the same way: it is never in both places."""
-    if stop.task is not Task.STOP or below.task is not Task.STOP or stop.migration is None:
-        return
-    for start in actions.of(below.owner, Task.START):
-        if start.node == stop.migration[1] and start.node != below.node and start.migration is None:
-            yield Ordering(start.id, stop.id, _ENDING, below.owner)
+class Equivalents:
+    """Finds what a statement about starts and stops means for migrations."""
+
+    def __init__(
+        self, facts: Facts, items: Mapping[str, Placeable], parents: Mapping[str, str]
+    ) -> None:
+        self._items = items
+        self._parents = parents
+        self._is_half_done = {
+            i.id for i in facts.instances() if facts.activity[i.id].migrating is not None
+        }
+
+    def of(
+        self, statement: Statement, actions: Mapping[tuple[str, str], Action]
+    ) -> Iterator[Statement]:
+        """Yield what has to be stated beside one ordering, for what may migrate."""
+        first, then = _subject(statement.first, actions), _subject(statement.then, actions)
+        if first is None or then is None or not self._are_strangers(first[0], then[0]):
+            return
+        before, after = self._may_migrate(first[0]), self._may_migrate(then[0])
+        if not after:
+            return
+        unless = _UNLESS_MIGRATED if before else PLAIN
+        leaving = Every(then[0], Task.MIGRATE_TO)
+        source = statement.source
+        match first[1], then[1]:
+            case Task.START, Task.START:
+                if before:
+                    arrival = Every(first[0], Task.MIGRATE_FROM)
+                    yield Statement(arrival, leaving, PLAIN, source)
+                yield Statement(Every(*first), leaving, unless, source)
+            case Task.STOP, Task.STOP:
+                yield Statement(Every(*first), leaving, unless, source)
+                if then[0] in self._is_half_done:
+                    yield Statement(
+                        Every(*first), Every(then[0], Task.MIGRATE_FROM), unless, source
+                    )
+            case Task.PROMOTE, Task.START:
+                yield Statement(Every(*first), leaving, PLAIN, source)
+            case Task.DEMOTE, Task.STOP:
+                yield Statement(Every(*first), leaving, PLAIN, source)
+                if then[0] in self._is_half_done:
+                    yield Statement(Every(*first), Every(then[0], Task.MIGRATE_FROM), PLAIN, source)
+            case _:
+                return
+
+    def _may_migrate(self, owner: str) -> bool:
+        return self._items[owner].meta.allow_migrate
+
+    def _are_strangers(self, one: str, other: str) -> bool:
+        if one == other or one not in self._items or other not in self._items:
+            return False
+        return other not in self._around(one) and one not in self._around(other)
+
+    def _around(self, owner: str) -> Iterator[str]:
+        while owner := self._parents.get(owner, ""):
+            yield owner
 
 
-def _parts(actions: Actions, task: Task) -> dict[str, Action]:
-    return {action.owner: action for action in actions if action.task is task}
-
-
-def _within(actions: Actions, departure: Action | None, arrival: Action) -> Iterator[Ordering]:
-    begin = departure or arrival
-    for probe in actions.probes(arrival.owner):
-        yield Ordering(probe.id, begin.id, PLAIN, "probe before migration")
-    if departure is not None:
-        yield Ordering(departure.id, arrival.id, _MIGRATION, "departure before arrival")
-    for stop in actions.of(arrival.owner, Task.STOP):
-        if stop.migration is not None:
-            yield Ordering(arrival.id, stop.id, _MIGRATION, "arrival before stop")
-    for start in actions.of(arrival.owner, Task.START):
-        yield Ordering(arrival.id, start.id, _MIGRATION, "arrival before start")
-
-
-def _before_departure(
-    first: Action, then: Action, begin: Action, arrivals: Mapping[str, Action], source: str
-) -> Iterator[Ordering]:
-    meanings = _CONDITIONAL if first.migration is not None else PLAIN
-    if then.task is Task.START and first.task in _UP:
-        if first.owner in arrivals:
-            yield Ordering(arrivals[first.owner].id, begin.id, PLAIN, source)
-        yield Ordering(first.id, begin.id, meanings, source)
-    elif then.task is Task.STOP and first.task in _DOWN:
-        yield Ordering(first.id, begin.id, meanings, source)
-
-
-def drop_conditional(
-    orderings: tuple[Ordering, ...], actions: Mapping[ActionId, Action]
-) -> tuple[Ordering, ...]:
-    """Leave out the orderings that do not hold because their first is migrated."""
-    return tuple(
-        o
-        for o in orderings
-        if Meaning.UNLESS_MIGRATED not in o.meanings or actions[o.first].migration is None
-    )
-
-
-def starts_that_end_migrations(actions: Mapping[ActionId, Action]) -> dict[ActionId, Action]:
-    """Make these starts marks: at the end of a migration there is nothing left to start."""
-    return {
-        action.id: replace(action, is_pseudo=True)
-        for action in actions.values()
-        if action.task is Task.START and action.migration is not None
-    }
+def _subject(side: Side, actions: Mapping[tuple[str, str], Action]) -> tuple[str, Task] | None:
+    if isinstance(side, Every):
+        return side.owner, side.task
+    found = actions.get(side)
+    return None if found is None or not found.owner else (found.owner, found.task)

@@ -2,23 +2,32 @@
 
 Before a stop or demotion everything that runs is told, afterwards what still runs. Before a start
 or promotion what will run and does not start just now is told, afterwards all that runs. A copy
-on a node that is being fenced is told nothing.
+on a node that is being fenced is told nothing; but the others are told of its end once more, right
+after the fencing, because the marks of the clone may have other stops to wait for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from pengine.act.actions import Action, ActionId, Actions, Task
 from pengine.act.notices import framed, post, pre, told_after, told_before
 from pengine.facts.facts import Facts
 from pengine.facts.instances import CloneInstance, Instance, instances_of
+from pengine.order.board import Board, Standing
+from pengine.order.collectives import Collectives
 from pengine.order.plan import PLAIN, Meaning, Ordering
 
-_FOLLOWS = frozenset({Meaning.NEED_SPREADS, Meaning.BLOCKS})
-_PRECEDES = frozenset({Meaning.NEED_PULLS})
-_SEQUENCE = (Task.DEMOTE, Task.STOP, Task.START, Task.PROMOTE)
-"""The steps of a clone in the order in which they happen."""
+_FOLLOWS = frozenset({Meaning.NEED_SPREADS})
+_SEQUENCE = (
+    (Task.STOP, Task.START),
+    (Task.STOP, Task.PROMOTE),
+    (Task.START, Task.PROMOTE),
+    (Task.DEMOTE, Task.PROMOTE),
+    (Task.DEMOTE, Task.START),
+    (Task.DEMOTE, Task.STOP),
+)
+"""Which steps of a clone are over and told before which others are announced."""
 
 
 def notice_orderings(facts: Facts, actions: Actions) -> Iterator[Ordering]:
@@ -32,97 +41,132 @@ def _of_clone(actions: Actions, clone: str) -> Iterator[Ordering]:
     steps = dict(framed(actions, clone))
     for begin, end in steps.items():
         before, after = told_before(clone, begin), post(clone, end)
-        yield Ordering(pre(clone, begin), before, _PRECEDES, clone)
-        yield Ordering(before, (f"{clone}_{begin.value}_0", ""), _PRECEDES, clone)
+        yield Ordering(pre(clone, begin), before, PLAIN, clone)
+        yield Ordering(before, (f"{clone}_{begin.value}_0", ""), PLAIN, clone)
         yield Ordering((f"{clone}_{end.value}_0", ""), after, _FOLLOWS, clone)
-        yield Ordering(before, after, PLAIN, clone)
         yield Ordering(after, told_after(clone, end), _FOLLOWS, clone)
-    present = [task for task in _SEQUENCE if task in steps]
-    for index, earlier in enumerate(present):
-        for later in present[index + 1 :]:
+        yield Ordering(before, after, PLAIN, clone)
+    for earlier, later in _SEQUENCE:
+        if earlier in steps and later in steps:
             yield Ordering(told_after(clone, steps[earlier]), pre(clone, later), PLAIN, clone)
 
 
-def notices(
-    facts: Facts, actions: Actions, settled: Mapping[ActionId, Action]
-) -> tuple[list[Action], list[Ordering]]:
-    """Find the notices that follow from what is needed, with their orderings."""
-    telling = _Telling(facts, settled)
-    for item in facts.items:
-        if not isinstance(item, CloneInstance) or not item.notifies:
+def tell(board: Board, collectives: Collectives) -> None:
+    """Add the notices that follow from what is needed, with their orderings."""
+    for item in board.facts.items:
+        if not isinstance(item, CloneInstance):
             continue
-        for step in framed(actions, item.id):
-            if not _happens(settled, (f"{item.id}_{step[0].value}_0", "")):
-                continue
-            for instance in instances_of(item):
-                telling.tell(item.id, instance, step)
-    return telling.found, telling.orderings
-
-
-def _happens(settled: Mapping[ActionId, Action], key: ActionId) -> bool:
-    action = settled.get(key)
-    return action is not None and action.needed and action.runnable
+        for standing in [s for s in board.standings.values() if s.owner == item.id]:
+            collectives.view(standing)
+        if item.notifies:
+            telling = _Telling(board, item)
+            for begin in (Task.START, Task.STOP, Task.PROMOTE, Task.DEMOTE):
+                telling.tell(begin)
 
 
 class _Telling:
-    """The notices found so far; it does not leave the module."""
+    """Adds the notices of one clone."""
 
-    def __init__(self, facts: Facts, settled: Mapping[ActionId, Action]) -> None:
-        self.found: list[Action] = []
-        self.orderings: list[Ordering] = []
-        self._facts = facts
-        self._settled = settled
-        self._by_owner: dict[str, list[Action]] = {}
-        for action in settled.values():
-            self._by_owner.setdefault(action.owner, []).append(action)
+    def __init__(self, board: Board, clone: CloneInstance) -> None:
+        self._board = board
+        self._clone = clone
+        self._members = list(instances_of(clone))
 
-    def tell(self, clone: str, instance: Instance, step: tuple[Task, Task]) -> None:
-        """Find where an instance is told of one step of its clone."""
-        begin, end = step
-        before, after = self._nodes(instance, begin)
-        for node in before:
-            notice = _notice(self._facts, instance, "pre", begin, node)
-            self._add(notice, clone, pre(clone, begin), told_before(clone, begin))
-        for node in after:
-            notice = _notice(self._facts, instance, "post", begin, node)
-            self._add(notice, clone, post(clone, end), told_after(clone, end))
-            for action in self._by_owner.get(instance.id, ()):
-                if action.task is Task.MONITOR and action.interval_ms > 0:
-                    told = told_after(clone, end)
-                    self.orderings.append(Ordering(told, action.id, PLAIN, clone))
+    def tell(self, begin: Task) -> None:
+        """Tell all copies of one step of the clone."""
+        clone, end = self._clone.id, _ENDS[begin]
+        before = [self._mark(pre(clone, begin)), self._mark(told_before(clone, begin))]
+        after = [self._mark(post(clone, end)), self._mark(told_after(clone, end))]
+        if None in before or None in after:
+            return
+        happens = any(self._acts(instance, begin) for instance in self._members)
+        if happens:
+            for mark in (*before, *after):
+                assert mark is not None
+                mark.needed = True
+        elif begin is not Task.STOP:
+            return
+        for instance in self._members:
+            told_first, told_later = self._nodes(instance, begin)
+            for node in told_first:
+                self._notice(instance, "pre", begin, node, before)
+            for node in told_later:
+                self._notice(instance, "post", begin, node, after)
 
-    def _add(self, notice: Action, clone: str, mark: ActionId, told: ActionId) -> None:
-        self.found.append(notice)
-        self.orderings.append(Ordering(mark, notice.id, PLAIN, clone))
-        self.orderings.append(Ordering(notice.id, told, PLAIN, clone))
+    def _mark(self, key: ActionId) -> Standing | None:
+        return self._board.standings.get(key)
+
+    def _acts(self, instance: Instance, begin: Task) -> bool:
+        for found in self._board.of(instance.id, begin):
+            if found.needed and found.node:
+                is_lost = begin is Task.STOP and self._board.facts.node(found.node).unclean
+                if found.runnable or is_lost:
+                    return True
+        return False
 
     def _nodes(self, instance: Instance, begin: Task) -> tuple[list[str], list[str]]:
         """Say where an instance is told before a step, and where after it."""
+        board = self._board
         if begin in (Task.STOP, Task.DEMOTE):
-            before, after = [], []
-            for node in self._facts.activity[instance.id].nodes:
-                stop = self._settled.get((f"{instance.id}_stop_0", node))
-                if stop is not None and stop.is_pseudo:
-                    continue  # The node is being fenced.
-                before.append(node)
-                if begin is Task.DEMOTE or stop is None or not stop.needed:
-                    after.append(node)
-            return before, after
-        start = next(
-            (
-                a
-                for a in self._by_owner.get(instance.id, ())
-                if a.task is Task.START and (a.runnable or not a.needed)
-            ),
-            None,
-        )
-        if start is None:
+            stop = board.latest(instance.id, Task.STOP)
+            nodes = [n for n in board.facts.activity[instance.id].nodes if not self._ends(stop, n)]
+            stays = begin is Task.DEMOTE or stop is None or not stop.needed
+            return nodes, nodes if stays else []
+        node = board.goes_to(instance.id)
+        start = board.latest(instance.id, Task.START)
+        if not node or self._is_out_of_reach(start):
             return [], []
-        told = [] if begin is Task.START and start.needed else [start.node]
-        return told, [start.node]
+        starts_now = begin is Task.START and start is not None and start.needed
+        return [] if starts_now else [node], [node]
+
+    def _ends(self, stop: Standing | None, node: str) -> bool:
+        """Tell whether an instance ends by the fencing of its node."""
+        found = self._board.facts.node(node)
+        is_lost = found.unclean or found.requires_reset
+        return stop is not None and stop.is_pseudo and is_lost
+
+    def _is_out_of_reach(self, start: Standing | None) -> bool:
+        """Tell whether a start waits for a connection that cannot be had."""
+        if start is None or not start.node:
+            return False
+        connection = self._board.facts.node(start.node).connection
+        reached = self._board.latest(connection, Task.START) if connection else None
+        return reached is not None and not reached.runnable
+
+    def _notice(
+        self,
+        instance: Instance,
+        when: str,
+        begin: Task,
+        node: str,
+        marks: list[Standing | None],
+    ) -> None:
+        board = self._board
+        mark, told = marks
+        assert mark is not None
+        assert told is not None
+        if board.facts.node(node).online and mark.runnable:
+            notice = board.add(_notice(board.facts, instance, when, begin, node, mark.needed))
+            board.join(mark, notice, PLAIN, self._clone.id)
+            board.join(notice, told, PLAIN, self._clone.id)
+        if when == "post":
+            for found in tuple(board.standings.values()):
+                is_monitor = found.task is Task.MONITOR and found.action.interval_ms > 0
+                if found.owner == instance.id and is_monitor:
+                    board.join(told, found, PLAIN, self._clone.id)
 
 
-def _notice(facts: Facts, instance: Instance, when: str, begin: Task, node: str) -> Action:
+_ENDS = {
+    Task.START: Task.RUNNING,
+    Task.STOP: Task.STOPPED,
+    Task.PROMOTE: Task.PROMOTED,
+    Task.DEMOTE: Task.DEMOTED,
+}
+
+
+def _notice(
+    facts: Facts, instance: Instance, when: str, begin: Task, node: str, needed: bool
+) -> Action:
     return Action(
         id=(f"{instance.id}_{when}_notify_{begin.value}_0", node),
         task=Task.NOTIFY,
@@ -131,6 +175,7 @@ def _notice(facts: Facts, instance: Instance, when: str, begin: Task, node: str)
         instance=instance,
         operation=facts.operation(instance, "notify"),
         history_name=facts.history_name(instance),
-        needed=True,
+        needed=needed,
+        runnable=facts.node(node).may_act or facts.node(node).kind == "guest",
         reasons=(f"{begin.value} of its clone",),
     )

@@ -1,204 +1,161 @@
-"""Spreads need and inability along orderings until nothing changes any more.
+"""Visits actions until no ordering changes anything any more.
 
-Each flag only ever changes one way (needed becomes true, runnable becomes false), so the work
-ends after at most two changes per action.
+Visiting an action looks at everything ordered before it and carries out what those orderings
+mean. Who was changed by that is visited again at once, with all that comes after it: depth
+first. The ordering that was stated last is looked at first: so a member that restarts says that it
+does because of the one before it, not because of its own stop (case group10).
+
+A visit is a generator that yields whom to visit next, and a stack of visits replaces recursion:
+chains of orderings are as long as configurations make them.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Generator, Iterator
 
-from pengine.act.actions import Action, ActionId, Actions, Task
-from pengine.facts.facts import Facts
-from pengine.order.cycles import break_loops
-from pengine.order.declared import declared_orderings, marks_of_alternatives, missing_firsts
-from pengine.order.fencing import fencing_orderings
-from pengine.order.implied import implied_orderings
-from pengine.order.migration import (
-    drop_conditional,
-    migration_orderings,
-    starts_that_end_migrations,
-)
-from pengine.order.notices import notice_orderings, notices
-from pengine.order.plan import Meaning, Ordering, Plan
-from pengine.order.remote import remote_orderings
+from crm.model.roles import Role
+from crm.model.score import INFINITY
+from pengine.act.actions import Task
+from pengine.facts.instances import CloneInstance, GroupInstance, Instance, Placeable
+from pengine.order.board import Board, Edge, Standing
+from pengine.order.collectives import Collectives
+from pengine.order.effects import Changed, Effects
+from pengine.order.plan import PLAIN, Meaning
+
+Visit = Generator[Standing, None, None]
 
 
-def order(facts: Facts, actions: Actions) -> Plan:
-    """Settle all orderings and all flags."""
-    marks = {mark.id: mark for mark in marks_of_alternatives(facts)}
-    actions = Actions({**marks, **actions.by_id}, actions.by_owner)  # Constraints come first.
-    stated = _unique(
-        (
-            *implied_orderings(facts, actions),
-            *declared_orderings(facts, actions),
-            *fencing_orderings(facts, actions),
-            *remote_orderings(facts, actions),
-            *notice_orderings(facts, actions),
-        )
-    )
-    orderings = _unique((*stated, *migration_orderings(facts, actions, stated)))
-    spreading = _Spreading(actions, orderings)
-    for mark in marks:
-        if not spreading.has_alternative(mark):
-            spreading.block(mark, "none of the alternatives can start")
-    for start, reason in missing_firsts(facts, actions):
-        spreading.block(start, reason)
-    spreading.run()
-    orderings = drop_conditional(orderings, spreading.actions)
-    told, more = notices(facts, actions, spreading.actions)
-    spreading.actions.update({notice.id: notice for notice in told})
-    orderings = (*orderings, *more)
-    by_owner: dict[str, list[Action]] = {}
-    for action in spreading.actions.values():
-        by_owner.setdefault(action.owner, []).append(action)
-    spreading.actions.update(starts_that_end_migrations(spreading.actions))
-    done = {a.id for a in spreading.actions.values() if a.needed and a.runnable}
-    effective = [o for o in orderings if not o.is_hidden and o.first in done and o.then in done]
-    dropped, problems = break_loops(effective)
-    kept = tuple(o for o in orderings if (o.first, o.then) not in dropped)
-    owned = {key: tuple(found) for key, found in by_owner.items()}
-    return Plan(spreading.actions, kept, owned, tuple(problems))
+class Propagation:
+    """Spreads need and inability over a board."""
 
+    def __init__(self, board: Board, collectives: Collectives) -> None:
+        self._board = board
+        self._collectives = collectives
+        self._effects = Effects(board, collectives)
+        self._stands_with: dict[str, list[tuple[str, Role | None, Role | None]]] = {}
+        for link in board.facts.links.together:
+            if link.score >= INFINITY:
+                roles = (link.dependent, link.dependent_role, link.primary_role)
+                self._stands_with.setdefault(link.primary, []).append(roles)
 
-def _unique(found: Iterable[Ordering]) -> tuple[Ordering, ...]:
-    """Drop repetitions, and orderings of an action with itself."""
-    return tuple({o: None for o in found if o.first != o.then})
-
-
-class _Spreading:
-    def __init__(self, actions: Actions, orderings: tuple[Ordering, ...]) -> None:
-        self.actions: dict[ActionId, Action] = dict(actions.by_id)
-        self._touching: dict[ActionId, list[Ordering]] = {}
-        for ordering in orderings:
-            if ordering.meanings:
-                self._touching.setdefault(ordering.first, []).append(ordering)
-                self._touching.setdefault(ordering.then, []).append(ordering)
-        self._queue: deque[ActionId] = deque(self.actions)
-
-    def has_alternative(self, mark: ActionId) -> bool:
-        """Tell whether anything can satisfy a mark of alternatives."""
-        return any(o.then == mark for o in self._touching.get(mark, ()))
+    def block_dependents(self) -> None:
+        """Block what must be with something that cannot come up, before anything spreads."""
+        for standing in reversed(list(self._board.standings.values())):
+            self._run(self._block_dependents_of(standing))
 
     def run(self) -> None:
-        """Spread flags until nothing is left to look at."""
-        queued = set(self._queue)
-        while self._queue:
-            current = self._queue.popleft()
-            queued.discard(current)
-            for ordering in self._touching.get(current, ()):
-                for changed in self._apply(ordering):
-                    if changed not in queued:
-                        queued.add(changed)
-                        self._queue.append(changed)
+        """Visit every action, the newest first, and whoever is changed by that."""
+        for standing in reversed(list(self._board.standings.values())):
+            self._run(self._visit(standing))
 
-    def _apply(self, ordering: Ordering) -> list[ActionId]:
-        first, then = self.actions[ordering.first], self.actions[ordering.then]
-        changed = []
-        meanings = ordering.meanings
-        if Meaning.NEED_SPREADS in meanings and first.needed and first.migration is None:
-            # What migrates takes nothing along.
-            changed += [then.id] if self._need(then, first) else []
-        if Meaning.NEED_PULLS in meanings and then.needed:
-            if then.migration is None or first.owner == then.owner or first.is_pseudo:
-                changed += [first.id] if self._need(first, then) else []
-            if then.migration is None and first.task is Task.STOP and not ordering.is_hidden:
-                changed += self._end_migration(first.id, f"unmigrateable {_subject(then)}")
-        if Meaning.ENDS_MIGRATION in meanings and first.needed:
-            changed += self._end_migration(then.id, f"unmigrateable {ordering.source} stop")
-        if Meaning.MIGRATION in meanings:
-            changed += self._migrate(first, then)
-        if Meaning.BLOCKS in meanings and not first.runnable and then.runnable:
-            self.block(then.id, _because(first, then))
-            changed.append(then.id)
-        if Meaning.BLOCKS_NEEDED in meanings and first.needed and not first.runnable:
-            changed += self._refuse(then, _because(first, then))
-        if Meaning.TOGETHER in meanings and not first.runnable:
-            changed += self._refuse(then, f"colocation with {ordering.source}")
-        if Meaning.ONE_OF in meanings and not first.runnable and then.runnable:
-            changed += self._settle_alternatives(then)
-        if Meaning.CANCELLED in meanings and then.needed and first.needed:
-            self.actions[first.id] = replace(first, needed=False, is_fixed=True)
-            changed.append(first.id)
-        if Meaning.RESTART in meanings:
-            changed += self._restart(first, then)
-        return changed
+    def _run(self, visit: Visit) -> None:
+        stack = [visit]
+        while stack:
+            following = next(stack[-1], None)
+            if following is None:
+                stack.pop()
+            else:
+                stack.append(self._visit(following))
 
-    def _restart(self, stop: Action, start: Action) -> list[ActionId]:
-        changed = []
-        if stop.needed and not stop.is_tidying and self._need(start, stop):
-            changed.append(start.id)
-        start = self.actions[start.id]
-        if stop.node == start.node and not stop.needed:
-            cannot_stay = not start.runnable and stop.runnable
-            if (start.needed or cannot_stay) and self._need(stop, start):
-                changed.append(stop.id)
-        stop = self.actions[stop.id]
-        if stop.needed and not stop.runnable and start.runnable:
-            self.block(start.id, "")
-            changed.append(start.id)
-        return changed
+    def _visit(self, then: Standing) -> Visit:
+        was = then.flags
+        is_mark_of_alternatives = then.task is Task.ONE_OR_MORE
+        if is_mark_of_alternatives:
+            then.counted, then.runnable = 0, False
+        changed_then = False
+        for edge in then.before[::-1]:
+            if not edge.meanings or self._is_idle(edge):
+                continue
+            changed = yield from self._look_at(edge)
+            changed_then = changed_then or changed.then
+            if changed.first:
+                first = edge.first
+                for later in first.after[::-1]:
+                    yield later.then
+                yield first
+        if is_mark_of_alternatives:
+            changed_then = then.flags != was
+        if not changed_then:
+            return
+        if was[1] and not then.runnable:
+            yield from self._block_dependents_of(then)
+        yield then
+        for edge in then.after[::-1]:
+            yield edge.then
 
-    def _migrate(self, first: Action, then: Action) -> list[ActionId]:
-        """Do the first exactly if the then is needed, possible and still part of a migration."""
-        changed = []
-        if then.migration is None or not then.runnable:
-            changed += self._refuse(first, f"unmigrateable {_subject(then)}")
-        if then.needed and self._need(first, then):
-            changed.append(first.id)
-        if not self.actions[first.id].runnable:
-            changed += self._end_migration(then.id, f"unrunnable {_subject(first)}")
-        return changed
-
-    def _end_migration(self, action: ActionId, reason: str) -> list[ActionId]:
-        """Make an action an ordinary one again: a real start, or a stop that comes first."""
-        found = self.actions[action]
-        if found.migration is None:
-            return []
-        reasons = (*found.reasons, reason)
-        self.actions[action] = replace(found, migration=None, reasons=reasons)
-        return [action]
-
-    def _refuse(self, action: Action, reason: str) -> list[ActionId]:
-        if not action.runnable:
-            return []
-        self.block(action.id, reason)
-        return [action.id]
-
-    def _settle_alternatives(self, mark: Action) -> list[ActionId]:
-        """Block a mark none of whose firsts can run."""
-        firsts = [
-            o.first
-            for o in self._touching[mark.id]
-            if o.then == mark.id and Meaning.ONE_OF in o.meanings
-        ]
-        if any(self.actions[first].runnable for first in firsts):
-            return []
-        return self._refuse(mark, "none of the alternatives can start")
-
-    def _need(self, action: Action, because: Action) -> bool:
-        if action.needed or action.is_fixed:
+    def _is_idle(self, edge: Edge) -> bool:
+        """Tell whether an ordering is no more than a sequence between single actions."""
+        if edge.meanings != PLAIN:
             return False
-        reason = f"required {_subject(because)}"
-        self.actions[action.id] = replace(action, needed=True, reasons=(*action.reasons, reason))
-        return True
+        return edge.first.item is None or isinstance(edge.first.item, Instance)
 
-    def block(self, action: ActionId, reason: str) -> None:
-        """Mark an action as impossible."""
-        found = self.actions[action]
-        reasons = (*found.reasons, reason) if reason else found.reasons
-        self.actions[action] = replace(found, runnable=False, reasons=reasons)
+    def _look_at(self, edge: Edge) -> Generator[Standing, None, Changed]:
+        first, then = edge.first, edge.then
+        first_node, then_node = self._node_of(first), self._node_of(then)
+        is_apart = bool(first_node and then_node) and first_node != then_node
+        if is_apart and Meaning.SAME_NODE in edge.meanings:
+            edge.drop()
+            return Changed()
+        if Meaning.REPLACES in edge.meanings and first.item is not None and then.needed:
+            first.needed = False
+        end = self._collectives.end_of(first, then)
+        if end is not first:
+            if self._board.join(end, then, edge.meanings, edge.source):
+                edge.drop()
+                return Changed(then=True)
+            return Changed()
+        view = self._collectives.view_from(first, then_node)
+        then_view = self._collectives.view_from(then, first_node)
+        return (yield from self._effects.apply(edge, view, then_view))
 
+    def _node_of(self, standing: Standing) -> str:
+        if standing.task is Task.START and isinstance(standing.item, GroupInstance):
+            return self._board.node_then(standing.item)
+        return standing.node
 
-def _because(first: Action, then: Action) -> str:
-    """Say what cannot run before an action; of its own resource that goes without saying."""
-    return "" if first.owner == then.owner else f"unrunnable {_subject(first)}"
+    # --- colocation -------------------------------------------------------------------------
 
+    def _block_dependents_of(self, standing: Standing) -> Visit:
+        """Block what must be with a resource that cannot come up in any of its parts."""
+        if standing.runnable or standing.task not in (Task.START, Task.PROMOTE):
+            return
+        if standing.item is None:
+            return
+        top = self._board.tops[standing.owner]
+        for part in self._collectives.parts_of(top):
+            own = self._board.latest(part.id, standing.task)
+            if own is None or own.runnable:
+                return
+        is_start = standing.task is Task.START
+        for dependent, role, primary_role in self._dependents_of(top):
+            if not is_start and primary_role is not Role.PROMOTED:
+                continue
+            task = Task.PROMOTE if role is Role.PROMOTED else Task.START
+            yield from self._block_item(dependent, task, standing.owner)
 
-def _subject(action: Action) -> str:
-    """Name an action as reasons do: `web start`."""
-    if action.task is Task.ONE_OR_MORE:
-        return action.id[0]
-    return f"{action.owner} {action.task.value}"
+    def _dependents_of(
+        self, top: Placeable
+    ) -> Iterator[tuple[Placeable, Role | None, Role | None]]:
+        names = [top.id, top.child_id] if isinstance(top, CloneInstance) else [top.id]
+        for name in names:
+            for dependent, role, primary_role in self._stands_with.get(name, ()):
+                item = self._named(dependent)
+                if item is not None:
+                    yield item, role, primary_role
+
+    def _named(self, name: str) -> Placeable | None:
+        found = self._board.items.get(name)
+        if found is not None:
+            return found
+        tops = self._board.facts.items
+        return next((t for t in tops if isinstance(t, CloneInstance) and t.child_id == name), None)
+
+    def _block_item(self, item: Placeable, task: Task, cause: str) -> Visit:
+        for found in reversed(self._board.of(item.id, task)):
+            if found.runnable:
+                found.runnable = False
+                found.give_reason(f"colocation with {cause}")
+                yield from self._block_dependents_of(found)
+                yield found
+        for part in self._collectives.parts_of(item):
+            yield from self._block_item(part, task, cause)

@@ -8,7 +8,7 @@ printed from it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from crm.model.roles import Role
 from crm.model.score import Score
@@ -82,6 +82,19 @@ class Placement:
     """The ids of the copies of each clone, in the order in which they were placed."""
     order: tuple[str, ...] = ()
     """The ids of the top-level items, in the order in which they had their turn."""
+
+    def without(self, refused: frozenset[str]) -> Placement:
+        """Give the same placement with some instances nowhere: they cannot be active after all."""
+        if not refused:
+            return self
+        reason = "there is nothing it could go with"
+        choices = {
+            key: replace(choice, node=None, role=Role.STOPPED, reason=reason)
+            if key in refused
+            else choice
+            for key, choice in self.choices.items()
+        }
+        return replace(self, choices=choices)
 
     def node_of(self, instance: str) -> str | None:
         """Say where an instance goes."""

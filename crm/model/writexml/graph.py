@@ -31,6 +31,7 @@ def write(graph: Graph) -> etree._Element:
     if graph.recheck_at is not None:
         root.set("recheck-by", str(int(graph.recheck_at)))
     by_id = {action.id: action for synapse in graph.synapses for action in synapse.actions}
+    by_id |= {action.id: action for action in graph.missing}
     for synapse in graph.synapses:
         element = etree.SubElement(root, "synapse", {"id": str(synapse.id)})
         if synapse.priority:

@@ -1,0 +1,147 @@
+"""What the steps of single instances state: probes first, monitors after, clean-up between."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from crm.model.outcomes import ExitCode
+from crm.model.roles import Role
+from pengine.act.actions import Action, Actions, Task
+from pengine.facts.facts import Facts
+from pengine.facts.instances import CloneInstance, Instance, instances_of
+from pengine.order.plan import PLAIN, Every, Meaning, Ordering, Statement
+from pengine.place.listing import Listing
+from pengine.place.placement import Placement
+
+_BLOCKS = frozenset({Meaning.BLOCKS})
+_FOLLOWS = frozenset({Meaning.NEED_SPREADS, Meaning.BLOCKS})
+_REPLACED = PLAIN | {Meaning.REPLACES}
+_IN_TURN = PLAIN | {Meaning.BLOCKS}
+
+
+def step_orderings(facts: Facts, actions: Actions) -> Iterator[Ordering]:
+    """Yield what is ordered as soon as the steps are found: single actions with each other."""
+    for item in facts.items:
+        if isinstance(item, CloneInstance) and item.is_ordered:
+            yield from _one_by_one(actions, item)
+    for instance in facts.instances():
+        if not facts.is_managed(instance):
+            continue
+        for monitor in _monitors(actions, instance, for_stopped=True):
+            for probe in actions.probes(instance.id):
+                if probe.node == monitor.node:
+                    yield Ordering(probe.id, monitor.id, _BLOCKS, "probe before monitor")
+
+
+def _one_by_one(actions: Actions, clone: CloneInstance) -> Iterator[Ordering]:
+    """Start the copies of an ordered clone that act by number, stop them the other way round."""
+    for task in (Task.STOP, Task.START):
+        acting = [[a for a in actions.of(copy.id, task) if a.needed] for copy in clone.copies]
+        in_line = [found[0] for found in acting if len(found) == 1]
+        for before, after in itertools.combinations(in_line, 2):
+            first, then = (before, after) if task is Task.START else (after, before)
+            yield Ordering(first.id, then.id, PLAIN, clone.id)
+
+
+def _monitors(actions: Actions, instance: Instance, *, for_stopped: bool) -> list[Action]:
+    return [
+        action
+        for action in actions.of(instance.id, Task.MONITOR)
+        if (action.expected_rc == ExitCode.NOT_RUNNING) is for_stopped
+    ]
+
+
+def step_statements(
+    facts: Facts, placement: Placement, listing: Listing, actions: Actions
+) -> Iterator[Statement]:
+    """Yield what steps state, in the sequence in which they are found."""
+    for instance in facts.instances():
+        yield from _cancels(actions, instance)
+    for action in actions:
+        if action.is_probe and action.instance is not None:
+            yield _probe(facts, action, action.instance)
+    for instance in listing.instances():
+        yield from _clean_up(actions, instance)
+        yield from _recurring(facts, placement, actions, instance)
+
+
+def shutdown_statements(facts: Facts, actions: Actions) -> Iterator[Statement]:
+    """Let a node go only after everything on it has stopped."""
+    for shutdown in actions:
+        if shutdown.task is not Task.SHUTDOWN or facts.node(shutdown.node).maintenance:
+            continue
+        for stop in actions:
+            if stop.node != shutdown.node or stop.task is not Task.STOP or stop.instance is None:
+                continue
+            state = facts.activity[stop.owner]
+            is_spared = stop.instance.meta.maintenance
+            if not is_spared and (facts.is_managed(stop.instance) or state.blocked):
+                yield Statement(stop.id, shutdown.id, _IN_TURN, "stop before shutdown")
+
+
+def _cancels(actions: Actions, instance: Instance) -> Iterator[Statement]:
+    me = instance.id
+    for cancel in actions.of(me, Task.CANCEL):
+        stops = [s for s in actions.of(me, Task.STOP) if s.node == cancel.node]
+        for stop in stops:
+            yield Statement(stop.id, cancel.id, PLAIN, "stop before cancel")
+        for task in (Task.PROMOTE, Task.DEMOTE):
+            for change in actions.of(me, task):
+                if change.node == cancel.node:
+                    yield Statement(cancel.id, change.id, _BLOCKS, "cancel before a change of role")
+        for start in actions.of(me, Task.START):
+            if start.node == cancel.node and not stops:
+                yield Statement(cancel.id, start.id, _BLOCKS, "cancel before start")
+
+
+def _probe(facts: Facts, probe: Action, instance: Instance) -> Statement:
+    """Let nothing start before every node could be asked.
+
+    What runs already is not stopped because some node cannot be asked.
+    """
+    top = next((i for i in facts.everything if i.id == instance.top), instance)
+    waiting = top if isinstance(top, CloneInstance) else instance
+    runs = isinstance(waiting, Instance) and bool(facts.activity[waiting.id].nodes)
+    meanings = PLAIN if probe.runnable or runs or _runs(facts, waiting) else _IN_TURN
+    return Statement(probe.id, Every(waiting.id, Task.START), meanings, "probe before start")
+
+
+def _runs(facts: Facts, item: Instance | CloneInstance) -> bool:
+    return any(facts.activity[i.id].nodes for i in instances_of(item))
+
+
+def _clean_up(actions: Actions, instance: Instance) -> Iterator[Statement]:
+    me = instance.id
+    for delete in actions.of(me, Task.DELETE):
+        meanings = PLAIN if delete.needed else frozenset({Meaning.NEED_SPREADS})
+        yield Statement(Every(me, Task.STOP), delete.id, meanings, "stop before clean-up")
+        yield Statement(delete.id, Every(me, Task.START), meanings, "clean-up before start")
+    if instance.is_removed:
+        for clearing in actions.of(me, Task.CLEAR_FAIL_COUNT):
+            yield Statement(clearing.id, Every(me, Task.STOP), PLAIN, "clear before stop")
+    for reload in actions.of(me, Task.RELOAD):
+        if instance.number is None:
+            for probe in actions.probes(me):
+                yield Statement(probe.id, reload.id, PLAIN, "probe before reload")
+        for task in (Task.STOP, Task.DEMOTE):
+            yield Statement(reload.id, Every(me, task), _REPLACED, "reload unless it restarts")
+
+
+def _recurring(
+    facts: Facts, placement: Placement, actions: Actions, instance: Instance
+) -> Iterator[Statement]:
+    if not facts.is_managed(instance):
+        return
+    me = instance.id
+    for monitor in _monitors(actions, instance, for_stopped=False):
+        yield Statement(Every(me, Task.START), monitor.id, _FOLLOWS, "start before monitor")
+        yield Statement(Every(me, Task.RELOAD), monitor.id, _FOLLOWS, "reload before monitor")
+        if placement.role_of(me) is Role.PROMOTED:
+            yield Statement(Every(me, Task.PROMOTE), monitor.id, _IN_TURN, "role before monitor")
+        elif facts.activity[me].is_promoted:
+            yield Statement(Every(me, Task.DEMOTE), monitor.id, _IN_TURN, "role before monitor")
+    for monitor in _monitors(actions, instance, for_stopped=True):
+        for stop in actions.of(me, Task.STOP):
+            if stop.node == monitor.node:
+                yield Statement(stop.id, monitor.id, _FOLLOWS, "stop before monitor")
