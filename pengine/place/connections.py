@@ -20,8 +20,10 @@ def connect(facts: Facts, placement: Placement) -> Facts:
     if not facts.connections:
         return facts
     members = {node.name: node for node in placement.nodes}
+    # A container in which nothing runs has no connection, whatever its network says.
+    known = facts.connections.keys() & facts.activity.keys()
     nodes = tuple(
-        _judge(facts, placement, members, node) if node.connection in facts.connections else node
+        _judge(facts, placement, members, node) if node.connection in known else node
         for node in placement.nodes
     )
     return replace(facts, nodes=nodes, shared_parameters=_addressed(facts, placement))
