@@ -9,6 +9,7 @@ defaults, say); what cannot be judged counts as false.
 
 from __future__ import annotations
 
+import calendar
 import enum
 import re
 from collections.abc import Callable, Mapping
@@ -76,6 +77,25 @@ class DateSpecification:
 
 
 @dataclass(frozen=True, slots=True)
+class Duration:
+    """A length of time in calendar units: a month is as long as the month it begins in."""
+
+    years: int = 0
+    months: int = 0
+    rest: timedelta = timedelta()
+
+    def after(self, start: datetime) -> datetime:
+        """Give the moment this long after another; a day the month does not have is its last.
+
+        Raises: OverflowError or ValueError if there is no such moment.
+        """
+        months = start.month - 1 + self.months
+        year, month = start.year + self.years + months // 12, months % 12 + 1
+        day = min(start.day, calendar.monthrange(year, month)[1])
+        return start.replace(year=year, month=month, day=day) + self.rest
+
+
+@dataclass(frozen=True, slots=True)
 class DateExpression:
     """A condition on the time: in a range, before, after, or by calendar fields."""
 
@@ -83,8 +103,18 @@ class DateExpression:
     operation: str
     start: datetime | None = None
     end: datetime | None = None
-    duration: timedelta | None = None
+    duration: Duration | None = None
     specification: DateSpecification | None = None
+
+    @property
+    def last(self) -> datetime | None:
+        """Give the last moment of a range, if it has one."""
+        if self.end is not None or self.start is None or self.duration is None:
+            return self.end
+        try:
+            return self.duration.after(self.start)
+        except (OverflowError, ValueError):
+            return None  # Longer than the calendar: it never ends.
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,28 +161,68 @@ class Situation:
     meta: Mapping[str, str] = field(default_factory=dict)
     agent: tuple[str, str, str] | None = None
     operation: tuple[str, int] | None = None
+    matches: tuple[str, ...] = ()
+    """What a pattern matched, whole and in groups: `%1` in the name of an attribute is the first
+    group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether something holds, and when time alone may change that, as far as that was looked at.
+
+    Only what was needed for the verdict counts: behind a condition that fails, a rule of "and" is
+    not read on.
+    """
+
+    holds: bool
+    changes: tuple[datetime, ...] = ()
 
 
 def holds(rule: Rule, situation: Situation) -> bool:
-    """Tell whether a rule applies. A rule without conditions always does."""
-    results = [_condition_holds(condition, situation) for condition in rule.conditions]
-    if not results:
-        return True
-    return all(results) if rule.combination is Combination.AND else any(results)
+    """Tell whether a rule applies."""
+    return judge(rule, situation).holds
 
 
-def _condition_holds(condition: Condition, situation: Situation) -> bool:
+def next_change(rule: Rule, situation: Situation) -> datetime | None:
+    """Find the earliest known moment at which time alone may change the verdict on a rule."""
+    later = [moment for moment in judge(rule, situation).changes if moment > situation.now]
+    return min(later, default=None)
+
+
+def judge(rule: Rule, situation: Situation) -> Verdict:
+    """Judge a rule. Without conditions, one of "and" applies and one of "or" does not."""
+    is_and = rule.combination is Combination.AND
+    changes: list[datetime] = []
+    for condition in rule.conditions:
+        found = _judge_condition(condition, situation)
+        changes += found.changes
+        if found.holds is not is_and:
+            return Verdict(found.holds, tuple(changes))
+    return Verdict(is_and, tuple(changes))
+
+
+def _judge_condition(condition: Condition, situation: Situation) -> Verdict:
     match condition:
         case Rule():
-            return holds(condition, situation)
+            return judge(condition, situation)
         case AttributeExpression():
-            return _attribute_holds(condition, situation)
+            return Verdict(_attribute_holds(condition, situation))
         case DateExpression():
-            return _date_holds(condition, situation.now)
+            return _judge_date(condition, situation.now)
         case ResourceExpression():
-            return _resource_holds(condition, situation.agent)
+            return Verdict(_resource_holds(condition, situation.agent))
         case OperationExpression():
-            return _operation_holds(condition, situation.operation)
+            return Verdict(_operation_holds(condition, situation.operation))
+
+
+def with_matches(text: str, matches: tuple[str, ...]) -> str:
+    """Put what a pattern matched in the place of `%0` (all of it), `%1` (the first group) …"""
+
+    def matched(found: re.Match[str]) -> str:
+        number = int(found[1])
+        return matches[number] if number < len(matches) else ""
+
+    return re.sub(r"%(\d)", matched, text) if matches and "%" in text else text
 
 
 def _resource_holds(wanted: ResourceExpression, agent: tuple[str, str, str] | None) -> bool:
@@ -174,7 +244,8 @@ def _operation_holds(wanted: OperationExpression, operation: tuple[str, int] | N
 def _attribute_holds(condition: AttributeExpression, situation: Situation) -> bool:
     if situation.attributes is None:
         return False
-    actual = situation.attributes.get(condition.attribute)
+    name = with_matches(condition.attribute, situation.matches)
+    actual = situation.attributes.get(name)
     match condition.comparison:
         case Comparison.DEFINED:
             return actual is not None
@@ -188,8 +259,9 @@ def _attribute_holds(condition: AttributeExpression, situation: Situation) -> bo
     elif condition.source is ValueSource.META:
         wanted = situation.meta.get(condition.value)
     if actual is None or wanted is None:
-        # Only "is not equal" is true of an attribute that is not there.
-        return condition.comparison is Comparison.NOT_EQUAL and (actual is None) != (wanted is None)
+        # What is not there is equal to nothing but what is not there either, and has no order.
+        is_equal = actual is wanted
+        return condition.comparison is (Comparison.EQUAL if is_equal else Comparison.NOT_EQUAL)
     difference = _difference(actual, wanted, _kind_to_compare(condition, actual, wanted))
     return _VERDICTS[condition.comparison](difference)
 
@@ -265,25 +337,35 @@ def _sign_versions(left: str, right: str) -> int:
 # --- dates ----------------------------------------------------------------------------------
 
 
-def _date_holds(condition: DateExpression, now: datetime) -> bool:
+_SECOND = timedelta(seconds=1)
+
+
+def _judge_date(condition: DateExpression, now: datetime) -> Verdict:
+    """Judge a condition on the time.
+
+    A moment belongs to the range it ends and not to what comes after it, so those verdicts change
+    a second later. When calendar fields match next is not looked for.
+    """
+    start, end = condition.start, condition.end
     match condition.operation:
-        case "gt":
-            return condition.start is not None and now > condition.start
-        case "lt":
-            return condition.end is not None and now < condition.end
-        case "date_spec":
-            return condition.specification is None or _matches(condition.specification, now)
+        case "gt" if start is not None:
+            return Verdict(True) if now > start else Verdict(False, (start + _SECOND,))
+        case "lt" if end is not None:
+            return Verdict(True, (end,)) if now < end else Verdict(False)
+        case "date_spec" if condition.specification is not None:
+            return Verdict(_matches(condition.specification, now))
+        case "in_range":
+            return _judge_range(start, condition.last, now)
         case _:
-            return _is_in_range(condition, now)
+            return Verdict(False)
 
 
-def _is_in_range(condition: DateExpression, now: datetime) -> bool:
-    end = condition.end
-    if end is None and condition.start is not None and condition.duration is not None:
-        end = condition.start + condition.duration
-    if condition.start is not None and now < condition.start:
-        return False
-    return end is None or now <= end
+def _judge_range(start: datetime | None, last: datetime | None, now: datetime) -> Verdict:
+    if start is not None and now < start:
+        return Verdict(False, (start,))
+    if last is None:
+        return Verdict(start is not None)
+    return Verdict(True, (last + _SECOND,)) if now <= last else Verdict(False)
 
 
 def _matches(specification: DateSpecification, now: datetime) -> bool:
@@ -313,19 +395,3 @@ def _in_interval(value: int, text: str) -> bool:
         return (not low or value >= int(low)) and (not high or value <= int(high))
     except ValueError:
         return False
-
-
-def next_change(rule: Rule, now: datetime) -> datetime | None:
-    """Find the earliest known moment after `now` at which time alone may change the rule."""
-    moments: list[datetime] = []
-    for condition in rule.conditions:
-        if isinstance(condition, Rule):
-            inner = next_change(condition, now)
-            moments += [inner] if inner is not None else []
-        elif isinstance(condition, DateExpression):
-            ends = [condition.start, condition.end]
-            if condition.start is not None and condition.duration is not None:
-                ends.append(condition.start + condition.duration)
-            moments += [moment + timedelta(seconds=1) for moment in ends if moment is not None]
-    later = [moment for moment in moments if moment > now]
-    return min(later) if later else None

@@ -20,6 +20,7 @@ from pengine.facts.expiry import is_last_failure
 from pengine.facts.failures import FailCount, fail_count, recorded_failures
 from pengine.facts.fencing import FencingPower, Suspicion, power
 from pengine.facts.health import Health, conclude_health
+from pengine.facts.horizon import next_change_of_sets
 from pengine.facts.instances import (
     BundleInstance,
     CloneInstance,
@@ -262,9 +263,14 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         for key, found in sets.items()
         if not depends_on_node(found)
     }
-    meta = {i.id: i.meta.pairs for item in items for i in instances_of(item)}
+
+    def parameters(key: str, attributes: Mapping[str, str]) -> Mapping[str, str]:
+        known = shared.get(key)
+        return flatten(sets.get(key, ()), situation(now, attributes)) if known is None else known
+
+    meta = {i.id: i.meta.pairs for item in items for i in (item, *instances_of(item))}
     links, link_problems = linking.conclude_links(
-        cluster, nodes, _known_ids(items), shared, meta, now
+        cluster, nodes, _known_ids(items), parameters, meta, now
     )
     links = with_containers(links, known_connections, items)
     guests = {c.container: c.node for c in known_connections if c.container}
@@ -316,7 +322,9 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         connections={c.node: c for c in known_connections},
         reserved=conclude_reserved(cluster),
         problems=tuple(problems),
-        next_change_s=_next_change_s(links, counts, activity, locks),
+        next_change_s=_next_change_s(
+            (links.next_change, next_change_of_sets(cluster, nodes, now)), counts, activity, locks
+        ),
     )
 
 
@@ -415,7 +423,7 @@ def _fail_counts(
 
 
 def _next_change_s(
-    links: Links,
+    ruled: Iterable[datetime | None],
     counts: Mapping[tuple[str, str], FailCount],
     activity: Mapping[str, Activity],
     locks: Mapping[str, Lock],
@@ -430,6 +438,5 @@ def _next_change_s(
         for lock in locks.values()
         if lock.until_s is not None and not lock.has_ended
     ]
-    if links.next_change is not None:
-        moments.append(links.next_change.timestamp())
+    moments += [moment.timestamp() for moment in ruled if moment is not None]
     return min(moments, default=None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -87,11 +87,15 @@ class Links:
     next_change: datetime | None
 
 
+Parameters = Callable[[str, Mapping[str, str]], Mapping[str, str]]
+"""Gives the parameters of a resource on a node with certain attributes."""
+
+
 def conclude_links(
     cluster: Cluster,
     nodes: tuple[NodeFacts, ...],
     resources: Iterable[str],
-    parameters: Mapping[str, Mapping[str, str]],
+    parameters: Parameters,
     meta: Mapping[str, Mapping[str, str]],
     now: datetime,
 ) -> tuple[Links, list[Problem]]:
@@ -110,7 +114,7 @@ def conclude_links(
             tuple(resolver.preferences),
             tuple(resolver.together),
             tuple(resolver.in_order),
-            min(resolver.changes, default=None),
+            min((change for change in resolver.changes if change > now), default=None),
         ),
         resolver.problems,
     )
@@ -124,7 +128,7 @@ class _Resolver:
         cluster: Cluster,
         nodes: tuple[NodeFacts, ...],
         resources: tuple[str, ...],
-        parameters: Mapping[str, Mapping[str, str]],
+        parameters: Parameters,
         meta: Mapping[str, Mapping[str, str]],
         now: datetime,
     ) -> None:
@@ -176,12 +180,14 @@ class _Resolver:
     def take_location(self, location: Location) -> None:
         """Judge a location for each of its resources."""
         ids = [i for key in location.resources for i in self._expand(key, location.id)]
-        if location.pattern:
-            ids += self._matching(location)
         for key in ids:
-            self._prefer(location, key)
+            self._prefer(location, key, ())
+        if location.pattern:
+            for key, matches in self._matching(location):
+                self._prefer(location, key, matches)
 
-    def _matching(self, location: Location) -> list[str]:
+    def _matching(self, location: Location) -> list[tuple[str, tuple[str, ...]]]:
+        """List resources that a pattern means, with what it matched of their names."""
         try:
             pattern = re.compile(location.pattern)
         except re.error as problem:
@@ -193,11 +199,16 @@ class _Resolver:
                 )
             )
             return []
-        return [
-            key for key in self._resources if bool(pattern.search(key)) is not location.inverted
-        ]
+        found = []
+        for key in self._resources:
+            match = pattern.search(key)
+            if match is not None and not location.inverted:
+                found.append((key, (match[0], *(text or "" for text in match.groups()))))
+            elif match is None and location.inverted:
+                found.append((key, ()))
+        return found
 
-    def _prefer(self, location: Location, key: str) -> None:
+    def _prefer(self, location: Location, key: str, matches: tuple[str, ...]) -> None:
         role = self._role(location.role, location.id)
         if location.node:
             wanted = location.node.lower()
@@ -210,33 +221,33 @@ class _Resolver:
                 Preference(location.id, key, tuple(scores), role, location.discovery)
             )
         for rule in location.rules:
-            self._prefer_by_rule(location, rule, key, role)
+            self._prefer_by_rule(location, rule, key, matches)
 
-    def _prefer_by_rule(self, location: Location, rule: Rule, key: str, role: Role | None) -> None:
-        change = rules.next_change(rule, self._now)
-        if change is not None:
-            self.changes.append(change)
+    def _prefer_by_rule(
+        self, location: Location, rule: Rule, key: str, matches: tuple[str, ...]
+    ) -> None:
         scores = []
         for node in self._nodes:
             situation = Situation(
                 self._now,
                 node.attributes,
-                self._parameters.get(key, {}),
+                self._parameters(key, node.attributes),
                 self._meta.get(key, {}),
+                matches=matches,
             )
-            if rules.holds(rule, situation):
-                found = self._rule_score(rule, node)
+            verdict = rules.judge(rule, situation)
+            self.changes += verdict.changes
+            if verdict.holds:
+                found = self._rule_score(rule, node, matches)
                 if found is not None:
                     scores.append((node.name, found))
-        rule_role = self._role(rule.role, rule.id)
-        self.preferences.append(
-            Preference(rule.id, key, tuple(scores), rule_role or role, location.discovery)
-        )
+        role = self._role(rule.role, rule.id) or self._role(location.role, location.id)
+        self.preferences.append(Preference(rule.id, key, tuple(scores), role, location.discovery))
 
-    def _rule_score(self, rule: Rule, node: NodeFacts) -> Score | None:
+    def _rule_score(self, rule: Rule, node: NodeFacts, matches: tuple[str, ...]) -> Score | None:
         if not rule.score_attribute:
             return rule.score if rule.score is not None else ZERO
-        text = node.attributes.get(rule.score_attribute)
+        text = node.attributes.get(rules.with_matches(rule.score_attribute, matches))
         if text is None:
             return None
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+from crm.model.rules import Duration
+
 _ORDINAL = re.compile(r"(\d{4})-?(\d{3})(?=[T ]|$)")
 _ZONE_WITH_BLANK = re.compile(r"\s+(?=[+-]\d\d:?\d\d$|Z$)")
 
@@ -29,21 +31,14 @@ def moment(text: str) -> datetime:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-_UNIT_DAYS = {"years": 365, "months": 30, "weeks": 7, "days": 1}
-
-
-def duration(fields: dict[str, str]) -> timedelta:
-    """Add up the attributes of a `<duration>`; months count 30 days, years 365.
+def duration(fields: dict[str, str]) -> Duration:
+    """Read the attributes of a `<duration>`.
 
     Raises: ValueError if a field is no number or the sum is out of range.
     """
+    units = ("weeks", "days", "hours", "minutes", "seconds")
     try:
-        days = sum(int(fields.get(unit, "0")) * size for unit, size in _UNIT_DAYS.items())
-        return timedelta(
-            days=days,
-            hours=int(fields.get("hours", "0")),
-            minutes=int(fields.get("minutes", "0")),
-            seconds=int(fields.get("seconds", "0")),
-        )
+        rest = timedelta(**{unit: int(fields.get(unit, "0")) for unit in units})
     except OverflowError:
         raise ValueError("the duration is too long") from None
+    return Duration(int(fields.get("years", "0")), int(fields.get("months", "0")), rest)

@@ -14,9 +14,11 @@ from crm.model.rules import (
     Comparison,
     DateExpression,
     DateSpecification,
+    Duration,
     Rule,
     Situation,
     ValueKind,
+    ValueSource,
     holds,
     next_change,
 )
@@ -95,14 +97,45 @@ def test_a_range_may_be_open_or_a_duration() -> None:
     hour = timedelta(hours=1)
     assert judge(DateExpression("d", "in_range", start=NOW - hour))
     assert judge(DateExpression("d", "in_range", end=NOW + hour))
-    assert judge(DateExpression("d", "in_range", start=NOW - hour, duration=2 * hour))
-    assert not judge(DateExpression("d", "in_range", start=NOW - 2 * hour, duration=hour))
+    assert judge(
+        DateExpression("d", "in_range", start=NOW - hour, duration=Duration(rest=2 * hour))
+    )
+    assert not judge(
+        DateExpression("d", "in_range", start=NOW - 2 * hour, duration=Duration(rest=hour))
+    )
     assert judge(DateExpression("d", "gt", start=NOW - hour))
     assert not judge(DateExpression("d", "lt", end=NOW - hour))
+    assert not judge(DateExpression("d", "in_range"))
+
+
+def test_a_month_is_as_long_as_the_month_it_begins_in() -> None:
+    january = datetime(2028, 1, 31, 12, tzinfo=UTC)
+    assert Duration(months=1).after(january) == datetime(2028, 2, 29, 12, tzinfo=UTC)
+    assert Duration(years=1, months=13, rest=timedelta(days=1)).after(january) == datetime(
+        2030, 3, 1, 12, tzinfo=UTC
+    )
+
+
+def test_what_is_missing_equals_what_is_missing() -> None:
+    wanted = AttributeExpression("e", "x", Comparison.EQUAL, "y", source=ValueSource.PARAMETER)
+    rule = Rule("r", conditions=(wanted,))
+    assert holds(rule, Situation(NOW, {}))
+    assert not holds(rule, Situation(NOW, {"x": "1"}))
+    assert holds(rule, Situation(NOW, {"x": "1"}, {"y": "1"}))
+
+
+def test_names_of_attributes_may_hold_what_a_pattern_matched() -> None:
+    rule = Rule("r", conditions=(AttributeExpression("e", "at-%1", Comparison.DEFINED),))
+    assert holds(rule, Situation(NOW, {"at-3": ""}, matches=("web3", "3")))
+    assert not holds(rule, Situation(NOW, {"at-3": ""}, matches=("web4", "4")))
+
+
+def test_a_rule_without_conditions_fails_where_one_would_be_enough() -> None:
+    assert not judge(how=Combination.OR)
 
 
 def test_the_next_change_is_the_earliest_bound_ahead() -> None:
-    hour = timedelta(hours=1)
+    hour, second = timedelta(hours=1), timedelta(seconds=1)
     rule = Rule(
         "r",
         conditions=(
@@ -110,8 +143,18 @@ def test_the_next_change_is_the_earliest_bound_ahead() -> None:
             Rule("i", conditions=(DateExpression("b", "gt", start=NOW + hour),)),
         ),
     )
-    assert next_change(rule, NOW) == NOW + hour + timedelta(seconds=1)
-    assert next_change(rule, NOW + 3 * hour) is None
+    assert next_change(rule, Situation(NOW)) == NOW + hour + second
+    assert next_change(rule, Situation(NOW + 3 * hour)) is None
+    before = Rule("r", conditions=(DateExpression("c", "lt", end=NOW + hour),))
+    assert next_change(before, Situation(NOW)) == NOW + hour
+
+
+def test_what_is_not_read_any_more_changes_nothing() -> None:
+    hour = timedelta(hours=1)
+    later = DateExpression("a", "gt", start=NOW + hour)
+    never = AttributeExpression("e", "x", Comparison.DEFINED)
+    assert next_change(Rule("r", conditions=(never, later)), Situation(NOW, {})) is None
+    assert next_change(Rule("r", Combination.OR, (never, later)), Situation(NOW, {})) is not None
 
 
 @given(st.integers(-1000, 1000), st.integers(-1000, 1000))
