@@ -1,14 +1,19 @@
 """How long the scheduler takes for clusters of growing size, beside another one if it is here.
 
-    ./run bench scheduler [--sizes 3x10 8x100 16x500] [--peer PATH] [--repeat N] [--profile]
+    ./run bench scheduler [--sizes 3x10 16x500 ...] [--simulate 16x500] [--peer PATH] [--limit S]
+                          [--repeat N] [--profile]
 
 Each cluster of N nodes x M resources is generated: 60 % primitives, 25 % members of groups of five,
 10 % clones, 5 % promotable clones, with a monitor each, an order, a colocation and a location for
 every tenth. Three situations: *cold* (nothing was looked at), *steady* (all runs where it was put)
-and *failed* (one node of the steady cluster has just vanished). `warm` is one call inside a process
-that has made one before, from the model to the graph; `read` is from bytes to the model; `process`
-is user and system time of a whole `crm_simulate -x FILE -G FILE`, ours and that of the peer
-(`crm_simulate` of Debian's pacemaker-cli-utils). Only figures of one run on one machine compare.
+and *failed* (one node of the steady cluster has just vanished).
+
+`read` is from bytes to the model; `warm` is one call inside a process that has made one before,
+from the model to the graph; `process` is user and system time of a whole `crm_simulate -Q -x FILE
+-G FILE`, ours and that of the peer (`crm_simulate` of Debian's pacemaker-cli-utils), and what
+memory it needed at most. `simulate` is the same with `-S`: the graph is carried out on paper.
+What takes more than the limit of processor seconds is ended. Only figures of one run on one
+machine compare. `--profile` says where the time of each situation goes instead.
 """
 
 from __future__ import annotations
@@ -25,7 +30,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,6 +43,10 @@ _NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _AGENT = 'class="ocf" provider="pacemaker"'
 _KEY = "00000000-0000-0000-0000-000000000000"
 _PEER = "/usr/sbin/crm_simulate"
+_SIZES = ("3x10", "8x100", "16x500", "32x1000", "32x2000", "32x5000")
+
+_DIGESTS = {0: "f2317cad3d54cec5d7d7aa7d0bf35cf8", 10_000: "4811cef7f7f94e3a35a70be7916cb2fd"}
+"""What operations without parameters ran with, by interval: without it, they would run again."""
 
 
 def _primitive(key: str, kind: str = "Dummy") -> str:
@@ -118,7 +127,8 @@ def carried_out(document: bytes, cluster: Cluster) -> bytes:
             entries.setdefault(action.node, {}).setdefault(target.id, []).append(
                 f'<lrm_rsc_op id="{target.id}_{action.task}_{action.interval_ms}"'
                 f' operation="{action.task}" interval="{action.interval_ms}" call-id="{number}"'
-                f' rc-code="{rc}" op-status="0" transition-key="1:1:{rc}:{_KEY}"/>'
+                f' rc-code="{rc}" op-status="0" op-digest="{_DIGESTS[action.interval_ms]}"'
+                f' transition-key="1:1:{rc}:{_KEY}"/>'
             )
     text = document.decode()
     for node, known in entries.items():
@@ -160,67 +170,114 @@ def _warm_ms(cluster: Cluster, repeat: int) -> float:
     return best * 1000
 
 
-def _process_s(command: list[str]) -> float:
-    """Run a command; gives the processor seconds it took."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+@dataclass(frozen=True)
+class Cost:
+    """What a process took: processor seconds and peak memory, or that it hit the limit."""
+
+    seconds: float
+    peak_mib: float
+    ended: bool
+
+    def __str__(self) -> str:
+        if not self.ended:
+            return f"> {self.seconds:6.1f} s (ended)"
+        return f"{self.seconds:8.2f} s {self.peak_mib:5.0f} MiB"
+
+
+def _cost(command: list[str], limit_s: int) -> Cost:
+    """Run a command, for so many processor seconds at most."""
     with Path(os.devnull).open("wb") as nowhere:
-        subprocess.run(command, stdout=nowhere, stderr=nowhere, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        process = subprocess.Popen(command, stdout=nowhere, stderr=nowhere)
+        resource.prlimit(process.pid, resource.RLIMIT_CPU, (limit_s, limit_s + 1))
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = usage.ru_utime + usage.ru_stime
+    return Cost(seconds, usage.ru_maxrss / 1024, process.returncode == 0)
 
 
-def _ours(path: Path, graph: Path) -> list[str]:
+def _ours(path: Path, *words: str) -> list[str]:
     code = "import sys; from cli.tools.crm_simulate import main; sys.exit(main())"
-    return [sys.executable, "-c", code, "-Q", "-x", str(path), "-G", str(graph)]
+    return [sys.executable, "-c", code, "-x", str(path), *words]
 
 
-def measure(nodes: int, count: int, peer: str | None, repeat: int, folder: Path) -> Iterator[str]:
-    """Yield one line for each situation of one size."""
+@dataclass(frozen=True)
+class Wishes:
+    """What to measure, with what."""
+
+    peer: str | None
+    repeat: int
+    limit_s: int
+    folder: Path
+    simulated: tuple[str, ...]
+
+
+def measure(nodes: int, count: int, wishes: Wishes) -> Iterator[str]:
+    """Yield one line for each situation of one size, and what carrying it out takes."""
+    graph = str(wishes.folder / "graph.xml")
     for name, document in situations(nodes, count):
+        gc.collect()
         begin = time.process_time()
         cluster, _ = reading.read(xml.parse(document))
         read_ms = (time.process_time() - begin) * 1000
-        warm_ms = _warm_ms(replace(cluster), repeat)
-        path, graph = folder / f"{nodes}x{count}-{name}.xml", folder / "graph.xml"
+        warm_ms = _warm_ms(cluster, wishes.repeat)
+        path = wishes.folder / f"{nodes}x{count}-{name}.xml"
         path.write_bytes(document)
-        ours_s = _process_s(_ours(path, graph))
+        del cluster
+        ours = _cost(_ours(path, "-Q", "-G", graph), wishes.limit_s)
         line = f"{nodes:>3} x {count:<5} {name:<7} read {read_ms:8.1f} ms  warm {warm_ms:9.1f} ms"
-        line += f"  process {ours_s:6.2f} s"
-        if peer is not None:
-            peer_s = _process_s([peer, "-Q", "-x", str(path), "-G", str(graph)])
-            line += f"  peer {peer_s:6.2f} s  ratio {ours_s / max(peer_s, 0.001):6.2f}"
-        yield line
+        yield line + f"  process {ours}" + _beside(ours, wishes, path, "-Q", "-G", graph)
+        if f"{nodes}x{count}" in wishes.simulated:
+            ours = _cost(_ours(path, "-S"), wishes.limit_s)
+            line = f"{nodes:>3} x {count:<5} {name:<7} simulate {ours}"
+            yield line + _beside(ours, wishes, path, "-S")
+
+
+def _beside(ours: Cost, wishes: Wishes, path: Path, *words: str) -> str:
+    """Say what the peer takes for the same."""
+    if wishes.peer is None:
+        return ""
+    theirs = _cost([wishes.peer, "-x", str(path), *words], wishes.limit_s)
+    return f"  peer {theirs}  ratio {ours.seconds / max(theirs.seconds, 0.001):6.2f}"
 
 
 def show_profile(nodes: int, count: int) -> None:
-    """Print where the time of a cold start goes."""
-    document = generate(nodes, count)
-    cluster, _ = reading.read(xml.parse(document))
-    profiler = cProfile.Profile()
-    profiler.runcall(schedule, cluster, _NOW)
-    pstats.Stats(profiler, stream=sys.stdout).sort_stats("tottime").print_stats(25)
+    """Print where the time of each situation goes: by stage, then by function."""
+    for name, document in situations(nodes, count):
+        cluster, _ = reading.read(xml.parse(document))
+        profiler = cProfile.Profile()
+        profiler.runcall(schedule, cluster, _NOW)
+        found = pstats.Stats(profiler, stream=sys.stdout)
+        print(f"--- {nodes} x {count}, {name}")
+        for (file, _, function), (_, _, _, seconds, _) in found.stats.items():  # type: ignore[attr-defined]
+            if function in _STAGES and "/pengine/" in file:
+                print(f"{function:<10} {seconds:8.3f} s")
+        found.sort_stats("tottime").print_stats(20)
+
+
+_STAGES = ("conclude", "place", "connect", "act", "order", "emit")
 
 
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--sizes", nargs="+", default=["3x10", "8x100", "16x500"])
+    parser.add_argument("--sizes", nargs="+", default=list(_SIZES))
+    parser.add_argument("--simulate", nargs="*", default=["16x500"], help="sizes to carry out")
     parser.add_argument("--peer", default=_PEER, help="another crm_simulate")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--profile", action="store_true", help="profile a cold start instead")
+    parser.add_argument("--limit", type=int, default=120, help="processor seconds for one process")
+    parser.add_argument("--profile", action="store_true", help="say where the time goes instead")
     given = parser.parse_args()
     peer = shutil.which(given.peer)
     print(f"peer: {peer or 'not installed'}")
     with tempfile.TemporaryDirectory() as folder:
+        wishes = Wishes(peer, given.repeat, given.limit, Path(folder), tuple(given.simulate))
         for size in given.sizes:
             nodes, _, count = size.partition("x")
             if given.profile:
                 show_profile(int(nodes), int(count))
                 continue
-            for line in measure(int(nodes), int(count), peer, given.repeat, Path(folder)):
+            for line in measure(int(nodes), int(count), wishes):
                 print(line, flush=True)
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"peak memory of this process: {peak_mib:.0f} MiB")
     return 0
 
 
