@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from crm.model import score
@@ -97,10 +97,16 @@ class Facts:
     locks: Mapping[str, Lock]
     problems: tuple[Problem, ...]
     next_change_s: float | None
+    by_name: Mapping[str, NodeFacts] = field(init=False, repr=False, compare=False)
+    """The nodes by name; of two with one name the first."""
+
+    def __post_init__(self) -> None:
+        found = {node.name: node for node in reversed(self.nodes)}
+        object.__setattr__(self, "by_name", found)
 
     def node(self, name: str) -> NodeFacts:
         """Look a node up by name."""
-        return next(node for node in self.nodes if node.name == name)
+        return self.by_name[name]
 
     @property
     def everything(self) -> tuple[Placeable, ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from crm.model import options, roles
+from crm.model.agent import Agent
 from crm.model.resources import AttributeSet, Operation, Primitive
 from crm.model.roles import Role
 from crm.model.rules import Situation
@@ -70,13 +71,17 @@ class OperationFacts:
 class OperationRules:
     """What is needed to fill in operations of one primitive.
 
-    `containers` says of what lives inside another resource in which one.
+    `containers` says of what lives inside another resource in which one. `made` remembers what
+    was made up: every history on every node asks for the same.
     """
 
     defaults: tuple[AttributeSet, ...]
     now: datetime
     fencing_enabled: bool
     containers: Mapping[str, str] = field(default_factory=dict)
+    made: dict[tuple[str, Agent, str, int], OperationFacts] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
 
 def conclude_operations(primitive: Primitive, given: OperationRules) -> tuple[OperationFacts, ...]:
@@ -110,6 +115,16 @@ def unconfigured(
     primitive: Primitive, name: str, interval_ms: int, given: OperationRules
 ) -> OperationFacts:
     """Make up an operation that is not configured; a probe borrows its timeout from a monitor."""
+    key = (primitive.id, primitive.agent, name, interval_ms)
+    known = given.made.get(key)
+    if known is None:
+        known = given.made[key] = _make_up(primitive, name, interval_ms, given)
+    return known
+
+
+def _make_up(
+    primitive: Primitive, name: str, interval_ms: int, given: OperationRules
+) -> OperationFacts:
     operation = Operation(id="", name=name, interval_ms=interval_ms)
     filled = _fill(primitive, operation, given)
     if name != "monitor" or interval_ms != 0:

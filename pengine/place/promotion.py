@@ -40,16 +40,15 @@ def promotion_score(ledger: Ledger, clone: CloneInstance, copy: Copy, node: str)
         found = [promotion_score(ledger, clone, m, node) for m in copy.members]
         known = [value for value in found if value is not None]
         return score.limit(sum(known)) if known else None
-    if not _applies(ledger, clone, copy, node):
-        return None
     attributes = ledger.nodes[ledger.tally.asked_of(copy, node)].attributes
-    for name in _names(ledger, copy, node):
-        if (text := attributes.get(f"master-{name}")) is not None:
-            try:
-                return options.as_score(text)
-            except ValueError:
-                return None
-    return None
+    names = (f"master-{name}" for name in _names(ledger, copy, node))
+    text = next((attributes[name] for name in names if name in attributes), None)
+    if text is None or not _applies(ledger, clone, copy, node):
+        return None
+    try:
+        return options.as_score(text)
+    except ValueError:
+        return None
 
 
 def _names(ledger: Ledger, copy: Instance, node: str) -> list[str]:
