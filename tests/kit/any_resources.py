@@ -72,7 +72,7 @@ _META: dict[str, Sequence[str]] = {
     "priority": ("0", "5", "10", "-3"),
     "target-role": ("Started", "Stopped", "Unpromoted", "Promoted"),
     "is-managed": _YES,
-    "maintenance": _YES,
+    "maintenance": ("false", "false", "true"),
     "allow-migrate": _YES,
     "multiple-active": ("stop_start", "stop_only", "block", "stop_unexpected"),
     "requires": ("nothing", "quorum", "fencing", "unfencing"),
@@ -94,7 +94,7 @@ def _operations(choices: Choices, key: str, is_promotable: bool) -> tuple[str, t
     ):
         if role == "Promoted" and not is_promotable:
             continue
-        if not choices.chance(70 if not role or is_promotable else 10):
+        if not choices.chance(70 if not role or is_promotable else 3):
             continue
         intervals.append(seconds * 1000)
         extra = f' role="{role}"' if role else ""
