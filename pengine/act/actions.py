@@ -110,6 +110,8 @@ class Actions:
 
     by_id: Mapping[ActionId, Action]
     by_owner: Mapping[str, tuple[Action, ...]] = field(default_factory=dict)
+    afresh: tuple[tuple[str, str], ...] = ()
+    """Containers that stop, with items that are not looked for in their guest because of that."""
 
     def __iter__(self) -> Iterator[Action]:
         return iter(self.by_id.values())

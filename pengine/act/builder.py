@@ -21,6 +21,7 @@ class Builder:
         self.facts = facts
         self.placement = placement
         self.actions: dict[ActionId, Action] = {}
+        self.afresh: dict[tuple[str, str], None] = {}
         self._by_owner: dict[str, dict[ActionId, None]] = {}
         self._ranks: dict[ActionId, int] = {}
         self._operations: dict[tuple[str, str], OperationFacts] = {}
@@ -33,7 +34,8 @@ class Builder:
         by_owner: dict[str, list[Action]] = {}
         for action in actions.values():
             by_owner.setdefault(action.owner, []).append(action)
-        return Actions(actions, {key: tuple(found) for key, found in by_owner.items()})
+        by_owners = {key: tuple(found) for key, found in by_owner.items()}
+        return Actions(actions, by_owners, tuple(self.afresh))
 
     def expect(self, key: ActionId) -> None:
         """Say that an action would come up here, whether and whenever it is added."""
@@ -89,11 +91,18 @@ class Builder:
         """Add a stop or demotion; on a node that is fenced it is implied by that."""
         is_managed = self.facts.is_managed(instance)
         is_fenced = is_managed and self.is_fenced(node)
+        if task is Task.DEMOTE and self._may_demote_before(instance, node):
+            is_fenced = False
         runnable = is_fenced or (is_managed and self.nodes[node].is_reachable)
         made = self._operate(instance, task, node, needed, runnable, (reason,) if reason else ())
         if is_fenced:
             made = self.actions[made.id] = replace(made, is_pseudo=True)
         return made
+
+    def _may_demote_before(self, instance: Instance, node: str) -> bool:
+        """Tell whether a fenced node can still demote; only a guest to be reset may be so well."""
+        found = self.nodes[node]
+        return found.online and not found.unclean and not self.facts.activity[instance.id].failed
 
     def is_fenced(self, node: str) -> bool:
         """Tell whether a node is being fenced, so that what it runs ends by that."""

@@ -22,7 +22,6 @@ from pengine.facts.history import OnNode
 from pengine.facts.instances import Instance, Requires
 from pengine.facts.nodes import NodeFacts
 from pengine.facts.operations import OperationFacts
-from pengine.facts.settings import QuorumPolicy
 
 REASON = "resource definition change"
 
@@ -165,16 +164,8 @@ def _judge_once(builder: Builder, instance: Instance, node: NodeFacts, entry: Hi
 
 
 def _reason(builder: Builder, instance: Instance) -> str:
-    """Give the reason of a restart, which what requires nothing does not keep (case params-2).
-
-    Where neither fencing is enabled nor quorum counts, that is so unless configured otherwise.
-    """
-    settings = builder.facts.settings
-    requires = instance.meta.requires
-    is_ignored = settings.no_quorum_policy is QuorumPolicy.IGNORE and not settings.fencing_enabled
-    if requires is Requires.NOTHING or (is_ignored and "requires" not in instance.meta.pairs):
-        return ""
-    return REASON
+    """Give the reason of a restart, which what requires nothing does not keep (case params-2)."""
+    return "" if instance.meta.requires is Requires.NOTHING else REASON
 
 
 def _reload(builder: Builder, instance: Instance, node: NodeFacts) -> None:

@@ -28,16 +28,19 @@ def add_probes(builder: Builder) -> None:
         return
     hidden = _never_looked_for(facts)
     for node in facts.nodes:
-        if (
-            not node.online
-            or node.unclean
-            or not _is_searched(facts, node)
-            or _is_fresh(builder, node)
-        ):
+        if not node.online or node.unclean or not _is_searched(facts, node):
+            continue
+        is_fresh = _is_fresh(builder, node)
+        if is_fresh and not facts.activity[node.container].nodes:
             continue
         for item in _looked_for_on(facts, node.name):
             for instance in _to_probe(builder, item, node.name):
-                if (instance.id, node.name) not in hidden and _may_be_on(facts, instance, node):
+                if (instance.id, node.name) in hidden or not _may_be_on(facts, instance, node):
+                    continue
+                if is_fresh:
+                    starting = item if isinstance(item, CloneInstance) else instance
+                    builder.afresh[node.container, starting.id] = None
+                else:
                     _add_probe(builder, instance, node.name)
 
 

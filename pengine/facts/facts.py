@@ -252,6 +252,7 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         cluster,
         now,
         rules,
+        quorum_is_ignored=settings.no_quorum_policy is QuorumPolicy.IGNORE,
         node_count=len(nodes) - (len(known_connections) - len(configured)),
     )
     items = conclude_instances(making)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from crm.model.agent import Agent
 from crm.model.resources import Primitive
 from crm.model.status import ResourceHistory
+from pengine.facts import bundles
 from pengine.facts.instances import (
     BundleInstance,
     CloneInstance,
@@ -179,7 +180,8 @@ class Finder:
         if self._is_unscheduled(history.id):
             return None
         primitive = Primitive(history.id, Agent(history.standard, history.provider, history.type))
-        meta = read_meta({}, self._settings.fencing_enabled, primitive.agent.is_fencing)
+        given = {"requires": "quorum"} if primitive.agent == bundles.CONNECTION else {}
+        meta = read_meta(given, self._settings.fencing_enabled, primitive.agent.is_fencing)
         made = make_instance(primitive, meta, self._making.operation_rules, top=history.id)
         removed = replace(made, operations=(), is_removed=True)
         self.removed.append(removed)

@@ -237,9 +237,17 @@ class Making:
     fencing_enabled: bool
     node_count: int
     unfencing_enabled: bool
+    quorum_is_ignored: bool
 
 
-def begin(cluster: Cluster, now: datetime, rules: OperationRules, *, node_count: int) -> Making:
+def begin(
+    cluster: Cluster,
+    now: datetime,
+    rules: OperationRules,
+    *,
+    node_count: int,
+    quorum_is_ignored: bool = False,
+) -> Making:
     """Gather what instances are made from."""
     return Making(
         cluster,
@@ -248,6 +256,7 @@ def begin(cluster: Cluster, now: datetime, rules: OperationRules, *, node_count:
         rules.fencing_enabled,
         node_count,
         _unfences(cluster, now),
+        quorum_is_ignored,
     )
 
 
@@ -486,9 +495,21 @@ def _meta(making: Making, resource: Resource, outer: tuple[AttributeSet, ...]) -
         if value is not None:
             pairs.setdefault(old, value)
     is_fencing = isinstance(resource, Primitive) and resource.agent.is_fencing
-    if making.unfencing_enabled and making.fencing_enabled and not is_fencing:
-        pairs.setdefault("requires", Requires.UNFENCING.value)
+    pairs.setdefault("requires", _default_requires(making, resource).value)
     return read_meta(pairs, making.fencing_enabled, is_fencing)
+
+
+def _default_requires(making: Making, resource: Resource) -> Requires:
+    """Say what a resource needs to start if it does not say so itself.
+
+    A connection can be lost and found without anybody being fenced for it.
+    """
+    agent = resource.agent if isinstance(resource, Primitive) else None
+    if agent is not None and (agent.is_fencing or agent == bundles.CONNECTION):
+        return Requires.QUORUM
+    if not making.fencing_enabled:
+        return Requires.NOTHING if making.quorum_is_ignored else Requires.QUORUM
+    return Requires.UNFENCING if making.unfencing_enabled else Requires.FENCING
 
 
 def _unfences(cluster: Cluster, now: datetime) -> bool:

@@ -13,67 +13,85 @@ from collections.abc import Iterator
 from pengine.act.actions import Action, Actions, Task
 from pengine.act.unfencing import waits_for_unfencing
 from pengine.facts.facts import Facts
-from pengine.facts.instances import CloneInstance, GroupInstance, Instance, Requires, instances_of
+from pengine.facts.instances import (
+    BundleInstance,
+    Instance,
+    Placeable,
+    Requires,
+    instances_of,
+)
+from pengine.facts.nodes import display_key
 from pengine.order.plan import PLAIN, Meaning, Ordering
 
 _SECURE = frozenset({Requires.FENCING, Requires.UNFENCING})
-_WAITING = (Task.START, Task.PROMOTE)
-_IMPLIED = (Task.STOP, Task.DEMOTE)
+_COMING_UP = (Task.START, Task.PROMOTE)
 _OWN = frozenset({Meaning.OWN})
 
 
 def fencing_orderings(facts: Facts, actions: Actions) -> Iterator[Ordering]:
     """Yield all orderings that fencing brings."""
     fencings = [a for a in actions if a.task is Task.FENCE and a.fencing_action != "on"]
-    collectives = _collectives(facts)
     for fencing in fencings:
-        for instance in facts.instances():
-            if facts.is_managed(instance):
-                yield from _starts_wait(facts, actions, instance, fencing)
-                yield from _stops_follow(actions, instance, fencing, collectives)
+        for top in facts.everything:
+            for instance in instances_of(top):
+                if facts.is_managed(instance):
+                    yield from _starts_wait(facts, actions, instance, top, fencing)
+                    yield from _stops_follow(actions, instance, top, fencing)
+    real = sorted((f for f in fencings if not f.is_pseudo), key=lambda f: display_key(f.node))
     yield from _after_unfencing(facts, actions)
-    yield from _one_by_one(facts, fencings)
-    yield from _director_last(facts, actions, fencings)
-
-
-def _collectives(facts: Facts) -> dict[str, str]:
-    """Map instances to the outermost group or clone around them."""
-    return {
-        instance.id: item.id
-        for item in facts.items
-        if isinstance(item, GroupInstance | CloneInstance)
-        for instance in instances_of(item)
-    }
+    yield from _one_by_one(facts, real)
+    yield from _director_last(facts, actions, real)
 
 
 def _starts_wait(
-    facts: Facts, actions: Actions, instance: Instance, fencing: Action
+    facts: Facts, actions: Actions, instance: Instance, top: Placeable, fencing: Action
 ) -> Iterator[Ordering]:
     requires = instance.meta.requires
     if requires in _SECURE:
-        for task in _WAITING:
+        for task in (*_COMING_UP, _departure(actions, instance)):
             for action in actions.of(instance.id, task):
                 yield Ordering(fencing.id, action.id, PLAIN, "fencing before start")
-    elif requires is Requires.QUORUM and not facts.activity[instance.id].is_known_on(fencing.node):
+    elif requires is Requires.QUORUM and not _is_known(facts, instance, top, fencing.node):
         for action in actions.of(instance.id, Task.START):
             blocking = PLAIN | {Meaning.BLOCKS}
             yield Ordering(fencing.id, action.id, blocking, "fencing before start")
 
 
+def _departure(actions: Actions, instance: Instance) -> Task:
+    """Name with what a migration begins: that is what waits, as a start would."""
+    return Task.MIGRATE_TO if actions.of(instance.id, Task.MIGRATE_TO) else Task.MIGRATE_FROM
+
+
+def _is_known(facts: Facts, instance: Instance, top: Placeable, node: str) -> bool:
+    """Tell whether it is known whether an instance, or any copy like it, runs on a node.
+
+    A copy of a group says nothing about the others (case clone-requires-quorum-recovery).
+    """
+    if facts.node(node).is_unlisted or facts.activity[instance.id].is_known_on(node):
+        return True
+    if instance.is_unique or instance.parent != top.id:
+        return False
+    return any(facts.activity[i.id].is_known_on(node) for i in instances_of(top))
+
+
 def _stops_follow(
-    actions: Actions, instance: Instance, fencing: Action, collectives: dict[str, str]
+    actions: Actions, instance: Instance, top: Placeable, fencing: Action
 ) -> Iterator[Ordering]:
     if instance.meta.requires not in _SECURE and not fencing.is_pseudo:
         return
-    around = collectives.get(instance.id, "")
-    for task in _IMPLIED:
-        for action in actions.of(instance.id, task):
-            if action.node != fencing.node or not action.is_pseudo:
-                continue
-            yield Ordering(fencing.id, action.id, _OWN, "implied by fencing")
-            if around and task is Task.STOP:
-                for mark in actions.of(around, Task.STOP):
-                    yield Ordering(fencing.id, mark.id, _OWN, "implied by fencing")
+    source = "implied by fencing"
+    # In a bundle the stop of the whole comes after it; the rest would close a loop.
+    is_bundled = isinstance(top, BundleInstance)
+    for action in actions.of(instance.id, Task.STOP):
+        if action.node != fencing.node or not action.is_pseudo:
+            continue
+        if not is_bundled:
+            yield Ordering(fencing.id, action.id, _OWN, source)
+        for mark in actions.of(top.id, Task.STOP)[-1:]:
+            yield Ordering(fencing.id, mark.id, _OWN, source)
+    for action in actions.of(instance.id, Task.DEMOTE):
+        if action.node == fencing.node and action.is_pseudo and not is_bundled:
+            yield Ordering(fencing.id, action.id, _OWN | PLAIN, source)
 
 
 _NEEDED_AFTER = frozenset({Meaning.NEED_SPREADS})

@@ -116,8 +116,19 @@ class _Probes:
         thens = self._board.side(statement.then)
         for probe in tuple(self._board.of(stop, Task.MONITOR)):
             for then in thens:
+                if self._holds(stop, then):
+                    continue
                 if then.owner != stop and _comes_first(probe, then):
                     self._board.join(probe, then, meanings, statement.source)
+
+    def _holds(self, stop: str, then: Standing) -> bool:
+        """Tell whether a container stops: what is in it is looked for when it is up again."""
+        item = self._board.items.get(stop)
+        if then.task is not Task.STOP or not isinstance(item, Instance):
+            return False
+        connection = self._board.facts.connections.get(stop)
+        container = item.meta.pairs.get("container") or (connection and connection.container)
+        return container == then.owner
 
     def _stopping(self, statement: Statement) -> str | None:
         """Name whose stop a statement starts with."""

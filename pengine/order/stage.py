@@ -7,6 +7,7 @@ and an action that is made because an ordering names it is there for the orderin
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from crm.plumbing.errors import Problem
 from pengine.act.actions import Action, ActionId, Actions
@@ -23,7 +24,7 @@ from pengine.order.notices import notice_orderings, tell
 from pengine.order.plan import Ordering, Plan, Statement
 from pengine.order.probes import order_probes
 from pengine.order.propagate import Propagation
-from pengine.order.remote import remote_orderings
+from pengine.order.remote import drop_contradictions, remote_statements
 from pengine.order.steps import shutdown_statements, step_orderings, step_statements
 from pengine.place.placement import Placement
 
@@ -31,7 +32,7 @@ from pengine.place.placement import Placement
 def order(facts: Facts, placement: Placement, actions: Actions) -> Plan:
     """Settle all orderings and all flags."""
     marks = {mark.id: mark for mark in marks_of_alternatives(facts)}
-    actions = Actions({**marks, **actions.by_id}, actions.by_owner)
+    actions = replace(actions, by_id={**marks, **actions.by_id})
     board = Board(facts, placement, actions)
     collectives = Collectives(board)
     for ordering in _at_once(facts, actions):
@@ -42,6 +43,7 @@ def order(facts: Facts, placement: Placement, actions: Actions) -> Plan:
     propagation.block_dependents()
     order_probes(board, collectives)
     propagation.run()
+    drop_contradictions(board)
     inputs = Inputs(board)
     inputs.break_load_loops()
     tell(board, collectives)
@@ -71,8 +73,7 @@ def _in_turn(
     yield from with_equivalents(step_statements(facts, placement, board.listing, actions))
     yield from migration_statements(facts, actions)
     yield from shutdown_statements(facts, actions)
-    for ordering in remote_orderings(facts, actions):
-        yield Statement(ordering.first, ordering.then, ordering.meanings, ordering.source)
+    yield from with_equivalents(remote_statements(facts, actions))
 
 
 def _settle(board: Board, inputs: Inputs) -> Plan:

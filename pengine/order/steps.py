@@ -61,6 +61,9 @@ def step_statements(
     for action in actions:
         if action.is_probe and action.instance is not None:
             yield _probe(facts, action, action.instance)
+    for container, item in actions.afresh:
+        # What is not looked for in a guest that ends may run there until it has ended.
+        yield Statement(Every(container, Task.STOP), Every(item, Task.START), PLAIN, "guest ends")
     for instance in listing.instances():
         yield from _clean_up(actions, instance)
         yield from _recurring(facts, placement, actions, instance)

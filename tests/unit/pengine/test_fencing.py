@@ -239,3 +239,19 @@ def test_what_a_node_ran_waits_for_it_when_shutdown_lock_is_set() -> None:
     assert "a_start_0@node2" not in actions(decision)
     ended = decide(cluster(lost, options={**options, "shutdown-lock-limit": "5m"}))
     assert ended.graph.recheck_at == 1700000301
+
+
+def test_a_migration_waits_for_fencing_as_a_start_would() -> None:
+    lost = away("node3", {"a": stopped()})
+    decision = decide(
+        cib(
+            primitive("a", meta={"allow-migrate": "true"}) + DEVICE,
+            constraints='<rsc_location id="l" rsc="a" node="node2" score="100"/>',
+            status=state("node1", {"a": started(), "fence": stopped()})
+            + state("node2", {"a": stopped(), "fence": stopped()})
+            + lost,
+            nodes=("node1", "node2", "node3"),
+            options=FENCING,
+        )
+    )
+    assert "stonith-node3-reboot@node3" in waits_for(decision, "a_migrate_to_0@node1")

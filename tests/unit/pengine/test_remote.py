@@ -255,3 +255,61 @@ def test_behind_a_connection_that_is_half_way_everything_waits_for_its_arrival()
     assert "far_start_0" in waits_for(decision, "a_stop_0@far")
     [stop] = [a for s in decision.graph.synapses for a in s.actions if a.key == "a_stop_0"]
     assert stop.router == "node2"
+
+
+def test_a_connection_on_a_lost_member_waits_for_no_fencing() -> None:
+    lost = state("node1", {"far": started()}, online=False).replace(
+        'crmd="offline" join="down" expected="down"', 'crmd="offline" join="down" expected="member"'
+    )
+    decision = decide(
+        cib(
+            FAR + DEVICE,
+            status=remote(lost + state("node2", {"far": stopped(), "fence": stopped()}))
+            + state("far"),
+            options={"stonith-enabled": "true"},
+        )
+    )
+    assert "stonith-node1-reboot@node1" in actions(decision)
+    assert "stonith-node1-reboot@node1" not in waits_for(decision, "far_start_0@node2")
+
+
+def test_what_migrates_off_a_remote_node_leaves_before_its_connection_moves() -> None:
+    mobile = primitive("a", meta={"allow-migrate": "true"})
+    status = remote(
+        state("node1", {"far": started(), "a": stopped()})
+        + state("node2", {"far": stopped(), "a": stopped()})
+    ) + state("far", {"a": started()})
+    moves = (
+        '<rsc_location id="l1" rsc="far" node="node2" score="100"/>'
+        '<rsc_location id="l2" rsc="a" node="node1" score="100"/>'
+    )
+    decision = decide(cib(FAR + mobile, constraints=moves, status=status))
+    assert {"a_migrate_to_0@far", "a_stop_0@far"} <= waits_for(decision, "far_stop_0@node1")
+
+
+def test_what_is_not_looked_for_in_a_guest_that_ends_starts_after_it_ended() -> None:
+    broken = started() + ran("monitor", rc=1, interval_ms=10000, call=3)
+    document = cib(
+        GUEST + primitive("b"),
+        constraints='<rsc_location id="l" rsc="b" node="node1" score="INFINITY"/>',
+        status=remote(state("node1", {"vm": broken, "near": started(), "b": stopped()}))
+        + state("near"),
+        nodes=("node1",),
+    )
+    decision = decide(document)
+    assert "b_monitor_0@near" not in actions(decision)
+    assert "vm_stop_0@node1" in waits_for(decision, "b_start_0@node1")
+
+
+def test_a_container_waits_for_nothing_that_ends_with_it() -> None:
+    order = '<rsc_order id="o" first="vm" then="a"/>' + LIKES_NEAR
+    broken = started() + ran("monitor", rc=1, interval_ms=10000, call=3)
+    decision = decide(
+        cluster(
+            {"vm": broken, "near": started(), "a": stopped()},
+            state("near", {"a": started()}),
+            resources=GUEST,
+            constraints=order,
+        )
+    )
+    assert "a_stop_0" not in waits_for(decision, "vm_stop_0@node1")
