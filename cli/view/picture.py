@@ -361,12 +361,7 @@ def _listed_as(facts: Facts, clone: CloneInstance, copy: Instance | GroupInstanc
 
 def _stopped_lines(facts: Facts, clone: CloneInstance) -> Iterator[str]:
     """Yield the nodes on which nothing of an anonymous clone is active, by the reason for it."""
-    busy = {
-        name
-        for i in instances_of(clone)
-        for name in facts.activity[i.id].nodes
-        if facts.node(name).online or facts.is_looked_after(i) or facts.activity[i.id].blocked
-    }
+    busy = {name for i in instances_of(clone) for name in facts.activity[i.id].nodes}
     disabled = "disabled" if clone.meta.must_stop else ""
     by_flag: dict[str, list[str]] = {}
     for node in facts.nodes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from crm.model.names import operation_key
+from crm.model.roles import Role
 from pengine.act.actions import Action, ActionId, Actions, Task
 from pengine.facts.facts import Facts, conclude_fenced
 from pengine.facts.instances import Instance
@@ -129,10 +130,23 @@ class Builder:
         if not self.nodes[node].may_act:
             return False, "node availability"
         if facts.quorum_is_missed and instance.meta.requires.value != "nothing":
-            is_frozen = facts.settings.no_quorum_policy is QuorumPolicy.FREEZE
-            if not (is_frozen and facts.activity[instance.id].nodes):
-                return False, "quorum freeze" if is_frozen else "no quorum"
+            return self._may_start_without_quorum(instance)
         return True, ""
+
+    def _may_start_without_quorum(self, instance: Instance) -> tuple[bool, str]:
+        """Say whether an instance may go on although there is no quorum.
+
+        With policy demote what has a role keeps it, but for the promoted one (case
+        no_quorum_demote).
+        """
+        state = self.facts.activity[instance.id]
+        match self.facts.settings.no_quorum_policy:
+            case QuorumPolicy.FREEZE:
+                return bool(state.nodes), "quorum freeze"
+            case QuorumPolicy.DEMOTE:
+                return state.role >= Role.UNPROMOTED, "no quorum"
+            case _:
+                return False, "no quorum"
 
     def _operate(
         self,

@@ -129,7 +129,8 @@ def _judge_recurring(
     if change is Change.NONE and not has_expired:
         return
     _unfence(builder, instance, node, "Device parameters changed (reschedule)")
-    if node.name == builder.placement.node_of(instance.id):
+    role = builder.placement.role_of(instance.id)
+    if node.name == builder.placement.node_of(instance.id) and configured.runs_in(role):
         builder.add(monitoring(builder, instance, configured, node.name, needed=True))
     _try_anew(builder, instance, node)
 

@@ -13,18 +13,6 @@ from pengine.facts.instances import Instance
 from pengine.facts.operations import OperationFacts
 
 
-def _runs_in(operation: OperationFacts, role: Role) -> bool:
-    if operation.role is Role.PROMOTED or role is Role.PROMOTED:
-        return _is_recurring(operation) and operation.role is role
-    return _is_recurring(operation) and operation.role in (None, Role.STARTED, Role.UNPROMOTED)
-
-
-def _is_recurring(operation: OperationFacts) -> bool:
-    if operation.is_ambiguous:
-        return False
-    return operation.name == "monitor" and operation.interval_ms > 0 and operation.enabled
-
-
 def recorded(builder: Builder, instance: Instance, node: str) -> list[HistoryEntry]:
     """List the recurring operations that go on on a node."""
     found = builder.facts.activity[instance.id].at(node)
@@ -56,7 +44,7 @@ def add_monitors(builder: Builder, instance: Instance) -> None:
     is_there = node in facts.activity[instance.id].nodes
     role = builder.placement.role_of(instance.id)
     for operation in instance.operations:
-        if not _runs_in(operation, role):
+        if not operation.runs_in(role):
             if is_there and role.is_active and operation.role is not Role.STOPPED:
                 _cancel_for_role(builder, instance, node, operation)
             continue
@@ -73,7 +61,7 @@ def _cancel_for_role(
     builder: Builder, instance: Instance, node: str, operation: OperationFacts
 ) -> None:
     """End the monitor of a role that an instance is about to leave."""
-    if not _is_recurring(operation):
+    if not operation.is_recurring:
         return
     for entry in recorded(builder, instance, node):
         if (entry.operation, entry.interval_ms) == (operation.name, operation.interval_ms):
@@ -86,7 +74,7 @@ def add_stopped_monitors(builder: Builder, instance: Instance) -> None:
     They make sure that nobody starts it there by hand. Copies of anonymous clones have none.
     """
     target = builder.placement.node_of(instance.id)
-    operations = [o for o in instance.operations if _is_recurring(o) and o.role is Role.STOPPED]
+    operations = [o for o in instance.operations if o.is_recurring and o.role is Role.STOPPED]
     if not operations or instance.is_removed or not instance.is_unique:
         return
     if builder.facts.activity[instance.id].blocked:

@@ -112,7 +112,6 @@ def join(
     )
     on_node = _after_migrations(on_node, migrations)
     active = [n for n, state in on_node.items() if state.role.is_active]
-    active = [n for n in active if nodes[n].online or nodes[n].unclean or nodes[n].is_remote]
     role = _role(on_node, active, migrations)
     if instance.is_promotable and role is Role.STARTED:
         role = Role.UNPROMOTED

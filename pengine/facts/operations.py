@@ -66,6 +66,25 @@ class OperationFacts:
     is_ambiguous: bool = False
     """Set where another operation has the same name and interval: neither of them recurs."""
 
+    @property
+    def is_recurring(self) -> bool:
+        """Tell whether it is a monitor that is repeated."""
+        return (
+            self.name == "monitor"
+            and self.interval_ms > 0
+            and self.enabled
+            and not self.is_ambiguous
+        )
+
+    def runs_in(self, role: Role) -> bool:
+        """Tell whether it is repeated while its instance has a role.
+
+        Without a role of its own a monitor runs in all but the promoted one. What is unpromoted
+        is not merely started (case bug-1765).
+        """
+        wanted = self.role is role if self.role is not None else role is not Role.PROMOTED
+        return wanted and self.is_recurring
+
 
 @dataclass(frozen=True, slots=True)
 class OperationRules:

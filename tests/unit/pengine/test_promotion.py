@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crm.model.roles import Role
-from tests.kit.pengine import actions, cib, decide, primitive, ran, started, state, stopped
+from tests.kit.pengine import actions, cib, decide, monitor, primitive, ran, started, state, stopped
 
 
 def _clone(meta: str = "") -> str:
@@ -74,3 +74,24 @@ def test_a_promoted_copy_is_demoted_before_it_stops() -> None:
     ids = {a.key: a.id for s in decision.graph.synapses for a in s.actions}
     stop = next(s for s in decision.graph.synapses if s.actions[0].key == "a_stop_0")
     assert ids["a_demote_0"] in stop.inputs
+
+
+def test_a_monitor_for_role_started_is_not_for_what_is_unpromoted() -> None:
+    child = primitive("a", ops=monitor("a", role="Started") + monitor("a", "20s", timeout="9s"))
+    pairs = '<nvpair id="p" name="promotable" value="true"/>'
+    document = cib(
+        f'<clone id="cl"><meta_attributes id="m">{pairs}</meta_attributes>{child}</clone>'
+    )
+    keys = actions(decide(document))
+    assert "a:0_monitor_20000@node1" in keys
+    assert not any("_monitor_10000" in key for key in keys)
+
+
+def test_without_quorum_policy_demote_keeps_roles_but_the_promoted_one() -> None:
+    leading = started() + ran("promote", call=3)
+    status = _states(leading, started(), ("10", "5"))
+    options = {"no-quorum-policy": "demote"}
+    decision = decide(cib(_clone(), status=status, options=options, quorum=False))
+    keys = actions(decision)
+    assert "a_demote_0@node1" in keys
+    assert not any("_stop_" in key for key in keys)
