@@ -145,7 +145,8 @@ class _Paper:
             return Executed(action, name)
         state = self._state(action)
         known = {history.id: history for history in state.history}
-        history = known.get(name) or known.get(resource.id)
+        names = (name, resource.id, resource.long_id)
+        history = next((known[each] for each in names if each in known), None)
         if history is None:
             history = ResourceHistory(
                 resource.id, resource.agent_class, resource.provider, resource.type

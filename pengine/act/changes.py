@@ -49,13 +49,21 @@ def add_changes(builder: Builder) -> None:
 
 
 def _remembered(builder: Builder) -> Iterator[tuple[Instance, NodeFacts, OnNode]]:
+    by_id = {i.id: i for i in builder.facts.instances() if not i.is_removed}
     for node in builder.facts.nodes:
         if not (node.may_run or node.maintenance):
             continue
         for instance in builder.facts.instances():
             on_node = builder.facts.activity[instance.id].at(node.name)
-            if on_node is not None and not instance.is_removed:
+            if on_node is None:
+                continue
+            namesake = by_id.get(on_node.name) if on_node.agent_changed else None
+            if not instance.is_removed:
                 yield instance, node, on_node
+            elif namesake is not None and namesake.number is not None:
+                # Another agent left it behind under the name of a copy (case
+                # order_constraint_stops_promoted).
+                yield namesake, node, on_node
 
 
 def _entries(

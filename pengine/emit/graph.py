@@ -142,13 +142,16 @@ def _resource(facts: Facts, action: Action) -> GraphResource | None:
         return None
     agent = instance.resource.agent
     is_copy = instance.number is not None and not instance.is_unique
-    name = instance.history_id
+    name, long = instance.history_id, instance.id if is_copy else ""
     if is_copy and facts.activity[instance.id].nodes:
-        name = facts.history_name(instance)
+        # A copy too many keeps the name its node knows it by: the plain one means another copy.
+        known = facts.history_name(instance)
+        name = known if instance.is_removed else name
+        long = long if instance.is_removed or known == name else known
     return GraphResource(
         id=name,
         agent_class=agent.standard,
         type=agent.type,
         provider=agent.provider,
-        long_id=instance.id if is_copy else "",
+        long_id=long,
     )

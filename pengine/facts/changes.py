@@ -45,8 +45,12 @@ def compare(
     *,
     interval_ms: int = 0,
     timeout_ms: int = 0,
+    trusts_hidden: bool = True,
 ) -> Change:
     """Compare what an operation ran with against what it would run with today.
+
+    Parameters that a sanitised CIB hides count as unchanged if all others are, unless even that
+    is a change (`trusts_hidden`).
 
     `own` are the parameters of the operation itself, which come over those of the resource. Their
     change asks for a restart: a reload would not run that operation again (case
@@ -55,7 +59,12 @@ def compare(
     counted = {**parameters, **own}
     shown = bool(entry.secure_digest) and HIDDEN_VALUE in counted.values()
     found = _compare(entry, counted, interval_ms, timeout_ms)
-    if found is not Change.NONE and shown and _is_same_without_secrets(entry, parameters):
+    if (
+        found is not Change.NONE
+        and trusts_hidden
+        and shown
+        and _is_same_without_secrets(entry, parameters)
+    ):
         return Change.NONE
     if found is Change.RELOAD and interval_ms == 0 and own:
         return Change.RESTART

@@ -219,6 +219,7 @@ class Facts:
             operation.parameters,
             interval_ms=entry.interval_ms,
             timeout_ms=operation.timeout_ms,
+            trusts_hidden=False,
         )
         return change not in (Change.NONE, Change.UNKNOWN)
 

@@ -116,3 +116,13 @@ def test_failures_of_what_is_defined_otherwise_now_are_cleared() -> None:
     old = ran("start", call=2, op_digest=digest(state="old", level="2"))
     found = actions(decided(old, attributes={"fail-count-a#start_0": "1"}))
     assert "a_clear_failcount_0@node1" in found
+
+
+def test_what_another_agent_left_under_the_name_of_a_copy_is_forgotten() -> None:
+    clone = (
+        f'<clone id="c">{primitive("a")}<meta_attributes id="cm">'
+        '<nvpair id="cx" name="clone-max" value="1"/></meta_attributes></clone>'
+    )
+    left = state("node2", {"a:0": stopped()}).replace('type="Dummy"', 'type="Other"')
+    decision = decide(cib(clone, status=state("node1", {"a:0": started()}) + left))
+    assert actions(decision) == ["a:0_delete_0@node2"]
