@@ -40,6 +40,9 @@ class Task(enum.Enum):
     FENCE = "stonith"
     FORGET = "lrm_delete"
 
+    __hash__ = object.__hash__
+    """Tasks are looked up by the hundred thousand, and never listed in the order of a set."""
+
 
 ActionId = tuple[str, str]
 """Key and node: an action exists once per node. Cancels have a key of their own."""

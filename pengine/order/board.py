@@ -84,13 +84,19 @@ class Standing:
         """Give the action as it stands."""
         action = self.action
         keeps_way = self.may_migrate or action.task in (Task.MIGRATE_TO, Task.MIGRATE_FROM)
+        migration = action.migration if keeps_way else None
+        was = (action.needed, action.runnable, action.is_pseudo, action.is_shown)
+        flags = (self.needed, self.runnable, self.is_pseudo, self.shown)
+        rest = (migration, self.reasons)
+        if was == flags and rest == (action.migration, action.reasons):
+            return action
         return replace(
             action,
             needed=self.needed,
             runnable=self.runnable,
             is_pseudo=self.is_pseudo,
             is_shown=self.shown,
-            migration=action.migration if keeps_way else None,
+            migration=migration,
             reasons=self.reasons,
         )
 
@@ -133,6 +139,7 @@ class Board:
         self.parents: dict[str, str] = {}
         self.tops: dict[str, Placeable] = {}
         self.refused: dict[str, None] = {}
+        self._by_owner: dict[str, list[Standing]] = {}
         self._by_task: dict[tuple[str, Task], list[Standing]] = {}
         self._made = 0
         self._copies: dict[str, tuple[Instance | GroupInstance, ...]] = {}
@@ -161,9 +168,14 @@ class Board:
         item = self.items.get(action.owner) if action.owner else None
         found = Standing(action, item)
         self.standings[action.id] = found
+        self._by_owner.setdefault(found.owner, []).append(found)
         if action.interval_ms == 0:
             self._by_task.setdefault((action.owner, action.task), []).append(found)
         return found
+
+    def all_of(self, owner: str) -> list[Standing]:
+        """List all actions of an owner, the oldest first."""
+        return self._by_owner.get(owner, [])
 
     def of(self, owner: str, task: Task) -> list[Standing]:
         """List an owner's actions with a task, the oldest first; of monitors only probes."""

@@ -363,9 +363,8 @@ def refuse(board: Board, copy: Instance | GroupInstance) -> bool:
             found.needed = True
         for found in board.of(instance.id, Task.START):
             found.runnable = False
-        for found in board.standings.values():
-            is_monitor = found.owner == instance.id and found.action.interval_ms > 0
-            if is_monitor and found.action.expected_rc != _NOT_RUNNING:
+        for found in board.all_of(instance.id):
+            if found.action.interval_ms > 0 and found.action.expected_rc != _NOT_RUNNING:
                 found.runnable = False
     return changed
 

@@ -44,6 +44,7 @@ class Equivalents:
         self, facts: Facts, items: Mapping[str, Placeable], parents: Mapping[str, str]
     ) -> None:
         self._items = items
+        self._is_any = any(item.meta.allow_migrate for item in items.values())
         self._parents = parents
         self._is_half_done = {
             i.id for i in facts.instances() if facts.activity[i.id].migrating is not None
@@ -53,6 +54,8 @@ class Equivalents:
         self, statement: Statement, actions: Mapping[tuple[str, str], Action]
     ) -> Iterator[Statement]:
         """Yield what has to be stated beside one ordering, for what may migrate."""
+        if not self._is_any:
+            return
         first, then = _subject(statement.first, actions), _subject(statement.then, actions)
         if first is None or then is None or not self._are_strangers(first[0], then[0]):
             return

@@ -56,7 +56,7 @@ def tell(board: Board, collectives: Collectives) -> None:
     for item in board.facts.items:
         if not isinstance(item, CloneInstance):
             continue
-        for standing in [s for s in board.standings.values() if s.owner == item.id]:
+        for standing in board.all_of(item.id):
             collectives.view(standing)
         if item.notifies:
             telling = _Telling(board, item)
@@ -150,9 +150,8 @@ class _Telling:
             board.join(mark, notice, PLAIN, self._clone.id)
             board.join(notice, told, PLAIN, self._clone.id)
         if when == "post":
-            for found in tuple(board.standings.values()):
-                is_monitor = found.task is Task.MONITOR and found.action.interval_ms > 0
-                if found.owner == instance.id and is_monitor:
+            for found in tuple(board.all_of(instance.id)):
+                if found.task is Task.MONITOR and found.action.interval_ms > 0:
                     board.join(told, found, PLAIN, self._clone.id)
 
 

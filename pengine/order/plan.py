@@ -79,6 +79,9 @@ class Meaning(enum.Enum):
     OWN = "own"
     """Stated by the scheduler itself, so it may order a guest and what is in it."""
 
+    __hash__ = object.__hash__
+    """Meanings are looked up by the hundred thousand, and never listed in the order of a set."""
+
 
 PLAIN: frozenset[Meaning] = frozenset({Meaning.ORDERED})
 """Only an order: whoever acts, in this sequence."""

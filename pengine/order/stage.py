@@ -81,7 +81,8 @@ def _settle(board: Board, inputs: Inputs) -> Plan:
     edges = [e for then in included for e in inputs.merge(then) if inputs.is_input(e)]
     # Where orderings contradict each other, what constraints say gives way.
     declared = {link.constraint for link in board.facts.links.in_order}
-    edges.sort(key=lambda edge: (edge.source in declared, edge.rank))
+    edges.sort(key=lambda edge: edge.rank)
+    edges.sort(key=lambda edge: edge.source in declared)
     done = {standing.action.id for standing in included}
     orderings = [_ordering(edge) for edge in edges]
     dropped, problems = _loops(orderings, done)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from crm.model.outcomes import ExitCode
 from crm.model.roles import Role
 from pengine.act.actions import Action, Actions, Task
 from pengine.facts.facts import Facts
-from pengine.facts.instances import CloneInstance, Instance, instances_of
+from pengine.facts.instances import CloneInstance, Instance, clones_in, instances_of
 from pengine.order.plan import PLAIN, Every, Meaning, Ordering, Statement
 from pengine.place.listing import Listing
 from pengine.place.placement import Placement
@@ -58,9 +58,10 @@ def step_statements(
     """Yield what steps state, in the sequence in which they are found."""
     for instance in facts.instances():
         yield from _cancels(actions, instance)
+    clones = {clone.id: clone for clone in clones_in(facts.items)}
     for action in actions:
         if action.is_probe and action.instance is not None:
-            yield _probe(facts, action, action.instance)
+            yield _probe(facts, clones, action, action.instance)
     for container, item in actions.afresh:
         # What is not looked for in a guest that ends may run there until it has ended.
         yield Statement(Every(container, Task.STOP), Every(item, Task.START), PLAIN, "guest ends")
@@ -98,15 +99,15 @@ def _cancels(actions: Actions, instance: Instance) -> Iterator[Statement]:
                 yield Statement(cancel.id, start.id, _BLOCKS, "cancel before start")
 
 
-def _probe(facts: Facts, probe: Action, instance: Instance) -> Statement:
+def _probe(
+    facts: Facts, clones: Mapping[str, CloneInstance], probe: Action, instance: Instance
+) -> Statement:
     """Let nothing start before every node could be asked.
 
     What runs already is not stopped because some node cannot be asked.
     """
-    top = next((i for i in facts.everything if i.id == instance.top), instance)
-    waiting = top if isinstance(top, CloneInstance) else instance
-    runs = isinstance(waiting, Instance) and bool(facts.activity[waiting.id].nodes)
-    meanings = PLAIN if probe.runnable or runs or _runs(facts, waiting) else _IN_TURN
+    waiting = clones.get(instance.top, instance)
+    meanings = PLAIN if probe.runnable or _runs(facts, waiting) else _IN_TURN
     return Statement(probe.id, Every(waiting.id, Task.START), meanings, "probe before start")
 
 
