@@ -168,8 +168,23 @@ def _judge_once(builder: Builder, instance: Instance, node: NodeFacts, entry: Hi
         return
     _unfence(builder, instance, node, "Device parameters changed")
     target = builder.placement.node_of(instance.id)
-    if target is not None and builder.facts.is_managed(instance):
+    if not builder.facts.is_managed(instance):
+        return
+    if target is not None:
         builder.start(instance, target, needed=True, reason=_reason(builder, instance))
+        return
+    # It had to start anew if it could; what waits for that is told so (case group11).
+    builder.add(
+        Action(
+            id=(key_of(instance, Task.START, 0), ""),
+            task=Task.START,
+            owner=instance.id,
+            instance=instance,
+            needed=True,
+            runnable=False,
+            reasons=(_reason(builder, instance),),
+        )
+    )
 
 
 def _reason(builder: Builder, instance: Instance) -> str:
