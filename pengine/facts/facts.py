@@ -134,12 +134,14 @@ class Facts:
 
     def is_normally_managed(self, instance: Instance) -> bool:
         """Tell whether the cluster would touch an instance if nothing had happened to it."""
+        return self.may_start_anything and self.is_entrusted(instance)
+
+    def is_entrusted(self, instance: Instance) -> bool:
+        """Tell whether the configuration leaves an instance to the cluster."""
         if not instance.meta.is_managed or instance.meta.maintenance or self.settings.maintenance:
             return False
         is_leftover = instance.is_removed and instance.number is None
-        if is_leftover and not self.settings.stop_removed_resources:
-            return False
-        return self.may_start_anything
+        return not is_leftover or self.settings.stop_removed_resources
 
     def is_looked_after(self, instance: Instance) -> bool:
         """Tell the same without regard to tickets, which only this decision looks at."""

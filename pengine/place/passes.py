@@ -62,11 +62,27 @@ def _targets(facts: Facts) -> dict[str, list[Placeable]]:
 def unmanaged(facts: Facts, tally: Tally) -> None:
     """Hold what may not be touched where it is; that also attracts what belongs to it."""
     for instance in facts.instances():
-        nodes = facts.activity[instance.id].nodes
-        if facts.is_looked_after(instance) or facts.activity[instance.id].blocked:
-            continue
-        for node in nodes:
+        for node in _held_on(facts, instance):
             tally.add(instance.id, node, INFINITY, "unmanaged", "is-managed", "it is not managed")
+
+
+def _held_on(facts: Facts, instance: Instance) -> list[str]:
+    """List where an instance is and may not be touched.
+
+    A failure that blocks it holds it where that happened and wherever else it is found after
+    that. Being active too often blocks it as well, but holds it nowhere.
+    """
+    is_held = not facts.is_entrusted(instance)
+    found = []
+    state = facts.activity[instance.id]
+    for node in state.nodes:
+        there = state.at(node)
+        is_blocked = there is not None and there.on_fail is OnFail.BLOCK and not there.is_moot
+        is_stuck = there is not None and there.is_stuck
+        is_held = is_held or facts.node(node).maintenance or is_blocked or is_stuck
+        if is_held:
+            found.append(node)
+    return found
 
 
 def health(facts: Facts, tally: Tally) -> None:
@@ -151,15 +167,22 @@ def shutdown_locks(facts: Facts, tally: Tally) -> None:
 
 
 def no_nesting(facts: Facts, tally: Tally) -> None:
-    """Keep connections, their containers and fence devices on members of the cluster."""
+    """Keep connections, their containers and fence devices on members of the cluster.
+
+    A node that nothing leads to is not kept from them, but from connections into the containers
+    of bundles (cases remote-stale-node-entry, bundle-order-startup-clone-2).
+    """
     remote = [node.name for node in facts.nodes if node.is_remote]
+    led_to = [n.name for n in facts.nodes if n.is_remote and n.connection in facts.activity]
     if not remote:
         return
     containers = {c.container for c in facts.connections.values() if c.container and not c.bundle}
     for instance in facts.instances():
-        is_bound = instance.id in facts.connections or instance.id in containers
+        connection = facts.connections.get(instance.id)
+        is_bound = connection is not None or instance.id in containers
         if is_bound or instance.resource.agent.is_fencing:
-            for name in remote:
+            is_of_bundle = connection is not None and connection.bundle
+            for name in remote if is_of_bundle else led_to:
                 tally.ban(instance.id, name, "remote", "remote", "it runs on members only")
 
 
@@ -191,7 +214,7 @@ def thresholds(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) 
     for (instance_id, node), effective in _failures_with_contents(facts).items():
         instance = by_id[instance_id]
         threshold = instance.meta.threshold
-        if threshold <= 0 or not facts.is_managed(instance) or effective < threshold:
+        if threshold <= 0 or effective < threshold:
             continue
         if facts.why_cleared(instance, node):
             continue  # The count is about to go: the next decision would move it back.
