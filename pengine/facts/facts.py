@@ -280,7 +280,7 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
 
     meta = {i.id: i.meta.pairs for item in items for i in (item, *instances_of(item))}
     links, link_problems = linking.conclude_links(
-        cluster, nodes, _known_ids(items), parameters, meta, now
+        cluster, nodes, _known_ids(items, activity), parameters, meta, now
     )
     links = with_containers(links, known_connections, items)
     guests = {c.container: c.node for c in known_connections if c.container}
@@ -368,7 +368,12 @@ def _forsaken(
     )
 
 
-def _known_ids(items: tuple[Placeable, ...]) -> list[str]:
+def _known_ids(items: tuple[Placeable, ...], activity: Mapping[str, Activity]) -> list[str]:
+    """List what constraints may name.
+
+    What is configured inside a clone has no name of its own, only its copies have, until a
+    history knows one by it (case promoted-ordering); then the name means the clone.
+    """
     found = []
     for item in items:
         found.append(item.id)
@@ -376,15 +381,22 @@ def _known_ids(items: tuple[Placeable, ...]) -> list[str]:
             case GroupInstance():
                 found += [member.id for member in item.members]
             case CloneInstance():
-                found.append(item.child_id)
                 found += [copy.id for copy in item.copies]
-                found += sorted({i.resource.id for i in instances_of(item)} - {item.child_id})
+                instances = list(instances_of(item))
+                remembered = {i.resource.id for i in instances if _is_remembered(i, activity)}
+                found += sorted(remembered)
             case BundleInstance():
-                found += _known_ids((item.clone,)) if item.clone is not None else []
+                found += _known_ids((item.clone,), activity) if item.clone is not None else []
                 found += [part.id for part in item.parts]
             case Instance():
                 pass
     return found
+
+
+def _is_remembered(copy: Instance, activity: Mapping[str, Activity]) -> bool:
+    """Tell whether a history knows a copy by the name of what is configured."""
+    states = (activity[copy.id].on_node or {}).values()
+    return any(state.name == copy.resource.id for state in states)
 
 
 def _parameter_sets(cluster: Cluster) -> dict[str, tuple[AttributeSet, ...]]:

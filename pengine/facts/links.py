@@ -141,6 +141,7 @@ class _Resolver:
         self._nodes = nodes
         self._resources = resources
         self._known = frozenset(resources)
+        self._tops = tuple(resource.id for resource in cluster.resources)
         self._parameters = parameters
         self._meta = meta
         self._now = now
@@ -187,7 +188,10 @@ class _Resolver:
                 self._prefer(location, key, matches)
 
     def _matching(self, location: Location) -> list[tuple[str, tuple[str, ...]]]:
-        """List resources that a pattern means, with what it matched of their names."""
+        """List resources that a pattern means, with what it matched of their names.
+
+        It means what is configured by itself; what is in a group or clone goes with that.
+        """
         try:
             pattern = re.compile(location.pattern)
         except re.error as problem:
@@ -200,7 +204,7 @@ class _Resolver:
             )
             return []
         found = []
-        for key in self._resources:
+        for key in self._tops:
             match = pattern.search(key)
             if match is not None and not location.inverted:
                 found.append((key, (match[0], *(text or "" for text in match.groups()))))

@@ -222,10 +222,10 @@ class _Placing:
         """Place one copy of a clone, at `prefer` if that is as good as any."""
         return self.place_item(copy, prefer, final=final)
 
-    def take_back(self, copy: Copy) -> None:
-        """Undo the placing of a copy."""
+    def take_back(self, copy: Copy, *, with_members: bool = True) -> None:
+        """Undo the placing of a copy, and of what is in it."""
         self.ledger.shared.discard(copy.id)
-        for instance in instances_of(copy):
+        for instance in instances_of(copy) if with_members else ():
             self.choices.pop(instance.id, None)
             node = self.ledger.unsettle(instance)
             if node is not None:

@@ -33,8 +33,8 @@ class Placing(Protocol):
         An attempt that is not final leaves no mark if it fails.
         """
 
-    def take_back(self, copy: Copy) -> None:
-        """Undo the placing of a copy."""
+    def take_back(self, copy: Copy, *, with_members: bool = True) -> None:
+        """Undo the placing of a copy, and of what is in it."""
 
 
 def share_out(
@@ -100,10 +100,12 @@ class _Sharing:
                 break
             for part in parts:
                 tally.scores[part] = dict(before[part])
+            if chosen is None:
+                # The members of a group are not asked again (case promoted-failed-demote).
+                self._placing.take_back(copy, with_members=isinstance(copy, Instance))
+                break
             del tally.contributions[mark:]
             self._placing.take_back(copy)
-            if chosen is None:
-                break
         self._taken = taken
         return chosen == home
 

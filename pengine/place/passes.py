@@ -53,9 +53,8 @@ def _targets(facts: Facts) -> dict[str, list[Placeable]]:
         for part in everything_in(item):
             found.setdefault(part.id, []).append(part)
         for clone in clones_in((item,)):
-            found.setdefault(clone.child_id, []).append(clone)
             for instance in instances_of(clone):
-                found.setdefault(instance.resource.id, []).append(instance)
+                found.setdefault(instance.resource.id, [clone])
     return found
 
 

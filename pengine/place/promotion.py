@@ -41,7 +41,7 @@ def promotion_score(ledger: Ledger, clone: CloneInstance, copy: Copy, node: str)
         known = [value for value in found if value is not None]
         return score.limit(sum(known)) if known else None
     attributes = ledger.nodes[ledger.tally.asked_of(copy, node)].attributes
-    names = (f"master-{name}" for name in _names(ledger, copy, node))
+    names = (f"master-{name}" for name in _names(ledger, copy))
     text = next((attributes[name] for name in names if name in attributes), None)
     if text is None or not _applies(ledger, clone, copy, node):
         return None
@@ -51,11 +51,18 @@ def promotion_score(ledger: Ledger, clone: CloneInstance, copy: Copy, node: str)
         return None
 
 
-def _names(ledger: Ledger, copy: Instance, node: str) -> list[str]:
-    on_node = ledger.facts.activity[copy.id].at(node)
-    names = [on_node.name] if on_node is not None and on_node.name else []
-    names.append(copy.history_id)
-    return list(dict.fromkeys(names))
+def _names(ledger: Ledger, copy: Instance) -> tuple[str, ...]:
+    """List the names by which an agent may have told its score, the likeliest first.
+
+    It is what histories call the copy, on whatever node, as the agent only knows that name. Old
+    histories number copies; there a name counts as long as what has it runs (case bug-1765).
+    """
+    name = copy.id
+    for state in (ledger.facts.activity[copy.id].on_node or {}).values():
+        name = state.name or name
+        if ":" in name and not state.role.is_active:
+            name = copy.id
+    return (name,) if copy.is_unique else (name, copy.resource.id)
 
 
 def _applies(ledger: Ledger, clone: CloneInstance, copy: Instance, node: str) -> bool:
