@@ -337,8 +337,8 @@ class _Placing:
         if instance.is_removed and instance.number is None:
             text = "it is no longer configured"
             return Choice(instance.id, None, Role.STOPPED, text, scores)
-        prefer = prefer or self._make_room(instance, scores)
-        node = self.chooser.best(instance, scores, prefer)
+        roomy = self._make_room(instance, scores)
+        node = self.chooser.best(instance, scores, prefer or roomy)
         if node is None:
             return Choice(instance.id, None, Role.STOPPED, self._why_nowhere(instance), scores)
         return Choice(instance.id, node, Role.STARTED, self._why(instance, node, scores), scores)

@@ -166,7 +166,7 @@ class Following:
                 self._lead_with_copy(dependent, primary, tie)
                 return
         if _interleaves(tie, primary):
-            copy = self.compatible(dependent, primary, tie.primary_role)
+            copy = self._copy_for(dependent, primary)
             if copy is not None:
                 self.apply(dependent, copy, tie)
             elif tie.score >= INFINITY and not self._ledger.is_settled(dependent):
@@ -272,28 +272,17 @@ class Following:
         elif tie.score >= INFINITY:
             self._wish(dependent, here, MINUS_INFINITY, tie)
 
-    def compatible(
-        self, dependent: Instance, primary: CloneInstance, role: Role | None
+    def _copy_for(
+        self, dependent: Instance, primary: CloneInstance
     ) -> Instance | GroupInstance | None:
         """Find the copy an instance can be with: where it is placed, else where it would be."""
         here = self._ledger.node_of.get(dependent.id)
-        if here is not None:
-            return self._copy_on(primary, here, role)
         table = self._ledger.tally.scores[dependent.id]
-        for node in self._chooser.sorted(table, table):
-            found = self._copy_on(primary, node, role)
-            if found is not None:
-                return found
-        return None
-
-    def _copy_on(
-        self, primary: CloneInstance, node: str, role: Role | None
-    ) -> Instance | GroupInstance | None:
-        for copy in primary.copies:
-            if role is not None and self._ledger.role_to_be(copy) is not role:
-                continue
-            if self._ledger.place_of(copy) == node and not self._ledger.is_blocked(copy):
-                return copy
+        for node in self._chooser.sorted(table, table) if here is None else [here]:
+            for copy in primary.copies:
+                is_there = self._ledger.place_of(copy) == node
+                if is_there and not self._ledger.is_blocked(copy):
+                    return copy
         return None
 
 
