@@ -124,8 +124,11 @@ def add_marks(builder: Builder, item: Placeable) -> None:
                 add_marks(builder, copy)
             _marks(builder, item)
         case BundleInstance():
+            _marks(builder, item)
             if item.clone is not None:
                 add_marks(builder, item.clone)
+                if item.clone.promotable:
+                    _add_role_marks(builder, item)
 
 
 _PAIRS = ((Task.START, Task.RUNNING), (Task.STOP, Task.STOPPED))
@@ -133,22 +136,33 @@ _GROUP_ROLES = ((Task.DEMOTE, Task.DEMOTED), (Task.PROMOTE, Task.PROMOTED))
 _CLONE_ROLES = ((Task.PROMOTE, Task.PROMOTED), (Task.DEMOTE, Task.DEMOTED))
 
 
-def _marks(builder: Builder, item: GroupInstance | CloneInstance) -> None:
-    acting = [a for i in instances_of(item) for a in builder.actions_of(i.id)]
+def _marks(builder: Builder, item: GroupInstance | CloneInstance | BundleInstance) -> None:
+    # What a bundle does are the steps of its containers.
+    parts = item.copies if isinstance(item, BundleInstance) else tuple(instances_of(item))
+    acting = [a for i in parts for a in builder.actions_of(i.id)]
     _add_marks_of(builder, item, _PAIRS, acting)
-    if is_promotable(item):
+    if not isinstance(item, BundleInstance) and is_promotable(item):
         roles = _GROUP_ROLES if isinstance(item, GroupInstance) else _CLONE_ROLES
         for pair in roles:
             _add_marks_of(builder, item, (pair,), acting)
 
 
+def _add_role_marks(builder: Builder, bundle: BundleInstance) -> None:
+    """Add the marks around changes of role in a bundle; what runs inside makes them needed."""
+    for pair in _CLONE_ROLES:
+        for task in pair:
+            builder.add(
+                Action((f"{bundle.id}_{task.value}_0", ""), task, bundle.id, is_pseudo=True)
+            )
+
+
 def _add_marks_of(
     builder: Builder,
-    item: GroupInstance | CloneInstance,
+    item: GroupInstance | CloneInstance | BundleInstance,
     pairs: tuple[tuple[Task, Task], ...],
     acting: list[Action],
 ) -> None:
-    is_clone = isinstance(item, CloneInstance)
+    is_clone = isinstance(item, CloneInstance | BundleInstance)
     is_up = any(builder.facts.activity[i.id].nodes for i in instances_of(item))
     for begin, end in pairs:
         happens = is_clone and any(a.task is begin and _happens(a) for a in acting)

@@ -157,6 +157,7 @@ class BundleInstance:
     node_max: int
     clone: CloneInstance | None
     is_interleaved: bool
+    notifies: bool
 
     @property
     def copies(self) -> tuple[Instance, ...]:
@@ -434,6 +435,7 @@ def _make_bundle(making: Making, bundle: Bundle) -> BundleInstance:
         node_max=bundle.replicas_per_host,
         clone=clone,
         is_interleaved=_boolean(meta.pairs.get("interleave"), False),
+        notifies=_boolean(meta.pairs.get("notify"), False),
     )
 
 

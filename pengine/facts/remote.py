@@ -235,15 +235,13 @@ def with_containers(
     in_order = [
         InOrder("container", c.container, c.node, "start", "start", OrderKind.MANDATORY, True)
         for c in inside
+        if not c.bundle
     ]
     for bundle in bundles_in(items):
         for replica in bundle.replicas:
             if replica.address is not None:
                 ip, container = replica.address.id, replica.container.id
                 together.append(Together("ip-with-container", ip, container, INFINITY))
-                in_order.append(
-                    InOrder("address", ip, container, "start", "start", OrderKind.MANDATORY, True)
-                )
     return replace(
         links, together=(*links.together, *together), in_order=(*in_order, *links.in_order)
     )

@@ -138,8 +138,16 @@ class Board:
         self.items: dict[str, Placeable] = {}
         self.parents: dict[str, str] = {}
         self.tops: dict[str, Placeable] = {}
+        """The outermost item around each; in a bundle it is a part, or the clone inside."""
         self.refused: dict[str, None] = {}
         self._by_owner: dict[str, list[Standing]] = {}
+        self.inside: dict[str, Instance] = {
+            replica.container.id: replica.copy
+            for bundle in bundles_in(facts.items)
+            for replica in bundle.replicas
+            if replica.copy is not None
+        }
+        """What runs in a container, by the id of the container."""
         self._by_task: dict[tuple[str, Task], list[Standing]] = {}
         self._made = 0
         self._copies: dict[str, tuple[Instance | GroupInstance, ...]] = {}
@@ -151,8 +159,12 @@ class Board:
                 self.tops[part.id] = top
                 self.parents[part.id] = _parent(part)
         for bundle in bundles_in(facts.items):
+            for part in bundle.parts:
+                self.tops[part.id] = part
             if bundle.clone is not None:
                 self.parents[bundle.clone.id] = bundle.id
+                for inside in everything_in(bundle.clone):
+                    self.tops[inside.id] = bundle.clone
         for inner in clones_in(facts.items):
             self._copies[inner.id] = self.listing.copies(inner)
         for clone, copies in self._copies.items():
@@ -235,8 +247,6 @@ class Board:
         first = statement.first
         if found or not isinstance(first, Every) or first.owner not in self.items:
             return found
-        if isinstance(self.items[first.owner], BundleInstance):
-            return []  # Its marks are there if there is anything to wait for.
         if first.owner == self._owner_of(statement.then):
             return []
         role = self.role_now(self.items[first.owner])

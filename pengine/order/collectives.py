@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pengine.act.actions import Task
 from pengine.act.notices import told_after
 from pengine.facts.instances import (
+    BundleInstance,
     CloneInstance,
     GroupInstance,
     Instance,
@@ -27,6 +28,10 @@ ENDS = {
 }
 BEGINNINGS = {end: begin for begin, end in ENDS.items()}
 _GOING_DOWN = frozenset({Task.STOP, Task.DEMOTE})
+_ROLES = frozenset({Task.PROMOTE, Task.PROMOTED, Task.DEMOTE, Task.DEMOTED})
+_INSIDE = _ROLES | {Task.NOTIFY}
+
+Copy = Instance | GroupInstance
 
 
 class View(NamedTuple):
@@ -49,7 +54,9 @@ class Collectives:
             case GroupInstance() as group:
                 return self._of_group(asked, group, node)
             case CloneInstance() as clone:
-                return self._of_clone(asked, clone, node)
+                return self._of_copies(asked, self._board.copies(clone), node)
+            case BundleInstance() as bundle:
+                return self._of_copies(asked, self._acting(bundle, asked), node)
             case _:
                 return View(asked.needed, asked.runnable, asked.may_migrate)
 
@@ -62,7 +69,7 @@ class Collectives:
         if asked.item is None or isinstance(asked.item, Instance):
             return View(asked.needed, asked.runnable, asked.may_migrate)
         anywhere = self.view(asked)
-        if not node or not isinstance(asked.item, CloneInstance):
+        if not node or not isinstance(asked.item, CloneInstance | BundleInstance):
             return anywhere
         here = self.view(asked, node)
         return View(here.needed, here.runnable or anywhere.runnable, here.may_migrate)
@@ -81,10 +88,16 @@ class Collectives:
                 runnable = mark.runnable = False
         return View(needed, runnable)
 
-    def _of_clone(self, mark: Standing, clone: CloneInstance, node: str) -> View:
+    def _acting(self, bundle: BundleInstance, mark: Standing) -> tuple[Copy, ...]:
+        """List what takes a step of a bundle: roles are those of what runs inside."""
+        if bundle.clone is not None and mark.task in _INSIDE:
+            return self._board.copies(bundle.clone)
+        return bundle.copies
+
+    def _of_copies(self, mark: Standing, copies: tuple[Copy, ...], node: str) -> View:
         step = mark.action.about or mark.task
         needed = runnable = False
-        for copy in self._board.copies(clone):
+        for copy in copies:
             if isinstance(copy, Instance):
                 part = self._board.latest(copy.id, BEGINNINGS.get(step, step), node)
             else:
@@ -111,6 +124,8 @@ class Collectives:
         end = ENDS.get(first.task, first.task if first.task in BEGINNINGS else None)
         if end is None:
             return first
+        if isinstance(item, BundleInstance) and item.notifies:
+            return first  # Nobody tells of the end of it (case bundle-order-startup).
         if isinstance(item, CloneInstance) and item.notifies:
             # A clone that tells its copies is done when they have been told.
             return self._board.standings.get(told_after(item.id, end), first)
@@ -123,32 +138,51 @@ class Collectives:
                 return item.members
             case CloneInstance():
                 return self._board.copies(item)
+            case BundleInstance():
+                return item.copies
             case _:
                 return ()
 
+    def children_of(self, item: Placeable) -> tuple[Placeable, ...]:
+        """List all that is directly in an item."""
+        if isinstance(item, BundleInstance):
+            return (*item.parts, *((item.clone,) if item.clone is not None else ()))
+        return self.parts_of(item)
+
     def are_interleaved(self, first: Standing, then: Standing) -> bool:
-        """Tell whether two clones wait copy for copy; the one that depends decides."""
+        """Tell whether two clones or bundles wait copy for copy; the one that depends decides."""
         one, other = first.item, then.item
-        if not isinstance(one, CloneInstance) or not isinstance(other, CloneInstance):
+        if not isinstance(one, CloneInstance | BundleInstance):
             return False
-        if one is other:
+        if not isinstance(other, CloneInstance | BundleInstance) or one is other:
             return False
         return one.is_interleaved if then.task in _GOING_DOWN else other.is_interleaved
 
-    def partner(
-        self, of: Instance | GroupInstance, clone: CloneInstance, *, now: bool
-    ) -> Instance | GroupInstance | None:
-        """Find the copy that is, or will be, on the node of another clone's copy."""
+    def partner(self, of: Copy, clone: CloneInstance | BundleInstance, *, now: bool) -> Copy | None:
+        """Find the copy or container that is, or will be, on the node of another one."""
         board = self._board
         where = board.node_now if now else board.node_then
         node = where(of)
         nodes = [node] if node else self._wanted(of)
-        copies = board.copies(clone)
+        copies = self.parts_of(clone)
         for name in nodes:
             for copy in copies:
                 if not board.is_blocked(copy) and where(copy) == name:
                     return copy
         return None
+
+    def acting_part(self, part: Copy, task: Task, *, is_first: bool) -> Copy:
+        """Give what takes a step for a part of a collective that is paired with another.
+
+        What waits for a container waits for what runs inside, but for a stop. What waits itself is
+        the container, but for changes of role.
+        """
+        inside = self._board.inside.get(part.id)
+        if inside is None:
+            return part
+        if is_first:
+            return part if task in (Task.STOP, Task.STOPPED) else inside
+        return inside if task in _ROLES else part
 
     def _wanted(self, item: Instance | GroupInstance) -> list[str]:
         """List where something that is nowhere would be, the best node first."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from crm.model.roles import Role
 from pengine.act.actions import Task
 from pengine.facts.instances import (
+    BundleInstance,
     CloneInstance,
     GroupInstance,
     Instance,
@@ -259,7 +260,7 @@ class Effects:
         match kind.item:
             case GroupInstance():
                 return (yield from self._update_group(first, then, view, meaning, node))
-            case CloneInstance():
+            case CloneInstance() | BundleInstance():
                 if then.item is None:
                     return UNCHANGED
                 if self._collectives.are_interleaved(first, then):
@@ -305,21 +306,19 @@ class Effects:
     def _update_pairs(self, first: Standing, then: Standing, meaning: Meaning, node: str) -> Visits:
         """Order copy after copy; what has no copy to go with cannot come up."""
         one, other = first.item, then.item
-        assert isinstance(one, CloneInstance)
-        assert isinstance(other, CloneInstance)
+        assert isinstance(one, CloneInstance | BundleInstance)
         changed = UNCHANGED
         step = first.action.about or first.task
         goes_down = step in (Task.STOPPED, Task.DEMOTED)
-        for copy in self._board.copies(other):
+        for copy in self._collectives.parts_of(other):
             partner = self._collectives.partner(copy, one, now=goes_down)
             if partner is None:
                 is_firm = meaning in (Meaning.BLOCKS, Meaning.NEED_SPREADS)
                 if not goes_down and is_firm and refuse(self._board, copy):
                     changed = changed.also(_THEN)
                 continue
-            task = BEGINNINGS.get(step, step) if isinstance(partner, Instance) else step
-            before = self._board.latest(partner.id, task, node)
-            after = self._board.latest(copy.id, then.task, node)
+            before = self._acting(partner, step, node, is_first=True)
+            after = self._acting(copy, then.task, node, is_first=False)
             if before is None or after is None:
                 continue
             if self._board.join(before, after, frozenset({meaning}), "interleaved"):
@@ -328,6 +327,16 @@ class Effects:
             found = yield from self._update(after, before, after, view, meaning, node)
             changed = changed.also(found)
         return changed
+
+    def _acting(
+        self, part: Instance | GroupInstance, step: Task, node: str, *, is_first: bool
+    ) -> Standing | None:
+        found = self._collectives.acting_part(part, step, is_first=is_first)
+        if found is not part:
+            node = ""  # It is on the node in the container.
+        if is_first and isinstance(found, Instance):
+            step = BEGINNINGS.get(step, step)
+        return self._board.latest(found.id, step, node)
 
 
 def _on_mark(first: Standing, then: Standing, view: View, meaning: Meaning) -> Changed:

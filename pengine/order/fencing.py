@@ -33,14 +33,26 @@ def fencing_orderings(facts: Facts, actions: Actions) -> Iterator[Ordering]:
     fencings = [a for a in actions if a.task is Task.FENCE and a.fencing_action != "on"]
     for fencing in fencings:
         for top in facts.everything:
-            for instance in instances_of(top):
+            for instance, around in _with_collective(top):
                 if facts.is_managed(instance):
-                    yield from _starts_wait(facts, actions, instance, top, fencing)
-                    yield from _stops_follow(actions, instance, top, fencing)
+                    yield from _starts_wait(facts, actions, instance, around, fencing)
+                    yield from _stops_follow(
+                        actions, instance, around, fencing, is_bundled=around is not top
+                    )
     real = sorted((f for f in fencings if not f.is_pseudo), key=lambda f: display_key(f.node))
     yield from _after_unfencing(facts, actions)
     yield from _one_by_one(facts, real)
     yield from _director_last(facts, actions, real)
+
+
+def _with_collective(top: Placeable) -> Iterator[tuple[Instance, Placeable]]:
+    """Walk over instances with the group or clone around them; parts of bundles stand alone."""
+    if not isinstance(top, BundleInstance):
+        yield from ((instance, top) for instance in instances_of(top))
+        return
+    yield from ((part, part) for part in top.parts)
+    if top.clone is not None:
+        yield from ((copy, top.clone) for copy in instances_of(top.clone))
 
 
 def _starts_wait(
@@ -67,6 +79,8 @@ def _is_known(facts: Facts, instance: Instance, top: Placeable, node: str) -> bo
 
     A copy of a group says nothing about the others (case clone-requires-quorum-recovery).
     """
+    if instance.id not in facts.reserved.get(node, (instance.id,)):
+        return True  # It does not know that node, so it cannot be there.
     if facts.node(node).is_unlisted or facts.activity[instance.id].is_known_on(node):
         return True
     if instance.is_unique or instance.parent != top.id:
@@ -75,13 +89,12 @@ def _is_known(facts: Facts, instance: Instance, top: Placeable, node: str) -> bo
 
 
 def _stops_follow(
-    actions: Actions, instance: Instance, top: Placeable, fencing: Action
+    actions: Actions, instance: Instance, top: Placeable, fencing: Action, *, is_bundled: bool
 ) -> Iterator[Ordering]:
     if instance.meta.requires not in _SECURE and not fencing.is_pseudo:
         return
     source = "implied by fencing"
-    # In a bundle the stop of the whole comes after it; the rest would close a loop.
-    is_bundled = isinstance(top, BundleInstance)
+    # In a bundle the stop of the clone comes after it; the rest would close a loop.
     for action in actions.of(instance.id, Task.STOP):
         if action.node != fencing.node or not action.is_pseudo:
             continue

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pengine.act.actions import Task
 from pengine.facts.facts import Facts
 from pengine.facts.instances import (
+    BundleInstance,
     CloneInstance,
     GroupInstance,
     Instance,
+    Replica,
     is_promotable,
 )
 from pengine.order.plan import PLAIN, Every, Meaning, Statement
@@ -22,6 +24,7 @@ _BLOCKS = frozenset({Meaning.BLOCKS})
 _SHOWS_FIRST = frozenset({Meaning.SHOWS_FIRST})
 _SHOWS_THEN = frozenset({Meaning.SHOWS_THEN})
 _UP = frozenset({Meaning.NEED_SPREADS, Meaning.BLOCKS})
+_DOWN = frozenset({Meaning.NEED_PULLS})
 _ROOM = frozenset({Meaning.ROOM})
 
 
@@ -30,7 +33,9 @@ def implied_statements(facts: Facts, listing: Listing) -> Iterator[Statement]:
     for item in listing.items():
         if isinstance(item, CloneInstance):
             yield from _of_clone(facts, listing, item, promotable=is_promotable(item))
-        elif isinstance(item, Instance | GroupInstance):
+        elif isinstance(item, BundleInstance):
+            yield from _of_bundle(facts, listing, item)
+        else:
             yield from _of_part(facts, item, promotable=is_promotable(item))
 
 
@@ -175,17 +180,22 @@ def _number(copy: Instance | GroupInstance) -> int:
     return copy.number or 0
 
 
-def _roles(
-    clone: CloneInstance, copies: tuple[Instance | GroupInstance, ...]
-) -> Iterator[Statement]:
-    """Let a clone demote before it stops, and promote when all else is done."""
-    me = clone.id
+def _between_roles(me: str) -> Iterator[Statement]:
+    """Let a clone or bundle demote before it stops, and promote when all else is done."""
     yield _state(me, Task.STOPPED, me, Task.START, PLAIN)
     yield _state(me, Task.STOPPED, me, Task.PROMOTE, PLAIN)
     for then in (Task.STOP, Task.START, Task.PROMOTE):
         yield _state(me, Task.DEMOTED, me, then, PLAIN)
     yield _state(me, Task.RUNNING, me, Task.PROMOTE, PLAIN)
     yield _state(me, Task.DEMOTE, me, Task.DEMOTED, PLAIN)
+
+
+def _roles(
+    clone: CloneInstance, copies: tuple[Instance | GroupInstance, ...]
+) -> Iterator[Statement]:
+    """Put the changes of role of copies between the marks of their clone."""
+    me = clone.id
+    yield from _between_roles(me)
     before = ""
     for copy in copies:
         yield _state(copy.id, Task.DEMOTE, copy.id, Task.PROMOTE, PLAIN)
@@ -198,3 +208,53 @@ def _roles(
         if clone.is_ordered and before:
             yield _state(copy.id, Task.DEMOTE, before, Task.DEMOTE, PLAIN)
         before = copy.id
+
+
+# --- bundles ----------------------------------------------------------------------------------
+
+
+def _of_bundle(facts: Facts, listing: Listing, bundle: BundleInstance) -> Iterator[Statement]:
+    """Put containers, and the clone of what runs inside, between the marks of a bundle."""
+    me = bundle.id
+    for replica in bundle.replicas:
+        yield from _of_replica(facts, me, replica)
+    clone = bundle.clone
+    if clone is None:
+        return
+    yield from _nested(me, clone.id, Task.START, Task.RUNNING)
+    yield from _nested(me, clone.id, Task.STOP, Task.STOPPED)
+    yield from _of_clone(facts, listing, clone, promotable=is_promotable(clone))
+    if is_promotable(clone):
+        yield from _between_roles(me)
+        yield from _nested(me, clone.id, Task.DEMOTE, Task.DEMOTED)
+        yield from _nested(me, clone.id, Task.PROMOTE, Task.PROMOTED)
+
+
+def _nested(outer: str, inner: str, begin: Task, end: Task) -> Iterator[Statement]:
+    yield _state(outer, begin, inner, begin, _SHOWS_FIRST)
+    yield _state(inner, end, outer, end, _SHOWS_THEN)
+
+
+def _of_replica(facts: Facts, bundle: str, replica: Replica) -> Iterator[Statement]:
+    """Start an address, its container and the connection in this order, stop them in reverse.
+
+    That the copy inside comes after the connection follows from where it runs.
+    """
+    container = replica.container.id
+    yield from _of_instance(facts, replica.container, promotable=False)
+    yield _state(bundle, Task.START, container, Task.START, _BLOCKS | _SHOWS_FIRST)
+    if replica.copy is not None:
+        yield _state(bundle, Task.STOP, replica.copy.id, Task.STOP, _SHOWS_FIRST)
+    yield _state(bundle, Task.STOP, container, Task.STOP, _SHOWS_FIRST)
+    yield _state(container, Task.START, bundle, Task.RUNNING, _SHOWS_THEN)
+    yield _state(container, Task.STOP, bundle, Task.STOPPED, _SHOWS_THEN)
+    if replica.address is not None:
+        address = replica.address.id
+        yield from _of_instance(facts, replica.address, promotable=False)
+        yield _state(address, Task.START, container, Task.START, _BLOCKS | {Meaning.OWN})
+        yield _state(container, Task.STOP, address, Task.STOP, _DOWN | {Meaning.OWN})
+    if replica.connection is not None:
+        connection = replica.connection.id
+        yield from _of_instance(facts, replica.connection, promotable=False)
+        yield _state(container, Task.START, connection, Task.START, _UP)
+        yield _state(connection, Task.STOP, container, Task.STOP, _DOWN)

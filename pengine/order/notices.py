@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pengine.act.actions import Action, ActionId, Actions, Task
 from pengine.act.notices import framed, post, pre, told_after, told_before
 from pengine.facts.facts import Facts
-from pengine.facts.instances import CloneInstance, Instance, instances_of
+from pengine.facts.instances import CloneInstance, Instance, clones_in, instances_of
 from pengine.order.board import Board, Standing
 from pengine.order.collectives import Collectives
 from pengine.order.plan import PLAIN, Meaning, Ordering
@@ -32,8 +32,8 @@ _SEQUENCE = (
 
 def notice_orderings(facts: Facts, actions: Actions) -> Iterator[Ordering]:
     """Yield the orderings among the marks of all clones that want to be told."""
-    for item in facts.items:
-        if isinstance(item, CloneInstance) and item.notifies:
+    for item in clones_in(facts.items):
+        if item.notifies:
             yield from _of_clone(actions, item.id)
 
 
@@ -53,9 +53,7 @@ def _of_clone(actions: Actions, clone: str) -> Iterator[Ordering]:
 
 def tell(board: Board, collectives: Collectives) -> None:
     """Add the notices that follow from what is needed, with their orderings."""
-    for item in board.facts.items:
-        if not isinstance(item, CloneInstance):
-            continue
+    for item in clones_in(board.facts.items):
         for standing in board.all_of(item.id):
             collectives.view(standing)
         if item.notifies:

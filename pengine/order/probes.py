@@ -10,7 +10,14 @@ Source: docs/scheduler/ordering.md, "Probes".
 from __future__ import annotations
 
 from pengine.act.actions import Task
-from pengine.facts.instances import CloneInstance, GroupInstance, Instance, Placeable, instances_of
+from pengine.facts.instances import (
+    BundleInstance,
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    Placeable,
+    instances_of,
+)
 from pengine.order.board import Board, Edge, Standing
 from pengine.order.collectives import Collectives
 from pengine.order.plan import PLAIN, Every, Meaning, Statement
@@ -81,7 +88,7 @@ class _Probes:
             waiting += self._next(probe, current)
 
     def _next(self, probe: Standing, current: Standing) -> list[Standing]:
-        clone = current.item if isinstance(current.item, CloneInstance) else None
+        clone = current.item if isinstance(current.item, CloneInstance | BundleInstance) else None
         only: Placeable | None = None
         probed = probe.item
         if clone is not None and clone.is_interleaved and isinstance(probed, Instance):
@@ -98,9 +105,9 @@ class _Probes:
 
     def _is_part(self, probe: Standing, mark: Standing, then: Standing) -> bool:
         """Tell whether an action belongs to a part of the collective of a mark."""
-        if not isinstance(mark.item, GroupInstance | CloneInstance) or then.item is None:
+        if not isinstance(mark.item, GroupInstance | CloneInstance | BundleInstance):
             return False
-        if isinstance(then.item, CloneInstance):
+        if then.item is None or isinstance(then.item, CloneInstance | BundleInstance):
             return False
         parents = self._board.parents
         return parents.get(probe.owner) != mark.owner and parents.get(then.owner) == mark.owner

@@ -16,7 +16,13 @@ from collections.abc import Generator, Iterator
 from crm.model.roles import Role
 from crm.model.score import INFINITY
 from pengine.act.actions import Task
-from pengine.facts.instances import CloneInstance, GroupInstance, Instance, Placeable
+from pengine.facts.instances import (
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    Placeable,
+    clones_in,
+)
 from pengine.order.board import Board, Edge, Standing
 from pengine.order.collectives import Collectives
 from pengine.order.effects import Changed, Effects
@@ -122,7 +128,8 @@ class Propagation:
         if standing.item is None:
             return
         top = self._board.tops[standing.owner]
-        for part in self._collectives.parts_of(top):
+        top = self._board.items.get(self._board.parents.get(top.id, ""), top)
+        for part in self._collectives.children_of(top):
             own = self._board.latest(part.id, standing.task)
             if own is None or own.runnable:
                 return
@@ -147,8 +154,8 @@ class Propagation:
         found = self._board.items.get(name)
         if found is not None:
             return found
-        tops = self._board.facts.items
-        return next((t for t in tops if isinstance(t, CloneInstance) and t.child_id == name), None)
+        clones = clones_in(self._board.facts.items)
+        return next((clone for clone in clones if clone.child_id == name), None)
 
     def _block_item(self, item: Placeable, task: Task, cause: str) -> Visit:
         for found in reversed(self._board.of(item.id, task)):
@@ -157,5 +164,5 @@ class Propagation:
                 found.give_reason(f"colocation with {cause}")
                 yield from self._block_dependents_of(found)
                 yield found
-        for part in self._collectives.parts_of(item):
+        for part in self._collectives.children_of(item):
             yield from self._block_item(part, task, cause)

@@ -9,7 +9,15 @@ from crm.model.outcomes import ExitCode
 from crm.model.roles import Role
 from pengine.act.actions import Action, Actions, Task
 from pengine.facts.facts import Facts
-from pengine.facts.instances import CloneInstance, Instance, clones_in, instances_of
+from pengine.facts.instances import (
+    BundleInstance,
+    CloneInstance,
+    Instance,
+    Replica,
+    bundles_in,
+    clones_in,
+    instances_of,
+)
 from pengine.order.plan import PLAIN, Every, Meaning, Ordering, Statement
 from pengine.place.listing import Listing
 from pengine.place.placement import Placement
@@ -18,12 +26,14 @@ _BLOCKS = frozenset({Meaning.BLOCKS})
 _FOLLOWS = frozenset({Meaning.NEED_SPREADS, Meaning.BLOCKS})
 _REPLACED = PLAIN | {Meaning.REPLACES}
 _IN_TURN = PLAIN | {Meaning.BLOCKS}
+_NESTED = frozenset({Meaning.BLOCKS_UNLESS_UP})
+_SAME_NODE = PLAIN | {Meaning.SAME_NODE}
 
 
 def step_orderings(facts: Facts, actions: Actions) -> Iterator[Ordering]:
     """Yield what is ordered as soon as the steps are found: single actions with each other."""
-    for item in facts.items:
-        if isinstance(item, CloneInstance) and item.is_ordered:
+    for item in clones_in(facts.items):
+        if item.is_ordered:
             yield from _one_by_one(actions, item)
     for instance in facts.instances():
         if not facts.is_managed(instance):
@@ -58,10 +68,19 @@ def step_statements(
     """Yield what steps state, in the sequence in which they are found."""
     for instance in facts.instances():
         yield from _cancels(actions, instance)
+    replicas = {
+        part.id: (bundle, replica)
+        for bundle in bundles_in(facts.items)
+        for replica in bundle.replicas
+        for part in (replica.container, replica.connection)
+        if part is not None
+    }
     clones = {clone.id: clone for clone in clones_in(facts.items)}
     for action in actions:
         if action.is_probe and action.instance is not None:
-            yield _probe(facts, clones, action, action.instance)
+            yield _probe(facts, action, action.instance, clones)
+            if action.owner in replicas:
+                yield from _probe_of_bundle(action, *replicas[action.owner])
     for container, item in actions.afresh:
         # What is not looked for in a guest that ends may run there until it has ended.
         yield Statement(Every(container, Task.STOP), Every(item, Task.START), PLAIN, "guest ends")
@@ -99,15 +118,37 @@ def _cancels(actions: Actions, instance: Instance) -> Iterator[Statement]:
                 yield Statement(cancel.id, start.id, _BLOCKS, "cancel before start")
 
 
+def _probe_of_bundle(
+    probe: Action, bundle: BundleInstance, replica: Replica
+) -> Iterator[Statement]:
+    """Let no other container start where one may be found; reach none before it is there.
+
+    Containers without addresses of their own would be in each other's way.
+    """
+    if probe.owner != replica.container.id:
+        start = Every(replica.container.id, Task.START)
+        yield Statement(start, probe.id, _NESTED, "container before its connection")
+        return
+    if bundle.clone is not None:
+        then = Every(bundle.clone.id, Task.START)
+        yield Statement(probe.id, then, PLAIN, "containers are looked for first")
+    if bundle.node_max == 1:
+        for other in bundle.copies:
+            if other is not replica.container:
+                then = Every(other.id, Task.START)
+                yield Statement(probe.id, then, _SAME_NODE, "containers are looked for first")
+
+
 def _probe(
-    facts: Facts, clones: Mapping[str, CloneInstance], probe: Action, instance: Instance
+    facts: Facts, probe: Action, instance: Instance, clones: Mapping[str, CloneInstance]
 ) -> Statement:
     """Let nothing start before every node could be asked.
 
     What runs already is not stopped because some node cannot be asked.
     """
     waiting = clones.get(instance.top, instance)
-    meanings = PLAIN if probe.runnable or _runs(facts, waiting) else _IN_TURN
+    runs = isinstance(waiting, Instance) and bool(facts.activity[waiting.id].nodes)
+    meanings = PLAIN if probe.runnable or runs or _runs(facts, waiting) else _IN_TURN
     return Statement(probe.id, Every(waiting.id, Task.START), meanings, "probe before start")
 
 

@@ -60,7 +60,15 @@ class Chooser:
                     break
                 if node == here:
                     best = node
-        return best if self._is_usable(best, scores) else None
+        return best if self._is_usable(best, scores) or self._may_come_up(best, scores) else None
+
+    def _may_come_up(self, node: str, scores: Mapping[str, Score]) -> bool:
+        """Tell whether a node is a guest, of which it is taken for granted that it comes up.
+
+        Where it does not after all, what was to run there is blocked by that
+        (case notify-behind-stopping-remote).
+        """
+        return scores[node] >= 0 and self._ledger.facts.node(node).kind == "guest"
 
     def _is_usable(self, node: str, scores: Mapping[str, Score]) -> bool:
         return node in self._ledger.may_run and scores[node] >= 0

@@ -162,7 +162,9 @@ def _needs_no_fencing(decision: Decision, instance: Instance, node: str) -> bool
 
 
 def check_no_unusable_node_is_chosen(decision: Decision) -> None:
-    usable = {node.name for node in decision.placement.nodes if node.may_run}
+    # A guest is taken to come up; what cannot start there in the end is blocked by that.
+    nodes = decision.placement.nodes
+    usable = {node.name for node in nodes if node.may_run or node.kind == "guest"}
     for instance in decision.facts.instances():
         node = decision.placement.node_of(instance.id)
         if node is not None and decision.facts.is_managed(instance):

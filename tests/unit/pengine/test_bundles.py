@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crm.model.resources import Bundle, Network, PortMapping, StorageMapping
 from pengine.facts import bundles
-from tests.kit.pengine import cib, decide, primitive
+from tests.kit.pengine import cib, decide, primitive, waits_for
 
 
 def bundle(
@@ -82,3 +82,24 @@ def test_the_address_of_a_container_on_its_hosts_network_is_its_host() -> None:
         if action.key == "b-0_start_0"
     )
     assert start.parameters["addr"] == "node1"
+
+
+def test_a_replica_comes_up_from_the_address_to_the_copy_inside() -> None:
+    network = '<network ip-range-start="192.0.2.9" control-port="9999"/>'
+    decision = decide(cib(bundle(primitive("a"), replicas=1, network=network)))
+    assert "b_start_0" in waits_for(decision, "b-podman-0_start_0@node1")
+    assert "b-ip-192.0.2.9_start_0@node1" in waits_for(decision, "b-podman-0_start_0@node1")
+    assert "b-podman-0_start_0@node1" in waits_for(decision, "b-0_start_0@node1")
+    assert "b-0_start_0@node1" in waits_for(decision, "a:0_start_0@b-0")
+    assert {"b-clone_running_0", "b-podman-0_start_0@node1"} <= waits_for(decision, "b_running_0")
+
+
+def test_a_connection_is_looked_for_only_once_its_container_is_there() -> None:
+    decision = decide(cib(bundle(primitive("a"), replicas=1)))
+    assert "b-podman-0_start_0@node1" in waits_for(decision, "b-0_monitor_0@node2")
+
+
+def test_what_waits_for_a_bundle_waits_for_what_runs_inside() -> None:
+    order = '<rsc_order id="o" first="b" then="after"/>'
+    document = cib(INSIDE + primitive("after"), constraints=order)
+    assert "b_running_0" in waits_for(decide(document), "after_start_0@node1")
