@@ -6,7 +6,7 @@ Renders what the stages recorded; concludes nothing of its own.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 from crm.model import score
@@ -14,11 +14,12 @@ from crm.model.graph import Graph
 from crm.model.roles import Role
 from crm.plumbing.errors import Severity
 from crm.plumbing.machine import NOTICE
-from pengine.act.actions import Action, Task
+from pengine.act.actions import Action, ActionId, Task
 from pengine.facts.facts import Facts
 from pengine.facts.instances import Instance, instances_of
-from pengine.order.plan import Plan
+from pengine.order.plan import Ordering, Plan
 from pengine.place.placement import Placement
+from pengine.why import Why, state_of
 
 ENTITY = "pengine"
 
@@ -44,12 +45,13 @@ class ScoreRow:
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
-    """The outcome for one node: the score it ended with, and whether it may run things."""
+    """The outcome for one node: its final score, its state, and why here or why not there."""
 
     node: str
     total: str
     state: str
     chosen: bool
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,9 @@ class Explanation:
         lines = [self.sentence, ""]
         for row in self.nodes:
             mark = "*" if row.chosen else " "
-            lines.append(f"{mark} {row.node:<16} {row.total:>10}  {row.state}")
+            lines.append(
+                f"{mark} {row.node:<16} {row.total:>10}  {row.state:<8}  {row.why}".rstrip()
+            )
         if self.scores:
             lines += ["", "scores:"]
             lines += [
@@ -103,107 +107,71 @@ def explain(
     facts: Facts, placement: Placement, plan: Plan, resource: str, node: str | None = None
 ) -> tuple[Explanation, ...]:
     """Explain a resource (every instance of it), on all nodes or on one."""
+    before = _before(plan)
     found = []
     for item in facts.everything:
         for instance in instances_of(item):
             if resource in (item.id, instance.id, instance.history_id, instance.parent):
-                found.append(_explain_one(facts, placement, plan, instance, node))
+                why = Why(facts, placement, plan, instance)
+                found.append(_explain_one(placement, plan, why, node, before))
     return tuple(found)
 
 
 def _explain_one(
-    facts: Facts, placement: Placement, plan: Plan, instance: Instance, node: str | None
+    placement: Placement,
+    plan: Plan,
+    why: Why,
+    node: str | None,
+    before: Mapping[ActionId, Iterable[Ordering]],
 ) -> Explanation:
-    choice = placement.choices[instance.id]
+    key, final = why.choice.instance, why.choice.final_scores
     nodes = tuple(
         NodeRow(
             n.name,
-            score.text(choice.final_scores[n.name]) if n.name in choice.final_scores else "-",
-            _node_state(facts, n.name),
-            n.name == choice.node,
+            score.text(final[n.name]) if n.name in final else "-",
+            state_of(n),
+            n.name == why.choice.node,
+            why.about_node(n.name),
         )
-        for n in facts.nodes
+        for n in why.nodes
         if node in (None, n.name)
     )
     scores = tuple(
         ScoreRow(c.node, score.text(c.amount), c.stage, c.source, c.text)
-        for c in placement.table.about(instance.id)
-        if node in (None, c.node)
+        for c in placement.table.about(key)
+        if node in (None, c.node) and c.amount != 0
     )
     actions = tuple(
-        _action_row(plan, action)
-        for action in plan.actions.values()
-        if action.owner == instance.id and action.needed and node in (None, action.node)
+        _action_row(plan, action, before.get(action.id, ()))
+        for action in plan.actions_of(key)
+        if action.needed and node in (None, action.node)
     )
-    return Explanation(
-        instance.id, _sentence_about(facts, placement, instance), nodes, scores, actions
-    )
+    return Explanation(key, why.sentence(), nodes, scores, actions)
 
 
-def _node_state(facts: Facts, name: str) -> str:
-    node = facts.node(name)
-    words = []
-    if node.unclean:
-        words.append("unclean")
-    if not node.online:
-        words.append("offline")
-    if node.standby:
-        words.append("standby")
-    if node.maintenance:
-        words.append("maintenance")
-    if node.shutting_down:
-        words.append("shutting down")
-    if node.pending:
-        words.append("joining")
-    return ", ".join(words) or "online"
-
-
-def _action_row(plan: Plan, action: Action) -> ActionRow:
+def _action_row(plan: Plan, action: Action, before: Iterable[Ordering]) -> ActionRow:
     verdict = "will be done" if action.runnable else "needed but impossible"
+    waits: dict[tuple[str, str], list[str]] = {}
+    for ordering in before:
+        if plan.is_in_graph(ordering.first):
+            key, node = ordering.first
+            waits.setdefault((key, ordering.source), []).append(node)
     after = tuple(
-        f"{o.first[0]}{' on ' + o.first[1] if o.first[1] else ''} ({o.source})"
-        for o in plan.orderings
-        if o.then == action.id and plan.is_in_graph(o.first)
+        f"{key}{' on ' + ', '.join(nodes) if any(nodes) else ''} ({source})"
+        for (key, source), nodes in waits.items()
     )
     return ActionRow(action.id[0], action.node, verdict, action.reasons, after)
 
 
-def _sentence_about(facts: Facts, placement: Placement, instance: Instance) -> str:
-    choice = placement.choices[instance.id]
-    if choice.node is None:
-        return f"{instance.id} runs nowhere because {_why_nowhere(facts, placement, instance)}"
-    now = facts.activity[instance.id].nodes
-    if choice.node in now:
-        return f"{instance.id} stays on {choice.node} because {choice.reason}"
-    left = now[0] if now else ""
-    why = (_why_not_on(facts, placement, instance, left) if left else "") or choice.reason
-    return f"{instance.id} goes to {choice.node} because {why}"
-
-
-def _why_nowhere(facts: Facts, placement: Placement, instance: Instance) -> str:
-    choice = placement.choices[instance.id]
-    if choice.reason == "target-role":
-        return "its target-role is Stopped"
-    if choice.reason != "no node may run it":
-        return choice.reason
-    bans = [c for c in placement.table.about(instance.id) if c.amount <= score.MINUS_INFINITY]
-    if bans:
-        causes = sorted({f"{c.source}{' (' + c.text + ')' if c.text else ''}" for c in bans})
-        return f"no node may run it: {', '.join(causes)}"
-    if not any(node.may_run for node in facts.nodes):
-        return "no node is able to run anything"
-    return choice.reason
+def _before(plan: Plan) -> dict[ActionId, list[Ordering]]:
+    """Map every action to what it waits for."""
+    found: dict[ActionId, list[Ordering]] = {}
+    for ordering in plan.orderings:
+        found.setdefault(ordering.then, []).append(ordering)
+    return found
 
 
 # --- the whole decision ---------------------------------------------------------------------
-
-_VERBS = {
-    Task.START: "start",
-    Task.STOP: "stop",
-    Task.MONITOR: "monitor",
-    Task.CANCEL: "cancel a monitor of",
-    Task.DELETE: "forget",
-}
 
 
 def sentence(facts: Facts, placement: Placement, plan: Plan, graph: Graph) -> str:
@@ -222,8 +190,8 @@ def sentence(facts: Facts, placement: Placement, plan: Plan, graph: Graph) -> st
 def _movement(facts: Facts, placement: Placement, plan: Plan, instance: Instance) -> str:
     acts = [
         a
-        for a in plan.actions.values()
-        if a.owner == instance.id and a.task in (Task.START, Task.STOP) and plan.is_in_graph(a.id)
+        for a in plan.actions_of(instance.id)
+        if a.task in (Task.START, Task.STOP) and plan.is_in_graph(a.id)
     ]
     if not acts:
         return ""
@@ -233,7 +201,7 @@ def _movement(facts: Facts, placement: Placement, plan: Plan, instance: Instance
     reason = next((r for a in acts for r in a.reasons), "")
     if not starts:
         reason = reason or _why_no_start(plan, instance)
-        why = reason or _why_nowhere(facts, placement, instance)
+        why = reason or Why(facts, placement, plan, instance).why_nowhere()
         return (
             f"{instance.id} stops on {stops[0].node} because of {why}"
             if reason
@@ -245,7 +213,7 @@ def _movement(facts: Facts, placement: Placement, plan: Plan, instance: Instance
         why = _why_restart(facts, instance, starts[0])
         return f"{instance.id} restarts on {starts[0].node} ({why})"
     left = stops[0].node
-    why = _why_not_on(facts, placement, instance, left) or choice.reason
+    why = Why(facts, placement, plan, instance).barred_from(left) or choice.reason
     return f"{instance.id} moves from {left} to {starts[0].node} because {why}"
 
 
@@ -259,32 +227,6 @@ def _why_restart(facts: Facts, instance: Instance, start: Action) -> str:
     if facts.activity[instance.id].failed:
         return "failed"
     return next(iter(start.reasons), "restart")
-
-
-_STATES = {
-    "standby": "is in standby",
-    "shutting down": "is shutting down",
-    "maintenance": "is in maintenance",
-}
-
-
-def _why_not_on(facts: Facts, placement: Placement, instance: Instance, node: str) -> str:
-    """Say what keeps an instance off a node, or "" if only another node is better."""
-    if not facts.node(node).may_run:
-        states = _node_state(facts, node).split(", ")
-        return f"{node} " + " and ".join(_STATES.get(word, f"is {word}") for word in states)
-    bans = [
-        c
-        for c in placement.table.about(instance.id)
-        if c.node == node and c.amount <= score.MINUS_INFINITY
-    ]
-    if not bans:
-        return ""
-    return (
-        f"{bans[0].text or bans[0].source} forbids {node}"
-        if not bans[0].text
-        else (f"on {node} {bans[0].text} ({bans[0].source})")
-    )
 
 
 def log_lines(facts: Facts, placement: Placement, plan: Plan) -> Iterator[Line]:
@@ -337,11 +279,8 @@ def _plan_lines(
     facts: Facts, placement: Placement, plan: Plan, instance: Instance
 ) -> Iterator[Line]:
     choice = placement.choices[instance.id]
-    acts = {
-        (a.task, a.node): a
-        for a in plan.actions.values()
-        if a.owner == instance.id and plan.is_in_graph(a.id)
-    }
+    mine = [a for a in plan.actions_of(instance.id) if plan.is_in_graph(a.id)]
+    acts = {(a.task, a.node): a for a in mine}
     starts = [node for (task, node) in acts if task is Task.START]
     stops = [node for (task, node) in acts if task is Task.STOP]
     if starts and stops and starts[0] not in stops:
@@ -354,13 +293,8 @@ def _plan_lines(
         yield Line(NOTICE, f"StopRsc: {node}  Stop {instance.id}")
     for node in starts:
         yield Line(NOTICE, f"StartRsc: {node}  Start {instance.id}")
-    for action in plan.actions.values():
-        if (
-            action.owner == instance.id
-            and action.task is Task.MONITOR
-            and not action.is_probe
-            and plan.is_in_graph(action.id)
-        ):
+    for action in mine:
+        if action.task is Task.MONITOR and not action.is_probe:
             yield Line(NOTICE, f"Recurring: {action.node}     {action.key}")
 
 

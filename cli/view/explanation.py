@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from cli import edits
 from cli.edits import section
@@ -19,13 +19,11 @@ from crm.model.readxml import cluster
 from crm.model.writexml.configuration import element
 from crm.plumbing.errors import UsageError, error
 from pengine import Decision, schedule
-from pengine.act.actions import Task
 from pengine.explain import Explanation
 
 HOLDING_A_RESOURCE = ("target-role", "is-managed", "maintenance", "migration-threshold")
 HOLDING_A_NODE = ("standby", "maintenance")
 HOLDING_ALL = ("no-quorum-policy", "maintenance-mode", "stop-all-resources")
-_BY_SCORE = "its score is the highest there"
 
 
 class NothingToExplain(UsageError):
@@ -84,34 +82,7 @@ def explain_resource(document: Item, resource: str, node: str | None) -> Explain
     found = decision.explain(resource, node)
     if not found:
         raise NothingToExplain(resource)
-    instances = tuple(replace(each, sentence=_sentence(decision, each)) for each in found)
-    return Explained(instances, tuple(_settings(document, found, resource, node)))
-
-
-def _sentence(decision: Decision, explanation: Explanation) -> str:
-    """Say first what happens now, when that differs from where the resource belongs."""
-    mine = decision.plan.actions_of(explanation.resource)
-    stops = [each for each in mine if each.task is Task.STOP and each.needed and each.runnable]
-    impossible = [
-        each for each in mine if each.task is Task.START and each.node and not each.runnable
-    ]
-    if impossible:
-        start = impossible[0]
-        reason = start.reasons[0] if start.reasons else "what it waits for is not possible"
-        if stops:
-            left = ", ".join(each.node for each in stops)
-            return f"{explanation.resource} stops on {left} and may not start again: {reason}"
-        return f"{explanation.resource} belongs on {start.node} but may not start: {reason}"
-    sentence = explanation.sentence
-    chosen = next((row.node for row in explanation.nodes if row.chosen), "")
-    winners = [
-        f"{row.source} {row.score}"
-        for row in explanation.scores
-        if row.node == chosen and not row.score.startswith(("-", "0"))
-    ]
-    if sentence.endswith(_BY_SCORE) and winners:
-        return f"{sentence} ({', '.join(winners)})"
-    return sentence
+    return Explained(found, tuple(_settings(document, found, resource, node)))
 
 
 def _settings(
@@ -169,11 +140,8 @@ def _pairs(item: Item, tag: str, names: tuple[str, ...], owner: str) -> Iterator
 
 def _text(explanation: Explanation) -> list[str]:
     lines = [explanation.sentence, ""]
-    nodes = [("node", "score", "state")]
-    nodes += [
-        (row.node, row.total, f"{row.state}, chosen" if row.chosen else row.state)
-        for row in explanation.nodes
-    ]
+    nodes = [("node", "score", "state", "why")]
+    nodes += [(row.node, row.total, row.state, row.why) for row in explanation.nodes]
     lines += _table(nodes)
     if explanation.scores:
         rows = [("node", "score", "from", "why")]

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import json
 
-from tests.kit.pengine import NOW, cib, decide, primitive, started, state, stopped
+from tests.kit.pengine import (
+    NOW,
+    cib,
+    decide,
+    monitor,
+    primitive,
+    ran,
+    started,
+    state,
+    stopped,
+)
 
 BAN = '<rsc_location id="never-1" rsc="a" node="node1" score="-INFINITY"/>'
 
 
 def test_the_sentence_names_node_and_reason() -> None:
     (found,) = decide(cib(primitive("a"), constraints=BAN)).explain("a")
-    assert found.sentence == "a goes to node2 because no other node may run it"
+    assert found.sentence == (
+        "a goes to node2 because no other node may run it: never-1 forbids node1"
+    )
 
 
 def test_a_resource_that_runs_nowhere_names_the_ban() -> None:
@@ -44,10 +56,7 @@ def test_the_table_lists_every_contribution_with_its_id() -> None:
 def test_actions_say_what_they_wait_for() -> None:
     (found,) = decide(cib(primitive("a"), constraints=BAN)).explain("a")
     start = next(row for row in found.actions if row.action == "a_start_0")
-    assert start.after == (
-        "a_monitor_0 on node1 (probe before start)",
-        "a_monitor_0 on node2 (probe before start)",
-    )
+    assert start.after == ("a_monitor_0 on node1, node2 (probe before start)",)
 
 
 def test_an_explanation_can_be_limited_to_one_node() -> None:
@@ -63,3 +72,33 @@ def test_an_explanation_is_plain_data() -> None:
 
 def test_nobody_explains_what_does_not_exist() -> None:
     assert decide(cib(primitive("a")), NOW).explain("b") == ()
+
+
+def test_every_node_says_why_here_or_why_not_there() -> None:
+    home = '<rsc_location id="home" rsc="a" node="node2" score="50"/>'
+    (found,) = decide(cib(primitive("a"), constraints=home)).explain("a")
+    assert [row.why for row in found.nodes] == [
+        "node2 has the higher score (home 50)",
+        "chosen: its score is the highest there (home 50)",
+    ]
+
+
+def test_a_restart_says_what_failed() -> None:
+    failed = started() + ran("monitor", rc=7, interval_ms=10000, call=3)
+    status = state("node1", {"a": failed}) + state("node2", {"a": stopped()})
+    (found,) = decide(cib(primitive("a", ops=monitor("a")), status=status)).explain("a")
+    assert found.sentence == "a restarts on node1, where it stays, because it failed"
+
+
+def test_a_start_that_cannot_be_done_is_not_promised() -> None:
+    (found,) = decide(cib(primitive("a"), quorum=False)).explain("a")
+    assert found.sentence == "a belongs on node1 but may not start: no quorum"
+
+
+def test_a_mandatory_companion_is_named() -> None:
+    constraints = (
+        '<rsc_colocation id="both" rsc="b" with-rsc="a" score="INFINITY"/>'
+        '<rsc_location id="home" rsc="a" node="node2" score="50"/>'
+    )
+    (found,) = decide(cib(primitive("a") + primitive("b"), constraints=constraints)).explain("b")
+    assert found.nodes[0].why == "both keeps it where a is, not on node1"

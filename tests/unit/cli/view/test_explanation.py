@@ -75,7 +75,10 @@ def test_an_address_at_home_names_the_constraint_that_keeps_it_there() -> None:
     assert first(text) == (
         "vip stays on litsha21 because its score is the highest there (vip-home 100)"
     )
-    assert "  litsha21    100  online, chosen\n  litsha22      0  online\n" in text
+    assert (
+        "  litsha21    100  online  chosen: its score is the highest there (vip-home 100)" in text
+    )
+    assert "  litsha22      0  online  litsha21 has the higher score (vip-home 100)\n" in text
     assert "  litsha21    100  location: vip-home\n" in text + "\n"
 
 
