@@ -65,7 +65,7 @@ def expect_steps(builder: Builder, instance: Instance) -> None:
     state = builder.facts.activity[instance.id]
     target = builder.placement.node_of(instance.id)
     stays = target is not None and target in state.nodes and not state.failed
-    for node in state.dangling:
+    for node in (*state.dangling, *state.left_for):
         builder.expect(_key(instance, Task.STOP, node))
     if instance.is_promotable and state.is_promoted and stays and not state.blocked:
         builder.expect(_key(instance, Task.START, target or ""))

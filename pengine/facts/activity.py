@@ -48,6 +48,8 @@ class Activity:
     ignored: bool = False
     dangling: tuple[str, ...] = ()
     """Nodes it has left by migration, where it still has to be stopped."""
+    left_for: tuple[str, ...] = ()
+    """Nodes it was being sent to by one that has to be fenced: it may be there by now."""
     migrating: tuple[str, str] | None = None
     """Source and target of a migration that is half done."""
     lost: bool = False
@@ -169,6 +171,11 @@ def join(
         pending=pending,
         ignored=any(state.ignored for state in on_node.values()),
         dangling=tuple(n for n in migrations.dangling if n not in active),
+        left_for=tuple(
+            target
+            for source, target in migrations.underway
+            if target in nodes and nodes[source].unclean and target not in active
+        ),
         migrating=migrations.partial,
         lost=migrations.lost,
     )

@@ -34,6 +34,8 @@ class Migrations:
     dangling: tuple[str, ...] = ()
     partial: tuple[str, str] | None = None
     lost: bool = False
+    underway: tuple[tuple[str, str], ...] = ()
+    """Sources with the targets they were sending it to when they were last heard of."""
 
 
 def conclude_migrations(histories: Histories, online: Iterable[str]) -> Migrations:
@@ -42,6 +44,8 @@ def conclude_migrations(histories: Histories, online: Iterable[str]) -> Migratio
     for node, entries in histories.items():
         for entry in entries:
             if entry.status == OperationStatus.PENDING:
+                if entry.operation == "migrate_to" and entry.migrate_target:
+                    judging.underway.append((node, entry.migrate_target))
                 continue
             if entry.operation == "migrate_to":
                 judging.judge_to(node, entry)
@@ -52,6 +56,7 @@ def conclude_migrations(histories: Histories, online: Iterable[str]) -> Migratio
         tuple(judging.dangling),
         judging.partial,
         judging.lost,
+        tuple(judging.underway),
     )
 
 
@@ -63,6 +68,7 @@ class _Judging:
         self._online = online
         self.also_active: dict[str, list[str]] = {}
         self.dangling: list[str] = []
+        self.underway: list[tuple[str, str]] = []
         self.partial: tuple[str, str] | None = None
         self.lost = False
 
