@@ -81,6 +81,9 @@ class Action:
     """The same, of the parameters that are no secrets."""
     is_tidying: bool = False
     """Set for a stop where the instance has left already: nothing restarts for it."""
+    is_left: bool = False
+    """Set for a recurring operation where its resource is to go: only what takes it along, as a
+    connection that restarts does, makes it needed."""
     is_shown: bool = False
     """Set where the action is in the graph although it is not needed."""
     is_movable: bool = False

@@ -7,7 +7,8 @@ from dataclasses import replace
 from crm.model.outcomes import ExitCode, OperationStatus
 from crm.model.roles import Role
 from crm.model.status import HistoryEntry
-from pengine.act.builder import Builder
+from pengine.act.actions import Task
+from pengine.act.builder import Builder, key_of
 from pengine.act.changes import cancellation, current_entries, monitoring
 from pengine.facts.instances import Instance
 from pengine.facts.operations import OperationFacts
@@ -66,6 +67,25 @@ def _cancel_for_role(
     for entry in recorded(builder, instance, node):
         if (entry.operation, entry.interval_ms) == (operation.name, operation.interval_ms):
             builder.add(cancellation(builder, instance, node, entry))
+
+
+def add_monitors_left(builder: Builder) -> None:
+    """Add what goes on behind connections and is not planned to go on there.
+
+    It would be taken along by a connection that restarts (case bug-rh-1097457).
+    """
+    for node in builder.facts.nodes:
+        if not node.is_remote or not node.was_online:
+            continue
+        for instance in builder.facts.instances():
+            if instance.is_removed or node.name not in builder.facts.activity[instance.id].nodes:
+                continue
+            known = {(e.operation, e.interval_ms) for e in recorded(builder, instance, node.name)}
+            for operation in instance.operations:
+                key = (key_of(instance, Task.MONITOR, operation.interval_ms), node.name)
+                if (operation.name, operation.interval_ms) in known and key not in builder.actions:
+                    action = monitoring(builder, instance, operation, node.name, needed=False)
+                    builder.add(replace(action, is_left=True))
 
 
 def add_stopped_monitors(builder: Builder, instance: Instance) -> None:

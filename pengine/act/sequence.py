@@ -49,11 +49,8 @@ def expect_departures(builder: Builder) -> None:
 
 
 def _was_open(node: NodeFacts) -> bool:
-    """Tell whether a node counted as online when its history was read.
-
-    A guest that is to be reset, and what only comes up now, did not.
-    """
-    return node.online and not node.requires_reset and bool(node.came_by or not node.is_remote)
+    """Tell whether a node counted as online when its history was read."""
+    return node.was_online if node.is_remote else node.online
 
 
 def expect_steps(builder: Builder, instance: Instance) -> None:

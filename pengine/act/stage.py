@@ -15,6 +15,7 @@ from pengine.act.housekeeping import (
     add_shutdowns,
 )
 from pengine.act.probes import add_probes
+from pengine.act.monitors import add_monitors_left
 from pengine.act.sequence import (
     expect_departures,
     expect_unfencings,
@@ -44,6 +45,7 @@ def act(facts: Facts, placement: Placement) -> Actions:
     add_probes(builder)
     add_clearings_of_removed(builder)
     add_steps(builder)
+    add_monitors_left(builder)
     add_unfencings(builder)
     for item in facts.items:
         add_marks(builder, item)

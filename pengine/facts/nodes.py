@@ -79,6 +79,8 @@ class NodeFacts:
     wants_to_leave: bool = False
     """Set where the node itself asked for its shutdown."""
     link: Link | None = None
+    was_online: bool = False
+    """Set where a remote node was there before its connection was placed."""
     came_by: str = ""
     """The member that holds the connection now."""
     goes_by: str = ""

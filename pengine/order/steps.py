@@ -58,7 +58,7 @@ def _monitors(actions: Actions, instance: Instance, *, for_stopped: bool) -> lis
     return [
         action
         for action in actions.of(instance.id, Task.MONITOR)
-        if (action.expected_rc == ExitCode.NOT_RUNNING) is for_stopped
+        if (action.expected_rc == ExitCode.NOT_RUNNING) is for_stopped and not action.is_left
     ]
 
 
