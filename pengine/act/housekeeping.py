@@ -10,7 +10,6 @@ from pengine.facts.instances import (
     CloneInstance,
     GroupInstance,
     Instance,
-    Placeable,
     instances_of,
     is_promotable,
 )
@@ -112,23 +111,17 @@ def _held_by(builder: Builder, node: str) -> str:
     return ""
 
 
-def add_marks(builder: Builder, item: Placeable) -> None:
-    """Add the marks at which a group or clone begins and ends to start and to stop."""
-    match item:
-        case Instance():
-            return
-        case GroupInstance():
-            _marks(builder, item)
-        case CloneInstance():
-            for copy in item.copies:
-                add_marks(builder, copy)
-            _marks(builder, item)
-        case BundleInstance():
-            _marks(builder, item)
-            if item.clone is not None:
-                add_marks(builder, item.clone)
-                if item.clone.promotable:
-                    _add_role_marks(builder, item)
+def add_marks_of_bundle(builder: Builder, bundle: BundleInstance) -> None:
+    """Add the marks of a bundle, then those of what runs in it."""
+    add_marks(builder, bundle)
+    if bundle.clone is None:
+        return
+    for copy in bundle.clone.copies:
+        if isinstance(copy, GroupInstance):
+            add_marks(builder, copy)
+    add_marks(builder, bundle.clone)
+    if bundle.clone.promotable:
+        _add_role_marks(builder, bundle)
 
 
 _PAIRS = ((Task.START, Task.RUNNING), (Task.STOP, Task.STOPPED))
@@ -136,7 +129,8 @@ _GROUP_ROLES = ((Task.DEMOTE, Task.DEMOTED), (Task.PROMOTE, Task.PROMOTED))
 _CLONE_ROLES = ((Task.PROMOTE, Task.PROMOTED), (Task.DEMOTE, Task.DEMOTED))
 
 
-def _marks(builder: Builder, item: GroupInstance | CloneInstance | BundleInstance) -> None:
+def add_marks(builder: Builder, item: GroupInstance | CloneInstance | BundleInstance) -> None:
+    """Add the marks at which a group or clone begins and ends to start and to stop."""
     # What a bundle does are the steps of its containers.
     parts = item.copies if isinstance(item, BundleInstance) else tuple(instances_of(item))
     acting = [a for i in parts for a in builder.actions_of(i.id)]

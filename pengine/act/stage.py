@@ -11,11 +11,10 @@ from pengine.act.housekeeping import (
     add_clearings_of_removed,
     add_load_marks,
     add_lock_removals,
-    add_marks,
     add_shutdowns,
 )
-from pengine.act.probes import add_probes
 from pengine.act.monitors import add_monitors_left
+from pengine.act.probes import add_probes
 from pengine.act.sequence import (
     expect_departures,
     expect_unfencings,
@@ -47,8 +46,6 @@ def act(facts: Facts, placement: Placement) -> Actions:
     add_steps(builder)
     add_monitors_left(builder)
     add_unfencings(builder)
-    for item in facts.items:
-        add_marks(builder, item)
     expect_departures(builder)
     add_shutdowns(builder)
     add_fencings_of_silent_nodes(builder)

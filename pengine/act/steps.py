@@ -11,10 +11,20 @@ from dataclasses import dataclass, replace
 from crm.model.roles import Role
 from pengine.act.actions import Task
 from pengine.act.builder import Builder, key_of
+from pengine.act.housekeeping import add_marks, add_marks_of_bundle
 from pengine.act.migration import add_migration, add_stops_of_dangling, may_migrate
 from pengine.act.monitors import add_monitors, add_stopped_monitors
 from pengine.act.sequence import expect_steps
-from pengine.facts.instances import Instance, MultipleActive, Requires
+from pengine.facts.instances import (
+    BundleInstance,
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    MultipleActive,
+    Placeable,
+    Requires,
+    instances_of,
+)
 from pengine.place.listing import Listing
 
 
@@ -29,11 +39,31 @@ def add_failure_stops(builder: Builder) -> None:
 
 def add_steps(builder: Builder) -> None:
     """Add stops and starts of every instance, and what follows from them."""
-    for instance in Listing(builder.facts, builder.placement).instances():
-        expect_steps(builder, instance)
-        _step(builder, instance)
-        add_monitors(builder, instance)
-        add_stopped_monitors(builder, instance)
+    listing = Listing(builder.facts, builder.placement)
+    for item in listing.items():
+        _add_steps_of(builder, listing, item)
+
+
+def _add_steps_of(builder: Builder, listing: Listing, item: Placeable) -> None:
+    """Add the steps of an item; a whole follows when its parts are through."""
+    match item:
+        case Instance():
+            expect_steps(builder, item)
+            _step(builder, item)
+            add_monitors(builder, item)
+            add_stopped_monitors(builder, item)
+        case GroupInstance():
+            for member in item.members:
+                _add_steps_of(builder, listing, member)
+            add_marks(builder, item)
+        case CloneInstance():
+            for copy in listing.copies(item):
+                _add_steps_of(builder, listing, copy)
+            add_marks(builder, item)
+        case BundleInstance():
+            for instance in instances_of(item):
+                _add_steps_of(builder, listing, instance)
+            add_marks_of_bundle(builder, item)
 
 
 def _step(builder: Builder, instance: Instance) -> None:

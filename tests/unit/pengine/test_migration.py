@@ -143,3 +143,23 @@ def test_what_no_history_calls_running_is_started_without_a_stop() -> None:
     decision = decide(cib(primitive("a", meta=MIGRATES), constraints=LOCATION, status=status))
     assert decision.facts.activity["a"].nodes == ("node2",)
     assert actions(decision) == ["a_start_0@node2"]
+
+
+def test_what_a_lost_node_was_sending_elsewhere_is_stopped_where_it_may_have_arrived() -> None:
+    under_way = ran("migrate_to", call=-1, rc=193, status=-1).replace(
+        "<lrm_rsc_op ", '<lrm_rsc_op migrate_source="node1" migrate_target="node2" '
+    )
+    lost = state("node1", {"a": started() + under_way}, online=False).replace(
+        'join="down" expected="down"', 'join="down" expected="member"'
+    )
+    fence = '<primitive id="fence" class="stonith" type="fence_dummy"/>'
+    decision = decide(
+        cib(
+            primitive("a", meta=MIGRATES) + fence,
+            constraints=LOCATION.replace("node2", "node3"),
+            status=lost + state("node2", {"a": stopped()}) + state("node3", {"a": stopped()}),
+            nodes=("node1", "node2", "node3"),
+            options={"stonith-enabled": "true"},
+        )
+    )
+    assert {"a_stop_0", "a_stop_0@node2"} <= waits_for(decision, "a_start_0@node3")

@@ -313,3 +313,24 @@ def test_a_container_waits_for_nothing_that_ends_with_it() -> None:
         )
     )
     assert "a_stop_0" not in waits_for(decision, "vm_stop_0@node1")
+
+
+def test_a_monitor_behind_a_connection_that_restarts_is_renewed_where_it_was() -> None:
+    watched = started() + ran("monitor", interval_ms=10000, call=3)
+    broken = watched + ran("monitor", rc=1, interval_ms=20000, call=4)
+    fences = (
+        '<op id="a-m" name="monitor" interval="10s"/>'
+        '<op id="a-f" name="monitor" interval="20s" on-fail="fence"/>'
+    )
+    decision = decide(
+        cib(
+            GUEST + primitive("a", ops=fences) + DEVICE,
+            constraints='<rsc_location id="l" rsc="a" node="near" score="-INFINITY"/>',
+            nodes=("node1",),
+            status=remote(state("node1", {"vm": started(), "near": started(), "a": stopped()}))
+            + state("near", {"a": broken}),
+            options={"stonith-enabled": "true"},
+        )
+    )
+    assert decision.placement.node_of("a") == "node1"
+    assert waits_for(decision, "a_monitor_10000@near") == {"near_start_0@node1"}
