@@ -8,6 +8,7 @@ from tests.kit.pengine import (
     cib,
     decide,
     group,
+    monitor,
     primitive,
     ran,
     started,
@@ -200,3 +201,24 @@ def test_every_contribution_names_its_source() -> None:
     decision = decide(cib(primitive("a"), constraints=location("prefer-2", "a", "node2", "50")))
     found = [(c.node, c.amount, c.source) for c in decision.placement.table.about("a")]
     assert found == [("node2", 50, "prefer-2")]
+
+
+def test_what_a_failure_blocks_is_held_where_it_is_but_not_what_is_active_twice() -> None:
+    failed = started() + ran("monitor", rc=1, interval_ms=10000, call=3)
+    status = state("node1", {"a": failed, "b": started()}) + state("node2", {"b": started()})
+    blocking = primitive("a", ops=monitor("a", on_fail="block"))
+    twice = primitive("b", meta={"multiple-active": "block"})
+    made = decide(cib(blocking + twice, status=status)).placement
+    assert made.choices["a"].final_scores["node1"] == 1000000
+    assert made.choices["b"].final_scores["node1"] == 0
+
+
+def test_failures_of_an_anonymous_copy_count_for_the_clone_whatever_its_number() -> None:
+    options = '<nvpair id="c-t" name="migration-threshold" value="1"/>'
+    meta = f'<meta_attributes id="c-m">{options}</meta_attributes>'
+    failed = started() + ran("monitor", rc=1, interval_ms=10000, call=3)
+    counts = {"fail-count-a#monitor_10000": "1"}
+    status = state("node1", {"a": failed}, attributes=counts) + state("node2", {"a": stopped()})
+    child = primitive("a", ops=monitor("a", on_fail="block"))
+    made = decide(cib(f'<clone id="c">{meta}{child}</clone>', status=status)).placement
+    assert made.choices["a:1"].final_scores["node1"] == -1000000
