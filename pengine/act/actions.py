@@ -92,6 +92,8 @@ class Action:
     """Of a mark at which copies are told: the step they are told of, or the end of it."""
     is_told: bool = False
     """Set on the mark at which all copies have been told."""
+    shown_as: str = ""
+    """What the graph names the action by, in place of its own task; "" for most."""
     minimum: int = 0
     """How many of its firsts a mark of alternatives needs."""
     reasons: tuple[str, ...] = ()
@@ -105,6 +107,8 @@ class Action:
     def key(self) -> str:
         """The operation key, under the name the history uses, without the mark of a cancel."""
         key = self.id[0].removeprefix("cancel ")
+        if self.shown_as:
+            key = f"{self.owner}_{self.shown_as}_0"
         if self.instance is None or not self.history_name:
             return key
         return self.history_name + key.removeprefix(self.instance.id)

@@ -100,7 +100,7 @@ def _action(
     return model.Action(
         id=number,
         kind=kind,
-        task=action.owner if action.task is Task.ONE_OR_MORE else action.task.value,
+        task=_task(action),
         key=action.key,
         node=node,
         node_id=node_id,
@@ -113,6 +113,12 @@ def _action(
         meta=meta_of(action, node_id, clones.get(action.owner)),
         reasons=action.reasons,
     )
+
+
+def _task(action: Action) -> str:
+    if action.task is Task.ONE_OR_MORE:
+        return action.owner
+    return "notified" if action.is_told else action.task.value
 
 
 _BEFORE_IT_MOVES = frozenset(

@@ -51,6 +51,51 @@ def _of_clone(actions: Actions, clone: str) -> Iterator[Ordering]:
             yield Ordering(told_after(clone, steps[earlier]), pre(clone, later), PLAIN, clone)
 
 
+def tell_of_ends(board: Board) -> None:
+    """Tell the other copies of a clone what fencing has ended, as soon as it is over.
+
+    The marks of the clone wait for all its stops, and what is ordered after them with them; this
+    one waits for the fencing alone (case interleave-pseudo-stop).
+    """
+    clones = {i.id: clone for clone in clones_in(board.facts.items) for i in instances_of(clone)}
+    fencings = {
+        s.node: s
+        for s in board.standings.values()
+        if s.task is Task.FENCE and s.action.fencing_action != "on"
+    }
+    for node, fencing in fencings.items():
+        for owner, clone in clones.items():
+            stop = board.latest(owner, Task.STOP, node)
+            if clone.notifies and stop is not None and board.is_managed(owner):
+                _tell_of_end(board, clone, stop, fencing)
+
+
+def _tell_of_end(board: Board, clone: CloneInstance, stop: Standing, fencing: Standing) -> None:
+    instance = stop.action.instance
+    assert instance is not None
+    marks = []
+    for key, shown in (("post", "post_notify_stop"), ("confirmed-post", "notified")):
+        mark = Action(
+            id=(f"{instance.id}_{key}_notify_stonith_0", ""),
+            task=Task.NOTIFY,
+            owner=instance.id,
+            instance=instance,
+            history_name=board.facts.history_name(instance),
+            is_pseudo=True,
+            needed=fencing.needed,
+            runnable=fencing.runnable,
+            is_told=shown == "notified",
+            shown_as=shown,
+        )
+        marks.append(board.standings.get(mark.id) or board.add(mark))
+    board.join(fencing, marks[0], _FOLLOWS, clone.id)
+    board.join(marks[0], marks[1], _FOLLOWS, clone.id)
+    telling = _Telling(board, clone)
+    for other in instances_of(clone):
+        for name in telling.nodes(other, Task.STOP)[1]:
+            telling.notice(other, "post", Task.STOP, name, (marks[0], marks[1]))
+
+
 def tell(board: Board, collectives: Collectives) -> None:
     """Add the notices that follow from what is needed, with their orderings."""
     for item in clones_in(board.facts.items):
@@ -60,6 +105,10 @@ def tell(board: Board, collectives: Collectives) -> None:
             telling = _Telling(board, item)
             for begin in (Task.START, Task.STOP, Task.PROMOTE, Task.DEMOTE):
                 telling.tell(begin)
+
+
+Marks = tuple[Standing, Standing]
+"""At which copies begin to be told, and at which all have been."""
 
 
 class _Telling:
@@ -73,26 +122,26 @@ class _Telling:
     def tell(self, begin: Task) -> None:
         """Tell all copies of one step of the clone."""
         clone, end = self._clone.id, _ENDS[begin]
-        before = [self._mark(pre(clone, begin)), self._mark(told_before(clone, begin))]
-        after = [self._mark(post(clone, end)), self._mark(told_after(clone, end))]
-        if None in before or None in after:
+        before = self._marks(pre(clone, begin), told_before(clone, begin))
+        after = self._marks(post(clone, end), told_after(clone, end))
+        if before is None or after is None:
             return
         happens = any(self._acts(instance, begin) for instance in self._members)
         if happens:
             for mark in (*before, *after):
-                assert mark is not None
                 mark.needed = True
         elif begin is not Task.STOP:
             return
         for instance in self._members:
-            told_first, told_later = self._nodes(instance, begin)
+            told_first, told_later = self.nodes(instance, begin)
             for node in told_first:
-                self._notice(instance, "pre", begin, node, before)
+                self.notice(instance, "pre", begin, node, before)
             for node in told_later:
-                self._notice(instance, "post", begin, node, after)
+                self.notice(instance, "post", begin, node, after)
 
-    def _mark(self, key: ActionId) -> Standing | None:
-        return self._board.standings.get(key)
+    def _marks(self, mark: ActionId, told: ActionId) -> Marks | None:
+        found, last = self._board.standings.get(mark), self._board.standings.get(told)
+        return None if found is None or last is None else (found, last)
 
     def _acts(self, instance: Instance, begin: Task) -> bool:
         for found in self._board.of(instance.id, begin):
@@ -102,7 +151,7 @@ class _Telling:
                     return True
         return False
 
-    def _nodes(self, instance: Instance, begin: Task) -> tuple[list[str], list[str]]:
+    def nodes(self, instance: Instance, begin: Task) -> tuple[list[str], list[str]]:
         """Say where an instance is told before a step, and where after it."""
         board = self._board
         if begin in (Task.STOP, Task.DEMOTE):
@@ -131,20 +180,14 @@ class _Telling:
         reached = self._board.latest(connection, Task.START) if connection else None
         return reached is not None and not reached.runnable
 
-    def _notice(
-        self,
-        instance: Instance,
-        when: str,
-        begin: Task,
-        node: str,
-        marks: list[Standing | None],
-    ) -> None:
+    def notice(self, instance: Instance, when: str, begin: Task, node: str, marks: Marks) -> None:
+        """Tell one instance on one node, between two marks."""
         board = self._board
         mark, told = marks
-        assert mark is not None
-        assert told is not None
         if board.facts.node(node).online and mark.runnable:
-            notice = board.add(_notice(board.facts, instance, when, begin, node, mark.needed))
+            made = _notice(board.facts, instance, when, begin, node, mark.needed)
+            notice = board.standings.get(made.id) or board.add(made)
+            notice.needed = notice.needed or mark.needed
             board.join(mark, notice, PLAIN, self._clone.id)
             board.join(notice, told, PLAIN, self._clone.id)
         if when == "post":

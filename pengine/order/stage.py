@@ -20,7 +20,7 @@ from pengine.order.fencing import fencing_orderings
 from pengine.order.implied import implied_statements
 from pengine.order.inputs import Inputs
 from pengine.order.migration import Equivalents, migration_statements
-from pengine.order.notices import notice_orderings, tell
+from pengine.order.notices import notice_orderings, tell, tell_of_ends
 from pengine.order.plan import Ordering, Plan, Statement
 from pengine.order.probes import order_probes
 from pengine.order.propagate import Propagation
@@ -37,6 +37,7 @@ def order(facts: Facts, placement: Placement, actions: Actions) -> Plan:
     collectives = Collectives(board)
     for ordering in _at_once(facts, actions):
         board.connect(ordering)
+    tell_of_ends(board)
     for statement in _in_turn(facts, placement, actions, board):
         board.apply(statement)
     propagation = Propagation(board, collectives)

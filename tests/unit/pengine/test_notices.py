@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tests.kit.pengine import actions, cib, decide, primitive, started, state, stopped
+from tests.kit.pengine import (
+    actions,
+    cib,
+    decide,
+    primitive,
+    started,
+    state,
+    stopped,
+    waits_for,
+)
 
 NOTIFYING = (
     '<clone id="cl"><meta_attributes id="m"><nvpair id="n" name="notify" value="true"/>'
@@ -35,3 +44,17 @@ def test_a_copy_that_stopped_is_not_told_that_it_did() -> None:
 def test_nobody_is_told_when_nothing_happens() -> None:
     status = state("node1", {"a": started()}) + state("node2", {"a": started()})
     assert actions(decide(cib(NOTIFYING, status=status))) == []
+
+
+def test_copies_are_told_right_after_fencing_what_it_ended() -> None:
+    device = '<primitive id="dev" class="stonith" type="fence_dummy"/>'
+    lost = state("node2", {"a": started()}, online=False)
+    lost = lost.replace('expected="down"', 'expected="member"')
+    status = state("node1", {"a": started(), "dev": started()}) + lost
+    decision = decide(cib(device + NOTIFYING, status=status, options={"stonith-enabled": "true"}))
+    told = [key for key in actions(decision) if key.endswith("_notified_0")]
+    assert len(told) == 1
+    owner = told[0].removesuffix("_notified_0")
+    before = waits_for(decision, told[0])
+    assert f"{owner}_post_notify_stop_0" in before
+    assert {key for key in before if key.endswith("_post_notify_stop_0@node1")}
