@@ -89,7 +89,10 @@ class Action:
     is_movable: bool = False
     """Set on the stop of a clone of which no copy restarts: what stands on it may migrate."""
     about: Task | None = None
-    """Of a mark at which copies are told: the step they are told of, or the end of it."""
+    """Of a notice and its marks: the step copies are told of, or (of a mark) the end of it.
+
+    Of a cancel: the change of role that it comes before.
+    """
     is_told: bool = False
     """Set on the mark at which all copies have been told."""
     shown_as: str = ""

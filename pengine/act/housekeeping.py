@@ -111,19 +111,6 @@ def _held_by(builder: Builder, node: str) -> str:
     return ""
 
 
-def add_marks_of_bundle(builder: Builder, bundle: BundleInstance) -> None:
-    """Add the marks of a bundle, then those of what runs in it."""
-    add_marks(builder, bundle)
-    if bundle.clone is None:
-        return
-    for copy in bundle.clone.copies:
-        if isinstance(copy, GroupInstance):
-            add_marks(builder, copy)
-    add_marks(builder, bundle.clone)
-    if bundle.clone.promotable:
-        _add_role_marks(builder, bundle)
-
-
 _PAIRS = ((Task.START, Task.RUNNING), (Task.STOP, Task.STOPPED))
 _GROUP_ROLES = ((Task.DEMOTE, Task.DEMOTED), (Task.PROMOTE, Task.PROMOTED))
 _CLONE_ROLES = ((Task.PROMOTE, Task.PROMOTED), (Task.DEMOTE, Task.DEMOTED))
@@ -141,8 +128,10 @@ def add_marks(builder: Builder, item: GroupInstance | CloneInstance | BundleInst
             _add_marks_of(builder, item, (pair,), acting)
 
 
-def _add_role_marks(builder: Builder, bundle: BundleInstance) -> None:
+def add_role_marks(builder: Builder, bundle: BundleInstance) -> None:
     """Add the marks around changes of role in a bundle; what runs inside makes them needed."""
+    if bundle.clone is None or not bundle.clone.promotable:
+        return
     for pair in _CLONE_ROLES:
         for task in pair:
             builder.add(

@@ -66,7 +66,9 @@ def _cancel_for_role(
         return
     for entry in recorded(builder, instance, node):
         if (entry.operation, entry.interval_ms) == (operation.name, operation.interval_ms):
-            builder.add(cancellation(builder, instance, node, entry))
+            cancel = cancellation(builder, instance, node, entry)
+            leads = operation.role is Role.PROMOTED
+            builder.add(replace(cancel, about=Task.DEMOTE if leads else Task.PROMOTE))
 
 
 def add_monitors_left(builder: Builder) -> None:

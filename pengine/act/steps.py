@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from crm.model.roles import Role
 from pengine.act.actions import Task
 from pengine.act.builder import Builder, key_of
-from pengine.act.housekeeping import add_marks, add_marks_of_bundle
+from pengine.act.housekeeping import add_marks, add_role_marks
 from pengine.act.migration import add_migration, add_stops_of_dangling, may_migrate
 from pengine.act.monitors import add_monitors, add_stopped_monitors
 from pengine.act.sequence import expect_steps
@@ -23,7 +23,6 @@ from pengine.facts.instances import (
     MultipleActive,
     Placeable,
     Requires,
-    instances_of,
 )
 from pengine.place.listing import Listing
 
@@ -61,9 +60,12 @@ def _add_steps_of(builder: Builder, listing: Listing, item: Placeable) -> None:
                 _add_steps_of(builder, listing, copy)
             add_marks(builder, item)
         case BundleInstance():
-            for instance in instances_of(item):
-                _add_steps_of(builder, listing, instance)
-            add_marks_of_bundle(builder, item)
+            for part in item.parts:
+                _add_steps_of(builder, listing, part)
+            add_marks(builder, item)
+            if item.clone is not None:
+                _add_steps_of(builder, listing, item.clone)
+                add_role_marks(builder, item)
 
 
 def _step(builder: Builder, instance: Instance) -> None:

@@ -138,7 +138,9 @@ def _router(facts: Facts, action: Action) -> str:
     if not node.came_by or not node.goes_by:
         return node.came_by or node.goes_by
     is_half_way = node.kind == "remote" and facts.activity[node.connection].migrating is not None
-    is_early = action.task in _BEFORE_IT_MOVES and not is_half_way
+    # A notice goes the way of the step it is about (case route-remote-notify).
+    step = action.about if action.task is Task.NOTIFY else action.task
+    is_early = step in _BEFORE_IT_MOVES and not is_half_way
     return node.came_by if is_early else node.goes_by
 
 

@@ -210,6 +210,7 @@ def _notice(
     return Action(
         id=(f"{instance.id}_{when}_notify_{begin.value}_0", node),
         task=Task.NOTIFY,
+        about=begin,
         owner=instance.id,
         node=node,
         instance=instance,

@@ -107,6 +107,8 @@ def _cancels(actions: Actions, instance: Instance) -> Iterator[Statement]:
     me = instance.id
     for cancel in actions.of(me, Task.CANCEL):
         stops = [s for s in actions.of(me, Task.STOP) if s.node == cancel.node]
+        if cancel.about is not None:
+            stops = []  # It is the change of role that ends it (case bundle-order-stop).
         for stop in stops:
             yield Statement(stop.id, cancel.id, PLAIN, "stop before cancel")
         for task in (Task.PROMOTE, Task.DEMOTE):
@@ -114,7 +116,7 @@ def _cancels(actions: Actions, instance: Instance) -> Iterator[Statement]:
                 if change.node == cancel.node:
                     yield Statement(cancel.id, change.id, _BLOCKS, "cancel before a change of role")
         for start in actions.of(me, Task.START):
-            if start.node == cancel.node and not stops:
+            if start.node == cancel.node and not stops and cancel.about is None:
                 yield Statement(cancel.id, start.id, _BLOCKS, "cancel before start")
 
 
