@@ -127,7 +127,8 @@ class Builder:
         if not facts.is_managed(instance):
             state = facts.activity[instance.id]
             return bool(state.nodes) and not state.blocked, "unmanaged"
-        if not self.nodes[node].may_act:
+        found = self.nodes[node]
+        if not found.may_act and not found.is_cut_off:
             return False, "node availability"
         if facts.quorum_is_missed and instance.meta.requires.value != "nothing":
             return self._may_start_without_quorum(instance)

@@ -255,6 +255,7 @@ def cancellation(builder: Builder, instance: Instance, node: str, entry: History
         operation=builder.operation(instance, "cancel"),
         call_id=entry.call_id,
         needed=True,
+        runnable=not builder.nodes[node].is_cut_off,
         reasons=("the operation is no longer configured",),
     )
 

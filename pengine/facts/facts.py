@@ -171,10 +171,16 @@ class Facts:
     def fenced_because(self, node: NodeFacts) -> str | None:
         """Say why a node will be fenced, or None if it will not be."""
         if node.kind == "guest":
-            return "guest is unclean" if node.requires_reset else None
+            is_possible = node.requires_reset and self.may_stop_container(node)
+            return "guest is unclean" if is_possible else None
         if not node.unclean or not self.fencing.can_fence(node):
             return None
         return node.unclean_because or "node is unclean"
+
+    def may_stop_container(self, guest: NodeFacts) -> bool:
+        """Tell whether the hosts of a guest's container answer or can be fenced."""
+        hosts = [self.node(name) for name in self.activity[guest.container].nodes]
+        return all(host.online or self.fencing.can_fence(host) for host in hosts)
 
     def history_name(self, instance: Instance) -> str:
         """Give the name nodes use for an instance: a copy has its own until a history has it."""

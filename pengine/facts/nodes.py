@@ -74,6 +74,8 @@ class NodeFacts:
     """Set where the node is unclean only as long as its connection cannot be had."""
     requires_reset: bool = False
     """Set on a guest whose container has to be stopped before anything there counts as ended."""
+    is_cut_off: bool = False
+    """Set on a guest whose host is lost and cannot be fenced: nothing can be done there."""
     was_fenced: bool = False
     reconnect_ms: int = 0
     wants_to_leave: bool = False
@@ -112,12 +114,12 @@ class NodeFacts:
     @property
     def may_act(self) -> bool:
         """Tell whether operations (probes, stops) can be carried out here."""
-        return self.online and not self.unclean and not self.pending
+        return self.is_reachable and not self.unclean
 
     @property
     def is_reachable(self) -> bool:
         """Tell whether a stop can be carried out here; an unclean node may still answer."""
-        return self.online and not self.pending
+        return self.online and not self.pending and not self.is_cut_off
 
     def to_be_fenced(self, because: str) -> NodeFacts:
         """Give the same node, unclean; the first reason is the one that counts."""

@@ -14,6 +14,7 @@ from pengine.act.actions import Action, ActionId, Actions, Task
 from pengine.act.notices import framed, post, pre, told_after, told_before
 from pengine.facts.facts import Facts
 from pengine.facts.instances import CloneInstance, Instance, clones_in, instances_of
+from pengine.facts.nodes import NodeFacts
 from pengine.order.board import Board, Standing
 from pengine.order.collectives import Collectives
 from pengine.order.plan import PLAIN, Meaning, Ordering
@@ -204,6 +205,10 @@ _ENDS = {
 }
 
 
+def _may_be_told(node: NodeFacts) -> bool:
+    return node.may_act or (node.kind == "guest" and not node.is_cut_off)
+
+
 def _notice(
     facts: Facts, instance: Instance, when: str, begin: Task, node: str, needed: bool
 ) -> Action:
@@ -217,6 +222,6 @@ def _notice(
         operation=facts.operation(instance, "notify"),
         history_name=facts.history_name(instance),
         needed=needed,
-        runnable=facts.node(node).may_act or facts.node(node).kind == "guest",
+        runnable=_may_be_told(facts.node(node)),
         reasons=(f"{begin.value} of its clone",),
     )

@@ -69,6 +69,7 @@ def _judge(
 
 def _judge_guest(facts: Facts, node: NodeFacts) -> NodeFacts:
     """A guest whose container failed has to be reset, whatever its connection says."""
+    node = replace(node, is_cut_off=not facts.may_stop_container(node))
     container = facts.activity.get(node.container)
     if container is not None and container.failed:
         return replace(node, requires_reset=True)

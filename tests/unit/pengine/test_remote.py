@@ -334,3 +334,21 @@ def test_a_monitor_behind_a_connection_that_restarts_is_renewed_where_it_was() -
     )
     assert decision.placement.node_of("a") == "node1"
     assert waits_for(decision, "a_monitor_10000@near") == {"near_start_0@node1"}
+
+
+def test_nothing_can_be_done_in_a_guest_whose_host_is_lost_and_cannot_be_fenced() -> None:
+    lost = state("node1", {"vm": started(), "near": started()}, online=False).replace(
+        'join="down" expected="down"', 'join="down" expected="member"'
+    )
+    decision = decide(
+        cib(
+            GUEST + primitive("a") + DEVICE,
+            status=remote(lost + state("node2", {"a": stopped(), "fence": stopped()}))
+            + state("near", {"a": started()}),
+            options={"stonith-enabled": "true"},
+            quorum=False,
+        )
+    )
+    stops = [a for a in decision.plan.actions.values() if a.owner == "a" and a.task.value == "stop"]
+    assert [(a.node, a.runnable, a.is_pseudo) for a in stops] == [("near", False, False)]
+    assert "stonith-near-reboot@near" not in actions(decision)
