@@ -20,10 +20,9 @@ def expect_what_is_remembered(builder: Builder) -> None:
     facts = builder.facts
     for instance in facts.instances():
         state = facts.activity[instance.id]
-        for node in state.on_node or {}:
-            clearing = key_of(instance, Task.CLEAR_FAIL_COUNT, 0)
-            if facts.why_cleared(instance, node):
-                builder.expect((clearing, node))
+        for node, on_node in (state.on_node or {}).items():
+            if on_node.clear_because:
+                builder.expect(_key(instance, Task.CLEAR_FAIL_COUNT, node))
             if _was_open(builder.nodes[node]):
                 for entry in recorded(builder, instance, node):
                     key = operation_key(instance.id, entry.operation, entry.interval_ms)
