@@ -59,8 +59,10 @@ def bring_up(cluster: Cluster, name: str) -> Cluster:
 
 
 def take_down(cluster: Cluster, name: str) -> Cluster:
-    """Take a node offline as if it had left in good order."""
-    return _with_membership(cluster, name, is_up=False, expected="down")
+    """Take a node offline as if it had left in good order; nothing is remembered of it."""
+    changed = _with_membership(cluster, name, is_up=False, expected="down")
+    state = _state_of(changed, name)
+    return _with_state(changed, replace(state, attributes=(), history=()))
 
 
 def fail(cluster: Cluster, name: str) -> Cluster:

@@ -46,6 +46,13 @@ def conclude_utilization(
         strategy = Strategy.DEFAULT
     if strategy is Strategy.DEFAULT:
         return Utilization(strategy, {}, {})
+    return configured_utilization(cluster, items, strategy, now)
+
+
+def configured_utilization(
+    cluster: Cluster, items: tuple[Placeable, ...], strategy: Strategy, now: datetime
+) -> Utilization:
+    """Read what nodes offer and instances need, whether it counts or not."""
     offers = {node.name: _amounts(node.utilization, now) for node in cluster.nodes}
     needs = {
         instance.id: _amounts(instance.resource.utilization, now)

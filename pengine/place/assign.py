@@ -210,7 +210,9 @@ class _Placing:
     def _promote(self, clone: CloneInstance, copies: tuple[Copy, ...]) -> tuple[Copy, ...]:
         ranked = self.promoting.promote(clone, copies)
         for found in ranked:
-            self.promotions.append(PromotionLine(found.copy.id, found.node or "", found.total))
+            moment = len(self.tally.lines)
+            line = PromotionLine(found.copy.id, found.node or "", found.total, moment)
+            self.promotions.append(line)
             for instance in instances_of(found.copy):
                 choice = self.choices[instance.id]
                 if choice.node is not None:

@@ -39,11 +39,15 @@ class ScoreLine:
 
 @dataclass(frozen=True, slots=True)
 class PromotionLine:
-    """The final promotion score of a copy on its node ("" if it has none)."""
+    """The final promotion score of a copy on its node ("" if it has none).
+
+    `after` is the number of score lines there were at that moment.
+    """
 
     resource: str
     node: str
     total: Score
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
