@@ -1,61 +1,60 @@
 """`crm_simulate`: what would the scheduler do about a cluster, and what would come of it.
 
 Takes a CIB from the running cluster, a file (also a kept `pe-input-N.bz2`) or standard input.
-`--explain RSC` says why a resource is where it is.
+`--explain RSC` says why a resource is where it is. `ptest` is the old name.
+
+Source: tools.md, "crm_simulate".
 """
 
 from __future__ import annotations
 
 import gc
 import json
-import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from cli.tools import result, simulating, sources
 from cli.tools.injections import Injections
-from cli.view import dot, picture, scores, summary
-from crm.api import gateclient
-from crm.api.cib import SERVICE, Outcome, Query, QueryReply
+from cli.tools.simulating import Result, Wishes
+from cli.tools.sources import Input, load
+from cli.view import outcome, simulation_json
+from cli.view.simulation import Text
+from cli.view.simulation_xml import Document
+from crm.model import exit_codes
 from crm.model.cluster import Cluster
+from crm.model.exit_codes import Exit
 from crm.model.readxml import cluster as reading
 from crm.model.readxml import dates
-from crm.model.writexml import graph as graph_writing
 from crm.plumbing import errors, xml
 from crm.plumbing.errors import ConfigurationError, CrmError, Unreachable
-from pengine import Decision, archive, inject, schedule
-from pengine.simulate import Simulation, simulate
+from pengine import Decision, inject, schedule
 
-EXIT_OK = 0
-EXIT_ERROR = 1
-EXIT_USAGE = 64
-EXIT_NO_INPUT = 66
-EXIT_INVALID = 78
-EXIT_NO_SUCH = 105
-
-_SETTINGS = {"help_option_names": ["-h", "--help"]}
+_SETTINGS = {"help_option_names": ["-h", "--help", "-?"]}
+_TOOL = "crm_simulate"
 
 
 class _NoSuchResource(click.ClickException):
-    exit_code = EXIT_NO_SUCH
+    exit_code = Exit.NO_SUCH_OBJECT
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What is to be shown and written."""
+def _many(
+    short: str, long: str, name: str, what: str, text: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option(short, long, name, metavar=what, multiple=True, help=text)
 
-    run: bool = False
-    simulate: bool = False
-    scores: bool = False
-    quiet: bool = False
-    graph_file: str | None = None
-    dot_file: str | None = None
-    failures: Mapping[tuple[str, str], int] | None = None
+
+EXIT_OK = int(Exit.OK)
+EXIT_ERROR = int(Exit.ERROR)
+EXIT_USAGE = int(Exit.USAGE)
+EXIT_NO_INPUT = int(Exit.NO_INPUT)
+EXIT_INVALID = int(Exit.INVALID_CONFIGURATION)
+EXIT_NO_SUCH = int(Exit.NO_SUCH_OBJECT)
 
 
 @click.command(context_settings=_SETTINGS)
@@ -64,56 +63,59 @@ class Wishes:
 @click.option("-L", "--live-check", "live", is_flag=True, help="Ask the running cluster.")
 @click.option("-R", "--run", is_flag=True, help="Show what the scheduler decides.")
 @click.option("-S", "--simulate", "simulates", is_flag=True, help="Carry it out on paper as well.")
+@click.option("-X", "--in-place", is_flag=True, help="Like -S; the input becomes what is left.")
+@click.option("-A", "--show-attrs", is_flag=True, help="Show attributes of nodes.")
+@click.option("-c", "--show-failcounts", is_flag=True, help="Show how often resources failed.")
 @click.option("-s", "--show-scores", is_flag=True, help="Show allocation scores.")
+@click.option("-U", "--show-utilization", is_flag=True, help="Show what nodes have left.")
 @click.option("-D", "--save-dotfile", "dot_file", metavar="FILE", help="Write for graphviz.")
+@click.option("-a", "--all-actions", is_flag=True, help="With -D: also what is not needed.")
 @click.option("-G", "--save-graph", "graph_file", metavar="FILE", help="Write the graph as XML.")
+@click.option("-I", "--save-input", metavar="FILE", help="Write the CIB as it came.")
+@click.option("-O", "--save-output", metavar="FILE", help="Write the CIB as it is afterwards.")
 @click.option("-q", "--quorum", metavar="BOOL", help="Pretend to have (true) or lack quorum.")
 @click.option("-w", "--watchdog", metavar="BOOL", help="Pretend that there is a watchdog, or none.")
-@click.option("-u", "--node-up", "nodes_up", metavar="NODE", multiple=True, help="Put NODE online.")
-@click.option("-d", "--node-down", "nodes_down", metavar="NODE", multiple=True, help="Let NODE go.")
-@click.option("-f", "--node-fail", "nodes_failed", metavar="NODE", multiple=True, help="Fail NODE.")
-@click.option("-g", "--ticket-grant", "granted", metavar="TICKET", multiple=True, help="Grant it.")
-@click.option(
-    "-r", "--ticket-revoke", "revoked", metavar="TICKET", multiple=True, help="Revoke it."
-)
-@click.option("-b", "--ticket-standby", "standby", metavar="TICKET", multiple=True, help="Suspend.")
-@click.option(
-    "-e", "--ticket-activate", "activated", metavar="TICKET", multiple=True, help="Resume."
-)
-@click.option(
-    "-i",
-    "--op-inject",
-    "outcomes",
-    metavar="RSC_TASK_MS@NODE=RC",
-    multiple=True,
-    help="Pretend that an operation ended so.",
-)
-@click.option(
-    "-F",
-    "--op-fail",
-    "failing",
-    metavar="RSC_TASK_MS@NODE=RC",
-    multiple=True,
-    help="Let an operation end so when it is carried out on paper.",
-)
+@_many("-u", "--node-up", "nodes_up", "NODE", "Put NODE online.")
+@_many("-d", "--node-down", "nodes_down", "NODE", "Let NODE go.")
+@_many("-f", "--node-fail", "nodes_failed", "NODE", "Fail NODE.")
+@_many("-g", "--ticket-grant", "granted", "TICKET", "Grant it.")
+@_many("-r", "--ticket-revoke", "revoked", "TICKET", "Revoke it.")
+@_many("-b", "--ticket-standby", "standby", "TICKET", "Suspend.")
+@_many("-e", "--ticket-activate", "activated", "TICKET", "Resume.")
+@_many("-i", "--op-inject", "outcomes", "RSC_TASK_MS@NODE=RC", "Pretend an operation ended so.")
+@_many("-F", "--op-fail", "failing", "RSC_TASK_MS@NODE=RC", "Let an operation end so on paper.")
 @click.option("-P", "--profile", metavar="DIR", help="Time the scheduler on every CIB in DIR.")
 @click.option("-N", "--repeat", type=click.IntRange(1), default=1, help="With --profile: so often.")
 @click.option("-Q", "--quiet", is_flag=True, help="Show only what is asked for by option.")
 @click.option("-t", "--set-datetime", "date", metavar="DATE", help="Pretend that it is DATE.")
+@click.option("--output-as", type=click.Choice(["text", "xml"]), default="text", help="Form.")
+@click.option("--output-to", metavar="FILE", default="", help="Write there; - is standard output.")
+@click.option("--text-fancy", is_flag=True, help="With headings; they are there anyway.")
 @click.option("--explain", "explained", metavar="RSC", help="Say why RSC is where it is.")
 @click.option("--node", metavar="NODE", help="With --explain: only about NODE.")
-@click.option("--json", "as_json", is_flag=True, help="With --explain: as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--root", metavar="DIR", help="Root of the installation.")
-@click.option("-V", "--verbose", is_flag=True, help="Show what was not understood.")
+@click.option("-V", "--verbose", count=True, help="Show what was not understood.")
+@result.version_option
+@click.argument("ignored", nargs=-1)
+@click.pass_obj
 def command(
+    request: str,
     file: str | None,
     pipe: bool,
     live: bool,
     run: bool,
     simulates: bool,
+    in_place: bool,
+    show_attrs: bool,
+    show_failcounts: bool,
     show_scores: bool,
+    show_utilization: bool,
     dot_file: str | None,
+    all_actions: bool,
     graph_file: str | None,
+    save_input: str | None,
+    save_output: str | None,
     quorum: str | None,
     watchdog: str | None,
     nodes_up: tuple[str, ...],
@@ -129,30 +131,28 @@ def command(
     repeat: int,
     quiet: bool,
     date: str | None,
+    output_as: str,
+    output_to: str,
+    text_fancy: bool,
     explained: str | None,
     node: str | None,
     as_json: bool,
     root: str | None,
-    verbose: bool,
+    verbose: int,
+    ignored: tuple[str, ...],
 ) -> None:
     """Show what the scheduler would do about a cluster, and why."""
     if profile is not None:
-        for line in _profile(Path(profile), repeat):
-            click.echo(line)
+        _say("".join(f"{line}\n" for line in _profile(Path(profile), repeat)), output_to)
         return
-    data = _read(file, pipe, live, root)
-    cluster, problems = reading.read(xml.parse(data))
-    now = datetime.now(UTC)
-    if date is not None:
-        try:
-            now = dates.moment(date)
-        except ValueError as problem:
-            raise click.UsageError(str(problem)) from problem
-        cluster = replace(cluster, execution_s=None)
+    source = _checked(load(file, pipe, live, root))
+    cluster, problems = reading.read(xml.parse(source.data))
+    if save_input is not None:
+        _save(save_input, source.data)
+    cluster, now = _at(cluster, date)
     decision = schedule(cluster, now)
-    if verbose:
-        for found in (*problems, *decision.problems):
-            click.echo(str(found), err=True)
+    for found in (*problems, *decision.problems) if verbose else ():
+        click.echo(str(found), err=True)
     injections = Injections(
         nodes_up=nodes_up,
         nodes_down=nodes_down,
@@ -167,13 +167,107 @@ def command(
     )
     if explained is not None:
         if not injections.is_empty:
-            decision = schedule(injections.apply(cluster, _seconds(cluster, now))[0], now)
+            changed = injections.apply(cluster, simulating.seconds(cluster, now)).cluster
+            decision = schedule(changed, now)
         _explain(decision, explained, node, as_json)
         return
-    failures = _failures(failing)
-    wishes = Wishes(run, simulates, show_scores, quiet, graph_file, dot_file, failures)
-    for line in report(cluster, decision, now, wishes, injections):
-        click.echo(line)
+    wishes = Wishes(
+        run=run,
+        simulate=simulates or in_place,
+        scores=show_scores,
+        quiet=quiet or as_json,
+        graph_file=graph_file,
+        dot_file=dot_file,
+        all_actions=all_actions,
+        failures=_failures(failing),
+        utilization=show_utilization,
+        attributes=show_attrs,
+        fail_counts=show_failcounts,
+        date=date or "",
+    )
+    view = _view(wishes, request if output_as == "xml" else "")
+    done = simulating.carry_out(cluster, decision, now, wishes, injections, view)
+    for problem in done.problems:
+        click.echo(problem, err=True)
+    _say(_written(view, done, as_json=as_json), output_to)
+    target = source.path if in_place else Path(save_output) if save_output is not None else None
+    if in_place and target is None:
+        raise click.UsageError("--in-place needs a file to write to")
+    if target is not None:
+        _save(str(target), _afterwards(source, cluster, done, watchdog))
+
+
+def _written(view: Text | Document, done: Result, *, as_json: bool) -> str:
+    if as_json:
+        return json.dumps(simulation_json.value(done.decision, done.executed), indent=2) + "\n"
+    if isinstance(view, Document):
+        return _document(view, EXIT_OK, [])
+    return "".join(f"{line}\n" for line in view.lines)
+
+
+def _document(view: Document, code: int, problems: Iterable[str]) -> str:
+    root = view.end(code, exit_codes.exit_code(code).text, problems)
+    return xml.serialise(root, pretty=True).decode()
+
+
+def _say(text: str, target: str) -> None:
+    if target and target != "-":
+        Path(target).write_text(text, encoding="utf-8")
+    else:
+        click.echo(text, nl=False)
+
+
+def _save(target: str, data: bytes) -> None:
+    Path(target).write_bytes(xml.serialise(xml.parse(data), pretty=True))
+
+
+def _afterwards(source: Input, before: Cluster, done: Result, watchdog: str | None) -> bytes:
+    """Write the CIB that a run leaves."""
+    root = outcome.after(
+        xml.parse(source.data), before, done.end, updates=done.updates, watchdog=watchdog or ""
+    )
+    return xml.serialise(root)
+
+
+def _checked(source: Input) -> Input:
+    """Refuse what is no CIB; say so if it was not asked to be checked."""
+    problems = sources.check(source.data)
+    if problems:
+        raise ConfigurationError("the configuration is not valid", problems)
+    remark = sources.remark(source.data)
+    if remark:
+        click.echo(remark, err=True)
+    return source
+
+
+def _at(cluster: Cluster, date: str | None) -> tuple[Cluster, datetime]:
+    """Give the time of the run: the one asked for counts more than that of the document."""
+    if date is None:
+        return cluster, datetime.now(UTC)
+    try:
+        return replace(cluster, execution_s=None), dates.moment(date)
+    except ValueError as problem:
+        raise click.UsageError(str(problem)) from problem
+
+
+def _view(wishes: Wishes, request: str) -> Text | Document:
+    if request:
+        return Document(result.API_VERSION, request)
+    is_plain = wishes.scores or wishes.utilization
+    return Text(is_plain=is_plain, is_quiet=wishes.quiet)
+
+
+def report(
+    cluster: Cluster,
+    decision: Decision,
+    now: datetime,
+    wishes: Wishes,
+    injections: Injections | None = None,
+) -> Iterator[str]:
+    """Yield the text of a run, section by section."""
+    view = Text(is_quiet=wishes.quiet)
+    simulating.carry_out(cluster, decision, now, wishes, injections or Injections(), view)
+    yield from view.lines
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -182,50 +276,47 @@ def main(argv: list[str] | None = None) -> int:
     collects = gc.isenabled()
     gc.disable()
     try:
-        return _run(argv)
+        return _run(sys.argv[1:] if argv is None else argv)
     finally:
         if collects:
             gc.enable()
 
 
-def _run(argv: list[str] | None) -> int:
+def _run(arguments: list[str]) -> int:
+    request = " ".join((_TOOL, *arguments))
     try:
-        command.main(args=argv, prog_name="crm_simulate", standalone_mode=False)
-    except click.UsageError as problem:
-        click.echo(f"crm_simulate: {problem.format_message()}", err=True)
-        return EXIT_USAGE
+        command.main(args=arguments, prog_name=_TOOL, standalone_mode=False, obj=request)
     except click.exceptions.Exit as end:
         return end.exit_code
+    except click.NoSuchOption as problem:
+        given = next((a for a in arguments if a.startswith(problem.option_name)), "")
+        return _fail(EXIT_USAGE, f"Unknown option {given or problem.option_name}", arguments)
+    except click.UsageError as problem:
+        return _fail(EXIT_USAGE, problem.format_message(), arguments)
     except click.ClickException as problem:
-        click.echo(f"crm_simulate: {problem.format_message()}", err=True)
-        return problem.exit_code
+        return _fail(problem.exit_code, problem.format_message(), arguments)
     except ConfigurationError as problem:
-        click.echo(f"crm_simulate: {problem}", err=True)
-        return EXIT_INVALID
+        for found in problem.problems:
+            click.echo(str(found), err=True)
+        return _fail(EXIT_INVALID, str(problem), arguments)
+    except result.Failure as problem:
+        return _fail(problem.code, str(problem), arguments)
     except (Unreachable, OSError) as problem:
-        click.echo(f"crm_simulate: {problem}", err=True)
-        return EXIT_NO_INPUT
+        return _fail(EXIT_NO_INPUT, str(problem), arguments)
     except CrmError as problem:
-        click.echo(f"crm_simulate: {problem}", err=True)
-        return EXIT_ERROR
+        return _fail(EXIT_ERROR, str(problem), arguments)
     return EXIT_OK
 
 
-def _read(file: str | None, pipe: bool, live: bool, root: str | None) -> bytes:
-    if sum((file is not None, pipe, live)) > 1:
-        raise click.UsageError("only one of -x, -p and -L can be given")
-    if file is not None:
-        return archive.load(Path(file))
-    if pipe:
-        return sys.stdin.buffer.read()
-    classic = os.environ.get("CIB_file")  # noqa: SIM112 - the classic name
-    if classic:
-        return archive.load(Path(classic))
-    with gateclient.connect(gateclient.installation_root(root), name="crm_simulate") as session:
-        reply = session.ask(SERVICE, Query(request=0))
-    if not isinstance(reply, QueryReply) or reply.outcome is not Outcome.OK:
-        raise CrmError("the cib did not give its document")
-    return reply.xml
+def _fail(code: int, text: str, arguments: list[str]) -> int:
+    """Say why a run came to nothing, in the form that was asked for."""
+    message = text if text.startswith(f"{_TOOL}: ") else f"{_TOOL}: {text}"
+    if "--output-as=xml" in arguments:
+        view = Document(result.API_VERSION, " ".join((_TOOL, *arguments)))
+        click.echo(_document(view, code, [message]), nl=False)
+    else:
+        click.echo(message, err=True)
+    return code
 
 
 def _explain(decision: Decision, resource: str, node: str | None, as_json: bool) -> None:
@@ -239,92 +330,24 @@ def _explain(decision: Decision, resource: str, node: str | None, as_json: bool)
     click.echo("\n".join(explanation.as_text() for explanation in found), nl=False)
 
 
-def _seconds(cluster: Cluster, now: datetime) -> int:
-    return cluster.execution_s if cluster.execution_s is not None else int(now.timestamp())
-
-
 def _failures(texts: Iterable[str]) -> dict[tuple[str, str], int]:
-    """Read which operations fail when they are carried out."""
-    try:
-        found = [inject.parse_outcome(text) for text in texts]
-    except ValueError as problem:
-        raise click.UsageError(str(problem)) from problem
-    return {(outcome.key, outcome.node): outcome.exit_code for outcome in found}
+    """Read which operations fail when they are carried out; what is no operation never does."""
+    found = {}
+    for text in texts:
+        try:
+            parsed = inject.parse_outcome(text)
+        except ValueError:
+            continue
+        found[parsed.key, parsed.node] = parsed.exit_code
+    return found
 
 
 def _profile(folder: Path, repeat: int) -> Iterator[str]:
     """Yield how long the scheduler takes for each CIB of a folder, reading not counted."""
+    yield "Timings:"
     for path in sorted(folder.glob("*.xml")):
         cluster, _ = reading.read(xml.parse(path.read_bytes()))
         begin = time.process_time()
         for _ in range(repeat):
             schedule(cluster, datetime.now(UTC))
-        yield f"* Testing {path.name} ... {time.process_time() - begin:.2f} secs"
-
-
-def report(
-    cluster: Cluster,
-    decision: Decision,
-    now: datetime,
-    wishes: Wishes,
-    injections: Injections | None = None,
-) -> Iterator[str]:
-    """Yield the text of a run, section by section."""
-    acts = wishes.run or wishes.simulate or wishes.scores
-    acts = acts or wishes.graph_file is not None or wishes.dot_file is not None
-    date = ""
-    if cluster.execution_s is not None:
-        then = datetime.fromtimestamp(cluster.execution_s, UTC)
-        date = f"Using the original execution date of: {then:%Y-%m-%d %H:%M:%S}Z"
-    if not wishes.quiet:
-        if date:
-            yield date
-        for text in (picture.notice(decision.facts), picture.headline(decision.facts)):
-            if text:
-                yield text
-                yield ""
-        yield "Current cluster status:"
-        yield from picture.status(decision.facts)
-        yield ""
-    if injections is not None and not injections.is_empty:
-        cluster, changes = injections.apply(cluster, _seconds(cluster, now))
-        decision = schedule(cluster, now)
-        if not wishes.quiet and changes:
-            yield "Performing Requested Modifications:"
-            yield from (f"  * {line}" for line in changes)
-            yield ""
-        acts = True
-    if not acts:
-        return
-    if wishes.scores:
-        if not wishes.quiet:
-            yield "Assignment Scores:"
-        yield from scores.lines(decision)
-        if not wishes.quiet:
-            yield ""
-    if not wishes.quiet:
-        yield "Transition Summary:"
-        yield from summary.transition(decision)
-        yield ""
-    _write_files(decision, wishes)
-    if wishes.simulate and not wishes.quiet:
-        yield from _simulation(simulate(cluster, decision.graph, wishes.failures), now, date)
-
-
-def _simulation(result: Simulation, now: datetime, date: str) -> Iterable[str]:
-    yield "Executing Cluster Transition:"
-    yield from summary.executed(result.executed)
-    yield ""
-    if date:
-        yield date
-    yield "Revised Cluster Status:"
-    yield from picture.status(picture.settled(schedule(result.cluster, now).facts))
-    yield ""
-
-
-def _write_files(decision: Decision, wishes: Wishes) -> None:
-    if wishes.graph_file is not None:
-        data = xml.serialise(graph_writing.write(decision.graph), pretty=True)
-        Path(wishes.graph_file).write_bytes(data)
-    if wishes.dot_file is not None:
-        Path(wishes.dot_file).write_text("\n".join(dot.lines(decision)) + "\n")
+        yield f"  * Testing {folder}/{path.name} ... {time.process_time() - begin:.2f} secs"

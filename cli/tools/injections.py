@@ -1,8 +1,9 @@
-"""What `crm_simulate` is told to pretend, and the lines that say it was done."""
+"""What `crm_simulate` is told to pretend, and the words that say it was done."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import click
 
@@ -12,8 +13,30 @@ from pengine import inject
 
 
 @dataclass(frozen=True, slots=True)
+class Modification:
+    """One thing that was changed: as a line of text, and as an element of the XML form."""
+
+    text: str
+    tag: str
+    attributes: Mapping[str, str]
+
+
+@dataclass
+class Modified:
+    """A cluster on paper, what was changed about it, and what could not be."""
+
+    cluster: Cluster
+    modifications: list[Modification] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def say(self, text: str, tag: str, **attributes: str) -> None:
+        """Remember one change."""
+        self.modifications.append(Modification(text, tag, attributes))
+
+
+@dataclass(frozen=True, slots=True)
 class Injections:
-    """Everything to pretend before the scheduler runs, in the order of the command line."""
+    """Everything to pretend before the scheduler runs, in the order in which it is done."""
 
     nodes_up: tuple[str, ...] = ()
     nodes_down: tuple[str, ...] = ()
@@ -31,50 +54,77 @@ class Injections:
         """Tell whether nothing is to be pretended."""
         return self == Injections()
 
-    def apply(self, cluster: Cluster, now_s: int) -> tuple[Cluster, list[str]]:
-        """Change the cluster; gives it and a line for each change."""
-        lines = []
-        if self.quorum is not None:
-            cluster = replace(cluster, has_quorum=_truth(self.quorum))
-        if self.watchdog is not None:
-            lines.append(f"Setting watchdog: {self.watchdog}")
-            word = str(_truth(self.watchdog)).lower()
-            cluster = inject.set_option(cluster, "have-watchdog", word)
-        for name in self.nodes_up:
-            lines.append(f"Bringing node {name} online")
-            cluster = inject.bring_up(cluster, name)
-        for name in self.nodes_down:
-            lines.append(f"Taking node {name} offline")
-            cluster = inject.take_down(cluster, name)
-        for name in self.nodes_failed:
-            lines.append(f"Failing node {name}")
-            cluster = inject.fail(cluster, name)
-        cluster = self._change_tickets(cluster, lines)
-        for text in self.outcomes:
-            lines.append(f"Injecting {text} into the configuration")
-            try:
-                outcome = inject.parse_outcome(text)
-                cluster, more = inject.inject(cluster, outcome, now_s)
-            except ValueError as problem:
-                click.echo(str(problem), err=True)
-                continue
-            lines += more
-        return cluster, lines
+    @property
+    def is_told(self) -> bool:
+        """Tell whether there is anything to say: quorum alone is pretended without a word."""
+        return replace(self, quorum=None) != Injections()
 
-    def _change_tickets(self, cluster: Cluster, lines: list[str]) -> Cluster:
+    def apply(self, cluster: Cluster, now_s: int) -> Modified:
+        """Change the cluster on paper."""
+        done = Modified(cluster)
+        self._change_options(done)
+        for name in self.nodes_up:
+            done.say(f"Bringing node {name} online", "modify_node", action="Online", node=name)
+            done.cluster = inject.bring_up(done.cluster, name)
+        for name in self.nodes_down:
+            done.say(f"Taking node {name} offline", "modify_node", action="Offline", node=name)
+            done.cluster = inject.take_down(done.cluster, name)
+        for name in self.nodes_failed:
+            done.say(f"Failing node {name}", "modify_node", action="Failing", node=name)
+            done.cluster = inject.fail(done.cluster, name)
+        self._change_tickets(done)
+        for text in self.outcomes:
+            done.say(f"Injecting {text} into the configuration", "inject_spec", spec=text)
+            _pretend(done, text, now_s)
+        return done
+
+    def _change_options(self, done: Modified) -> None:
+        if self.quorum is not None:
+            done.cluster = replace(done.cluster, has_quorum=_truth(self.quorum))
+            if self.is_told:
+                done.say(f"Setting quorum: {self.quorum}", "", quorum=self.quorum)
+        if self.watchdog is not None:
+            word = str(_truth(self.watchdog)).lower()
+            done.cluster = inject.set_option(done.cluster, "have-watchdog", word)
+            done.say(f"Setting watchdog: {self.watchdog}", "", watchdog=self.watchdog)
+
+    def _change_tickets(self, done: Modified) -> None:
         for name in self.granted:
-            lines.append(f"Granting ticket {name}")
-            cluster = inject.change_ticket(cluster, name, granted=True)
+            done.cluster = inject.change_ticket(done.cluster, name, granted=True)
+            _say_ticket(done, f"Granting ticket {name}", "Granting", name)
         for name in self.revoked:
-            lines.append(f"Revoking ticket {name}")
-            cluster = inject.change_ticket(cluster, name, granted=False)
+            done.cluster = inject.change_ticket(done.cluster, name, granted=False)
+            _say_ticket(done, f"Revoking ticket {name}", "Revoking", name)
         for name in self.standby:
-            lines.append(f"Making ticket {name} standby")
-            cluster = inject.change_ticket(cluster, name, standby=True)
+            done.cluster = inject.change_ticket(done.cluster, name, standby=True)
+            _say_ticket(done, f"Making ticket {name} standby", "Standby", name)
         for name in self.activated:
-            lines.append(f"Activating ticket {name}")
-            cluster = inject.change_ticket(cluster, name, standby=False)
-        return cluster
+            done.cluster = inject.change_ticket(done.cluster, name, standby=False)
+            _say_ticket(done, f"Activating ticket {name}", "Activating", name)
+
+
+def _say_ticket(done: Modified, text: str, action: str, name: str) -> None:
+    done.say(text, "modify_ticket", action=action, ticket=name)
+
+
+def _pretend(done: Modified, text: str, now_s: int) -> None:
+    """Pretend that an operation ended."""
+    try:
+        outcome = inject.parse_outcome(text)
+        done.cluster, counted = inject.inject(done.cluster, outcome, now_s)
+    except ValueError as problem:
+        done.problems.append(str(problem))
+        return
+    done.modifications += [counted_failure(line) for line in counted]
+
+
+def counted_failure(line: str) -> Modification:
+    """Turn the line about a counted failure into a modification."""
+    name, _, rest = line.removeprefix("Injecting attribute ").partition("=")
+    value, _, place = rest.partition(" into ")
+    path, _, node = place.partition(" ")
+    attributes = {"name": name, "value": value, "node_path": path, "cib_node": node.strip("'")}
+    return Modification(line, "inject_attr", attributes)
 
 
 def _truth(text: str) -> bool:

@@ -8,15 +8,15 @@ from pengine import Decision
 from pengine.act.actions import Action, Task
 
 
-def lines(decision: Decision) -> Iterator[str]:
-    """Yield the lines of a dot file."""
+def lines(decision: Decision, *, everything: bool = False) -> Iterator[str]:
+    """Yield the lines of a dot file; with `everything` also what is not needed."""
     plan = decision.plan
     yield ' digraph "g" {'
-    shown = {a.id for a in plan.actions.values() if a.needed}
+    shown = {a.id for a in plan.actions.values() if a.needed or everything}
     for action in plan.actions.values():
         if action.id in shown:
             done = plan.is_in_graph(action.id)
-            color = "green" if done else "red"
+            color = "green" if done else "red" if action.needed else "blue"
             style = "bold" if done else "dashed"
             font = "orange" if action.is_pseudo else "black"
             yield f'"{_name(action)}" [ style={style} color="{color}" fontcolor="{font}"]'

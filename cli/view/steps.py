@@ -60,6 +60,25 @@ class Step:
             return f"{role} -> {next_role} {self.origin}"
         return f"{role} {self.origin} -> {next_role} {self.destination}"
 
+    @property
+    def places(self) -> dict[str, str]:
+        """Name places and roles as the XML form does, which says no more than it must."""
+        role, next_role = self.role.word, self.next_role.word
+        keeps_role = self.role is self.next_role
+        if not self.origin and self.needs_role:
+            return {"role": role, "next-role": next_role, "dest": self.destination}
+        if not self.origin or not self.destination:
+            found = {"role": role} if self.needs_role and self.origin else {}
+            return {**found, "node": self.origin or self.destination}
+        found = {"source": self.origin}
+        if self.needs_role:
+            found = {"role": role, **found}
+        if not keeps_role:
+            found["next-role"] = next_role
+        if not self.stays:
+            found["dest"] = self.destination
+        return found
+
 
 def steps(decision: Decision) -> Iterator[Step]:
     """Yield what is done to resources, in the order in which they are listed."""

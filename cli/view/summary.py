@@ -34,9 +34,12 @@ def transition(decision: Decision) -> Iterator[str]:
 
 
 def executed(actions: Iterable[Executed]) -> Iterator[str]:
-    """Yield one line per executed action."""
+    """Yield one line per executed action, and what a failure was counted as."""
     for done in actions:
         yield f"  * {_executed_text(done.action, done.name)}"
+        if done.failed_rc is not None:
+            yield f"Pretending action {done.action.id} failed with rc={done.failed_rc}"
+        yield from (f"  * {line}" for line in done.lines)
 
 
 def _executed_text(action: GraphAction, name: str) -> str:

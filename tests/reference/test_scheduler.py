@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from cli.tools import crm_simulate
+from cli.tools import crm_simulate, sources
 from cli.view import scores
 from crm.model.readxml import cluster as reading
 from crm.model.readxml import dates
@@ -61,16 +61,20 @@ def listed() -> dict[str, set[str]]:
 
 def produce(name: str, arguments: list[str]) -> dict[str, str]:
     """Make the texts a case is judged by."""
-    cluster, _ = reading.read(xml.parse((CASES / f"xml/{name}.xml").read_bytes()))
-    now = datetime(2026, 1, 1, tzinfo=UTC)
+    data = (CASES / f"xml/{name}.xml").read_bytes()
+    cluster, _ = reading.read(xml.parse(data))
+    now, date = datetime(2026, 1, 1, tzinfo=UTC), ""
     if "-t" in arguments:
-        now = dates.moment(arguments[arguments.index("-t") + 1])
+        date = arguments[arguments.index("-t") + 1]
+        now = dates.moment(date)
         cluster = replace(cluster, execution_s=None)
     decision = schedule(cluster, now)
-    wishes = crm_simulate.Wishes(simulate=True)
+    wishes = crm_simulate.Wishes(simulate=True, date=date)
     graph = xml.serialise(graph_writing.write(decision.graph))
     return {
-        "summary": "\n".join(crm_simulate.report(cluster, decision, now, wishes)),
+        "summary": "\n".join(
+            (sources.remark(data), *crm_simulate.report(cluster, decision, now, wishes))
+        ),
         "scores": "\n".join(scores.lines(decision)),
         "graph.xml": graph.decode(),
     }
