@@ -39,7 +39,10 @@ class Ended:
 
 
 def write_down(state: NodeState, history: ResourceHistory, ended: Ended) -> NodeState:
-    """Put an operation into a history of a node; the history may be a new one."""
+    """Put an operation into a history of a node; the history may be a new one.
+
+    Where a node has several histories of one name, none of them is written to.
+    """
     call = 1 + max((entry.call_id for entry in history.entries), default=0)
     task = "start" if ended.task in _AS_STARTED else ended.task
     key = f"{call}:-1:{ended.expected_rc}:{NOBODY}"
@@ -61,9 +64,11 @@ def write_down(state: NodeState, history: ResourceHistory, ended: Ended) -> Node
             migrate_target=ended.migrate_target,
         )
     changed = replace(history, entries=tuple(entries.values()))
-    known = any(each.id == history.id for each in state.history)
-    histories = tuple(changed if each.id == history.id else each for each in state.history)
-    return replace(state, history=histories if known else (*histories, changed))
+    known = [each for each in state.history if each.id == history.id]
+    if len(known) != 1:
+        return replace(state, history=(*state.history, changed))
+    histories = tuple(changed if each is known[0] else each for each in state.history)
+    return replace(state, history=histories)
 
 
 def _identities(resource: str, task: str, ended: Ended) -> Iterator[str]:

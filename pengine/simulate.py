@@ -13,6 +13,7 @@ Source: reference scheduler.md 4.12; published cases remote-orphaned, simple7.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -144,7 +145,9 @@ class _Paper:
         if action.task in _UNRECORDED:
             return Executed(action, name)
         state = self._state(action)
-        known = {history.id: history for history in state.history}
+        times = Counter(history.id for history in state.history)
+        # Which one of several were meant nobody could say (case inc6).
+        known = {history.id: history for history in state.history if times[history.id] == 1}
         names = (name, resource.id, resource.long_id)
         history = next((known[each] for each in names if each in known), None)
         if history is None:

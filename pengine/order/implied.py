@@ -30,7 +30,10 @@ _ROOM = frozenset({Meaning.ROOM})
 
 def implied_statements(facts: Facts, listing: Listing) -> Iterator[Statement]:
     """Yield all that no constraint has to state."""
+    names = {item.id for item in facts.items}
     for item in listing.items():
+        if isinstance(item, Instance) and item.is_removed and item.id in names:
+            continue  # A clone bears the name now (case obsolete-lrm-resource).
         if isinstance(item, CloneInstance):
             yield from _of_clone(facts, listing, item, promotable=is_promotable(item))
         elif isinstance(item, BundleInstance):

@@ -162,6 +162,12 @@ def _clean_up(actions: Actions, instance: Instance) -> Iterator[Statement]:
     me = instance.id
     for delete in actions.of(me, Task.DELETE):
         meanings = PLAIN if delete.needed else frozenset({Meaning.NEED_SPREADS})
+        if any(start.instance is None for start in actions.of(me, Task.START)):
+            # A clone bears the name now; its marks are none of this (case obsolete-lrm-resource).
+            for stop in actions.of(me, Task.STOP):
+                if stop.instance is instance:
+                    yield Statement(stop.id, delete.id, meanings, "stop before clean-up")
+            continue
         yield Statement(Every(me, Task.STOP), delete.id, meanings, "stop before clean-up")
         yield Statement(delete.id, Every(me, Task.START), meanings, "clean-up before start")
     if instance.is_removed:

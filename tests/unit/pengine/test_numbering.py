@@ -76,3 +76,11 @@ def test_what_is_removed_is_not_shown_with_scores() -> None:
     status = state("node1", {"a:0": started(), "a:1": started()}) + state("node2", {})
     made = decide(cib(clone("c", primitive("a")), status=status))
     assert {line.resource for line in made.placement.table.lines} == {"c", "a:0", "a:1"}
+
+
+def test_a_removed_resource_does_not_act_for_the_clone_that_bears_its_name() -> None:
+    status = state("node1", {"c": started() + ran("stop", call=3)}) + state("node2")
+    made = decide(cib(clone("c", primitive("a")), status=status))
+    keys = [s.actions[0].key for s in made.graph.synapses]
+    assert "c_delete_0" in keys
+    assert "c_stop_0" not in keys

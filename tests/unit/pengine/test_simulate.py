@@ -78,3 +78,14 @@ def test_what_is_under_way_is_not_covered_by_what_bears_another_id() -> None:
     status = state("node1", {"a": history}) + state("node2", {"a": stopped()})
     after = run(cib(primitive("a"), status=status)).cluster.status[0].history[0].entries
     assert [e.id for e in after] == ["a_start_0", "a_last_0"]
+
+
+def test_of_several_histories_of_one_name_none_is_written_to() -> None:
+    twice = state("node1", {"a": started()}).replace(
+        "</lrm_resources>",
+        '<lrm_resource id="a" class="ocf" provider="pacekeeper" type="Dummy"/></lrm_resources>',
+    )
+    there = {"node1": {"standby": "on"}}
+    document = cib(primitive("a"), status=twice + state("node2"), node_attributes=there)
+    after = run(document).cluster.status[0]
+    assert [len(history.entries) for history in after.history] == [1, 0, 1]
