@@ -99,6 +99,8 @@ def add_stopped_monitors(builder: Builder, instance: Instance) -> None:
     operations = [o for o in instance.operations if o.is_recurring and o.role is Role.STOPPED]
     if not operations or instance.is_removed or not instance.is_unique:
         return
+    if instance.meta.maintenance or builder.facts.settings.maintenance:
+        return
     if builder.facts.activity[instance.id].blocked:
         return
     active = builder.facts.activity[instance.id].nodes

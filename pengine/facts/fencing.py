@@ -99,6 +99,7 @@ class Suspicion:
         if not found.role.is_active:
             return
         is_managed = instance.meta.is_managed and not instance.meta.maintenance
+        is_managed = is_managed and not self._settings.maintenance
         if not node.online and not node.maintenance and is_managed:
             self._doubt(node, instance)
         elif node.unclean:

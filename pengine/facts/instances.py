@@ -101,6 +101,11 @@ class GroupInstance:
     number: int | None = None
     is_removed: bool = False
 
+    @property
+    def is_colocated(self) -> bool:
+        """Tell whether the members stay together; an old attribute can say that they do not."""
+        return _boolean(self.meta.pairs.get("collocated"), True)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CloneInstance:

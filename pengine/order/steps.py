@@ -91,6 +91,8 @@ def step_statements(
 
 def shutdown_statements(facts: Facts, actions: Actions) -> Iterator[Statement]:
     """Let a node go only after everything on it has stopped."""
+    if facts.settings.maintenance:
+        return
     for shutdown in actions:
         if shutdown.task is not Task.SHUTDOWN or facts.node(shutdown.node).maintenance:
             continue

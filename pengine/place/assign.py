@@ -85,7 +85,7 @@ class _Placing:
         items = list(self.facts.items)
         if not self.room.matters:
             return items
-        plain = {node.name: node.score for node in self.facts.nodes}
+        plain = {node.name: self.ledger.worth(node.name) for node in self.facts.nodes}
         names = self.chooser.sorted(plain, plain)
 
         def key(item: Placeable) -> tuple[int, ...]:
@@ -301,14 +301,22 @@ class _Placing:
         node = choice.node
         weight = choice.final_scores.get(node, ZERO) if node is not None else ZERO
         if node is not None and not self.facts.is_managed(instance):
-            weight = self.ledger.nodes[node].score
+            weight = self.ledger.worth(node)
         self.ledger.settle(instance, node, weight)
         if node is not None:
             self.room.take(instance.id, node)
         elif final:
             self.ledger.next_role[instance.id] = Role.STOPPED
         if not self.facts.is_managed(instance) and node is not None:
-            self.ledger.next_role[instance.id] = choice.role
+            self.ledger.next_role[instance.id] = self._role_left(instance, choice)
+
+    def _role_left(self, instance: Instance, choice: Choice) -> Role:
+        """Give the role of what is left alone; a copy that was never demoted counts as started."""
+        told = self.facts.activity[instance.id].at(choice.node or "")
+        if choice.role is not Role.UNPROMOTED or told is None:
+            return choice.role
+        steps = [e.operation for e in told.entries if e.operation in ("start", "demote")]
+        return choice.role if steps[-1:] == ["demote"] else Role.STARTED
 
     def _connect(self, instance: Instance) -> None:
         """Open or close the node behind a connection, now that its place is known."""

@@ -44,7 +44,7 @@ class Company:
         if item.id in found:
             return
         found[item.id] = item
-        if isinstance(item, GroupInstance):
+        if isinstance(item, GroupInstance) and _is_together(item):
             for member in item.members:
                 self._gather(member, start, found)
             return
@@ -71,7 +71,7 @@ class Company:
             case Instance():
                 yield item.id
             case GroupInstance():
-                for member in item.members:
+                for member in item.members if _is_together(item) else item.members[:1]:
                     if member.id not in found:
                         yield from self._counted(member, found)
             case BundleInstance():
@@ -81,3 +81,8 @@ class Company:
                 inner = (part for copy in item.copies for part in (copy, *inside(copy)))
                 if item.copies and not any(part.id in found for part in inner):
                     yield from self._counted(item.copies[0], found)
+
+
+def _is_together(group: GroupInstance) -> bool:
+    """Tell whether room is needed for all members at once."""
+    return group.is_colocated or group.number is not None

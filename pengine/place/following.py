@@ -56,9 +56,8 @@ class Following:
                 self._follow(dependent, primary, tie)
             case GroupInstance():
                 if self._ledger.is_settled(primary):
-                    # What must be with a group needs all of it: the last member tells.
-                    member = primary.members[-1 if tie.score >= INFINITY else 0]
-                    self._follow(dependent, member, tie)
+                    for member in _representing(primary, tie):
+                        self._follow(dependent, member, tie)
             case CloneInstance():
                 if self._ledger.is_settled(primary):
                     self._follow_copies(dependent, primary, tie)
@@ -284,6 +283,17 @@ class Following:
                 if is_there and not self._ledger.is_blocked(copy):
                     return copy
         return None
+
+
+def _representing(group: GroupInstance, tie: Tie) -> tuple[Instance, ...]:
+    """List the members that stand for a group as the primary of a tie.
+
+    What must be with a group needs all of it: the last member tells. One that is not together
+    cannot be followed at all costs.
+    """
+    if group.is_colocated:
+        return group.members[-1:] if tie.score >= INFINITY else group.members[:1]
+    return () if tie.score >= INFINITY else group.members
 
 
 def _interleaves(tie: Tie, primary: CloneInstance) -> bool:

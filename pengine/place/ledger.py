@@ -120,10 +120,6 @@ class Ledger:
 
     # --- what is known about things ------------------------------------------------------------
 
-    def is_within(self, item: Placeable, kind: type[GroupInstance] | type[CloneInstance]) -> bool:
-        """Tell whether the parent of something is of a kind."""
-        return isinstance(self.parents.get(item.id), kind)
-
     def siblings(self, clone: CloneInstance, instance: Instance) -> tuple[Instance, ...]:
         """List what stands in all copies of a clone for the same resource."""
         key = (clone.id, instance.resource.id)
@@ -150,6 +146,15 @@ class Ledger:
     def is_blocked(self, item: Placeable) -> bool:
         """Tell whether anything in an item is blocked."""
         return any(self.facts.activity[i.id].blocked for i in instances_of(item))
+
+    def worth(self, node: str) -> Score:
+        """Say what a node is worth by itself, where no table of scores has it.
+
+        What is placed there without being asked has this score (case unmanaged-promoted).
+        """
+        found = self.nodes[node]
+        is_leaving = not found.online or found.shutting_down
+        return MINUS_INFINITY if is_leaving and not found.is_remote else found.score
 
     def priority_of(self, item: Placeable) -> int:
         """Give the priority of something; a copy's wish to lead takes its place."""

@@ -128,7 +128,7 @@ def _prefer(facts: Facts, tally: Tally, item: Placeable, preference: Preference)
                 tally.add(item.id, node, amount, "location", preference.constraint)
                 for index, member in enumerate(item.members):
                     # The chain of members carries the score on; the others are only allowed.
-                    given = amount if index == 0 else ZERO
+                    given = amount if index == 0 or not item.is_colocated else ZERO
                     tally.add(member.id, node, given, "location", preference.constraint)
         case CloneInstance():
             for node, amount in preference.scores:

@@ -95,7 +95,7 @@ class Ties:
         if isinstance(item, CloneInstance):
             for copy in item.copies:
                 self._chain(copy)
-        elif isinstance(item, GroupInstance):
+        elif isinstance(item, GroupInstance) and item.is_colocated:
             for before, after in zip(item.members[:-1], item.members[1:], strict=True):
                 self.bind(after, before, INFINITY, "#group-members")
 
@@ -193,7 +193,7 @@ class Ties:
             parent = self._ledger.parents.get(group.id)
             if parent is not None:
                 self._gather_mine(parent, carrier, found)
-            for member in group.members:
+            for member in group.members if group.is_colocated else ():
                 if member is not carrier:
                     self._gather_mine(member, carrier, found)
             return
@@ -224,7 +224,7 @@ class Ties:
                 parent = self._ledger.parents.get(item.id)
                 if parent is not None:
                     self._gather_theirs(parent, carrier, found)
-                for member in item.members:
+                for member in item.members if item.is_colocated else ():
                     if member is not carrier:
                         self._gather_theirs(member, carrier, found)
             case CloneInstance():

@@ -78,7 +78,7 @@ class Wishes:
     def near(self, copy: Placeable, node: str) -> Score:
         """Say how much others would like a copy to be on a node."""
         self._reasons = []
-        table = {node: self._ledger.nodes[node].score}
+        table = {node: self._ledger.worth(node)}
         for tie in self._ties.with_others(copy):
             factor = weaken(1.0, tie.score)
             table = self._merge(tie.primary, copy, table, tie, factor, Manner())
@@ -89,8 +89,19 @@ class Wishes:
         return table[node]
 
     def has_influence(self, tie: Tie, primary: Placeable | None = None) -> bool:
-        """Tell whether the dependent of a tie may draw its primary."""
-        return tie.has_influence or not self._ledger.active_nodes(primary or tie.primary)
+        """Tell whether the dependent of a tie may draw its primary.
+
+        A connection does not draw the container it leads into, if that is well where it is: it
+        moves easily, and what runs in the container does not (case colocation-influence).
+        """
+        target = primary or tie.primary
+        active = self._ledger.active_nodes(target)
+        connection = self._ledger.facts.connections.get(tie.dependent.id)
+        if connection is not None and connection.bundle and len(active) == 1:
+            is_well = isinstance(target, Instance) and not self._ledger.has_failed(target)
+            if is_well:
+                return False
+        return tie.has_influence or not active
 
     # --- adding ------------------------------------------------------------------------------
 
@@ -115,11 +126,14 @@ class Wishes:
         merging.add(source.id)
         mark = len(self._reasons)
         work = self._added(source, target, table, tie, factor, manner)
-        if self._ledger.any_available(work):
+        has_room = self._ledger.any_available(work)
+        if has_room:
             work = self._go_on(source, target, work, factor, manner)
         elif manner.undoes:
             del self._reasons[mark:]
             work = table
+        if manner.only_raises and (has_room or not manner.undoes):
+            work = {n: Score(1) if value == _UNUSABLE else value for n, value in work.items()}
         merging.discard(source.id)
         return work
 
@@ -136,8 +150,6 @@ class Wishes:
             other = tie.primary if manner.forward else tie.dependent
             beyond = weaken(factor, tie.score)
             table = self._merge(other, target, table, tie, beyond, further)
-        if manner.only_raises:
-            table = {n: Score(1) if value == _UNUSABLE else value for n, value in table.items()}
         return table
 
     def _added(

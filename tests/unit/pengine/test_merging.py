@@ -181,3 +181,20 @@ def test_a_copy_is_tried_where_it_runs_only_if_there_is_room() -> None:
     start, end = document.index(b"<nodes>"), document.index(b"</nodes>")
     document = document[: start + 7] + nodes.encode() + document[end:]
     assert decide(document).placement.node_of("a:0") == "node2"
+
+
+def test_members_of_a_group_that_is_not_together_are_placed_by_themselves() -> None:
+    meta = '<meta_attributes id="gm"><nvpair id="gc" name="collocated" value="false"/>'
+    resources = group("g", meta + "</meta_attributes>" + primitive("m1"), primitive("m2"))
+    decision = decide(cib(resources, constraints=_prefers("g", "node1", "3")))
+    assert {decision.placement.node_of(m) for m in ("m1", "m2")} == {"node1"}
+    about = [c for c in decision.placement.table.about("m2") if c.stage == "colocation"]
+    assert about == []
+
+
+def test_in_maintenance_mode_nodes_keep_their_scores() -> None:
+    resources = group("g", primitive("m1"), primitive("m2"))
+    status = state("node1", {"m2": started()}) + state("node2")
+    options = {"maintenance-mode": "true"}
+    found = _lines(cib(resources, status=status, options=options), "m1")
+    assert found == [("node1", "INFINITY"), ("node2", "0")]
