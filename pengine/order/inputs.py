@@ -113,8 +113,11 @@ class Inputs:
     # --- loops ------------------------------------------------------------------------------
 
     def break_load_loops(self) -> None:
-        """Let what migrates not wait for room that is made only after it has left."""
-        for then in tuple(self._board.standings.values()):
+        """Let what migrates not wait for room that is made only after it has left.
+
+        Of those that wait for each other the newest goes first (case load-stopped-loop).
+        """
+        for then in reversed(tuple(self._board.standings.values())):
             if then.task is not Task.MIGRATE_TO:
                 continue
             for edge in then.before:
