@@ -51,7 +51,7 @@ def add_changes(builder: Builder) -> None:
 def _remembered(builder: Builder) -> Iterator[tuple[Instance, NodeFacts, OnNode]]:
     by_id = {i.id: i for i in builder.facts.instances() if not i.is_removed}
     for node in builder.facts.nodes:
-        if not (node.may_run or node.maintenance):
+        if not node.is_looked_through:
             continue
         for instance in builder.facts.instances():
             on_node = builder.facts.activity[instance.id].at(node.name)
@@ -235,7 +235,7 @@ def add_deletions_of_removed(builder: Builder) -> None:
         remembered = facts.activity[instance.id].on_node or {}
         for node in facts.nodes:
             # Histories of nodes that can start nothing are not looked through.
-            if node.name in remembered and (node.may_run or node.maintenance):
+            if node.name in remembered and node.is_looked_through:
                 builder.add(deletion(builder, instance, node.name, "it is no longer configured"))
 
 

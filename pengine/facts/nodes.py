@@ -83,6 +83,8 @@ class NodeFacts:
     link: Link | None = None
     was_online: bool = False
     """Set where a remote node was there before its connection was placed."""
+    was_able: bool = False
+    """Set where it might have run things then."""
     came_by: str = ""
     """The member that holds the connection now."""
     goes_by: str = ""
@@ -110,6 +112,14 @@ class NodeFacts:
             and not self.shutting_down
             and not self.maintenance
         )
+
+    @property
+    def is_looked_through(self) -> bool:
+        """Tell whether what the node remembers is compared with the configuration.
+
+        That is done before connections have their places.
+        """
+        return self.maintenance or (self.was_able if self.is_remote else self.may_run)
 
     @property
     def may_act(self) -> bool:

@@ -20,14 +20,17 @@ def connect(facts: Facts, placement: Placement) -> Facts:
     if not facts.connections:
         return facts
     members = {node.name: node for node in placement.nodes}
-    online = {node.name for node in facts.nodes if node.online}
+    before = {node.name: node for node in facts.nodes}
     # A container in which nothing runs has no connection, whatever its network says.
     known = facts.connections.keys() & facts.activity.keys()
     nodes = tuple(
         _judge(facts, placement, members, node) if node.connection in known else node
         for node in placement.nodes
     )
-    nodes = tuple(replace(node, was_online=node.name in online) for node in nodes)
+    nodes = tuple(
+        replace(node, was_online=before[node.name].online, was_able=before[node.name].may_run)
+        for node in nodes
+    )
     return replace(facts, nodes=nodes, shared_parameters=_addressed(facts, placement))
 
 
