@@ -44,11 +44,11 @@ class Builder:
 
     def add(self, action: Action) -> Action:
         """Add an action, or join it with what is known of it already."""
-        if action.instance is not None:
+        known = self.actions.get(action.id)
+        if known is None and action.instance is not None and not action.history_name:
             name = self.facts.history_name(action.instance)
             action = replace(action, history_name=name)
-        known = self.actions.get(action.id)
-        if known is not None:
+        elif known is not None:
             action = replace(
                 known,
                 needed=known.needed or action.needed,
@@ -165,6 +165,7 @@ class Builder:
                 owner=instance.id,
                 node=node,
                 instance=instance,
+                history_name=self.facts.history_name(instance),
                 operation=self.operation(instance, task.value),
                 needed=needed,
                 runnable=runnable,

@@ -271,6 +271,7 @@ def monitoring(
         node=node,
         interval_ms=operation.interval_ms,
         instance=instance,
+        history_name=builder.facts.history_name(instance),
         operation=operation,
         needed=needed,
         runnable=builder.nodes[node].may_act,

@@ -52,7 +52,8 @@ def add_monitors(builder: Builder, instance: Instance) -> None:
         is_running = is_there and (operation.name, operation.interval_ms) in known
         needed = not is_running or start.needed
         action = monitoring(builder, instance, operation, node, needed=needed)
-        action = replace(action, runnable=action.runnable and start.runnable)
+        if action.runnable and not start.runnable:
+            action = replace(action, runnable=False)
         if role is Role.PROMOTED:
             action = replace(action, expected_rc=ExitCode.PROMOTED)
         builder.add(action)

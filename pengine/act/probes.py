@@ -128,6 +128,7 @@ def _add_probe(builder: Builder, instance: Instance, node: str) -> None:
             owner=instance.id,
             node=node,
             instance=instance,
+            history_name=builder.facts.history_name(instance),
             operation=builder.operation(instance, "monitor"),
             expected_rc=ExitCode.NOT_RUNNING,
             needed=True,

@@ -99,10 +99,13 @@ class Facts:
     next_change_s: float | None
     by_name: Mapping[str, NodeFacts] = field(init=False, repr=False, compare=False)
     """The nodes by name; of two with one name the first."""
+    looked_after: dict[Instance, bool] = field(init=False, repr=False, compare=False)
+    """What `is_looked_after` has answered: it is asked by every stage, of every instance."""
 
     def __post_init__(self) -> None:
         found = {node.name: node for node in reversed(self.nodes)}
         object.__setattr__(self, "by_name", found)
+        object.__setattr__(self, "looked_after", {})
 
     def node(self, name: str) -> NodeFacts:
         """Look a node up by name."""
@@ -145,6 +148,12 @@ class Facts:
 
     def is_looked_after(self, instance: Instance) -> bool:
         """Tell the same without regard to tickets, which only this decision looks at."""
+        known = self.looked_after.get(instance)
+        if known is None:
+            known = self.looked_after[instance] = self._look_after(instance)
+        return known
+
+    def _look_after(self, instance: Instance) -> bool:
         if not self.is_normally_managed(instance):
             return False
         state = self.activity[instance.id]

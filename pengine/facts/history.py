@@ -127,9 +127,16 @@ _WITHOUT_EFFECT = frozenset({"notify", "meta-data"})
 
 
 def read_history(
-    instance: Instance, node: str, entries: Iterable[HistoryEntry], given: Circumstances
+    instance: Instance,
+    node: str,
+    entries: Iterable[HistoryEntry],
+    given: Circumstances,
+    *,
+    name: str,
+    agent_changed: bool,
+    is_moot: bool,
 ) -> OnNode:
-    """Conclude the state of an instance on a node from its entries."""
+    """Conclude the state of an instance on a node from its entries; `name` is the history's."""
     ordered = in_sequence(entries)
     reading = _Reading(instance, node, given)
     for entry in ordered:
@@ -150,6 +157,9 @@ def read_history(
         limit=reading.limit,
         is_starting=reading.is_starting,
         ignored=reading.ignored,
+        agent_changed=agent_changed,
+        is_moot=is_moot,
+        name=name,
     )
 
 

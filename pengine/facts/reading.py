@@ -159,21 +159,27 @@ class _Reader:
         if instance is None:
             return
         meta = instance.meta
-        given = replace(
-            given,
-            ageing=self._ageing(instance, node, history),
-            is_managed=meta.is_managed and not meta.maintenance and not self._settings.maintenance,
+        given = Circumstances(
+            given.operation_rules,
+            self._ageing(instance, node, history),
+            given.node_is_unclean,
+            given.node_is_online,
+            meta.is_managed and not meta.maintenance and not self._settings.maintenance,
+            given.can_fence,
         )
-        outcome = read_history(instance, node.name, history.entries, given)
-        known = self._found.get(instance.id, {}).get(node.name)
-        outcome = replace(
-            outcome,
-            # A number of an older status may be about the same copy as the plain name.
-            role=max(outcome.role, known.role) if known is not None else outcome.role,
+        outcome = read_history(
+            instance,
+            node.name,
+            history.entries,
+            given,
             name=history.id,
             agent_changed=_has_other_agent(instance, history),
             is_moot=self._suspicion.is_unclean(node.name),
         )
+        known = self._found.get(instance.id, {}).get(node.name)
+        if known is not None and known.role > outcome.role:
+            # A number of an older status may be about the same copy as the plain name.
+            outcome = replace(outcome, role=known.role)
         self._suspicion.hear(instance, outcome)
         self._found.setdefault(instance.id, {})[node.name] = outcome
         self.finder.occupy(

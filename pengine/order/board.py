@@ -7,7 +7,7 @@ action first gives the reason that is shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from crm.model.roles import Role
@@ -149,6 +149,7 @@ class Board:
         }
         """What runs in a container, by the id of the container."""
         self._by_task: dict[tuple[str, Task], list[Standing]] = {}
+        self._parts: dict[tuple[str, Task, str], dict[str, Standing]] = {}
         self._made = 0
         self._copies: dict[str, tuple[Instance | GroupInstance, ...]] = {}
         self._edges: dict[tuple[int, int], list[Edge]] = {}
@@ -183,6 +184,8 @@ class Board:
         self._by_owner.setdefault(found.owner, []).append(found)
         if action.interval_ms == 0:
             self._by_task.setdefault((action.owner, action.task), []).append(found)
+            key = (self.parents.get(action.owner, ""), action.task, found.node)
+            self._parts.setdefault(key, {})[action.owner] = found
         return found
 
     def all_of(self, owner: str) -> list[Standing]:
@@ -199,6 +202,10 @@ class Board:
             if not node or found.node == node:
                 return found
         return None
+
+    def parts_on(self, parent: str, task: Task, node: str) -> Iterable[Standing]:
+        """List the newest action of each part of something, with a task on a node."""
+        return self._parts.get((parent, task, node), {}).values()
 
     # --- orderings ----------------------------------------------------------------------------
 

@@ -54,7 +54,7 @@ class Collectives:
             case GroupInstance() as group:
                 return self._of_group(asked, group, node)
             case CloneInstance() as clone:
-                return self._of_copies(asked, self._board.copies(clone), node)
+                return self._of_clone(asked, clone, node)
             case BundleInstance() as bundle:
                 return self._of_copies(asked, self._acting(bundle, asked), node)
             case _:
@@ -93,6 +93,19 @@ class Collectives:
         if bundle.clone is not None and mark.task in _INSIDE:
             return self._board.copies(bundle.clone)
         return bundle.copies
+
+    def _of_clone(self, mark: Standing, clone: CloneInstance, node: str) -> View:
+        copies = self._board.copies(clone)
+        if not node or not copies or not isinstance(copies[0], Instance):
+            return self._of_copies(mark, copies, node)
+        # Asked very often, and of many copies few have anything to do on one node.
+        step = mark.action.about or mark.task
+        needed = runnable = False
+        for part in self._board.parts_on(clone.id, BEGINNINGS.get(step, step), node):
+            if part.needed:
+                needed = mark.needed = True
+            runnable = runnable or part.runnable
+        return View(needed, runnable)
 
     def _of_copies(self, mark: Standing, copies: tuple[Copy, ...], node: str) -> View:
         step = mark.action.about or mark.task

@@ -124,9 +124,10 @@ class Tally:
                 pass
 
     def _record_one(self, placed: str, item: str) -> None:
+        table = self.scores[item]
         for node in self.facts.nodes:
-            if node.name in self.scores[item]:
-                self.lines.append(ScoreLine(placed, item, node.name, self.scores[item][node.name]))
+            if node.name in table:
+                self.lines.append(ScoreLine(placed, item, node.name, table[node.name]))
 
 
 def everything_in(item: Placeable) -> list[Placeable]:
