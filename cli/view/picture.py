@@ -311,13 +311,20 @@ def _clone_lines(facts: Facts, clone: CloneInstance, depth: int) -> Iterator[str
             lists[_listed_as(facts, clone, copy)].append(_places(facts, copy)[0])
     if clone.is_unique:
         return
-    limit = " (target-role)" if clone.meta.target_role is Role.UNPROMOTED else ""
+    limit = " (target-role)" if _wanted_role(clone) is Role.UNPROMOTED else ""
     for word, names in lists.items():
         if names:
             note = limit if word == "Unpromoted" else ""
             yield f"{indent}  * {word}{note}: [ {' '.join(sorted(names, key=display_key))} ]"
     if clone.clone_max > sum(map(len, lists.values())):
         yield from (f"{indent}  * {line}" for line in _stopped_lines(facts, clone))
+
+
+def _wanted_role(clone: CloneInstance) -> Role | None:
+    """Say which role the administrator wants for a clone, or else for what is in it."""
+    if clone.meta.target_role is not None or not clone.copies:
+        return clone.meta.target_role
+    return clone.copies[0].meta.target_role
 
 
 def _has_own_lines(facts: Facts, copy: Instance | GroupInstance) -> bool:
@@ -362,7 +369,7 @@ def _listed_as(facts: Facts, clone: CloneInstance, copy: Instance | GroupInstanc
 def _stopped_lines(facts: Facts, clone: CloneInstance) -> Iterator[str]:
     """Yield the nodes on which nothing of an anonymous clone is active, by the reason for it."""
     busy = {name for i in instances_of(clone) for name in facts.activity[i.id].nodes}
-    disabled = "disabled" if clone.meta.must_stop else ""
+    disabled = "disabled" if _wanted_role(clone) is Role.STOPPED else ""
     by_flag: dict[str, list[str]] = {}
     for node in facts.nodes:
         known = clone.id in facts.reserved.get(node.name, (clone.id,))

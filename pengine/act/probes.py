@@ -20,6 +20,8 @@ from pengine.facts.instances import (
 )
 from pengine.facts.nodes import NodeFacts
 
+Copy = Instance | GroupInstance
+
 
 def add_probes(builder: Builder) -> None:
     """Add every probe that is due, node by node."""
@@ -104,19 +106,34 @@ def _parts_on(bundle: BundleInstance, node: str) -> Iterator[Instance]:
 
 
 def _to_probe_of_anonymous(builder: Builder, clone: CloneInstance, node: str) -> list[Instance]:
-    """Probe an anonymous clone once per node: the copy that is or will be there, or the first."""
-    facts = builder.facts
-    known = {i.history_id for i in instances_of(clone) if facts.activity[i.id].is_known_on(node)}
+    """Probe an anonymous clone once per node.
+
+    The copy asked for is the one that was looked for there before (of a group perhaps only in
+    part), else the one that will be there, else the first.
+    """
     if not clone.copies:
         return []
-    copy = next((c for c in clone.copies if _belongs_on(builder, c, node)), clone.copies[0])
-    return [i for i in instances_of(copy) if i.history_id not in known]
+    copy = _seen_on(builder, clone, node) or _placed_on(builder, clone, node) or clone.copies[0]
+    known = builder.facts.activity
+    return (
+        []
+        if copy.is_removed
+        else [i for i in instances_of(copy) if not known[i.id].is_known_on(node)]
+    )
 
 
-def _belongs_on(builder: Builder, copy: Instance | GroupInstance, node: str) -> bool:
-    return any(
-        node in builder.facts.activity[i.id].nodes or builder.placement.node_of(i.id) == node
-        for i in instances_of(copy)
+def _seen_on(builder: Builder, clone: CloneInstance, node: str) -> Copy | None:
+    activity = builder.facts.activity
+    return next(
+        (c for c in clone.copies if any(activity[i.id].is_known_on(node) for i in instances_of(c))),
+        None,
+    )
+
+
+def _placed_on(builder: Builder, clone: CloneInstance, node: str) -> Copy | None:
+    placed = builder.placement.node_of
+    return next(
+        (c for c in clone.copies if any(placed(i.id) == node for i in instances_of(c))), None
     )
 
 

@@ -84,3 +84,12 @@ def test_a_removed_resource_does_not_act_for_the_clone_that_bears_its_name() -> 
     keys = [s.actions[0].key for s in made.graph.synapses]
     assert "c_delete_0" in keys
     assert "c_stop_0" not in keys
+
+
+def test_the_copy_that_was_looked_for_is_the_one_that_is_looked_for_again() -> None:
+    child = group("g", primitive("a"), primitive("b"))
+    status = state("node1", {"a": stopped()}) + state("node2", {"a": started(), "b": started()})
+    made = decide(cib(clone("c", child), status=status))
+    probes = [a for a in made.plan.actions.values() if a.is_probe]
+    assert [(p.owner, p.node) for p in probes] == [("b:0", "node1")]
+    assert made.placement.node_of("b:1") == "node1"

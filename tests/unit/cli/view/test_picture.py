@@ -74,3 +74,8 @@ def test_an_unhealthy_node_on_standby_says_both() -> None:
         node_attributes={"node1": {"standby": "true", "#health-disk": "red"}},
     )
     assert shown(document)[1] == "* Node node1: standby (health is RED)"
+
+
+def test_what_keeps_the_copies_of_a_clone_down_is_said_where_they_are_missing() -> None:
+    child = primitive("a", meta={"target-role": "Stopped"})
+    assert "* Stopped (disabled): [ node1 node2 ]" in shown(cib(clone(child)))
