@@ -202,8 +202,7 @@ def judge(
         was_lost=presence.was_lost,
         pending_until_s=presence.pending_until_s,
         standby=_is_true(attributes.get("standby")),
-        maintenance=_is_true(attributes.get("maintenance"))
-        or (state is not None and state.maintenance),
+        maintenance=_is_true(attributes.get("maintenance")),
         shutting_down=shutting_down,
         wants_to_leave=shutting_down,
         is_dc=bool(cluster.dc_id) and node.id == cluster.dc_id,

@@ -89,6 +89,8 @@ class _Reader:
                 judged.discard(name)
         for node in self._suspicion.nodes():
             if node.is_remote and node.name not in judged:
+                # Nothing was read of it, so nothing is known of its state either.
+                self._suspicion.connect(replace(node, maintenance=False))
                 self._judge(node.name)
 
     def _is_readable(self, name: str) -> bool:
@@ -113,7 +115,7 @@ class _Reader:
         nodes = {node.name: node for node in self._suspicion.nodes()}
         return join(instance, self._found.get(key, {}), nodes, self._suspicion)
 
-    def _judge(self, name: str) -> None:
+    def _judge(self, name: str, *, is_read: bool = False) -> None:
         node = self._suspicion.node(name)
         connection, container = self._state(node.connection), self._state(node.container)
         if connection.failed:
@@ -129,20 +131,20 @@ class _Reader:
             if not host.online and host.unclean:
                 online, reset = False, True
         instance = self._instances.get(node.connection)
-        unmanaged = instance is not None and not instance.meta.is_managed
+        unmanaged = instance is not None and not instance.meta.is_managed and is_read
         self._suspicion.connect(
             replace(
                 node,
                 online=online,
                 requires_reset=reset,
-                maintenance=node.maintenance or (unmanaged and node.is_seen),
+                maintenance=node.maintenance or unmanaged,
             )
         )
 
     def _read(self, state: NodeState, name: str) -> None:
         """Read all that a node remembers."""
         if self._suspicion.node(name).is_remote:
-            self._judge(name)
+            self._judge(name, is_read=True)
         node = self._suspicion.node(name)
         given = Circumstances(
             self._rules,
