@@ -169,8 +169,8 @@ class _Placing:
     def _place_replica(self, replica: Replica, clone: CloneInstance | None, prefer: str) -> None:
         """Place what goes with a container that is placed."""
         host = self.ledger.node_of.get(replica.container.id)
-        if host is not None:
-            self.tally.hosts[replica.node] = host
+        if replica.node:
+            self.tally.hosts[replica.node] = host or ""
         if replica.address is not None:
             self.place_item(replica.address, prefer)
         if replica.connection is not None:

@@ -137,9 +137,10 @@ class Following:
             return
         leader = self._ledger.contents.get(primary.id, primary)
         is_so = tie.primary_role in (None, self._ledger.role_to_be(leader))
-        if there is not None and is_so and self._matches(here, there, tie):
-            sign = -1 if tie.dependent_role is Role.UNPROMOTED else 1
-            self._wish(dependent, here, Score(sign * tie.score), tie)
+        if there is not None and self._matches(here, there, tie):
+            if is_so:
+                sign = -1 if tie.dependent_role is Role.UNPROMOTED else 1
+                self._wish(dependent, here, Score(sign * tie.score), tie)
         elif tie.score >= INFINITY and tie.dependent_role is Role.PROMOTED:
             self._wish(dependent, here, MINUS_INFINITY, tie)
 

@@ -170,7 +170,7 @@ class Ledger:
 
     def host(self, node: str) -> str:
         """Name the node the container around a node is on; others are their own hosts."""
-        return self.tally.hosts.get(node, node)
+        return self.tally.hosts.get(node) or node
 
     def attribute(self, node: str, name: str) -> str | None:
         """Read the attribute by which a colocation compares nodes."""

@@ -28,7 +28,7 @@ class Tally:
         self.contributions: list[Contribution] = []
         self.lines: list[ScoreLine] = []
         self.hosts: dict[str, str] = {}
-        """Where the container of a bundle is, by the node inside it."""
+        """Where the container of a bundle is placed ("" for nowhere), by the node inside it."""
         for item in facts.everything:
             self._open(item, item.id)
             if isinstance(item, BundleInstance):
@@ -70,7 +70,7 @@ class Tally:
                 self.scores[replica.copy.id] = {replica.node: _OWN_NODE}
 
     def asked_of(self, instance: Instance, node: str) -> str:
-        """Name the node whose attributes count for an instance on a node.
+        """Name the node whose attributes count for an instance on a node, or "" for none.
 
         In a container these may be those of its host (container-attribute-target=host).
         """
