@@ -156,9 +156,10 @@ class Board:
         self._managed = {i.id: facts.is_managed(i) for i in facts.instances()}
         for top in facts.everything:
             for part in everything_in(top):
-                self.items[part.id] = part
-                self.tops[part.id] = top
-                self.parents[part.id] = _parent(part)
+                if part.id not in self.items:
+                    self.items[part.id] = part
+                    self.tops[part.id] = top
+                    self.parents[part.id] = _parent(part)
         for bundle in bundles_in(facts.items):
             for part in bundle.parts:
                 self.tops[part.id] = part
@@ -178,7 +179,7 @@ class Board:
 
     def add(self, action: Action) -> Standing:
         """Take an action in; the newest comes last."""
-        item = self.items.get(action.owner) if action.owner else None
+        item = (action.instance or self.items.get(action.owner)) if action.owner else None
         found = Standing(action, item)
         self.standings[action.id] = found
         self._by_owner.setdefault(found.owner, []).append(found)

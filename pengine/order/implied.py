@@ -160,21 +160,21 @@ def _of_clone(
     if promotable:
         yield _state(me, Task.DEMOTED, me, Task.STOP, PLAIN)
         yield _state(me, Task.RUNNING, me, Task.PROMOTE, _BLOCKS)
-    before = ""
     copies = listing.copies(clone)
     if clone.is_ordered:
         copies = tuple(sorted(copies, key=_number))
-    for copy in copies:
+    for index, copy in enumerate(copies):
+        # Copies of an ordered clone start by number, each after all before it (case inc4).
+        earlier = copies[:index] if clone.is_ordered else ()
         yield from _of_part(facts, copy, promotable=promotable)
         yield _state(me, Task.START, copy.id, Task.START, _BLOCKS | _SHOWS_FIRST)
         yield _state(copy.id, Task.START, me, Task.RUNNING, _SHOWS_THEN)
-        if clone.is_ordered and before:
-            yield _state(before, Task.START, copy.id, Task.START, PLAIN)
+        for before in earlier:
+            yield _state(before.id, Task.START, copy.id, Task.START, PLAIN)
         yield _state(me, Task.STOP, copy.id, Task.STOP, _SHOWS_FIRST)
         yield _state(copy.id, Task.STOP, me, Task.STOPPED, _SHOWS_THEN)
-        if clone.is_ordered and before:
-            yield _state(copy.id, Task.STOP, before, Task.STOP, PLAIN)
-        before = copy.id
+        for before in earlier:
+            yield _state(copy.id, Task.STOP, before.id, Task.STOP, PLAIN)
     if promotable:
         yield from _roles(clone, copies)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 
 from crm.model.outcomes import ExitCode
@@ -32,9 +31,6 @@ _SAME_NODE = PLAIN | {Meaning.SAME_NODE}
 
 def step_orderings(facts: Facts, actions: Actions) -> Iterator[Ordering]:
     """Yield what is ordered as soon as the steps are found: single actions with each other."""
-    for item in clones_in(facts.items):
-        if item.is_ordered:
-            yield from _one_by_one(actions, item)
     for instance in facts.instances():
         if not facts.is_managed(instance):
             continue
@@ -42,16 +38,6 @@ def step_orderings(facts: Facts, actions: Actions) -> Iterator[Ordering]:
             for probe in actions.probes(instance.id):
                 if probe.node == monitor.node:
                     yield Ordering(probe.id, monitor.id, _BLOCKS, "probe before monitor")
-
-
-def _one_by_one(actions: Actions, clone: CloneInstance) -> Iterator[Ordering]:
-    """Start the copies of an ordered clone that act by number, stop them the other way round."""
-    for task in (Task.STOP, Task.START):
-        acting = [[a for a in actions.of(copy.id, task) if a.needed] for copy in clone.copies]
-        in_line = [found[0] for found in acting if len(found) == 1]
-        for before, after in itertools.combinations(in_line, 2):
-            first, then = (before, after) if task is Task.START else (after, before)
-            yield Ordering(first.id, then.id, PLAIN, clone.id)
 
 
 def _monitors(actions: Actions, instance: Instance, *, for_stopped: bool) -> list[Action]:
@@ -84,7 +70,10 @@ def step_statements(
     for container, item in actions.afresh:
         # What is not looked for in a guest that ends may run there until it has ended.
         yield Statement(Every(container, Task.STOP), Every(item, Task.START), PLAIN, "guest ends")
+    named = {item.id for item in facts.items}
     for instance in listing.instances():
+        if instance.is_removed and instance.id in named:
+            continue
         yield from _clean_up(actions, instance)
         yield from _recurring(facts, placement, actions, instance)
 

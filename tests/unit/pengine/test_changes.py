@@ -126,3 +126,9 @@ def test_what_another_agent_left_under_the_name_of_a_copy_is_forgotten() -> None
     left = state("node2", {"a:0": stopped()}).replace('type="Dummy"', 'type="Other"')
     decision = decide(cib(clone, status=state("node1", {"a:0": started()}) + left))
     assert actions(decision) == ["a:0_delete_0@node2"]
+
+
+def test_a_value_that_says_default_counts_as_none() -> None:
+    more = NEW.replace('value="2"', 'value="#default"')
+    entries = ran("start", call=2, op_digest=digest(state="new"))
+    assert actions(decided(entries, resource=primitive("a", more=more))) == []

@@ -143,3 +143,12 @@ def test_what_must_be_with_something_that_cannot_start_is_blocked() -> None:
     decision = decide(cib(resources, constraints=constraints))
     assert not [key for key in actions(decision) if "_start_0" in key]
     assert reason(decision, "b_start_0") == "colocation with a"
+
+
+def test_the_copies_of_an_ordered_clone_start_each_after_all_before_it() -> None:
+    names = ("node1", "node2", "node3")
+    status = "".join(state(name, {"a": stopped()}) for name in names)
+    resources = clone("cl", primitive("a"), ordered="true")
+    decision = decide(cib(resources, status=status, nodes=names))
+    starts = {key for key in actions(decision) if "_start_0@" in key}
+    assert sorted(len(waits_for(decision, key) & starts) for key in starts) == [0, 1, 2]
