@@ -149,7 +149,8 @@ class _Telling:
         if not any(a.needed for a in stops) and self._state.role is not Role.STOPPED:
             return []  # How its start ended is not known: it is done again, that is all.
         if self._state.failed:
-            return [self._step("Recover", stop)]
+            # Where it is expected it may be spared (case stop-unexpected).
+            return [self._step("Recover", stop or self._at(Task.STOP, ""))]
         return [self._step("Restart", start)]
 
     def _in_other_role(self, start: Action | None, stop: Action | None) -> list[Step]:
