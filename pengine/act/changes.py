@@ -140,23 +140,31 @@ def _judge_recurring(
             builder.add(cancellation(builder, instance, node.name, entry))
         _try_anew(builder, instance, node)
         return
-    parameters = builder.facts.parameters(instance, node.name)
-    change = compare(
-        entry,
-        parameters,
-        configured.parameters,
-        interval_ms=entry.interval_ms,
-        timeout_ms=configured.timeout_ms,
-    )
-    on_node = builder.facts.activity[instance.id].at(node.name)
-    has_expired = on_node is not None and entry in on_node.expired
-    if change is Change.NONE and not has_expired:
+    if not is_renewed(builder, instance, node.name, entry, configured):
         return
     _unfence(builder, instance, node, "Device parameters changed (reschedule)")
     role = builder.placement.role_of(instance.id)
     if node.name == builder.placement.node_of(instance.id) and configured.runs_in(role):
         builder.add(monitoring(builder, instance, configured, node.name, needed=True))
     _try_anew(builder, instance, node)
+
+
+def is_renewed(
+    builder: Builder, instance: Instance, node: str, entry: HistoryEntry, configured: OperationFacts
+) -> bool:
+    """Tell whether a recurring operation is to begin anew: it is defined otherwise, or forgotten.
+
+    What begins anew is not cancelled, even where no role asks for it (case on_fail_demote1).
+    """
+    change = compare(
+        entry,
+        builder.facts.parameters(instance, node),
+        configured.parameters,
+        interval_ms=entry.interval_ms,
+        timeout_ms=configured.timeout_ms,
+    )
+    on_node = builder.facts.activity[instance.id].at(node)
+    return change is not Change.NONE or (on_node is not None and entry in on_node.expired)
 
 
 def _try_anew(builder: Builder, instance: Instance, node: NodeFacts) -> None:

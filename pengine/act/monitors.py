@@ -9,7 +9,7 @@ from crm.model.roles import Role
 from crm.model.status import HistoryEntry
 from pengine.act.actions import Task
 from pengine.act.builder import Builder, key_of
-from pengine.act.changes import cancellation, current_entries, monitoring
+from pengine.act.changes import cancellation, current_entries, is_renewed, monitoring
 from pengine.facts.instances import Instance
 from pengine.facts.operations import OperationFacts
 
@@ -64,7 +64,9 @@ def _cancel_for_role(
     if not operation.is_recurring:
         return
     for entry in recorded(builder, instance, node):
-        if (entry.operation, entry.interval_ms) == (operation.name, operation.interval_ms):
+        key = (entry.operation, entry.interval_ms)
+        is_it = key == (operation.name, operation.interval_ms)
+        if is_it and not is_renewed(builder, instance, node, entry, operation):
             cancel = cancellation(builder, instance, node, entry)
             leads = operation.role is Role.PROMOTED
             builder.add(replace(cancel, about=Task.DEMOTE if leads else Task.PROMOTE))

@@ -95,3 +95,15 @@ def test_without_quorum_policy_demote_keeps_roles_but_the_promoted_one() -> None
     keys = actions(decision)
     assert "a_demote_0@node1" in keys
     assert not any("_stop_" in key for key in keys)
+
+
+def test_the_monitor_of_another_role_is_left_if_it_is_defined_otherwise_by_now() -> None:
+    child = primitive("a", ops=monitor("a", role="Promoted"))
+    pairs = '<nvpair id="p" name="promotable" value="true"/>'
+    meta = f'<meta_attributes id="m">{pairs}</meta_attributes>'
+    document = f'<clone id="cl">{meta}{child}</clone>'
+    for was, found in (("4811cef7f7f94e3a35a70be7916cb2fd", True), ("0", False)):
+        watched = ran("monitor", call=3, interval_ms=10000, op_digest=was)
+        status = _states(started() + watched, started(), ("-1", "-1"))
+        keys = actions(decide(cib(document, status=status)))
+        assert ("a_monitor_10000@node1" in keys) is found
