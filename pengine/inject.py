@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from crm.model import digests
 from crm.model.cluster import Cluster, Node
 from crm.model.resources import AttributeSet, Bundle, Primitive, primitives_of
 from crm.model.status import NodeState, ResourceHistory, TicketState
@@ -119,8 +118,8 @@ def set_option(cluster: Cluster, name: str, value: str) -> Cluster:
 def inject(cluster: Cluster, outcome: Outcome, now_s: int) -> tuple[Cluster, tuple[str, ...]]:
     """Pretend that an operation ended; gives the cluster and what was set besides.
 
-    It is written as if success had been expected, and with no parameters: a later look finds that
-    the operation has been defined anew.
+    It is written as if success had been expected, and says nothing of parameters: a later look
+    takes it for an operation that has been defined anew.
 
     Raises: ValueError with a sentence if there is no such resource or node.
     """
@@ -141,7 +140,6 @@ def inject(cluster: Cluster, outcome: Outcome, now_s: int) -> tuple[Cluster, tup
         exit_code=outcome.exit_code,
         expected_rc=0,
         at_s=now_s,
-        digest=digests.operation_digest({}),
     )
     state, lines = count_failure(state, outcome.resource, ended)
     return _with_state(cluster, write_down(state, history, ended)), lines

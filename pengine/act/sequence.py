@@ -12,7 +12,6 @@ from pengine.act.actions import ActionId, Task
 from pengine.act.builder import Builder, key_of
 from pengine.act.monitors import recorded
 from pengine.facts.instances import Instance
-from pengine.facts.nodes import NodeFacts
 
 
 def expect_what_is_remembered(builder: Builder) -> None:
@@ -20,10 +19,10 @@ def expect_what_is_remembered(builder: Builder) -> None:
     facts = builder.facts
     for instance in facts.instances():
         state = facts.activity[instance.id]
-        for node, on_node in (state.on_node or {}).items():
-            if on_node.clear_because:
+        for node in state.on_node or {}:
+            if facts.why_cleared(instance, node):
                 builder.expect(_key(instance, Task.CLEAR_FAIL_COUNT, node))
-            if _was_open(builder.nodes[node]):
+            if builder.nodes[node].was_open:
                 for entry in recorded(builder, instance, node):
                     key = operation_key(instance.id, entry.operation, entry.interval_ms)
                     # What is cancelled is the operation itself, as old as its history.
@@ -45,11 +44,6 @@ def expect_departures(builder: Builder) -> None:
         for word in ("reboot", "off"):
             builder.expect((f"stonith-{node.name}-{word}", node.name))
         builder.expect((f"do_shutdown-{node.name}", node.name))
-
-
-def _was_open(node: NodeFacts) -> bool:
-    """Tell whether a node counted as online when its history was read."""
-    return node.was_online if node.is_remote else node.online
 
 
 def expect_steps(builder: Builder, instance: Instance) -> None:

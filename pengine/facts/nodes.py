@@ -97,6 +97,11 @@ class NodeFacts:
         return not self.is_remote or text is None or _is_true(text)
 
     @property
+    def was_open(self) -> bool:
+        """Tell whether the node counted as online when its history was read."""
+        return self.was_online if self.is_remote else self.online
+
+    @property
     def is_remote(self) -> bool:
         """Tell whether the node is reached through a connection."""
         return bool(self.connection)
