@@ -6,11 +6,14 @@ bans are looked at with the preferences already in place.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from crm.model import score
 from crm.model.constraints import Discovery
 from crm.model.roles import Role
-from crm.model.score import INFINITY, ZERO, Score
+from crm.model.score import INFINITY, MINUS_INFINITY, ZERO, Score
 from pengine.facts.facts import Facts
+from pengine.facts.history import OnNode
 from pengine.facts.instances import (
     BundleInstance,
     CloneInstance,
@@ -37,7 +40,6 @@ def all_passes(facts: Facts, tally: Tally) -> None:
     shutdown_locks(facts, tally)
     no_nesting(facts, tally)
     inside_guests(facts, tally)
-    in_guests(facts, tally)
     thresholds(facts, tally, targets)
     failures(facts, tally, targets)
     tickets(facts, tally)
@@ -162,7 +164,7 @@ def shutdown_locks(facts: Facts, tally: Tally) -> None:
         for node in facts.nodes:
             if node.name != lock.node:
                 text = f"it waits for {lock.node}, which was shut down"
-                tally.ban(lock.instance, node.name, "lock", "shutdown-lock", text)
+                tally.add(lock.instance, node.name, MINUS_INFINITY, "lock", "shutdown-lock", text)
 
 
 def no_nesting(facts: Facts, tally: Tally) -> None:
@@ -183,18 +185,6 @@ def no_nesting(facts: Facts, tally: Tally) -> None:
             is_of_bundle = connection is not None and connection.bundle
             for name in remote if is_of_bundle else led_to:
                 tally.ban(instance.id, name, "remote", "remote", "it runs on members only")
-
-
-def in_guests(facts: Facts, tally: Tally) -> None:
-    """Keep what is in a container inside the guest it runs (case container-is-remote-node)."""
-    guests = {c.container: c.node for c in facts.connections.values() if c.container}
-    for instance in facts.instances():
-        guest = guests.get(instance.meta.pairs.get("container", ""))
-        if guest is None or instance.id in facts.connections:
-            continue
-        for node in facts.nodes:
-            if node.name != guest:
-                tally.ban(instance.id, node.name, "remote", "container", f"it belongs to {guest}")
 
 
 def inside_guests(facts: Facts, tally: Tally) -> None:
@@ -224,7 +214,8 @@ def thresholds(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) 
             continue
         text = f"it failed {effective} times (migration-threshold {threshold})"
         for item in _banned_with(instance, targets):
-            tally.ban(item.id, node, "threshold", f"fail-count-{instance.history_id}", text)
+            source = f"fail-count-{instance.history_id}"
+            tally.add(item.id, node, MINUS_INFINITY, "threshold", source, text)
 
 
 def _failures_with_contents(facts: Facts) -> dict[tuple[str, str], Score]:
@@ -260,18 +251,23 @@ def tickets(facts: Facts, tally: Tally) -> None:
 def failures(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) -> None:
     """Ban nodes whose history says that the agent cannot work there."""
     for instance in facts.instances():
-        state = facts.activity[instance.id]
-        for name, found in (state.on_node or {}).items():
+        for name, found in (facts.activity[instance.id].on_node or {}).items():
             if found.banned_everywhere:
                 for item in _banned_with(instance, targets):
                     tally.ban_everywhere(item.id, "failure", name, found.banned_everywhere)
             elif found.banned:
                 for item in _banned_with(instance, targets):
-                    tally.ban(item.id, name, "failure", name, found.banned)
-            if found.failed_stop:
-                tally.ban(instance.id, name, "failure", name, "it could not be stopped there")
-            if found.on_fail is OnFail.BAN:
-                tally.ban(instance.id, name, "failure", name, "on-fail=ban")
+                    tally.add(item.id, name, MINUS_INFINITY, "failure", name, found.banned)
+            for text in _own_bans(found):
+                tally.add(instance.id, name, MINUS_INFINITY, "failure", name, text)
+
+
+def _own_bans(found: OnNode) -> Iterator[str]:
+    """Say what keeps an instance, and no other copy, from a node where something failed."""
+    if found.failed_stop:
+        yield "it could not be stopped there"
+    if found.on_fail is OnFail.BAN and not found.is_moot:
+        yield "on-fail=ban"
 
 
 def exclusive_discovery(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) -> None:

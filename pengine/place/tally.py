@@ -96,9 +96,10 @@ class Tally:
             self.add(item, node, MINUS_INFINITY, stage, source, text)
 
     def ban_everywhere(self, item: str, stage: str, source: str, text: str = "") -> None:
-        """Forbid all nodes."""
-        for node in self.scores[item]:
-            self.add(item, node, MINUS_INFINITY, stage, source, text)
+        """Forbid all nodes, also those that were not allowed; their scores are shown then."""
+        for node in self.facts.nodes:
+            if node.name in self.scores[item] or not node.is_unlisted:
+                self.add(item, node.name, MINUS_INFINITY, stage, source, text)
 
     def record(self, placed: str, item: Placeable) -> None:
         """Keep the totals of an item and of everything in it, as they are now.
