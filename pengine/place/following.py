@@ -135,14 +135,14 @@ class Following:
         here, there = self._ledger.node_of[dependent.id], self._ledger.node_of[primary.id]
         if here is None:
             return
+        if there is None or not self._matches(here, there, tie):
+            if tie.score >= INFINITY and tie.dependent_role is Role.PROMOTED:
+                self._wish(dependent, here, MINUS_INFINITY, tie)
+            return
         leader = self._ledger.contents.get(primary.id, primary)
-        is_so = tie.primary_role in (None, self._ledger.role_to_be(leader))
-        if there is not None and self._matches(here, there, tie):
-            if is_so:
-                sign = -1 if tie.dependent_role is Role.UNPROMOTED else 1
-                self._wish(dependent, here, Score(sign * tie.score), tie)
-        elif tie.score >= INFINITY and tie.dependent_role is Role.PROMOTED:
-            self._wish(dependent, here, MINUS_INFINITY, tie)
+        if tie.primary_role in (None, self._ledger.role_to_be(leader)):
+            sign = -1 if tie.dependent_role is Role.UNPROMOTED else 1
+            self._wish(dependent, here, Score(sign * tie.score), tie)
 
     def _wish(self, instance: Instance, node: str, amount: Score, tie: Tie) -> None:
         """Change how much a copy would like to lead; what is said of its first member counts."""

@@ -172,6 +172,19 @@ class Ledger:
         """Name the node the container around a node is on; others are their own hosts."""
         return self.tally.hosts.get(node) or node
 
+    def asked_of(self, instance: Instance, node: str) -> str | None:
+        """Name the node whose attributes count for an instance on a node; None if nobody's do.
+
+        In a container these may be those of its host (container-attribute-target=host): where it
+        goes, or as long as the instance has no place, where it is.
+        """
+        container = self.nodes[node].container
+        if instance.meta.pairs.get("container-attribute-target") != "host" or not container:
+            return node
+        if self.is_settled(instance):
+            return self.node_of.get(container)
+        return next(iter(self.facts.activity[container].nodes), None)
+
     def attribute(self, node: str, name: str) -> str | None:
         """Read the attribute by which a colocation compares nodes."""
         node = self.host(node)

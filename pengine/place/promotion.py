@@ -40,8 +40,10 @@ def promotion_score(ledger: Ledger, clone: CloneInstance, copy: Copy, node: str)
         found = [promotion_score(ledger, clone, m, node) for m in copy.members]
         known = [value for value in found if value is not None]
         return score.limit(sum(known)) if known else None
-    asked = ledger.tally.asked_of(copy, node)
-    attributes = ledger.nodes[asked].attributes if asked else {}
+    asked = ledger.asked_of(copy, node)
+    if asked is None:
+        return None
+    attributes = ledger.nodes[asked].attributes
     names = (f"master-{name}" for name in _names(ledger, copy))
     text = next((attributes[name] for name in names if name in attributes), None)
     if text is None or not _applies(ledger, clone, copy, node):
@@ -157,7 +159,6 @@ class Promoting:
         for preference in ledger.facts.links.preferences:
             if preference.role is Role.PROMOTED and preference.resource in names:
                 for name, amount in preference.scores:
-                    # In a bundle that is the node inside (case bundle-promoted-location-3).
                     if name == node:
                         value = score.add(value, amount)
         ledger.priority[copy.id] = value

@@ -28,7 +28,7 @@ class Tally:
         self.contributions: list[Contribution] = []
         self.lines: list[ScoreLine] = []
         self.hosts: dict[str, str] = {}
-        """Where the container of a bundle is placed ("" for nowhere), by the node inside it."""
+        """Where the container of a bundle is, by the node inside it."""
         for item in facts.everything:
             self._open(item, item.id)
             if isinstance(item, BundleInstance):
@@ -68,19 +68,6 @@ class Tally:
             self.scores[bundle.clone.id][replica.node] = MINUS_INFINITY
             if replica.copy is not None:
                 self.scores[replica.copy.id] = {replica.node: _OWN_NODE}
-
-    def asked_of(self, instance: Instance, node: str) -> str:
-        """Name the node whose attributes count for an instance on a node, or "" for none.
-
-        In a container these may be those of its host (container-attribute-target=host).
-        """
-        if instance.meta.pairs.get("container-attribute-target") != "host":
-            return node
-        if node in self.hosts:
-            return self.hosts[node]
-        container = self.facts.node(node).container
-        active = self.facts.activity[container].nodes if container else ()
-        return active[0] if active else node
 
     def add(
         self, item: str, node: str, amount: Score, stage: str, source: str, text: str = ""
@@ -125,10 +112,9 @@ class Tally:
                 pass
 
     def _record_one(self, placed: str, item: str) -> None:
-        table = self.scores[item]
         for node in self.facts.nodes:
-            if node.name in table:
-                self.lines.append(ScoreLine(placed, item, node.name, table[node.name]))
+            if node.name in self.scores[item]:
+                self.lines.append(ScoreLine(placed, item, node.name, self.scores[item][node.name]))
 
 
 def everything_in(item: Placeable) -> list[Placeable]:
