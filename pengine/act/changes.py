@@ -239,6 +239,8 @@ def add_deletions_of_removed(builder: Builder) -> None:
     for instance in facts.removed:
         if instance.history_id != instance.id:
             continue  # A copy too many: what its node remembers is about the other copies.
+        if facts.activity[instance.id].failed:
+            continue  # What failed is kept for those who want to know why.
         remembered = facts.activity[instance.id].on_node or {}
         for node in facts.nodes:
             # Histories of nodes that can start nothing are not looked through.

@@ -72,7 +72,5 @@ def add_stops_of_dangling(builder: Builder, instance: Instance) -> None:
             stop = builder.stop(instance, node, needed=True, reason="dangling migration")
             builder.add(replace(stop, is_tidying=True))
     for node in builder.facts.activity[instance.id].left_for:
-        # It was not there when somebody looked, which may be too long ago to start it elsewhere.
-        is_known = builder.facts.activity[instance.id].is_known_on(node)
         if builder.nodes[node].may_act:
-            builder.stop(instance, node, needed=not is_known)
+            builder.stop(instance, node, needed=True)

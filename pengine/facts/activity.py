@@ -174,7 +174,7 @@ def join(
         left_for=tuple(
             target
             for source, target in migrations.underway
-            if target in nodes and nodes[source].unclean and target not in active
+            if target in nodes and on_node[source].is_moot and target not in active
         ),
         migrating=migrations.partial,
         lost=migrations.lost,

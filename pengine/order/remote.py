@@ -15,7 +15,7 @@ from pengine.act.actions import Action, Actions, Task
 from pengine.facts.facts import Facts
 from pengine.facts.nodes import Link, NodeFacts
 from pengine.order.board import Board
-from pengine.order.plan import PLAIN, Every, Meaning, Statement
+from pengine.order.plan import PLAIN, Every, Meaning, Ordering, Statement
 
 _NOTHING: frozenset[Meaning] = frozenset()
 _OWN = frozenset({Meaning.OWN})
@@ -50,8 +50,9 @@ def remote_statements(facts: Facts, actions: Actions) -> Iterator[Statement]:
         else:
             yield from _on_remote(action, node)
     for node in remote.values():
-        if node.kind == "guest":
-            yield from _reset(facts, actions, node)
+        for probe in actions.probes(node.container) if node.container else ():
+            source = "container may be found running"
+            yield Statement(probe.id, Every(node.connection, Task.STOP), PLAIN, source)
 
 
 def _is_mark(action: Action) -> bool:
@@ -125,25 +126,24 @@ def _in_guest(facts: Facts, action: Action, node: NodeFacts) -> Iterator[Stateme
 # --- resets -----------------------------------------------------------------------------------
 
 
-def _reset(facts: Facts, actions: Actions, node: NodeFacts) -> Iterator[Statement]:
+def reset_orderings(facts: Facts, actions: Actions) -> Iterator[Ordering]:
     """Say when a guest counts as fenced: once its container is stopped, or its host is fenced."""
-    for probe in actions.probes(node.container):
-        source = "container may be found running"
-        yield Statement(probe.id, Every(node.connection, Task.STOP), PLAIN, source)
-    labels = [a for a in actions if a.task is Task.FENCE and a.node == node.name and a.is_pseudo]
-    stop = next(reversed(actions.of(node.container, Task.STOP)), None)
+    guests = {node.name: node for node in facts.nodes if node.kind == "guest"}
     meanings = frozenset({Meaning.NEED_SPREADS, Meaning.BLOCKS})
-    for label in labels:
+    for label in actions:
+        node = guests.get(label.node)
+        if node is None or label.task is not Task.FENCE or not label.is_pseudo:
+            continue
+        stop = next(reversed(actions.of(node.container, Task.STOP)), None)
         if stop is None:
-            for down in reversed(actions.of(node.connection, Task.STOP)):
-                yield Statement(down.id, label.id, PLAIN, "its connection is stopped")
-                break
+            for down in actions.of(node.connection, Task.STOP)[-1:]:
+                yield Ordering(down.id, label.id, PLAIN, "its connection is stopped")
             continue
         host = _fencing_of_host(facts, actions, node, stop)
         if host is not None:
-            yield Statement(host.id, label.id, meanings, "its host is fenced")
+            yield Ordering(host.id, label.id, meanings, "its host is fenced")
         else:
-            yield Statement(stop.id, label.id, meanings, "its container is stopped")
+            yield Ordering(stop.id, label.id, meanings, "its container is stopped")
 
 
 def _fencing_of_host(

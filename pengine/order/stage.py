@@ -24,7 +24,7 @@ from pengine.order.notices import notice_orderings, tell, tell_of_ends
 from pengine.order.plan import Ordering, Plan, Statement
 from pengine.order.probes import order_probes
 from pengine.order.propagate import Propagation
-from pengine.order.remote import drop_contradictions, remote_statements
+from pengine.order.remote import drop_contradictions, remote_statements, reset_orderings
 from pengine.order.steps import shutdown_statements, step_orderings, step_statements
 from pengine.place.placement import Placement
 
@@ -56,6 +56,7 @@ def _at_once(facts: Facts, actions: Actions) -> Iterator[Ordering]:
     yield from notice_orderings(facts, actions)
     yield from step_orderings(facts, actions)
     yield from fencing_orderings(facts, actions)
+    yield from reset_orderings(facts, actions)
 
 
 def _in_turn(

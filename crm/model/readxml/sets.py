@@ -36,7 +36,10 @@ def read_set(reader: Reader, element: etree._Element) -> AttributeSet | None:
 
 
 def read_sets(reader: Reader, parent: etree._Element | None, tag: str) -> tuple[AttributeSet, ...]:
-    """Read all sets of one tag below an element, the most important first."""
+    """Read all sets of one tag below an element, the most important first.
+
+    Of sets with equal scores the last one written is the most important, as it is published.
+    """
     found = [read_set(reader, child) for child in children(parent, tag)]
-    sets = [item for item in found if item is not None]
+    sets = [item for item in reversed(found) if item is not None]
     return tuple(sorted(sets, key=lambda item: -item.score))

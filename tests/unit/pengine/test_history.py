@@ -156,3 +156,13 @@ def test_a_monitor_that_has_not_ended_yet_is_asked_for_again() -> None:
     made = decide(cib(primitive("a", ops=monitor("a")), status=status))
     keys = [s.actions[0].key for s in made.graph.synapses]
     assert keys == ["a_monitor_10000"]
+
+
+def test_of_sets_with_equal_scores_the_last_one_written_counts() -> None:
+    def meta(key: str, value: str) -> str:
+        pair = f'<nvpair id="{key}-v" name="target-role" value="{value}"/>'
+        return f'<meta_attributes id="{key}">{pair}</meta_attributes>'
+
+    both = meta("m1", "Started") + meta("m2", "Stopped")
+    decision = decide(cib(primitive("a", more=both)))
+    assert decision.placement.node_of("a") is None
