@@ -317,6 +317,13 @@ _CLUSTER = (
         "4000",
         "how many other scheduler inputs are kept; -1 keeps all",
     ),
+    Option(
+        "cluster-ipc-limit",
+        Kind.NONNEGATIVE,
+        "500",
+        "how many messages a client of a daemon may leave unread before it is cut off",
+        advanced=True,
+    ),
     Option("enable-acl", Kind.BOOLEAN, "false", "whether access control lists are applied"),
     Option(
         "last-lrm-refresh",

@@ -8,6 +8,7 @@ what is restarted may move at the same time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from crm.model.names import operation_key
 from crm.model.outcomes import ExitCode, OperationStatus
@@ -17,6 +18,7 @@ from pengine.act.builder import Builder, key_of
 from pengine.act.housekeeping import add_clearing
 from pengine.act.unfencing import add_unfencing
 from pengine.facts.changes import Change, compare
+from pengine.facts.expiry import is_last_failure
 from pengine.facts.history import OnNode
 from pengine.facts.instances import Instance, Requires
 from pengine.facts.nodes import NodeFacts
@@ -34,15 +36,18 @@ def add_changes(builder: Builder) -> None:
     for instance, node, on_node in list(_remembered(builder)):
         if on_node.agent_changed:
             _change_agent(builder, instance, node)
-        for entry in _entries(builder, instance, node, on_node):
-            if entry.interval_ms > 0:
+        entries = _entries(builder, instance, node, on_node)
+        current = {(e.operation, e.interval_ms) for e in entries if not is_last_failure(e)}
+        for entry in entries:
+            # The copy of a failure says nothing new beside the last result, if it says anything.
+            is_copy = is_last_failure(entry) and (entry.operation, entry.interval_ms) in current
+            if entry.interval_ms > 0 and not (is_copy and entry.digest):
                 _judge_recurring(builder, instance, node, entry)
-            elif entry.operation in _COMPARED:
+            elif entry.interval_ms == 0 and entry.operation in _COMPARED:
                 _judge_once(builder, instance, node, entry)
 
 
 def _remembered(builder: Builder) -> Iterator[tuple[Instance, NodeFacts, OnNode]]:
-    by_id = {i.id: i for i in builder.facts.instances() if not i.is_removed}
     for node in builder.facts.nodes:
         if not node.is_looked_through:
             continue
@@ -50,13 +55,25 @@ def _remembered(builder: Builder) -> Iterator[tuple[Instance, NodeFacts, OnNode]
             on_node = builder.facts.activity[instance.id].at(node.name)
             if on_node is None:
                 continue
-            namesake = by_id.get(on_node.name) if on_node.agent_changed else None
             if not instance.is_removed:
                 yield instance, node, on_node
-            elif namesake is not None and namesake.number is not None:
-                # Another agent left it behind under the name of a copy (case
-                # order_constraint_stops_promoted).
-                yield namesake, node, on_node
+            if on_node.agent_changed and not (instance.is_unique and not instance.is_removed):
+                for namesake in _namesakes(builder, instance, on_node.name):
+                    yield namesake, node, replace(on_node, entries=())
+
+
+def _namesakes(builder: Builder, instance: Instance, name: str) -> Iterator[Instance]:
+    """Find the other copies that any node knows by a name, or that have it.
+
+    What another agent left behind under it is forgotten in the name of each of them (case
+    order_constraint_stops_promoted).
+    """
+    for other in builder.facts.instances():
+        if other.is_removed or other is instance or other.history_id != instance.history_id:
+            continue
+        known = (builder.facts.activity[other.id].on_node or {}).values()
+        if other.id == name or any(state.name == name for state in known):
+            yield other
 
 
 def _entries(

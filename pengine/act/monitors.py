@@ -22,9 +22,7 @@ def recorded(builder: Builder, instance: Instance, node: str) -> list[HistoryEnt
     return [
         entry
         for entry in current_entries(found.entries)
-        if entry.interval_ms > 0
-        and entry.status not in (OperationStatus.CANCELLED, OperationStatus.PENDING)
-        and not entry.id.endswith("_last_failure_0")
+        if entry.interval_ms > 0 and entry.status != OperationStatus.PENDING
     ]
 
 

@@ -22,7 +22,7 @@ from pengine.facts.nodes import NodeFacts
 
 def add_unfencings(builder: Builder) -> None:
     """Turn on every node on which something waits for that, if it is due."""
-    if not _devices(builder.facts):
+    if not _is_asked_for(builder.facts):
         return
     for action in list(builder.actions.values()):
         instance = action.instance
@@ -39,7 +39,7 @@ def add_unfencings(builder: Builder) -> None:
 
 def add_unfencing(builder: Builder, node: NodeFacts, reason: str) -> None:
     """Turn one node on."""
-    if not _devices(builder.facts) or not node.may_act or node.shutting_down:
+    if not _is_asked_for(builder.facts) or not node.may_act or node.shutting_down:
         return
     shown, shown_openly = device_digests(builder.facts)
     builder.add(
@@ -64,6 +64,12 @@ def device_digests(facts: Facts) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
     devices = _devices(facts)
     return tuple(_full(facts, d) for d in devices), tuple(_open(facts, d) for d in devices)
+
+
+def _is_asked_for(facts: Facts) -> bool:
+    """Tell whether nodes are turned on at all: a device does it, or something waits for it."""
+    waiting = (i.meta.requires is Requires.UNFENCING for i in facts.instances())
+    return facts.settings.fencing_enabled and (bool(_devices(facts)) or any(waiting))
 
 
 def _devices(facts: Facts) -> list[Instance]:

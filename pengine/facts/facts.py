@@ -36,7 +36,6 @@ from pengine.facts.launchers import (
     after_containers,
     conclude_contents,
     together_with_containers,
-    with_contents,
 )
 from pengine.facts.links import Links
 from pengine.facts.locks import Lock, conclude_locks
@@ -79,8 +78,6 @@ class Facts:
     removed: tuple[Instance, ...]
     activity: Mapping[str, Activity]
     fail_counts: Mapping[tuple[str, str], FailCount]
-    burdens: Mapping[tuple[str, str], FailCount]
-    """Fail counts, those of what is inside a container added to the container's."""
     contents: Contents
     links: Links
     tickets: Tickets
@@ -332,7 +329,6 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         removed=removed,
         activity=activity,
         fail_counts=counts,
-        burdens=with_contents(counts, contents),
         contents=contents,
         links=links,
         tickets=tickets,

@@ -14,7 +14,6 @@ from crm.model import options, score
 from crm.model.score import ZERO, Score
 from crm.model.status import HistoryEntry
 from pengine.facts.instances import Instance
-from pengine.facts.operations import OnFail
 
 _COUNT, _TIME = "fail-count-", "last-failure-"
 
@@ -85,7 +84,7 @@ def _blocks(instance: Instance, entries: Iterable[HistoryEntry]) -> bool:
     blocking = {
         (o.name, o.interval_ms)
         for o in instance.operations
-        if o.on_fail is OnFail.BLOCK and "on-fail" in o.meta
+        if o.meta.get("on-fail", "").lower() == "block"
     }
     return bool(blocking) and any(
         (entry.operation, entry.interval_ms) in blocking

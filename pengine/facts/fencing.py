@@ -96,16 +96,17 @@ class Suspicion:
             remote = self._nodes[instance.id]
             if not remote.was_fenced and self._settings.fencing_enabled:
                 self._mark(remote, "remote connection is unrecoverable")
-        if not found.role.is_active:
-            return
         is_managed = instance.meta.is_managed and not instance.meta.maintenance
         is_managed = is_managed and not self._settings.maintenance
-        if not node.online and not node.maintenance and is_managed:
+        is_worrying = not node.online and not node.maintenance and is_managed
+        if is_worrying and found.role.is_active:
             self._doubt(node, instance)
         elif node.unclean:
             return
         elif found.on_fail is OnFail.FENCE:
             self._mark(node, f"{instance.id} failed there")
+        elif found.on_fail is OnFail.STANDBY:
+            self._nodes[node.name] = replace(node, standby=True, standby_by_failure=True)
 
     def loses_connection(self, instance: Instance, found: OnNode) -> bool:
         """Tell whether a failure means that a remote node has to be reset to be reached again.

@@ -21,7 +21,7 @@ _PREFIX = "#health"
 
 
 class Strategy(enum.Enum):
-    """What unhealthy nodes are used for. CUSTOM leaves it to location rules."""
+    """What unhealthy nodes are used for. CUSTOM is progressive without a base."""
 
     NONE = "none"
     MIGRATE_ON_RED = "migrate-on-red"
@@ -56,7 +56,7 @@ def conclude_health(nodes: tuple[NodeFacts, ...], settings: Settings) -> Health:
         total = base
         for value in found:
             total = score.add(total, value)
-        if total != 0 and strategy is not Strategy.CUSTOM:
+        if total != 0:
             scores[node.name] = total
         worst = min(
             (_rank(t) for n, t in node.attributes.items() if n.startswith(_PREFIX)), default=2

@@ -203,7 +203,9 @@ class _Reading:
         found = age(entry, self.instance, ageing) if ageing is not None else Age()
         is_old = found.is_old
         self.clear_because = self.clear_because or found.clear_because
-        code = _AS_GOOD_AS.get(entry.exit_code, entry.exit_code)
+        code = entry.exit_code
+        if entry.operation == "monitor" or code == ExitCode.DEGRADED_PROMOTED:
+            code = _AS_GOOD_AS.get(code, code)
         if code != entry.exit_code and not is_old:
             self._list(entry)
         if is_probe(entry) and _is_masked(entry):

@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from crm.model import score
 from crm.model.cluster import Cluster
 from crm.model.constraints import OrderKind
 from crm.model.resources import AttributeSet, Group, Primitive
 from crm.model.score import INFINITY
-from pengine.facts.failures import FailCount
 from pengine.facts.links import InOrder, Together
 from pengine.facts.values import flatten, situation
 
@@ -63,23 +61,3 @@ def after_containers(contents: Contents, guests: Mapping[str, str]) -> Iterator[
             yield InOrder(
                 "container", container, inner, "start", "start", OrderKind.MANDATORY, True
             )
-
-
-def with_contents(
-    counts: Mapping[tuple[str, str], FailCount], contents: Contents
-) -> dict[tuple[str, str], FailCount]:
-    """Add the failures of what is inside a container to its own."""
-    found = dict(counts)
-    for (instance, node), count in counts.items():
-        container = contents.get(instance)
-        if container is None:
-            continue
-        own = found.get((container, node), FailCount(node, container, score.ZERO, score.ZERO, 0))
-        found[container, node] = FailCount(
-            node,
-            container,
-            score.add(own.total, count.total),
-            score.add(own.effective, count.effective),
-            max(own.last_failure_s, count.last_failure_s),
-        )
-    return found

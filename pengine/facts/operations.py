@@ -228,7 +228,7 @@ def _on_fail(
     found = _ON_FAIL_WORDS.get(word.lower()) if word else None
     if found is OnFail.DEMOTE and not _may_demote(operation):
         found = None
-    if found is OnFail.STANDBY and operation.name == "stop":
+    if found in (OnFail.STANDBY, OnFail.STOP) and operation.name == "stop":
         found = None
     if found is OnFail.RESTART_CONTAINER and primitive.id not in given.containers:
         found = None
@@ -239,9 +239,7 @@ def _on_fail(
             return OnFail.FENCE if given.fencing_enabled else OnFail.BLOCK
         return OnFail.RESTART
     if found is OnFail.FENCE and not given.fencing_enabled:
-        # Nobody could carry it out: a stop that failed keeps the resource as it is, anything
-        # else ends it.
-        return OnFail.BLOCK if operation.name == "stop" else OnFail.STOP
+        return OnFail.STOP  # Nobody could carry it out.
     return found
 
 

@@ -150,7 +150,7 @@ def stickiness(facts: Facts, tally: Tally) -> None:
     for instance in facts.instances():
         nodes = facts.activity[instance.id].nodes
         amount = instance.meta.stickiness
-        if len(nodes) != 1 or amount == 0 or not facts.is_managed(instance):
+        if len(nodes) != 1 or amount <= 0 or not facts.is_managed(instance):
             continue
         if facts.settings.symmetric or nodes[0] in tally.scores[instance.id]:
             tally.add(instance.id, nodes[0], amount, "stickiness", "resource-stickiness")

@@ -107,3 +107,38 @@ def test_digests_of_what_failed_are_those_of_its_own_operation() -> None:
     last = last.replace("@_monitor_10000", "@_last_failure_0").replace('call-id="3"', 'call-id="1"')
     entries = last + started() + ran("monitor", call=4, interval_ms=10_000)
     assert actions(decided(entries, {"fail-count-a#monitor_10000": "1"})) == []
+
+
+def failing(on_fail: str, operation: str = "monitor", **options: str) -> Decision:
+    """Decide about `a`, of which an operation with an `on-fail` failed on node1."""
+    interval_ms = 10_000 if operation == "monitor" else 0
+    op = f'<op id="o" name="{operation}" interval="{interval_ms // 1000}s" on-fail="{on_fail}"/>'
+    entries = started() + failed(operation, FRESH_S, interval_ms=interval_ms)
+    status = state("node1", {"a": entries}) + state("node2", {"a": stopped()})
+    return decide(cib(primitive("a", ops=op), status=status, options=options))
+
+
+def test_a_failure_may_put_its_node_on_standby() -> None:
+    decision = failing("standby")
+    assert decision.facts.node("node1").standby_by_failure
+    assert decision.placement.node_of("a") == "node2"
+
+
+def test_a_node_stays_on_standby_after_the_resource_was_stopped_there() -> None:
+    op = '<op id="o" name="monitor" interval="10s" on-fail="standby"/>'
+    entries = started() + failed("monitor", FRESH_S, interval_ms=10_000) + ran("stop", call=4)
+    document = cib(primitive("a", ops=op), status=state("node1", {"a": entries}), nodes=("node1",))
+    assert decide(document).facts.node("node1").standby_by_failure
+
+
+def test_what_would_be_fenced_is_stopped_where_fencing_is_off() -> None:
+    assert failing("fence", "stop").placement.node_of("a") is None
+
+
+def test_a_stop_that_failed_cannot_be_cured_by_stopping() -> None:
+    assert failing("stop", "stop").facts.activity["a"].blocked
+
+
+def test_only_monitors_may_find_it_degraded() -> None:
+    decision = decided(ran("start", rc=190, call=2), {}, primitive("a"))
+    assert decision.facts.activity["a"].failed

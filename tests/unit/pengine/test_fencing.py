@@ -255,3 +255,26 @@ def test_a_migration_waits_for_fencing_as_a_start_would() -> None:
         )
     )
     assert "stonith-node3-reboot@node3" in waits_for(decision, "a_migrate_to_0@node1")
+
+
+def test_what_requires_unfencing_has_its_node_turned_on_whatever_devices_say() -> None:
+    document = cib(primitive("a", meta={"requires": "unfencing"}) + DEVICE, options=FENCING)
+    assert "stonith-node1-on@node1" in actions(decide(document))
+
+
+def test_a_device_that_is_defined_anew_turns_nodes_on_again() -> None:
+    device = DEVICE.replace(
+        "/>",
+        '><meta_attributes id="f"><nvpair id="g" name="provides"'
+        ' value="unfencing"/></meta_attributes></primitive>',
+    )
+    known = {"#node-unfenced": "1", "#digests-all": "fence:fence_dummy:old,"}
+    document = cib(
+        primitive("a") + device,
+        status=state("node1", {"a": started()}) + state("node2", {"a": stopped()}),
+        options=FENCING,
+        node_attributes={"node1": known, "node2": {"#node-unfenced": "1"}},
+    )
+    decision = decide(document)
+    assert "stonith-node2-on@node2" not in actions(decision)
+    assert waits_for(decision, "stonith-node1-on@node1") == {"a_stop_0@node1"}

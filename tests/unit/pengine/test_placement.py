@@ -222,3 +222,9 @@ def test_failures_of_an_anonymous_copy_count_for_the_clone_whatever_its_number()
     child = primitive("a", ops=monitor("a", on_fail="block"))
     made = decide(cib(f'<clone id="c">{meta}{child}</clone>', status=status)).placement
     assert made.choices["a:1"].final_scores["node1"] == -1000000
+
+
+def test_a_negative_stickiness_drives_nothing_away() -> None:
+    status = state("node1", {"a": started()}) + state("node2", {"a": stopped()})
+    document = cib(primitive("a", meta={"resource-stickiness": "-5"}), status=status)
+    assert decide(document).placement.node_of("a") == "node1"
