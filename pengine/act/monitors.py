@@ -61,7 +61,7 @@ def _cancel_for_role(
     builder: Builder, instance: Instance, node: str, operation: OperationFacts
 ) -> None:
     """End the monitor of a role that an instance is about to leave."""
-    if not operation.is_recurring:
+    if not operation.is_recurring or not builder.nodes[node].was_open:
         return
     for entry in recorded(builder, instance, node):
         key = (entry.operation, entry.interval_ms)

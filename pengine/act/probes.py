@@ -78,6 +78,8 @@ def _may_be_on(facts: Facts, instance: Instance, node: NodeFacts) -> bool:
     """
     if instance.id in facts.contents:
         return False
+    if node.kind == "guest" and any(c.container == instance.id for c in facts.connections.values()):
+        return False  # No node leads from one guest into another.
     return not (node.is_remote and facts.is_bound_to_members(instance))
 
 

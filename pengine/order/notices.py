@@ -13,7 +13,13 @@ from collections.abc import Iterator
 from pengine.act.actions import Action, ActionId, Actions, Task
 from pengine.act.notices import framed, post, pre, told_after, told_before
 from pengine.facts.facts import Facts
-from pengine.facts.instances import CloneInstance, Instance, clones_in, instances_of
+from pengine.facts.instances import (
+    CloneInstance,
+    Instance,
+    bundles_in,
+    clones_in,
+    instances_of,
+)
 from pengine.facts.nodes import NodeFacts
 from pengine.order.board import Board, Standing
 from pengine.order.collectives import Collectives
@@ -64,16 +70,31 @@ def tell_of_ends(board: Board) -> None:
         for s in board.standings.values()
         if s.task is Task.FENCE and s.action.fencing_action != "on"
     }
+    bundled = [p for b in bundles_in(board.facts.items) if b.notifies for p in b.parts]
     for node, fencing in fencings.items():
         for owner, clone in clones.items():
             stop = board.latest(owner, Task.STOP, node)
             if clone.notifies and stop is not None and board.is_managed(owner):
                 _tell_of_end(board, clone, stop, fencing)
+        for part in bundled:
+            stop = board.latest(part.id, Task.STOP, node)
+            if stop is not None and board.is_managed(part.id):
+                # Nobody is told, but the marks are there (case bundle-order-fencing).
+                _mark_end(board, part, fencing)
 
 
 def _tell_of_end(board: Board, clone: CloneInstance, stop: Standing, fencing: Standing) -> None:
     instance = stop.action.instance
     assert instance is not None
+    marks = _mark_end(board, instance, fencing)
+    telling = _Telling(board, clone)
+    for other in instances_of(clone):
+        for name in telling.nodes(other, Task.STOP)[1]:
+            telling.notice(other, "post", Task.STOP, name, marks)
+
+
+def _mark_end(board: Board, instance: Instance, fencing: Standing) -> tuple[Standing, Standing]:
+    """Add the marks at which it is told that an instance ended with its node."""
     marks = []
     for key, shown in (("post", "post_notify_stop"), ("confirmed-post", "notified")):
         mark = Action(
@@ -86,15 +107,12 @@ def _tell_of_end(board: Board, clone: CloneInstance, stop: Standing, fencing: St
             needed=fencing.needed,
             runnable=fencing.runnable,
             is_told=shown == "notified",
-            shown_as=shown,
+            shown_as="" if instance.number is None else shown,
         )
         marks.append(board.standings.get(mark.id) or board.add(mark))
-    board.join(fencing, marks[0], _FOLLOWS, clone.id)
-    board.join(marks[0], marks[1], _FOLLOWS, clone.id)
-    telling = _Telling(board, clone)
-    for other in instances_of(clone):
-        for name in telling.nodes(other, Task.STOP)[1]:
-            telling.notice(other, "post", Task.STOP, name, (marks[0], marks[1]))
+    board.join(fencing, marks[0], _FOLLOWS, instance.id)
+    board.join(marks[0], marks[1], _FOLLOWS, instance.id)
+    return marks[0], marks[1]
 
 
 def tell(board: Board, collectives: Collectives) -> None:
