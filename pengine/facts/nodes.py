@@ -194,7 +194,7 @@ def judge(
         del attributes["#site-name"]
     shutting_down = _is_nonzero(transient.get("shutdown", "0"))
     if presence is None:
-        given = Circumstances(_is_true(transient.get("terminate")), shutting_down, now)
+        given = Circumstances(_is_wanted(transient.get("terminate")), shutting_down, now)
         presence = conclude_presence(state, settings, given)
     return NodeFacts(
         name=node.name,
@@ -230,6 +230,11 @@ def _is_true(text: str | None) -> bool:
         return options.as_bool(text)
     except ValueError:
         return False
+
+
+def _is_wanted(text: str | None) -> bool:
+    """Tell whether fencing is asked for: by a boolean, or by the time it was asked for."""
+    return _is_true(text) or (text is not None and text[:1].isdigit() and _is_nonzero(text))
 
 
 def names(nodes: Iterable[NodeFacts]) -> tuple[str, ...]:

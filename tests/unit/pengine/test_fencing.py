@@ -117,6 +117,12 @@ def test_a_request_to_terminate_is_obeyed() -> None:
     assert reasons(cluster(lost)) == ["fencing was requested"]
 
 
+def test_a_time_of_the_request_asks_as_well() -> None:
+    asked = state("node1", attributes={"terminate": "1700000000"})
+    assert reasons(cluster(asked)) == ["fencing was requested"]
+    assert reasons(cluster(state("node1", attributes={"terminate": "0"}))) == []
+
+
 def test_a_node_nobody_has_seen_is_fenced_at_start_unless_told_otherwise() -> None:
     assert reasons(cluster("")) == ["node is unclean"]
     assert reasons(cluster("", options={"startup-fencing": "false"})) == []
