@@ -45,11 +45,6 @@ def notice(facts: Facts) -> str:
             "\n              *** Resource management is DISABLED ***\n"
             "  The cluster will not attempt to start, stop or recover services"
         )
-    if facts.settings.stop_all:
-        return (
-            "\n    *** Resource management is DISABLED ***\n"
-            "  The cluster will keep all resources stopped"
-        )
     return ""
 
 

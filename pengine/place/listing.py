@@ -2,7 +2,8 @@
 
 Top-level items stand in the order of placement. The copies of a clone stand in the order in which
 they were placed only if nothing was looked for anywhere: looking for resources goes by number, and
-leaves the copies in that order.
+leaves the copies in that order. What runs in bundles is looked for replica by replica, so there
+copies stay as they were placed.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ class Listing:
     def __init__(self, facts: Facts, placement: Placement) -> None:
         self._facts = facts
         self._placement = placement
+        self._in_bundles = {
+            item.clone.id
+            for item in facts.items
+            if isinstance(item, BundleInstance) and item.clone is not None
+        }
         self._by_number = facts.settings.enable_startup_probes and any(
             node.online and not node.unclean and node.is_searched for node in placement.nodes
         )
@@ -42,7 +48,7 @@ class Listing:
     def copies(self, clone: CloneInstance) -> tuple[Copy, ...]:
         """List the copies of a clone."""
         copies: dict[str, Copy] = {copy.id: copy for copy in clone.copies}
-        if self._by_number:
+        if self._by_number and clone.id not in self._in_bundles:
             return tuple(copies.values())
         placed = self._placement.copies.get(clone.id, ())
         return tuple(copies[key] for key in dict.fromkeys((*placed, *copies)))
