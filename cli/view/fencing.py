@@ -30,6 +30,8 @@ def fencings(decision: Decision) -> Iterator[Fencing]:
     for action in reversed(list(plan.actions.values())):
         if action.task is Task.FENCE and plan.is_in_graph(action.id):
             reason = next(iter(action.reasons), "")
+            if not reason and action.fencing_action == "on":
+                continue  # Only what waits for it tells of it.
             container = decision.facts.node(action.node).container
             yield Fencing(action.fencing_action, action.node, reason, container)
 

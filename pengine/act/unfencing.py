@@ -34,11 +34,11 @@ def add_unfencings(builder: Builder) -> None:
         if node.attributes.get("#node-unfenced", "0") == "0":
             add_unfencing(builder, node, f"required by {instance.id} {action.task.value}")
         elif _has_changed(builder.facts, node):
-            add_unfencing(builder, node, "a fence device was defined anew")
+            add_unfencing(builder, node, "")
 
 
 def add_unfencing(builder: Builder, node: NodeFacts, reason: str) -> None:
-    """Turn one node on."""
+    """Turn one node on; where the definition of a device differs, nobody says why."""
     if not _is_asked_for(builder.facts) or not node.may_act or node.shutting_down:
         return
     shown, shown_openly = device_digests(builder.facts)
@@ -52,7 +52,7 @@ def add_unfencing(builder: Builder, node: NodeFacts, reason: str) -> None:
             fencing_action="on",
             digests=shown,
             open_digests=shown_openly,
-            reasons=(reason,),
+            reasons=(reason,) if reason else (),
         )
     )
 
