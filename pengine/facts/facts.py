@@ -295,12 +295,6 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         cluster, nodes, _known_ids(items, activity), parameters, meta, now
     )
     links = with_containers(links, known_connections, items)
-    guests = {c.container: c.node for c in known_connections if c.container}
-    links = replace(
-        links,
-        together=(*links.together, *together_with_containers(contents, guests)),
-        in_order=(*after_containers(contents, guests), *links.in_order),
-    )
     problems += link_problems
     tickets, ticket_problems = conclude_tickets(
         cluster, items, activity, fencing_enabled=settings.fencing_enabled
@@ -320,7 +314,7 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
                 "configure a device, or set stonith-enabled=false",
             )
         )
-    return Facts(
+    facts = Facts(
         now=now,
         settings=settings,
         has_quorum=cluster.has_quorum,
@@ -346,6 +340,21 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         next_change_s=_next_change_s(
             (links.next_change, next_change_of_sets(cluster, nodes, now)), counts, activity, locks
         ),
+    )
+    return replace(facts, links=_with_contents(facts))
+
+
+def _with_contents(facts: Facts) -> Links:
+    """Tie what is inside a container to it, where nobody has to keep off."""
+    if not facts.contents:
+        return facts.links
+    free = {i.id for i in facts.instances() if facts.is_managed(i)}
+    contents = {inner: around for inner, around in facts.contents.items() if inner in free}
+    guests = {c.container: c.node for c in facts.connections.values() if c.container}
+    return replace(
+        facts.links,
+        together=(*facts.links.together, *together_with_containers(contents, guests)),
+        in_order=(*after_containers(contents, guests), *facts.links.in_order),
     )
 
 

@@ -142,3 +142,11 @@ def test_a_stop_that_failed_cannot_be_cured_by_stopping() -> None:
 def test_only_monitors_may_find_it_degraded() -> None:
     decision = decided(ran("start", rc=190, call=2), {}, primitive("a"))
     assert decision.facts.activity["a"].failed
+
+
+def test_what_was_removed_and_failed_is_stopped_before_it_is_forgotten() -> None:
+    gone = started() + failed("monitor", FRESH_S, interval_ms=10_000)
+    document = cib(primitive("a"), status=state("node1", {"gone": gone}) + state("node2"))
+    found = actions(decide(document))
+    assert "gone_stop_0@node1" in found
+    assert "gone_delete_0@node1" not in found

@@ -66,3 +66,14 @@ def test_a_container_answers_for_the_failures_inside() -> None:
 def test_a_resource_is_not_inside_itself() -> None:
     decision = decide(cib(primitive("box", meta={"container": "box"}), nodes=("node1",)))
     assert "box_monitor_0@node1" in actions(decision)
+
+
+def test_what_may_not_be_touched_does_not_hold_its_container() -> None:
+    resources = primitive("box") + primitive("a", meta={"container": "box", "is-managed": "false"})
+    status = state("node1", {"box": started(), "a": started()})
+    document = cib(
+        resources,
+        status=status + state("node2", {"box": stopped()}),
+        constraints='<rsc_location id="l" rsc="box" node="node2" score="5"/>',
+    )
+    assert decide(document).placement.node_of("box") == "node2"
