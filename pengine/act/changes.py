@@ -158,7 +158,12 @@ def is_renewed(
         timeout_ms=configured.timeout_ms,
     )
     on_node = builder.facts.activity[instance.id].at(node)
-    return change is not Change.NONE or (on_node is not None and entry in on_node.expired)
+    if change is not Change.NONE or on_node is None or entry not in on_node.expired:
+        return change is not Change.NONE
+    # The copy of an old failure says nothing beside the last result.
+    key = (entry.operation, entry.interval_ms)
+    others = (e for e in on_node.entries if (e.operation, e.interval_ms) == key)
+    return not is_last_failure(entry) or all(is_last_failure(other) for other in others)
 
 
 def _try_anew(builder: Builder, instance: Instance, node: NodeFacts) -> None:
