@@ -72,5 +72,4 @@ def add_stops_of_dangling(builder: Builder, instance: Instance) -> None:
             stop = builder.stop(instance, node, needed=True, reason="dangling migration")
             builder.add(replace(stop, is_tidying=True))
     for node in builder.facts.activity[instance.id].left_for:
-        if builder.nodes[node].may_act:
-            builder.stop(instance, node, needed=True)
+        builder.stop(instance, node, needed=True)

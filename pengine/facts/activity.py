@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from crm.model.roles import Role
+from crm.model.status import HistoryEntry
 from pengine.facts.fencing import Suspicion
 from pengine.facts.history import Failure, OnNode
 from pengine.facts.instances import (
@@ -106,11 +107,17 @@ def join(
     on_node: dict[str, OnNode],
     nodes: Mapping[str, NodeFacts],
     suspicion: Suspicion,
+    unread: Mapping[str, tuple[HistoryEntry, ...]],
 ) -> Activity:
-    """Conclude the activity of one instance from what each node tells of it."""
+    """Conclude the activity of one instance from what each node tells of it.
+
+    What was not read, because its node is away and nobody is fenced, still tells whether a
+    migration arrived.
+    """
     migrations = conclude_migrations(
         {name: state.entries for name, state in on_node.items()},
         [name for name, node in nodes.items() if node.online],
+        unread,
     )
     on_node = _after_migrations(on_node, migrations)
     active = [n for n, state in on_node.items() if state.role.is_active]

@@ -38,9 +38,14 @@ class Migrations:
     """Sources with the targets they were sending it to when they were last heard of."""
 
 
-def conclude_migrations(histories: Histories, online: Iterable[str]) -> Migrations:
-    """Conclude what all migrations in the histories of one instance mean."""
-    judging = _Judging(histories, frozenset(online))
+def conclude_migrations(
+    histories: Histories, online: Iterable[str], unread: Histories | None = None
+) -> Migrations:
+    """Conclude what all migrations in the histories of one instance mean.
+
+    Those of nodes that are away may not count by themselves; they are only looked up.
+    """
+    judging = _Judging({**(unread or {}), **histories}, frozenset(online))
     for node, entries in histories.items():
         for entry in entries:
             if entry.status == OperationStatus.PENDING:

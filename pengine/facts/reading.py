@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from crm.model.status import NodeState, ResourceHistory
+from crm.model.status import HistoryEntry, NodeState, ResourceHistory
 from pengine.facts.activity import Activity, block_whole_group, join, restart_container
 from pengine.facts.expiry import Ageing
 from pengine.facts.failures import Recorded, fail_count, recorded_failures
@@ -69,6 +69,7 @@ class _Reader:
         self._rules = making.operation_rules
         self._found: dict[str, dict[str, OnNode]] = {}
         self._failures: dict[str, dict[str, list[Recorded]]] = {}
+        self._unread: dict[str, dict[str, tuple[HistoryEntry, ...]]] = {}
 
     def read_all(self, states: list[tuple[NodeState, str]]) -> None:
         """Read every node that can be read, what that makes readable, and in the end the rest."""
@@ -87,6 +88,9 @@ class _Reader:
                 self._read(state, name)
             else:
                 judged.discard(name)
+                for history in state.history:
+                    # It counts for nothing but what others say of migrations.
+                    self._unread.setdefault(history.id, {})[name] = history.entries
         for node in self._suspicion.nodes():
             if node.is_remote and node.name not in judged:
                 # Nothing was read of it, so nothing is known of its state either.
@@ -113,7 +117,12 @@ class _Reader:
         if instance is None:
             return Activity()
         nodes = {node.name: node for node in self._suspicion.nodes()}
-        return join(instance, self._found.get(key, {}), nodes, self._suspicion)
+        return self._join(instance, nodes)
+
+    def _join(self, instance: Instance, nodes: Mapping[str, NodeFacts]) -> Activity:
+        found = self._found.get(instance.id, {})
+        unread = self._unread.get(instance.history_id, {})
+        return join(instance, found, nodes, self._suspicion, unread)
 
     def _judge(self, name: str, *, is_read: bool = False) -> None:
         node = self._suspicion.node(name)
@@ -204,9 +213,7 @@ class _Reader:
         """Give the activity of every instance over all nodes."""
         nodes = {node.name: node for node in self._suspicion.nodes()}
         everything = [*(i for item in items for i in instances_of(item)), *self.finder.removed]
-        found = {
-            i.id: join(i, self._found.get(i.id, {}), nodes, self._suspicion) for i in everything
-        }
+        found = {i.id: self._join(i, nodes) for i in everything}
         for inner, container in self._rules.containers.items():
             restart_container(found, inner, container)
         return found

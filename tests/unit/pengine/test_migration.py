@@ -163,3 +163,13 @@ def test_what_a_lost_node_was_sending_elsewhere_is_stopped_where_it_may_have_arr
         )
     )
     assert {"a_stop_0", "a_stop_0@node2"} <= waits_for(decision, "a_start_0@node3")
+
+
+def test_an_arrival_on_a_node_that_is_away_is_still_an_arrival() -> None:
+    away = started() + moved("migrate_to", call=3)
+    arrived = stopped() + moved("migrate_from", call=4)
+    status = state("node1", {"a": away}) + state("node2", {"a": arrived}, online=False)
+    decision = decide(cib(primitive("a", meta=MIGRATES), status=status))
+    assert decision.facts.activity["a"].nodes == ()
+    assert not decision.facts.activity["a"].failed
+    assert "a_stop_0@node1" in actions(decision)
