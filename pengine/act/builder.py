@@ -124,9 +124,8 @@ class Builder:
         facts = self.facts
         if not facts.may_start_anything:
             return False, "no fencing device"
-        if not facts.is_managed(instance):
-            state = facts.activity[instance.id]
-            return bool(state.nodes) and not state.blocked, "unmanaged"
+        if not facts.is_managed(instance) and not facts.activity[instance.id].nodes:
+            return False, "unmanaged"
         found = self.nodes[node]
         if not found.may_act and not found.is_cut_off:
             return False, "node availability"

@@ -129,4 +129,5 @@ def _cancel_before_start(
     wanted = {(o.name, o.interval_ms) for o in operations}
     for entry in recorded(builder, instance, node):
         if (entry.operation, entry.interval_ms) in wanted:
-            builder.add(cancellation(builder, instance, node, entry))
+            cancel = cancellation(builder, instance, node, entry)
+            builder.add(replace(cancel, about=Task.START))

@@ -85,7 +85,11 @@ def _step(builder: Builder, instance: Instance) -> None:
     _take_down(builder, instance, here, needs, is_restart=True)
     if here <= there and not state.blocked:
         _bring_up(builder, instance, Role.STOPPED, here, needs)
-    if here > there:
+    if here > there is Role.STARTED:
+        # What has no roles any more leaves its role by a stop only.
+        _take_down(builder, instance, here, _FOR_GOOD)
+        _bring_up(builder, instance, Role.STOPPED, there, _FOR_GOOD)
+    elif here > there:
         _take_down(builder, instance, here, _FOR_GOOD, to=there)
     else:
         _bring_up(builder, instance, here, there, _FOR_GOOD)

@@ -95,20 +95,14 @@ def shutdown_statements(facts: Facts, actions: Actions) -> Iterator[Statement]:
 
 
 def _cancels(actions: Actions, instance: Instance) -> Iterator[Statement]:
+    """Cancel what a role had before the step that ends the role, anything else after stops."""
     me = instance.id
     for cancel in actions.of(me, Task.CANCEL):
-        stops = [s for s in actions.of(me, Task.STOP) if s.node == cancel.node]
         if cancel.about is not None:
-            stops = []  # It is the change of role that ends it (case bundle-order-stop).
-        for stop in stops:
-            yield Statement(stop.id, cancel.id, PLAIN, "stop before cancel")
-        for task in (Task.PROMOTE, Task.DEMOTE):
-            for change in actions.of(me, task):
-                if change.node == cancel.node:
-                    yield Statement(cancel.id, change.id, _BLOCKS, "cancel before a change of role")
-        for start in actions.of(me, Task.START):
-            if start.node == cancel.node and not stops and cancel.about is None:
-                yield Statement(cancel.id, start.id, _BLOCKS, "cancel before start")
+            step = Every(me, cancel.about)
+            yield Statement(cancel.id, step, _BLOCKS, "cancel before a change of role")
+        else:
+            yield Statement(Every(me, Task.STOP), cancel.id, PLAIN, "stop before cancel")
 
 
 def _probe_of_bundle(

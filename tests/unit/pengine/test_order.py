@@ -152,3 +152,28 @@ def test_the_copies_of_an_ordered_clone_start_each_after_all_before_it() -> None
     decision = decide(cib(resources, status=status, nodes=names))
     starts = {key for key in actions(decision) if "_start_0@" in key}
     assert sorted(len(waits_for(decision, key) & starts) for key in starts) == [0, 1, 2]
+
+
+def test_what_has_no_roles_any_more_leaves_its_role_by_a_restart() -> None:
+    promoted = started() + ran("promote", call=3)
+    status = state("node1", {"a": promoted}) + state("node2", {"a": stopped()})
+    found = actions(decide(cib(primitive("a"), status=status)))
+    assert {"a_demote_0@node1", "a_stop_0@node1", "a_start_0@node1"} <= set(found)
+
+
+def test_a_monitor_no_longer_configured_does_not_hold_up_a_promotion() -> None:
+    history = started() + ran("monitor", interval_ms=5000, call=3)
+    resources = clone("cl", primitive("a"), promotable="true")
+    status = state("node1", {"a": history}, attributes={"master-a": "10"}) + state(
+        "node2", {"a": stopped()}
+    )
+    decision = decide(cib(resources, status=status))
+    assert "a_monitor_5000@node1" in actions(decision)
+    assert "a_monitor_5000@node1" not in waits_for(decision, "a_promote_0@node1")
+
+
+def test_without_quorum_nothing_recurs_on_what_is_not_managed() -> None:
+    ops = '<op id="m" name="monitor" interval="5s"/>'
+    resource = primitive("a", meta={"is-managed": "false"}, ops=ops)
+    assert actions(decide(cib(resource, status=both("a")))) == ["a_monitor_5000@node1"]
+    assert actions(decide(cib(resource, status=both("a"), quorum=False))) == []
