@@ -9,7 +9,7 @@ from datetime import datetime
 
 from crm.model.cluster import Cluster
 from crm.model.resources import AttributeSet
-from pengine.facts.instances import Placeable, instances_of
+from pengine.facts.instances import Placeable, bundles_in, instances_of
 from pengine.facts.settings import Settings
 from pengine.facts.values import flatten, situation
 
@@ -59,6 +59,11 @@ def configured_utilization(
         for item in items
         for instance in instances_of(item)
     }
+    for bundle in bundles_in(items):
+        for replica in bundle.replicas:
+            if replica.copy is not None:
+                # What runs in a container needs the room of the node the container is on.
+                needs[replica.container.id] = needs.pop(replica.copy.id)
     return Utilization(strategy, offers, needs)
 
 

@@ -155,6 +155,9 @@ class _Placing:
         containers = in_placing_order(self.ledger, self.wishes, bundle.id, bundle.copies)
         share_out(self, bundle.id, containers, bundle.clone_max, bundle.node_max)
         for replica in bundle.replicas:
+            if replica.node:
+                self.tally.hosts[replica.node] = self.ledger.node_of.get(replica.container.id) or ""
+        for replica in bundle.replicas:
             self._place_replica(replica, bundle.clone, prefer)
         if bundle.clone is not None:
             table = self.tally.scores[bundle.clone.id]
@@ -168,10 +171,10 @@ class _Placing:
 
     def _place_replica(self, replica: Replica, clone: CloneInstance | None, prefer: str) -> None:
         """Place what goes with a container that is placed."""
-        host = self.ledger.node_of.get(replica.container.id)
-        if replica.node:
-            self.tally.hosts[replica.node] = host or ""
         if replica.address is not None:
+            for node in self.tally.hosts:
+                text = "an address is outside of containers"
+                self.tally.ban(replica.address.id, node, "bundle", "bundle", text)
             self.place_item(replica.address, prefer)
         if replica.connection is not None:
             self._stay_with_host(replica)

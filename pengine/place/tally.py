@@ -44,8 +44,11 @@ class Tally:
                     continue
                 if node.name not in reserved:
                     table[node.name] = node.score
-                elif {top, item.id} & reserved[node.name]:
+                elif top in reserved[node.name]:
                     table[node.name] = MINUS_INFINITY
+                elif item.id in reserved[node.name]:
+                    # A part of the bundle itself: nothing but its place in it speaks against it.
+                    table[node.name] = node.score
         self.scores[item.id] = table
         inner: tuple[Placeable, ...] = ()
         match item:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crm.model.resources import Bundle, Network, PortMapping, StorageMapping
 from pengine.facts import bundles
-from tests.kit.pengine import cib, decide, primitive, waits_for
+from tests.kit.pengine import actions, cib, decide, primitive, waits_for
 
 
 def bundle(
@@ -103,3 +103,27 @@ def test_what_waits_for_a_bundle_waits_for_what_runs_inside() -> None:
     order = '<rsc_order id="o" first="b" then="after"/>'
     document = cib(INSIDE + primitive("after"), constraints=order)
     assert "b_running_0" in waits_for(decide(document), "after_start_0@node1")
+
+
+def test_what_runs_in_a_container_needs_the_room_of_the_node_the_container_is_on() -> None:
+    room = '<utilization id="u"><nvpair id="u-ram" name="ram" value="2"/></utilization>'
+    document = cib(
+        bundle(primitive("a", more=room), replicas=1),
+        options={"placement-strategy": "utilization"},
+    )
+    for name, amount in (("node1", 1), ("node2", 3)):
+        offer = f'<utilization id="o-{name}"><nvpair id="o-{name}-r" name="ram" value="{amount}"/>'
+        document = document.replace(
+            f'uname="{name}">'.encode(), f'uname="{name}">{offer}</utilization>'.encode(), 1
+        )
+    placement = decide(document).placement
+    assert placement.node_of("b-podman-0") == "node2"
+    assert placement.node_of("a:0") == "b-0"
+
+
+def test_what_was_promised_to_a_container_that_goes_nowhere_is_blocked() -> None:
+    nowhere = '<rsc_location id="l" rsc="b" node="node1" score="-INFINITY"/>'
+    document = cib(bundle(primitive("a"), replicas=1), constraints=nowhere, nodes=("node1",))
+    decision = decide(document)
+    assert decision.placement.node_of("b-podman-0") is None
+    assert not any("a:0_start" in key for key in actions(decision))
