@@ -140,9 +140,7 @@ FACTS: dict[str, Plant] = {
     "target-role is forgotten": with_meta(lambda meta: replace(meta, target_role=None)),
     "nothing may migrate": with_meta(lambda meta: replace(meta, allow_migrate=False)),
     "everything is managed": with_meta(lambda meta: replace(meta, is_managed=True)),
-    "fail counts are forgotten": Plant(
-        facts=lambda facts: replace(facts, fail_counts={}, burdens={})
-    ),
+    "fail counts are forgotten": Plant(facts=lambda facts: replace(facts, fail_counts={})),
     "location constraints are forgotten": Plant(
         facts=lambda facts: replace(facts, links=replace(facts.links, preferences=()))
     ),

@@ -6,19 +6,10 @@ A case that agrees proves little if it would agree without the behaviour as well
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime
-
 import pytest
 
-from cli.tools import crm_simulate
-from cli.view import scores
-from crm.model.readxml import cluster as reading
-from crm.model.readxml import dates
-from crm.model.writexml import graph as graph_writing
-from crm.plumbing import xml
 from tests.kit import plants
-from tests.kit.plants import Plant
+from tests.kit.plants import Plant, planted
 from tests.reference.test_scheduler import CASES, cases, expected, judge, produce
 
 LEVELS = ("L1r", "L2", "L3c", "L4", "L5")
@@ -65,32 +56,21 @@ pytestmark = [
 ]
 
 
-def texts(name: str, arguments: list[str], plant: Plant) -> dict[str, str]:
+def texts(name: str, plant: Plant) -> dict[str, str]:
     """Make the texts a case is judged by, with something planted."""
-    cluster, _ = reading.read(xml.parse((CASES / f"xml/{name}.xml").read_bytes()))
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    if "-t" in arguments:
-        now = dates.moment(arguments[arguments.index("-t") + 1])
-        cluster = replace(cluster, execution_s=None)
-    decision = plants.planted(cluster, now, plant)
-    wishes = crm_simulate.Wishes(simulate=True)
-    return {
-        "summary": "\n".join(crm_simulate.report(cluster, decision, now, wishes)),
-        "scores": "\n".join(scores.lines(decision)),
-        "graph.xml": xml.serialise(graph_writing.write(decision.graph)).decode(),
-    }
+    return produce(name, cases()[name], lambda cluster, now: planted(cluster, now, plant))
 
 
 def agreeing(name: str, plant: Plant) -> set[str]:
     """List the levels at which a case agrees."""
-    made = texts(name, cases()[name], plant)
+    made = texts(name, plant)
     found = judge().compare_texts(expected(name), made, LEVELS)
     return {level for level in LEVELS if found[level]["ok"]}
 
 
 def test_without_a_plant_the_decision_is_that_of_the_pipeline() -> None:
     for name in ("order6", "promoted-2", "rec-node-8"):
-        assert texts(name, cases()[name], Plant()) == produce(name, cases()[name])
+        assert texts(name, Plant()) == produce(name, cases()[name])
 
 
 def test_every_plant_has_a_case_that_is_to_notice() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +20,12 @@ import pytest
 
 from cli.tools import crm_simulate, sources
 from cli.view import scores
+from crm.model.cluster import Cluster
 from crm.model.readxml import cluster as reading
 from crm.model.readxml import dates
 from crm.model.writexml import graph as graph_writing
 from crm.plumbing import xml
-from pengine import schedule
+from pengine import Decision, schedule
 
 CASES = Path(__file__).parents[3] / "shared/scheduler-cases"
 AGREEING = Path(__file__).with_name("agreeing.txt")
@@ -59,7 +60,11 @@ def listed() -> dict[str, set[str]]:
     return {words[0]: set(words[1:]) for line in lines if (words := line.split())}
 
 
-def produce(name: str, arguments: list[str]) -> dict[str, str]:
+def produce(
+    name: str,
+    arguments: list[str],
+    decide: Callable[[Cluster, datetime], Decision] = schedule,
+) -> dict[str, str]:
     """Make the texts a case is judged by."""
     data = (CASES / f"xml/{name}.xml").read_bytes()
     cluster, _ = reading.read(xml.parse(data))
@@ -68,7 +73,7 @@ def produce(name: str, arguments: list[str]) -> dict[str, str]:
         date = arguments[arguments.index("-t") + 1]
         now = dates.moment(date)
         cluster = replace(cluster, execution_s=None)
-    decision = schedule(cluster, now)
+    decision = decide(cluster, now)
     wishes = crm_simulate.Wishes(simulate=True, date=date)
     graph = xml.serialise(graph_writing.write(decision.graph))
     return {
