@@ -11,7 +11,9 @@ from crm.model.names import operation_key
 from pengine.act.actions import ActionId, Task
 from pengine.act.builder import Builder, key_of
 from pengine.act.monitors import recorded
+from pengine.facts.history import OnNode
 from pengine.facts.instances import Instance
+from pengine.facts.operations import OnFail
 
 
 def expect_what_is_remembered(builder: Builder) -> None:
@@ -19,7 +21,7 @@ def expect_what_is_remembered(builder: Builder) -> None:
     facts = builder.facts
     for instance in facts.instances():
         state = facts.activity[instance.id]
-        for node in state.on_node or {}:
+        for node, on_node in (state.on_node or {}).items():
             if facts.why_cleared(instance, node):
                 builder.expect(_key(instance, Task.CLEAR_FAIL_COUNT, node))
             if builder.nodes[node].was_open:
@@ -28,8 +30,15 @@ def expect_what_is_remembered(builder: Builder) -> None:
                     # What is cancelled is the operation itself, as old as its history.
                     builder.expect((f"cancel {key}", node))
                     builder.expect((key, node))
-            if node in state.stops:
+            if node in state.stops and not _goes_with_container(builder, instance, on_node):
                 builder.expect(_key(instance, Task.STOP, node))
+
+
+def _goes_with_container(builder: Builder, instance: Instance, on_node: OnNode) -> bool:
+    """Tell whether a failure stops the container, and what is in it only for that reason."""
+    connection = builder.facts.connections.get(instance.id)
+    is_connection = connection is not None and bool(connection.container)
+    return is_connection or on_node.on_fail is OnFail.RESTART_CONTAINER
 
 
 def expect_unfencings(builder: Builder) -> None:
