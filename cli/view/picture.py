@@ -199,10 +199,10 @@ def _flags_text(flags: Iterable[str]) -> str:
 _PENDING = {
     "start": "Starting",
     "stop": "Stopping",
-    "migrate_to": "Migrating",
-    "migrate_from": "Migrating",
     "promote": "Promoting",
     "demote": "Demoting",
+    "migrate_to": "Migrating",
+    "migrate_from": "Migrating",
 }
 
 
@@ -220,6 +220,8 @@ def _instance_text(
         word = f"ORPHANED {word}"
     flags = _flags_text(_instance_flags(facts, instance, nodes))
     where = f" {nodes[0]}" if len(nodes) == 1 else ""
+    if not nodes and state.pending not in ("", "probe"):
+        where = f" {state.pending_on}"
     lock = facts.locks.get(instance.id)
     if lock is not None and not lock.has_ended and not state.nodes:
         where, flags = (
@@ -234,7 +236,7 @@ def _state_word(facts: Facts, instance: Instance) -> str:
     state = facts.activity[instance.id]
     if state.failed:
         return "FAILED Promoted" if state.role is Role.PROMOTED else "FAILED"
-    if state.nodes and state.pending in _PENDING:
+    if state.pending in _PENDING:
         return _PENDING[state.pending]
     if not state.nodes:
         unable = _why_unable(facts, instance)
@@ -247,15 +249,22 @@ _UNABLE = {ExitCode.NOT_INSTALLED: "Not installed", ExitCode.INVALID_PARAMETER: 
 
 def _why_unable(facts: Facts, instance: Instance, node: str = "") -> str:
     """Say what a probe said that found its agent unable to run somewhere, or ""."""
-    for failure in facts.activity[instance.id].failures:
+    state = facts.activity[instance.id]
+    for failure in state.failures:
         is_probe = failure.entry.operation == "monitor" and failure.entry.interval_ms == 0
-        if is_probe and node in ("", failure.node):
-            code = failure.entry.exit_code
-            if failure.entry.status == OperationStatus.NOT_INSTALLED:
-                return _UNABLE[ExitCode.NOT_INSTALLED]
-            unable = next((text for known, text in _UNABLE.items() if known == code), "")
-            if unable:
-                return unable
+        if not is_probe or node not in ("", failure.node):
+            continue
+        on_node = state.at(failure.node)
+        if instance.number is not None and on_node is not None:
+            # Of what is in a clone only a plain copy is told of, under its plain name.
+            is_plain = instance.parent == instance.top and on_node.name == instance.resource.id
+            if not is_plain:
+                continue
+        if failure.entry.status == OperationStatus.NOT_INSTALLED:
+            return _UNABLE[ExitCode.NOT_INSTALLED]
+        for code, text in _UNABLE.items():
+            if failure.entry.exit_code == code:
+                return text
     return ""
 
 
@@ -300,7 +309,11 @@ def _clone_lines(facts: Facts, clone: CloneInstance, depth: int) -> Iterator[str
     yield f"{indent}* Clone Set: {clone.id} [{clone.child_id}]{flags}:"
     lists: dict[str, list[str]] = {"Promoted": [], "Unpromoted": [], "Started": []}
     for copy in clone.copies:
-        if clone.is_unique or _has_own_lines(facts, copy):
+        if clone.is_unique and (not copy.is_removed or _is_active(facts, copy)):
+            yield from _item_lines(facts, copy, depth + 1)
+        elif clone.is_unique:
+            continue
+        elif _has_own_lines(facts, copy):
             yield from _item_lines(facts, copy, depth + 1)
         elif _is_active(facts, copy):
             lists[_listed_as(facts, clone, copy)].append(_places(facts, copy)[0])

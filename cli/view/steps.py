@@ -182,27 +182,19 @@ class _Telling:
             if stop is None or not stop.needed:
                 continue
             reasons = stop.reasons or (start.reasons if start is not None else ())
-            role = self._role_at(node)
             found.append(
                 Step(
                     verb="Stop",
                     resource=self._instance.id,
                     origin=node,
                     destination="",
-                    role=role,
-                    next_role=role,
+                    role=self._role,
+                    next_role=self._role,
                     reason=next(iter(reasons), ""),
                     blocked=not stop.runnable,
                 )
             )
         return found
-
-    def _role_at(self, node: str) -> Role:
-        on_node = self._state.at(node)
-        role = on_node.role if on_node is not None else Role.STARTED
-        if self._instance.is_removed:
-            role = max(role, self._state.role)  # Nobody knows its roles: it has one everywhere.
-        return max(role, Role.UNPROMOTED) if self._instance.is_promotable else role
 
     def _step(self, verb: str, action: Action | None, source: Action | None = None) -> Step:
         """Make a line about an action; the reason is that of `source`, where that is another."""

@@ -46,6 +46,10 @@ class Activity:
     """Set where a start has not ended yet."""
     failures: tuple[Failure, ...] = ()
     pending: str = ""
+    pending_on: str = ""
+    """The node that has not ended what is pending."""
+    known_as: str = ""
+    """The name nodes use for a copy; "" if that is its own."""
     ignored: bool = False
     dangling: tuple[str, ...] = ()
     """Nodes it has left by migration, where it still has to be stopped."""
@@ -96,6 +100,8 @@ def restart_container(found: dict[str, Activity], inner: str, container: str) ->
 def block_whole_group(item: Placeable, activity: dict[str, Activity]) -> None:
     """Block all members of a group of which one is blocked for being active twice."""
     if not isinstance(item, GroupInstance):
+        return
+    if item.meta.multiple_active is not MultipleActive.BLOCK:
         return
     if any(len(activity[m.id].nodes) > 1 and activity[m.id].blocked for m in item.members):
         for member in item.members:
@@ -162,7 +168,7 @@ def join(
     if migrations.lost and active:
         failed = True
         stops += [name for name in active if name not in stops]
-    pending = next((s.pending for s in on_node.values() if s.pending), "")
+    busy = next((s for s in on_node.values() if s.pending), None)
     return Activity(
         role=role,
         nodes=tuple(active),
@@ -175,7 +181,8 @@ def join(
         limit=_limit(on_node.values()),
         is_starting=any(state.is_starting for state in on_node.values()),
         failures=tuple(f for state in on_node.values() for f in state.failures),
-        pending=pending,
+        pending=busy.pending if busy is not None else "",
+        pending_on=busy.node if busy is not None else "",
         ignored=any(state.ignored for state in on_node.values()),
         dangling=tuple(n for n in migrations.dangling if n not in active),
         left_for=tuple(

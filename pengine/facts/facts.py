@@ -190,14 +190,7 @@ class Facts:
 
     def history_name(self, instance: Instance) -> str:
         """Give the name nodes use for an instance: a copy has its own until a history has it."""
-        state = self.activity[instance.id]
-        on_node = state.on_node
-        if not on_node or (instance.is_removed and instance.number is None):
-            return instance.id
-        if state.nodes:
-            return on_node[state.nodes[0]].name
-        names = {state.name for state in on_node.values()}
-        return instance.history_id if instance.history_id in names else instance.id
+        return self.activity[instance.id].known_as or instance.id
 
     def parameters(self, instance: Instance, node: str = "") -> Mapping[str, str]:
         """Give an instance's parameters on a node; they differ by node only through rules."""

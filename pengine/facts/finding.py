@@ -72,11 +72,9 @@ class Finder:
             self._copies_inside.add(replica.copy.id)
 
     def _open(self, clone: CloneInstance) -> None:
-        """Prepare an anonymous clone; one without any copy can still be found by its first."""
+        """Prepare an anonymous clone."""
         self._clones[clone.id] = clone
         self._copies[clone.id] = list(clone.copies)
-        if not clone.copies:
-            self._add_surplus(clone.id)
         for instance in instances_of(self._copies[clone.id][0]):
             self._clone_of[instance.history_id] = clone.id
 

@@ -287,10 +287,15 @@ def surplus_copy(making: Making, clone: CloneInstance, number: int) -> Instance 
     made = make_copy(
         making, _as_read(making, configured), number, clone.is_unique, clone.promotable
     )
-    if isinstance(made, Instance):
-        return replace(made, is_removed=True)
-    members = tuple(replace(member, is_removed=True) for member in made.members)
-    return replace(made, members=members, is_removed=True)
+    return as_removed(made)
+
+
+def as_removed(copy: Instance | GroupInstance) -> Instance | GroupInstance:
+    """Make a copy one that no node may run."""
+    if isinstance(copy, Instance):
+        return replace(copy, is_removed=True)
+    members = tuple(replace(member, is_removed=True) for member in copy.members)
+    return replace(copy, members=members, is_removed=True)
 
 
 def _new_nodes(resource: Resource, configured: set[str]) -> int:
@@ -383,6 +388,9 @@ def _make_clone(making: Making, clone: Clone) -> CloneInstance:
     promotable = clone.promotable or _boolean(get("promotable"), False)
     clone = _as_read(making, clone)
     copies = [make_copy(making, clone, number, unique, promotable) for number in range(count)]
+    if not copies:
+        # What is to have no copies has had some: the first is there to be told of, and removed.
+        copies = [as_removed(make_copy(making, clone, 0, unique, promotable))]
     return CloneInstance(
         id=clone.id,
         child_id=clone.child.id,

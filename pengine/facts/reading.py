@@ -70,6 +70,7 @@ class _Reader:
         self._found: dict[str, dict[str, OnNode]] = {}
         self._failures: dict[str, dict[str, list[Recorded]]] = {}
         self._unread: dict[str, dict[str, tuple[HistoryEntry, ...]]] = {}
+        self._names: dict[str, str] = {}
 
     def read_all(self, states: list[tuple[NodeState, str]]) -> None:
         """Read every node that can be read, what that makes readable, and in the end the rest."""
@@ -191,11 +192,19 @@ class _Reader:
         if known is not None and known.role > outcome.role:
             # A number of an older status may be about the same copy as the plain name.
             outcome = replace(outcome, role=known.role)
+        self._call(instance, history.id, is_active=outcome.role.is_active)
         self._suspicion.hear(instance, outcome)
         self._found.setdefault(instance.id, {})[node.name] = outcome
         self.finder.occupy(
             instance, node.name, is_active=outcome.role.is_active, is_busy=bool(outcome.pending)
         )
+
+    def _call(self, instance: Instance, name: str, *, is_active: bool) -> None:
+        """Take the name a node uses for a copy; a number means nothing where it does not run."""
+        if name not in (instance.id, self._names.get(instance.id)):
+            self._names[instance.id] = name
+        if not is_active and ":" in self._names.get(instance.id, ""):
+            del self._names[instance.id]
 
     def _ageing(self, instance: Instance, node: NodeFacts, history: ResourceHistory) -> Ageing:
         recorded = self._failures.get(node.name)
@@ -213,7 +222,10 @@ class _Reader:
         """Give the activity of every instance over all nodes."""
         nodes = {node.name: node for node in self._suspicion.nodes()}
         everything = [*(i for item in items for i in instances_of(item)), *self.finder.removed]
-        found = {i.id: self._join(i, nodes) for i in everything}
+        found = {
+            i.id: replace(self._join(i, nodes), known_as=self._names.get(i.id, ""))
+            for i in everything
+        }
         for inner, container in self._rules.containers.items():
             restart_container(found, inner, container)
         return found

@@ -166,3 +166,15 @@ def test_of_sets_with_equal_scores_the_last_one_written_counts() -> None:
     both = meta("m1", "Started") + meta("m2", "Stopped")
     decision = decide(cib(primitive("a", more=both)))
     assert decision.placement.node_of("a") is None
+
+
+def test_a_group_is_blocked_as_a_whole_only_if_it_asks_for_that() -> None:
+    twice = {"a": started(), "b": started()}
+    status = state("node1", twice) + state("node2", {"a": started(), "b": stopped()})
+    for word, blocked in (("block", True), ("stop_start", False)):
+        members = primitive("a", meta={"multiple-active": "block"}) + primitive("b")
+        pairs = f'<nvpair id="g-ma" name="multiple-active" value="{word}"/>'
+        meta = f'<meta_attributes id="g-m">{pairs}</meta_attributes>'
+        found = decide(cib(f'<group id="g">{meta}{members}</group>', status=status)).facts
+        assert found.activity["a"].blocked
+        assert found.activity["b"].blocked is blocked

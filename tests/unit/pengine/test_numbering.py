@@ -93,3 +93,17 @@ def test_the_copy_that_was_looked_for_is_the_one_that_is_looked_for_again() -> N
     probes = [a for a in made.plan.actions.values() if a.is_probe]
     assert [(p.owner, p.node) for p in probes] == [("b:0", "node1")]
     assert made.placement.node_of("b:1") == "node1"
+
+
+def test_a_unique_clone_of_no_copies_still_knows_its_first() -> None:
+    options = {"clone-max": "0", "globally-unique": "true"}
+    status = state("node1", {"a:0": started()}) + state("node2", {})
+    made = decide(cib(clone("c", primitive("a"), options), status=status))
+    assert places(made) == {"a:0": ("node1",)}
+    assert "c_stop_0" in [s.actions[0].key for s in made.graph.synapses]
+
+
+def test_a_copy_keeps_the_plain_name_once_a_node_has_used_it() -> None:
+    status = state("node1", {"a": stopped()}) + state("node2", {"a:0": started()})
+    made = decide(cib(clone("c", primitive("a"), {"target-role": "Stopped"}), status=status))
+    assert "a_stop_0" in [s.actions[0].key for s in made.graph.synapses]

@@ -79,3 +79,19 @@ def test_an_unhealthy_node_on_standby_says_both() -> None:
 def test_what_keeps_the_copies_of_a_clone_down_is_said_where_they_are_missing() -> None:
     child = primitive("a", meta={"target-role": "Stopped"})
     assert "* Stopped (disabled): [ node1 node2 ]" in shown(cib(clone(child)))
+
+
+def test_what_is_under_way_is_said_even_where_nothing_runs_yet() -> None:
+    pending = ran("stop", rc=193, call=-1, status=-1)
+    document = cib(primitive("a"), status=state("node1", {"a": pending}) + state("node2"))
+    assert "* a\t(ocf:pacekeeper:Dummy):\t Stopping node1" in shown(document)
+
+
+def test_what_keeps_a_copy_off_a_node_is_said_of_plain_copies_only() -> None:
+    absent = ran("monitor", rc=5, expected=7)
+    group = f'<group id="g">{primitive("a")}</group>'
+    status = state("node1", {"a": absent}) + state("node2")
+    assert "* Stopped (Not installed): [ node1 ]" in shown(
+        cib(clone(primitive("a")), status=status)
+    )
+    assert "* Stopped: [ node1 node2 ]" in shown(cib(clone(group), status=status))
