@@ -551,7 +551,7 @@ def read_meta(pairs: Mapping[str, str], fencing_enabled: bool, is_fencing: bool)
     requires = Requires.FENCING if fencing_enabled and not is_fencing else Requires.QUORUM
     with contextlib.suppress(ValueError):
         requires = Requires(get("requires", requires.value).strip().lower())
-    if requires in (Requires.FENCING, Requires.UNFENCING) and (is_fencing or not fencing_enabled):
+    if requires is Requires.UNFENCING and (is_fencing or not fencing_enabled):
         requires = Requires.QUORUM
     return Meta(
         priority=_integer(get("priority"), 0),

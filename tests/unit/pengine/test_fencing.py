@@ -284,3 +284,20 @@ def test_a_device_that_is_defined_anew_turns_nodes_on_again() -> None:
     decision = decide(document)
     assert "stonith-node2-on@node2" not in actions(decision)
     assert waits_for(decision, "stonith-node1-on@node1") == {"a_stop_0@node1"}
+
+
+def test_a_fence_device_may_be_told_to_wait_for_fencing() -> None:
+    patient = DEVICE.replace(
+        "/>",
+        '><meta_attributes id="fence-meta"><nvpair id="fence-r" name="requires" value="fencing"/>'
+        "</meta_attributes></primitive>",
+    )
+    decision = decide(
+        cib(
+            primitive("a") + patient,
+            status=away("node1", {"a": started()})
+            + state("node2", {"a": stopped(), "fence": stopped()}),
+            options=FENCING,
+        )
+    )
+    assert "stonith-node1-reboot@node1" in waits_for(decision, "fence_start_0@node2")
