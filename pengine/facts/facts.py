@@ -151,12 +151,20 @@ class Facts:
         return known
 
     def _look_after(self, instance: Instance) -> bool:
-        if not self.is_normally_managed(instance):
-            return False
+        return self.may_start_anything and not self._is_held(instance)
+
+    def _is_held(self, instance: Instance) -> bool:
         state = self.activity[instance.id]
-        if state.blocked:
-            return False
-        return not any(self.node(name).maintenance for name in state.nodes)
+        if not self.is_entrusted(instance) or state.blocked:
+            return True
+        return any(self.node(name).maintenance for name in state.nodes)
+
+    def is_left_alone(self, instance: Instance) -> bool:
+        """Tell whether something about an instance itself keeps the cluster from touching it.
+
+        That nothing can be fenced does not: it matters only when a node is to be chosen.
+        """
+        return instance.id in self.tickets.frozen or self._is_held(instance)
 
     def is_invented(self, instance: str) -> bool:
         """Tell whether an instance is the connection of a guest, which nobody configured."""
@@ -341,7 +349,7 @@ def _with_contents(facts: Facts) -> Links:
     """Tie what is inside a container to it, where nobody has to keep off."""
     if not facts.contents:
         return facts.links
-    free = {i.id for i in facts.instances() if facts.is_managed(i)}
+    free = {i.id for i in facts.instances() if not facts.is_left_alone(i)}
     contents = {inner: around for inner, around in facts.contents.items() if inner in free}
     guests = {c.container: c.node for c in facts.connections.values() if c.container}
     return replace(

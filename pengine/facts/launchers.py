@@ -51,7 +51,7 @@ def together_with_containers(contents: Contents, guests: Mapping[str, str]) -> I
     """Keep what is inside a container where that is; inside a guest it is on the guest's node."""
     for inner, container in contents.items():
         if container not in guests:
-            yield Together("resource-with-container", inner, container, INFINITY)
+            yield Together("resource-with-container", inner, container, INFINITY, is_implied=True)
 
 
 def after_containers(contents: Contents, guests: Mapping[str, str]) -> Iterator[InOrder]:

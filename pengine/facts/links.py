@@ -53,6 +53,8 @@ class Together:
     primary_role: Role | None = None
     node_attribute: str = "#uname"
     influence: bool | None = None
+    is_implied: bool = False
+    """Set where it follows from what a resource is; nobody wrote it."""
 
     @property
     def is_mandatory(self) -> bool:

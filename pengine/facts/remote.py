@@ -229,7 +229,13 @@ def with_containers(
     """
     inside = [c for c in known if c.container]
     together = [
-        Together("resource-with-container", c.node, c.container, _NEARBY if c.bundle else INFINITY)
+        Together(
+            "resource-with-container",
+            c.node,
+            c.container,
+            _NEARBY if c.bundle else INFINITY,
+            is_implied=True,
+        )
         for c in inside
     ]
     in_order = [
@@ -241,7 +247,9 @@ def with_containers(
         for replica in bundle.replicas:
             if replica.address is not None:
                 ip, container = replica.address.id, replica.container.id
-                together.append(Together("ip-with-container", ip, container, INFINITY))
+                together.append(
+                    Together("ip-with-container", ip, container, INFINITY, is_implied=True)
+                )
     return replace(
         links, together=(*links.together, *together), in_order=(*in_order, *links.in_order)
     )

@@ -150,7 +150,7 @@ def stickiness(facts: Facts, tally: Tally) -> None:
     for instance in facts.instances():
         nodes = facts.activity[instance.id].nodes
         amount = instance.meta.stickiness
-        if len(nodes) != 1 or amount <= 0 or not facts.is_managed(instance):
+        if len(nodes) != 1 or amount <= 0 or facts.is_left_alone(instance):
             continue
         if facts.settings.symmetric or nodes[0] in tally.scores[instance.id]:
             tally.add(instance.id, nodes[0], amount, "stickiness", "resource-stickiness")
@@ -181,6 +181,8 @@ def no_nesting(facts: Facts, tally: Tally) -> None:
     for instance in facts.instances():
         connection = facts.connections.get(instance.id)
         is_bound = connection is not None or instance.id in containers
+        if facts.is_left_alone(instance):
+            continue  # Nothing is implied by what is not managed.
         if is_bound or instance.resource.agent.is_fencing:
             is_of_bundle = connection is not None and connection.bundle
             for name in remote if is_of_bundle else led_to:

@@ -28,7 +28,7 @@ class Tally:
         self.contributions: list[Contribution] = []
         self.lines: list[ScoreLine] = []
         self.hosts: dict[str, str] = {}
-        """Where the container of a bundle is, by the node inside it."""
+        """Where the container of a bundle is placed ("" for nowhere), by the node inside it."""
         for item in facts.everything:
             self._open(item, item.id)
             if isinstance(item, BundleInstance):
@@ -115,9 +115,10 @@ class Tally:
                 pass
 
     def _record_one(self, placed: str, item: str) -> None:
+        table = self.scores[item]
         for node in self.facts.nodes:
-            if node.name in self.scores[item]:
-                self.lines.append(ScoreLine(placed, item, node.name, self.scores[item][node.name]))
+            if node.name in table:
+                self.lines.append(ScoreLine(placed, item, node.name, table[node.name]))
 
 
 def everything_in(item: Placeable) -> list[Placeable]:

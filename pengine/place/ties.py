@@ -71,9 +71,11 @@ class Ties:
     # --- collecting --------------------------------------------------------------------------
 
     def _take(self, link: Together) -> None:
-        ledger, items = self._ledger, self._ledger.items
+        items = self._ledger.items
         dependent, primary = items.get(link.dependent), items.get(link.primary)
         if link.score == 0 or dependent is None or primary is None or dependent is primary:
+            return
+        if link.is_implied and self._implies_nothing(dependent):
             return
         influence = dependent.meta.critical if link.influence is None else link.influence
         self._enter(
@@ -86,9 +88,18 @@ class Ties:
                 _limiting(link.primary_role),
                 link.node_attribute,
                 influence,
-                is_explicit=not ledger.facts.is_invented(link.dependent),
+                is_explicit=not link.is_implied,
             )
         )
+
+    def _implies_nothing(self, dependent: Placeable) -> bool:
+        """Tell whether something is in a container but need not stay there.
+
+        Nothing follows from what is not managed (case bundle-probe-order-3).
+        """
+        facts = self._ledger.facts
+        is_inside = dependent.id in facts.connections or dependent.id in facts.contents
+        return is_inside and isinstance(dependent, Instance) and facts.is_left_alone(dependent)
 
     def _chain(self, item: Placeable) -> None:
         """Tie each member of a group to the one before it."""

@@ -198,3 +198,20 @@ def test_in_maintenance_mode_nodes_keep_their_scores() -> None:
     options = {"maintenance-mode": "true"}
     found = _lines(cib(resources, status=status, options=options), "m1")
     assert found == [("node1", "INFINITY"), ("node2", "0")]
+
+
+def test_without_a_fence_device_what_runs_is_sticky_and_not_held() -> None:
+    sticky = primitive("a", meta={"resource-stickiness": "7"})
+    status = state("node1", {"a": started()}) + state("node2")
+    document = cib(sticky, status=status, options={"stonith-enabled": "true"})
+    assert _lines(document, "a") == [("node1", "7"), ("node2", "0")]
+
+
+def test_what_is_banned_from_all_nodes_shows_it_in_an_opt_in_cluster() -> None:
+    stopped_a = primitive("a", meta={"target-role": "Stopped"})
+    document = cib(
+        stopped_a,
+        constraints=_prefers("a", "node1", "5"),
+        options={"symmetric-cluster": "false"},
+    )
+    assert _lines(document, "a") == [("node1", "-INFINITY"), ("node2", "-INFINITY")]
