@@ -259,8 +259,6 @@ def add_deletions_of_removed(builder: Builder) -> None:
     if not facts.settings.stop_removed_resources:
         return
     for instance in facts.removed:
-        if facts.activity[instance.id].failed:
-            continue  # What failed has to be gone first.
         if instance.history_id != instance.id:
             continue  # A copy too many: what its node remembers is about the other copies.
         if facts.activity[instance.id].failed:

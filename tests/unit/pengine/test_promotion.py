@@ -107,3 +107,11 @@ def test_the_monitor_of_another_role_is_left_if_it_is_defined_otherwise_by_now()
         status = _states(started() + watched, started(), ("-1", "-1"))
         keys = actions(decide(cib(document, status=status)))
         assert ("a_monitor_10000@node1" in keys) is found
+
+
+def test_what_has_no_roles_and_is_promoted_starts_anew() -> None:
+    status = state("node1", {"a": ran("monitor", rc=8, expected=7)}) + state(
+        "node2", {"a": stopped()}
+    )
+    found = actions(decide(cib(primitive("a"), status=status)))
+    assert set(found) == {"a_demote_0@node1", "a_stop_0@node1", "a_start_0@node1"}
