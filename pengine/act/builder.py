@@ -31,12 +31,16 @@ class Builder:
 
     def finish(self) -> Actions:
         """Freeze what was collected."""
-        actions = dict(sorted(self.actions.items(), key=lambda item: self._ranks[item[0]]))
+        actions = {action.id: action for action in self.in_order()}
         by_owner: dict[str, list[Action]] = {}
         for action in actions.values():
             by_owner.setdefault(action.owner, []).append(action)
         by_owners = {key: tuple(found) for key, found in by_owner.items()}
         return Actions(actions, by_owners, tuple(self.afresh))
+
+    def in_order(self) -> list[Action]:
+        """List all actions in the order in which they come up."""
+        return sorted(self.actions.values(), key=lambda action: self._ranks[action.id])
 
     def expect(self, key: ActionId) -> None:
         """Say that an action would come up here, whether and whenever it is added."""

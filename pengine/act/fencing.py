@@ -13,9 +13,21 @@ from pengine.facts.nodes import NodeFacts
 
 
 def add_fencings(builder: Builder) -> None:
-    """Fence what has a reason of its own."""
+    """Fence what has a reason of its own, known before anything was placed."""
     for name in builder.fenced:
-        if builder.nodes[name].kind != "guest" and builder.nodes[name].unclean_because:
+        node = builder.nodes[name]
+        if node.kind != "guest" and node.unclean_because and not node.is_given_up:
+            _add(builder, node)
+
+
+def add_fencings_of_given_up(builder: Builder) -> None:
+    """Fence what cannot be reached any more, as it is noticed: by what is to be done there.
+
+    What is to be done is looked through from the newest to the oldest.
+    """
+    names = (action.node for action in reversed(builder.in_order()))
+    for name in dict.fromkeys((*names, *builder.fenced)):
+        if name in builder.fenced and builder.nodes[name].is_given_up:
             _add(builder, builder.nodes[name])
 
 

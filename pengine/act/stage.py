@@ -5,7 +5,12 @@ from __future__ import annotations
 from pengine.act.actions import Actions
 from pengine.act.builder import Builder
 from pengine.act.changes import add_changes, add_deletions_of_removed
-from pengine.act.fencing import add_fencings, add_fencings_of_silent_nodes, add_resets
+from pengine.act.fencing import (
+    add_fencings,
+    add_fencings_of_given_up,
+    add_fencings_of_silent_nodes,
+    add_resets,
+)
 from pengine.act.housekeeping import (
     add_clearings,
     add_clearings_of_removed,
@@ -46,6 +51,7 @@ def act(facts: Facts, placement: Placement) -> Actions:
     add_steps(builder)
     add_monitors_left(builder)
     add_unfencings(builder)
+    add_fencings_of_given_up(builder)
     expect_departures(builder)
     add_shutdowns(builder)
     add_fencings_of_silent_nodes(builder)

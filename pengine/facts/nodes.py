@@ -85,6 +85,8 @@ class NodeFacts:
     """Set where a remote node was there before its connection was placed."""
     was_able: bool = False
     """Set where it might have run things then."""
+    is_given_up: bool = False
+    """Set where only the placing of its connection told that it has to be fenced."""
     came_by: str = ""
     """The member that holds the connection now."""
     goes_by: str = ""

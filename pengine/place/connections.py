@@ -27,11 +27,18 @@ def connect(facts: Facts, placement: Placement) -> Facts:
         _judge(facts, placement, members, node) if node.connection in known else node
         for node in placement.nodes
     )
-    nodes = tuple(
-        replace(node, was_online=before[node.name].online, was_able=before[node.name].may_run)
-        for node in nodes
-    )
+    nodes = tuple(_with_past(node, before[node.name]) for node in nodes)
     return replace(facts, nodes=nodes, shared_parameters=_addressed(facts, placement))
+
+
+def _with_past(node: NodeFacts, before: NodeFacts) -> NodeFacts:
+    """Keep what a node was like before connections were placed."""
+    return replace(
+        node,
+        was_online=before.online,
+        was_able=before.may_run,
+        is_given_up=node.unclean and not before.unclean,
+    )
 
 
 def _addressed(facts: Facts, placement: Placement) -> dict[str, Mapping[str, str]]:
