@@ -28,7 +28,7 @@ from types import ModuleType
 
 from lxml import etree
 
-from cli.tools import crm_simulate
+from cli.tools import crm_simulate, simulating
 from cli.view import scores
 from crm.model.readxml import cluster as reading
 from crm.model.writexml import graph as graph_writing
@@ -79,7 +79,7 @@ def ask_ours(document: bytes) -> Texts:
     cluster, _ = reading.read(xml.parse(document))
     now = datetime.fromtimestamp(NOW_S, UTC)
     decision = schedule(cluster, now)
-    wishes = crm_simulate.Wishes(simulate=True)
+    wishes = simulating.Wishes(simulate=True)
     return {
         "summary": "\n".join(crm_simulate.report(cluster, decision, now, wishes)),
         "scores": "\n".join(scores.lines(decision)),
