@@ -52,6 +52,23 @@ def read_histories(
     return Told(grown, tuple(reader.finder.removed), activity)
 
 
+def _unread(node: NodeFacts) -> NodeFacts:
+    """Give a remote node of which nothing was read: of its state nothing is known either.
+
+    What it was told while it was there (to stay in standby, how well a copy would lead) is over.
+    """
+    kept = {key: text for key, text in node.attributes.items() if key not in node.transient}
+    return replace(
+        node,
+        attributes=kept,
+        transient={},
+        standby=False,
+        maintenance=False,
+        shutting_down=False,
+        wants_to_leave=False,
+    )
+
+
 class _Reader:
     """Reads the histories of one node after the other; it does not leave here."""
 
@@ -94,8 +111,7 @@ class _Reader:
                     self._unread.setdefault(history.id, {})[name] = history.entries
         for node in self._suspicion.nodes():
             if node.is_remote and node.name not in judged:
-                # Nothing was read of it, so nothing is known of its state either.
-                self._suspicion.connect(replace(node, maintenance=False))
+                self._suspicion.connect(_unread(node))
                 self._judge(node.name)
 
     def _is_readable(self, name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crm.model.resources import Bundle, Network, PortMapping, StorageMapping
 from pengine.facts import bundles
-from tests.kit.pengine import actions, cib, decide, primitive, waits_for
+from tests.kit.pengine import actions, cib, decide, primitive, state, waits_for
 
 
 def bundle(
@@ -127,3 +127,16 @@ def test_what_was_promised_to_a_container_that_goes_nowhere_is_blocked() -> None
     decision = decide(document)
     assert decision.placement.node_of("b-podman-0") is None
     assert not any("a:0_start" in key for key in actions(decision))
+
+
+def test_a_node_that_is_down_says_nothing_about_how_well_a_copy_would_lead() -> None:
+    inside = primitive("a").replace('type="Dummy"', 'type="Stateful"')
+    left = state("b-0", attributes={"master-a": "5"}).replace(
+        "<node_state ", '<node_state remote_node="true" '
+    )
+    document = cib(
+        bundle(inside, replicas=1, more='promoted-max="1"'),
+        nodes=("node1",),
+        status=state("node1") + left,
+    )
+    assert not any("promote" in key for key in actions(decide(document)))
