@@ -210,6 +210,9 @@ class _Reader:
             outcome = replace(outcome, role=known.role)
         self._call(instance, history.id, is_active=outcome.role.is_active)
         self._suspicion.hear(instance, outcome)
+        if not node.online and not outcome.is_moot and self._suspicion.is_unclean(node.name):
+            # That it is thought to run there came first: its failure has no say any more.
+            outcome = replace(outcome, is_moot=True)
         self._found.setdefault(instance.id, {})[node.name] = outcome
         self.finder.occupy(
             instance, node.name, is_active=outcome.role.is_active, is_busy=bool(outcome.pending)

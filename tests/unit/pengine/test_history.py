@@ -178,3 +178,18 @@ def test_a_group_is_blocked_as_a_whole_only_if_it_asks_for_that() -> None:
         found = decide(cib(f'<group id="g">{meta}{members}</group>', status=status)).facts
         assert found.activity["a"].blocked
         assert found.activity["b"].blocked is blocked
+
+
+def test_what_failed_on_a_node_that_is_away_is_settled_by_fencing_it() -> None:
+    failed = started() + ran("monitor", rc=1, interval_ms=10000, call=3)
+    status = state("node1", {"a": failed}, online=False) + state("node2", {"a": stopped()})
+    fence = '<primitive id="f" class="stonith" type="fence_dummy"/>'
+    ops = monitor("a", on_fail="block")
+    document = cib(primitive("a", ops=ops) + fence, status=status, options=_FENCING)
+    made = decide(document)
+    found = made.facts.activity["a"]
+    assert (found.failed, found.blocked) == (False, False)
+    assert made.facts.node("node1").unclean
+
+
+_FENCING = {"stonith-enabled": "true"}
