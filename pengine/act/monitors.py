@@ -83,6 +83,8 @@ def add_monitors_left(builder: Builder) -> None:
         for instance in builder.facts.instances():
             if instance.is_removed or node.name not in builder.facts.activity[instance.id].nodes:
                 continue
+            if builder.placement.node_of(instance.id) is None:
+                continue  # Of what goes for good nothing is looked at any more.
             known = {(e.operation, e.interval_ms) for e in recorded(builder, instance, node.name)}
             for operation in instance.operations:
                 key = (key_of(instance, Task.MONITOR, operation.interval_ms), node.name)
