@@ -87,14 +87,13 @@ def _held_on(facts: Facts, instance: Instance) -> list[str]:
 
 
 def health(facts: Facts, tally: Tally) -> None:
-    """Prefer healthy nodes, for everything that cares."""
-    if not facts.health.scores:
-        return
-    for item in facts.items:
-        if item.meta.pairs.get("allow-unhealthy-nodes", "false").lower() in ("true", "yes", "1"):
-            continue
-        preference = Preference("node-health", item.id, tuple(facts.health.scores.items()))
-        _prefer(facts, tally, item, preference)
+    """Prefer healthy nodes; what may be on unhealthy ones is only not kept from them."""
+    scores = tuple(facts.health.scores.items())
+    good = tuple((node, amount) for node, amount in scores if amount > 0)
+    for item in facts.items if scores else ():
+        text = item.meta.pairs.get("allow-unhealthy-nodes", "false").lower()
+        wanted = good if text in ("true", "yes", "on", "y", "1") else scores
+        _prefer(facts, tally, item, Preference("node-health", item.id, wanted))
 
 
 def preferences_of(facts: Facts, item: Placeable) -> list[Preference]:

@@ -215,3 +215,16 @@ def test_what_is_banned_from_all_nodes_shows_it_in_an_opt_in_cluster() -> None:
         options={"symmetric-cluster": "false"},
     )
     assert _lines(document, "a") == [("node1", "-INFINITY"), ("node2", "-INFINITY")]
+
+
+def test_what_may_be_on_unhealthy_nodes_still_prefers_healthy_ones() -> None:
+    status = state("node1", attributes={"#health-x": "20"}) + state(
+        "node2", attributes={"#health-x": "-30"}
+    )
+    document = cib(
+        primitive("a", meta={"allow-unhealthy-nodes": "true"}) + primitive("b"),
+        status=status,
+        options={"node-health-strategy": "progressive"},
+    )
+    assert _lines(document, "a") == [("node1", "20"), ("node2", "0")]
+    assert _lines(document, "b") == [("node1", "20"), ("node2", "-30")]
