@@ -24,7 +24,7 @@ from crm.model.constraints import (
 )
 from crm.model.roles import Role
 from crm.model.rules import Rule, Situation
-from crm.model.score import INFINITY, ZERO, Score
+from crm.model.score import INFINITY, MINUS_INFINITY, ZERO, Score
 from crm.plumbing import errors
 from crm.plumbing.errors import Problem
 from pengine.facts.nodes import NodeFacts
@@ -255,7 +255,7 @@ class _Resolver:
             return rule.score if rule.score is not None else ZERO
         text = node.attributes.get(rules.with_matches(rule.score_attribute, matches))
         if text is None:
-            return None
+            return MINUS_INFINITY  # A node that says nothing is none of those the rule is about.
         try:
             return options.as_score(text)
         except ValueError:

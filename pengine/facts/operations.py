@@ -202,7 +202,7 @@ def _fill(primitive: Primitive, operation: Operation, given: OperationRules) -> 
         timeout_ms=timeout_ms,
         on_fail=on_fail,
         role=role,
-        enabled=_boolean(raw.get("enabled"), True),
+        enabled=_boolean(operation.attribute("enabled"), True),
         is_configured=is_configured,
         meta=meta,
         parameters=flatten(operation.parameters, situation),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.kit.pengine import NOW, cib, decide, primitive
+from tests.kit.pengine import NOW, actions, cib, decide, monitor, primitive
 
 
 def dated(operation: str, **bounds: timedelta) -> str:
@@ -63,3 +63,24 @@ def test_dates_that_are_over_change_nothing() -> None:
         f'<rsc_location id="l" rsc="a">{dated("gt", start=-timedelta(hours=1))}</rsc_location>'
     )
     assert decide(cib(primitive("a"), constraints=constraint)).graph.recheck_at is None
+
+
+def test_a_node_without_the_attribute_that_holds_the_score_is_banned() -> None:
+    constraint = (
+        '<rsc_location id="l" rsc="a"><rule id="r" score-attribute="weight"><expression id="e"'
+        ' attribute="#uname" operation="defined"/></rule></rsc_location>'
+    )
+    document = cib(
+        primitive("a"), constraints=constraint, node_attributes={"node2": {"weight": "-5"}}
+    )
+    assert decide(document).placement.node_of("a") is None
+
+
+def test_only_the_operation_itself_can_be_disabled() -> None:
+    defaults = (
+        '<op_defaults><meta_attributes id="od"><nvpair id="odn" name="enabled" value="false"/>'
+        "</meta_attributes></op_defaults>"
+    )
+    document = cib(primitive("a", ops=monitor("a")), nodes=("node1",))
+    document = document.replace(b"</configuration>", f"{defaults}</configuration>".encode())
+    assert "a_monitor_10000@node1" in actions(decide(document))
