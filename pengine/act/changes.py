@@ -274,7 +274,11 @@ def add_deletions_of_removed(builder: Builder) -> None:
 
 
 def cancellation(builder: Builder, instance: Instance, node: str, entry: HistoryEntry) -> Action:
-    """Make the action that ends a recurring operation."""
+    """Make the action that ends a recurring operation.
+
+    What can run nowhere stops, and that ends it as well.
+    """
+    goes_on = builder.placement.node_of(instance.id) is not None
     key = operation_key(instance.id, entry.operation, entry.interval_ms)
     return Action(
         id=(f"cancel {key}", node),
@@ -286,7 +290,7 @@ def cancellation(builder: Builder, instance: Instance, node: str, entry: History
         operation=builder.operation(instance, "cancel"),
         call_id=entry.call_id,
         needed=True,
-        runnable=not builder.nodes[node].is_cut_off,
+        runnable=goes_on and not builder.nodes[node].is_cut_off,
         reasons=("the operation is no longer configured",),
     )
 

@@ -59,9 +59,9 @@ def test_what_belongs_to_no_resource_comes_last_and_newest_first() -> None:
 def test_a_cancelled_monitor_is_older_than_the_stop_that_ends_it() -> None:
     history = started() + ran("monitor", call=3, interval_ms=5000)
     status = state("node1", {"a": history}) + state("node2", {"a": stopped()})
-    stopping = primitive("a", meta={"target-role": "Stopped"})
-    found = actions(decide(cib(stopping, status=status)))
-    assert found == ["a_stop_0@node1", "a_monitor_5000@node1"]
+    ban = '<rsc_location id="l" rsc="a" node="node1" score="-INFINITY"/>'
+    found = actions(decide(cib(primitive("a"), constraints=ban, status=status)))
+    assert found == ["a_start_0@node2", "a_stop_0@node1", "a_monitor_5000@node1"]
 
 
 def test_a_monitor_that_is_renewed_is_older_than_the_stop_of_its_instance() -> None:

@@ -177,3 +177,9 @@ def test_without_quorum_nothing_recurs_on_what_is_not_managed() -> None:
     resource = primitive("a", meta={"is-managed": "false"}, ops=ops)
     assert actions(decide(cib(resource, status=both("a")))) == ["a_monitor_5000@node1"]
     assert actions(decide(cib(resource, status=both("a"), quorum=False))) == []
+
+
+def test_what_stops_for_good_has_nothing_cancelled() -> None:
+    history = started() + ran("monitor", interval_ms=5000, call=3)
+    status = state("node1", {"a": history}) + state("node2", {"a": stopped()})
+    assert actions(decide(cib(primitive("a", meta=_OFF), status=status))) == ["a_stop_0@node1"]
