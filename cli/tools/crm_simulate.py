@@ -22,7 +22,7 @@ import click
 from cli.tools import result, simulating, sources
 from cli.tools.injections import Injections
 from cli.tools.simulating import Result, Wishes
-from cli.tools.sources import Input, load
+from cli.tools.sources import load
 from cli.view import outcome, simulation_json
 from cli.view.simulation import Text
 from cli.view.simulation_xml import Document
@@ -145,8 +145,10 @@ def command(
     if profile is not None:
         _say("".join(f"{line}\n" for line in _profile(Path(profile), repeat)), output_to)
         return
-    source = _checked(load(file, pipe, live, root))
-    cluster, problems = reading.read(xml.parse(source.data))
+    source = load(file, pipe, live, root)
+    document = xml.parse(source.data)
+    _check(document)
+    cluster, problems = reading.read(document)
     if save_input is not None:
         _save(save_input, source.data)
     cluster, now = _at(cluster, date)
@@ -194,7 +196,7 @@ def command(
     if in_place and target is None:
         raise click.UsageError("--in-place needs a file to write to")
     if target is not None:
-        _save(str(target), _afterwards(source, cluster, done, watchdog))
+        _save(str(target), _afterwards(document, cluster, done, watchdog))
 
 
 def _written(view: Text | Document, done: Result, *, as_json: bool) -> str:
@@ -221,23 +223,22 @@ def _save(target: str, data: bytes) -> None:
     Path(target).write_bytes(xml.serialise(xml.parse(data), pretty=True))
 
 
-def _afterwards(source: Input, before: Cluster, done: Result, watchdog: str | None) -> bytes:
+def _afterwards(
+    document: xml.Element, before: Cluster, done: Result, watchdog: str | None
+) -> bytes:
     """Write the CIB that a run leaves."""
-    root = outcome.after(
-        xml.parse(source.data), before, done.end, updates=done.updates, watchdog=watchdog or ""
-    )
+    root = outcome.after(document, before, done.end, updates=done.updates, watchdog=watchdog or "")
     return xml.serialise(root)
 
 
-def _checked(source: Input) -> Input:
+def _check(document: xml.Element) -> None:
     """Refuse what is no CIB; say so if it was not asked to be checked."""
-    problems = sources.check(source.data)
+    problems = sources.check(document)
     if problems:
         raise ConfigurationError("the configuration is not valid", problems)
-    remark = sources.remark(source.data)
+    remark = sources.remark(document)
     if remark:
         click.echo(remark, err=True)
-    return source
 
 
 def _at(cluster: Cluster, date: str | None) -> tuple[Cluster, datetime]:

@@ -63,9 +63,9 @@ def _from_classic_file(path: Path) -> Input:
     return Input(data, path)
 
 
-def remark(data: bytes) -> str:
+def remark(root: xml.Element) -> str:
     """Say that a document is not checked, or "" if it is."""
-    word = xml.parse(data).get("validate-with")
+    word = root.get("validate-with")
     if word is None:
         return (
             "Schema validation of configuration is disabled"
@@ -79,18 +79,16 @@ def remark(data: bytes) -> str:
     return ""
 
 
-def check(data: bytes) -> list[Problem]:
-    """List what keeps a document from being a CIB; one that is not checked has no problems.
-
-    Raises: ConfigurationError if it is no XML document.
-    """
-    root = xml.parse(data)
+def check(root: xml.Element) -> list[Problem]:
+    """List what keeps a document from being a CIB; one that is not checked has no problems."""
     word = root.get("validate-with")
     if word in (None, "none"):
         return []
     if not schema.accepts(word or ""):
         text = f"nothing is known of the schema '{word}'"
         return [errors.error("unknown-schema", "validate-with", text)]
+    if root.tag == "cib":
+        root = schema.without_status(root)
     upgraded = upgrade.upgrade(root)
     found = [*upgraded.problems, *schema.check(upgraded.root)]
     return found if errors.has_errors(found) else []

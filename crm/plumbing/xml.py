@@ -7,7 +7,8 @@ what the elements mean.
 How the limits are kept cheap: libxml2 itself stops entity expansion, network access and more
 than 256 levels. The number of start tags is known before parsing from a count of two byte
 sequences (which is why only UTF-8 is read: in another encoding the bytes would look different).
-Attributes and levels are checked by compiled XPath on the finished tree.
+Attributes and levels are checked by compiled XPath on the finished tree, the length of values only
+if the bytes can hold a long one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from typing import Any, cast
 from lxml import etree
 
 from crm.plumbing.errors import ConfigurationError, error
+
+Element = etree._Element
+"""An element, for who hands one on and has no business inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def parse(data: bytes, limits: Limits = ORDINARY, *, keep_comments: bool = False
         # libxml2's own text ends with the position in words; ours names it once.
         text = (problem.msg or "not XML").split(", line ")[0].strip()
         raise _refused("xml-syntax", where, f"{where}: {text}", "correct the XML") from problem
-    _check_tree(root, limits)
+    _check_tree(root, limits, may_be_long=_may_hold_long_values(data, limits.attribute_chars))
     return root
 
 
@@ -104,20 +108,40 @@ def _check_bytes(data: bytes, limits: Limits) -> None:
         )
 
 
-def _check_tree(root: etree._Element, limits: Limits) -> None:
+def _may_hold_long_values(data: bytes, most: int) -> bool:
+    """Tell whether a value of more than so many characters can be in a document.
+
+    Such a value keeps its quotes that far apart. Where all quotes are of the usual kind, it is
+    enough to hop through the bytes from quote to quote, as far as a value may reach.
+    """
+    if b"'" in data:
+        return True
+    place = 0
+    while place + most < len(data):
+        quote = data.rfind(b'"', place, place + most + 1)
+        if quote < 0:
+            return True
+        place = quote + 1
+    return False
+
+
+def _check_tree(root: etree._Element, limits: Limits, *, may_be_long: bool) -> None:
     # Any: the stubs do not say that a document may have no DTD.
     document: Any = root.getroottree().docinfo
     if document.doctype or document.internalDTD is not None:
         raise _refused("xml-doctype", "document", "a DOCTYPE is not allowed", "remove it")
     deep = "/" + "/*" * (limits.depth + 1)
-    checks = (
+    checks = [
         (f"({deep})[1]", f"more than {limits.depth} levels"),
         (f"(//*[@*[{limits.attributes + 1}]])[1]", f"more than {limits.attributes} attributes"),
-        (
-            f"(//*[@*[string-length() > {limits.attribute_chars}]])[1]",
-            f"an attribute of more than {limits.attribute_chars} characters",
-        ),
-    )
+    ]
+    if may_be_long:
+        checks.append(
+            (
+                f"(//*[@*[string-length() > {limits.attribute_chars}]])[1]",
+                f"an attribute of more than {limits.attribute_chars} characters",
+            )
+        )
     for xpath, what in checks:
         # cast: an XPath that selects elements gives a list of them.
         found = cast("list[etree._Element]", root.xpath(xpath))

@@ -67,7 +67,8 @@ def produce(
 ) -> dict[str, str]:
     """Make the texts a case is judged by."""
     data = (CASES / f"xml/{name}.xml").read_bytes()
-    cluster, _ = reading.read(xml.parse(data))
+    document = xml.parse(data)
+    cluster, _ = reading.read(document)
     now, date = datetime(2026, 1, 1, tzinfo=UTC), ""
     if "-t" in arguments:
         date = arguments[arguments.index("-t") + 1]
@@ -78,7 +79,7 @@ def produce(
     graph = xml.serialise(graph_writing.write(decision.graph))
     return {
         "summary": "\n".join(
-            (sources.remark(data), *crm_simulate.report(cluster, decision, now, wishes))
+            (sources.remark(document), *crm_simulate.report(cluster, decision, now, wishes))
         ),
         "scores": "\n".join(scores.lines(decision)),
         "graph.xml": graph.decode(),

@@ -80,3 +80,14 @@ def test_any_bytes_are_parsed_or_refused_as_configuration(data: bytes) -> None:
         assert refusal.problems
     else:
         assert root.tag == "a"
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+@pytest.mark.parametrize("before", [0, 1, 700, 65_536])
+def test_a_long_value_is_found_wherever_it_stands(quote: str, before: int) -> None:
+    padding = f'<n v="{"y" * before}"/>'
+    longest = f"<r>{padding}<n v={quote}{'x' * 65_536}{quote}/></r>"
+    xml.parse(longest.encode())
+    too_long = f"<r>{padding}<n v={quote}{'x' * 65_537}{quote}/></r>"
+    with pytest.raises(ConfigurationError):
+        xml.parse(too_long.encode())
