@@ -14,8 +14,9 @@ import hashlib
 import logging
 import queue
 import threading
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,7 @@ MAX_WAITING = 64
 """More unwritten inputs than this are dropped: a slow disk must not eat the memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(msgspec.Struct, frozen=True):
     """One input on its way to the disk."""
 
     path: Path

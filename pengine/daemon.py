@@ -7,9 +7,10 @@ because whoever asks and gets no answer asks again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from crm.api.scheduler import FROM_PENGINE, SERVICE, TO_PENGINE, Schedule
 from crm.plumbing import daemon
@@ -26,8 +27,7 @@ _CAP_OPTIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class KeepInput:
+class KeepInput(msgspec.Struct, frozen=True):
     """Write an input to the disk, some time soon."""
 
     kept: Kept

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+
+import msgspec
 
 from crm.model import score
 from crm.model.graph import Graph
@@ -24,16 +25,14 @@ from pengine.why import Why, state_of
 ENTITY = "pengine"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """One line for the log: a `logging` level and the text."""
 
     level: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreRow:
+class ScoreRow(msgspec.Struct, frozen=True):
     """One contribution to the score of a resource on a node."""
 
     node: str
@@ -43,8 +42,7 @@ class ScoreRow:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRow:
+class NodeRow(msgspec.Struct, frozen=True):
     """The outcome for one node: its final score, its state, and why here or why not there."""
 
     node: str
@@ -54,8 +52,7 @@ class NodeRow:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ActionRow:
+class ActionRow(msgspec.Struct, frozen=True):
     """One action of the resource: needed or not, possible or not, why, and what it waits for."""
 
     action: str
@@ -65,8 +62,7 @@ class ActionRow:
     after: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True):
     """All about one instance: a sentence first, then the tables."""
 
     resource: str
@@ -77,7 +73,8 @@ class Explanation:
 
     def as_value(self) -> dict[str, object]:
         """Give the explanation as plain data, ready for JSON."""
-        return asdict(self)
+        found: dict[str, object] = msgspec.to_builtins(self)
+        return found
 
     def as_text(self) -> str:
         """Write the explanation for a terminal."""

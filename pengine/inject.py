@@ -7,7 +7,9 @@ against reality: a node that is brought up need not have been known.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from crm.model.cluster import Cluster, Node
 from crm.model.resources import AttributeSet, Bundle, Primitive, primitives_of
@@ -16,8 +18,7 @@ from pengine.facts import bundles
 from pengine.recording import Ended, count_failure, write_down
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """One result of an operation to pretend: `RSC_TASK_MS@NODE=RC` on the command line."""
 
     resource: str

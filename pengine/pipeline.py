@@ -7,8 +7,9 @@ waits for what, and the graph. A later stage never changes what an earlier one m
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import msgspec
 
 from crm.api.scheduler import LogLine, Schedule, Scheduled
 from crm.model.cluster import Cluster
@@ -33,8 +34,7 @@ _ERROR = 40
 _WARNING = 30
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """The graph, and everything it was concluded from, for those who ask why."""
 
     graph: Graph

@@ -8,7 +8,9 @@ operation has its own, and the last failure is kept beside them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from crm.model.names import operation_key
 from crm.model.outcomes import OperationStatus
@@ -22,8 +24,7 @@ NOBODY = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
 _AS_STARTED = frozenset({"reload", "reload-agent"})
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """An operation that ended. Units: interval in milliseconds, time in seconds since 1970."""
 
     task: str

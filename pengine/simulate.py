@@ -15,7 +15,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from crm.model import digests
 from crm.model.cluster import Cluster
@@ -27,8 +29,7 @@ from pengine.recording import Ended, count_failure, write_down
 _UNRECORDED = frozenset({"delete", "meta-data"})
 
 
-@dataclass(frozen=True, slots=True)
-class Executed:
+class Executed(msgspec.Struct, frozen=True):
     """One action carried out, and the name it is printed with.
 
     `failed_rc` is the exit code of an action that was told to fail, `lines` says what that changed.
@@ -40,8 +41,7 @@ class Executed:
     lines: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Simulation:
+class Simulation(msgspec.Struct, frozen=True):
     """What was done, in order, and the cluster it leaves.
 
     `complete` is False if anything failed or was not done; `stuck` if that is the graph's fault.

@@ -13,11 +13,11 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from cli.tools import result, simulating, sources
 from cli.tools.injections import Injections

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 import click
+import msgspec
+from msgspec.structs import replace
 
 from crm.model import options
 from crm.model.cluster import Cluster
 from pengine import inject
 
 
-@dataclass(frozen=True, slots=True)
-class Modification:
+class Modification(msgspec.Struct, frozen=True):
     """One thing that was changed: as a line of text, and as an element of the XML form."""
 
     text: str
@@ -21,21 +21,19 @@ class Modification:
     attributes: Mapping[str, str]
 
 
-@dataclass
-class Modified:
+class Modified(msgspec.Struct):
     """A cluster on paper, what was changed about it, and what could not be."""
 
     cluster: Cluster
-    modifications: list[Modification] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    modifications: list[Modification] = msgspec.field(default_factory=list)
+    problems: list[str] = msgspec.field(default_factory=list)
 
     def say(self, text: str, tag: str, **attributes: str) -> None:
         """Remember one change."""
         self.modifications.append(Modification(text, tag, attributes))
 
 
-@dataclass(frozen=True, slots=True)
-class Injections:
+class Injections(msgspec.Struct, frozen=True):
     """Everything to pretend before the scheduler runs, in the order in which it is done."""
 
     nodes_up: tuple[str, ...] = ()

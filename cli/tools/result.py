@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 import click
+import msgspec
 
 from crm.model import exit_codes
 from crm.model.exit_codes import Exit
@@ -33,17 +33,16 @@ class Failure(CrmError):
         self.code = code
 
 
-@dataclass
-class Answer:
+class Answer(msgspec.Struct):
     """What one run of a tool says. Text appears at once, XML when the run ends."""
 
     tool: str
     arguments: tuple[str, ...]
     as_xml: bool = False
     target: str = ""
-    _elements: list[str] = field(default_factory=list)
-    _lines: list[str] = field(default_factory=list)
-    _errors: list[str] = field(default_factory=list)
+    _elements: list[str] = msgspec.field(default_factory=list)
+    _lines: list[str] = msgspec.field(default_factory=list)
+    _errors: list[str] = msgspec.field(default_factory=list)
 
     def line(self, text: str) -> None:
         """Say a line that the XML form does not have."""

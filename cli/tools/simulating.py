@@ -7,10 +7,11 @@ one goes for the tool.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from cli.tools.injections import Injections, Modification
 from cli.view import dot, scores
@@ -23,8 +24,7 @@ from pengine.facts.facts import Facts
 from pengine.simulate import Executed, simulate
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(msgspec.Struct, frozen=True):
     """What is to be shown and written. `date` is the time that was asked for, as it was given."""
 
     run: bool = False
@@ -66,14 +66,13 @@ class View(Protocol):
     def executed(self, actions: Iterable[Executed]) -> None: ...  # noqa: D102
 
 
-@dataclass
-class Result:
+class Result(msgspec.Struct):
     """What came of a run. `updates` is how often the status of the CIB was changed."""
 
     end: Cluster
     decision: Decision
     executed: tuple[Executed, ...] = ()
-    problems: list[str] = field(default_factory=list)
+    problems: list[str] = msgspec.field(default_factory=list)
     updates: int = 0
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import msgspec
 
 from cli.tools.result import Failure
 from crm.api import gateclient
@@ -22,8 +22,7 @@ from crm.plumbing.errors import ConfigurationError, CrmError, Problem
 from pengine import archive
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(msgspec.Struct, frozen=True):
     """A CIB as it came; `path` is the file it came from and may be written back to."""
 
     data: bytes

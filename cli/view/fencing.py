@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from pengine import Decision
 from pengine.act.actions import Task
 
 
-@dataclass(frozen=True, slots=True)
-class Fencing:
+class Fencing(msgspec.Struct, frozen=True):
     """One node that is fenced, or counts as fenced because of the resource it runs in."""
 
     action: str

@@ -6,7 +6,8 @@ Wording and layout are those its users know; the cases beside the repository hol
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from crm.model.outcomes import ExitCode, OperationStatus
 from crm.model.roles import Role

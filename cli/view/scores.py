@@ -6,7 +6,8 @@ The words before the first colon are those of release 2.1.5, which scripts look 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from crm.model import score
 from crm.model.cluster import Cluster
@@ -23,8 +24,7 @@ FUNCTIONS = {
 USER = "pcmk__finalize_assignment"
 
 
-@dataclass(frozen=True, slots=True)
-class Capacity:
+class Capacity(msgspec.Struct, frozen=True):
     """What a node offers before anything is placed ("Original") or after ("Remaining")."""
 
     comment: str
@@ -32,8 +32,7 @@ class Capacity:
     amounts: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(msgspec.Struct, frozen=True):
     """What an instance takes of the node it was placed on."""
 
     resource: str

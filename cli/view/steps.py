@@ -8,7 +8,8 @@ be shown; how it is written is for `cli.view.summary`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from crm.model.roles import Role
 from pengine import Decision
@@ -17,8 +18,7 @@ from pengine.facts.instances import Instance
 from pengine.place.listing import Listing
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One line of the summary. `origin` or `destination` is "" where there is none."""
 
     verb: str

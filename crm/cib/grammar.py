@@ -11,9 +11,9 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 from lxml import etree
 
 from crm.model import options
@@ -27,8 +27,7 @@ _COUNT = re.compile(r"\+?\d+\Z|-0+\Z")
 _ANNOTATION = "{http://relaxng.org/ns/compatibility/annotations/1.0}documentation"
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(msgspec.Struct, frozen=True):
     """What an attribute may hold: any of `words`, or anything of one of the data `types`.
 
     With neither, any text. `meaning` is the documentation of the type.
@@ -47,8 +46,7 @@ class Attribute:
         return word in self.words or any(_is_of_type(word, kind) for kind in self.types)
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(msgspec.Struct, frozen=True):
     """One side of a choice: names (children in <>) it may use, and those it must.
 
     Of each set in `any_of` it must use at least one. `attributes` says what values they may have
@@ -85,16 +83,14 @@ class Branch:
         return _quoted(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """Branches of which an element takes one; none only when it is optional."""
 
     branches: tuple[Branch, ...]
     optional: bool
 
 
-@dataclass(slots=True)
-class Element:
+class Element(msgspec.Struct):
     """What may and must stand in an element; filled while the grammar is read.
 
     Children in `repeated` may stand there more than once.
@@ -102,12 +98,12 @@ class Element:
 
     name: str
     documentation: str
-    attributes: dict[str, Attribute] = field(default_factory=dict)
-    children: set[str] = field(default_factory=set)
-    repeated: set[str] = field(default_factory=set)
-    needed: list[str] = field(default_factory=list)
-    any_of: list[frozenset[str]] = field(default_factory=list)
-    choices: list[Choice] = field(default_factory=list)
+    attributes: dict[str, Attribute] = msgspec.field(default_factory=dict)
+    children: set[str] = msgspec.field(default_factory=set)
+    repeated: set[str] = msgspec.field(default_factory=set)
+    needed: list[str] = msgspec.field(default_factory=list)
+    any_of: list[frozenset[str]] = msgspec.field(default_factory=list)
+    choices: list[Choice] = msgspec.field(default_factory=list)
 
 
 class _How(enum.Enum):

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import copy
 import enum
-from dataclasses import dataclass, field
 
+import msgspec
 from lxml import etree
 
 from crm.cib import upgrade_heartbeat2, upgrade_steps
@@ -30,12 +30,11 @@ class Dialect(enum.Enum):
     UNCHECKED = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Upgrade:
+class Upgrade(msgspec.Struct, frozen=True):
     """The document in today's dialect, and what was lost or needs a look."""
 
     root: etree._Element
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = msgspec.field(default_factory=list)
 
 
 _HEARTBEAT_2_SCHEMAS = frozenset({"pacemaker-0.6", "pacemaker-0.7", "transitional-0.6"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from crm.model.constraints import Constraint
 from crm.model.resources import AttributeSet, Resource
@@ -10,8 +10,7 @@ from crm.model.score import ZERO, Score
 from crm.model.status import NodeState, TicketState
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """A configured machine. `kind` is member, remote or ping."""
 
     id: str
@@ -22,8 +21,7 @@ class Node:
     score: Score = ZERO
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
+class Cluster(msgspec.Struct, frozen=True):
     """Configuration and status, resolved of templates and references, rules not yet judged.
 
     `tags` maps a tag (or a template) to the ids it stands for. `execution_s` is the time a kept

@@ -6,7 +6,8 @@ Resource sets stay sets here; the scheduler resolves them into pairs.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+import msgspec
 
 from crm.model.rules import Rule
 from crm.model.score import Score
@@ -32,8 +33,7 @@ class OrderKind(enum.Enum):
     SERIALIZE = "Serialize"
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceSet:
+class ResourceSet(msgspec.Struct, frozen=True):
     """Resources a constraint treats alike; `sequential` ones also among each other."""
 
     id: str
@@ -48,8 +48,7 @@ class ResourceSet:
     score: Score | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(msgspec.Struct, frozen=True):
     """A preference for or against nodes: by node and score, or by rules.
 
     `resources` are ids; `pattern` is a regular expression (without its leading `!` when
@@ -67,8 +66,7 @@ class Location:
     discovery: Discovery | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Colocation:
+class Colocation(msgspec.Struct, frozen=True):
     """`dependent` runs where `primary` runs (or, with a negative score, where it does not)."""
 
     id: str
@@ -82,8 +80,7 @@ class Colocation:
     sets: tuple[ResourceSet, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """`first` acts before `then` does."""
 
     id: str
@@ -106,8 +103,7 @@ class LossPolicy(enum.Enum):
     FREEZE = "freeze"
 
 
-@dataclass(frozen=True, slots=True)
-class TicketDependency:
+class TicketDependency(msgspec.Struct, frozen=True):
     """Resources (all of them in `role`, or each set in its own) that need a ticket."""
 
     id: str

@@ -14,7 +14,8 @@ import enum
 import functools
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from crm.model import score
 from crm.model.score import Score
@@ -34,8 +35,7 @@ class Kind(enum.Enum):
     CHOICE = "select"
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(msgspec.Struct, frozen=True):
     """One option: what it is called, what it may be, what it is when not given, what it does.
 
     An empty `default` means that the option is unset unless given. `values` lists the words of a

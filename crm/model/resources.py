@@ -7,15 +7,15 @@ their rules, because their values depend on the node and on the time.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from crm.model.agent import Agent
 from crm.model.rules import Rule
 from crm.model.score import ZERO, Score
 
 
-@dataclass(frozen=True, slots=True)
-class AttributeSet:
+class AttributeSet(msgspec.Struct, frozen=True):
     """A set of name-value pairs, with the rule that must hold for it and its rank."""
 
     id: str
@@ -24,8 +24,7 @@ class AttributeSet:
     rule: Rule | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True):
     """A configured operation. `attributes` are those of `<op>` itself, `sets` its inner sets."""
 
     id: str
@@ -40,8 +39,7 @@ class Operation:
         return next((value for key, value in self.attributes if key == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Primitive:
+class Primitive(msgspec.Struct, frozen=True):
     """One service, managed by an agent."""
 
     id: str
@@ -53,8 +51,7 @@ class Primitive:
     template: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """Primitives that run on one node, started in order and stopped in reverse."""
 
     id: str
@@ -63,8 +60,7 @@ class Group:
     parameters: tuple[AttributeSet, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Clone:
+class Clone(msgspec.Struct, frozen=True):
     """A primitive or group that runs on several nodes at once."""
 
     id: str
@@ -74,8 +70,7 @@ class Clone:
     promotable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PortMapping:
+class PortMapping(msgspec.Struct, frozen=True):
     """A port of the host (or a range, "2000-2010") that leads to one inside a container."""
 
     id: str
@@ -83,8 +78,7 @@ class PortMapping:
     inside: str
 
 
-@dataclass(frozen=True, slots=True)
-class StorageMapping:
+class StorageMapping(msgspec.Struct, frozen=True):
     """A folder of the host that containers see as `target`.
 
     With `is_root` it is the parent of folders, one for each replica.
@@ -97,8 +91,7 @@ class StorageMapping:
     is_root: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(msgspec.Struct, frozen=True):
     """Addresses and ports of the containers of a bundle; "" where nothing is said."""
 
     first_address: str = ""
@@ -109,8 +102,7 @@ class Network:
     ports: tuple[PortMapping, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(msgspec.Struct, frozen=True):
     """Containers of one image on several nodes, perhaps with a primitive in each.
 
     `engine` is what runs the containers: docker or podman. `host_network` is the network a

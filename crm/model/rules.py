@@ -13,8 +13,9 @@ import calendar
 import enum
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+import msgspec
 
 from crm.model.score import Score
 
@@ -57,8 +58,7 @@ class ValueSource(enum.Enum):
     META = "meta"
 
 
-@dataclass(frozen=True, slots=True)
-class AttributeExpression:
+class AttributeExpression(msgspec.Struct, frozen=True):
     """A condition on a node attribute, `#uname` and the like included."""
 
     id: str
@@ -69,15 +69,13 @@ class AttributeExpression:
     source: ValueSource = ValueSource.LITERAL
 
 
-@dataclass(frozen=True, slots=True)
-class DateSpecification:
+class DateSpecification(msgspec.Struct, frozen=True):
     """Ranges of calendar fields that must all hold: `hours` 9-16, `weekdays` 1-5."""
 
     ranges: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Duration:
+class Duration(msgspec.Struct, frozen=True):
     """A length of time in calendar units: a month is as long as the month it begins in."""
 
     years: int = 0
@@ -95,8 +93,7 @@ class Duration:
         return start.replace(year=year, month=month, day=day) + self.rest
 
 
-@dataclass(frozen=True, slots=True)
-class DateExpression:
+class DateExpression(msgspec.Struct, frozen=True):
     """A condition on the time: in a range, before, after, or by calendar fields."""
 
     id: str
@@ -117,8 +114,7 @@ class DateExpression:
             return None  # Longer than the calendar: it never ends.
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceExpression:
+class ResourceExpression(msgspec.Struct, frozen=True):
     """A condition on the agent of the resource whose defaults are sought."""
 
     id: str
@@ -127,8 +123,7 @@ class ResourceExpression:
     type: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class OperationExpression:
+class OperationExpression(msgspec.Struct, frozen=True):
     """A condition on the operation whose defaults are sought."""
 
     id: str
@@ -136,8 +131,7 @@ class OperationExpression:
     interval_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """Conditions joined by and/or, with the score (or the attribute holding it) they yield."""
 
     id: str
@@ -151,14 +145,13 @@ class Rule:
 Condition = Rule | AttributeExpression | DateExpression | ResourceExpression | OperationExpression
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(msgspec.Struct, frozen=True):
     """What a rule is judged against. `attributes` is None where no node is in question."""
 
     now: datetime
     attributes: Mapping[str, str] | None = None
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    meta: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = msgspec.field(default_factory=dict)
+    meta: Mapping[str, str] = msgspec.field(default_factory=dict)
     agent: tuple[str, str, str] | None = None
     operation: tuple[str, int] | None = None
     matches: tuple[str, ...] = ()
@@ -166,8 +159,7 @@ class Situation:
     group."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """Whether something holds, and when time alone may change that, as far as that was looked at.
 
     Only what was needed for the verdict counts: behind a condition that fails, a rule of "and" is

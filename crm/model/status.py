@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from crm.model.resources import AttributeSet
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
+class HistoryEntry(msgspec.Struct, frozen=True):
     """One `lrm_rsc_op`: the last execution of an operation on a node.
 
     `target_rc` is the exit code the cluster expected, from the transition key; None if the entry
@@ -36,8 +35,7 @@ class HistoryEntry:
     migrate_target: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ResourceHistory:
+class ResourceHistory(msgspec.Struct, frozen=True):
     """What a node remembers of one resource; agent words included, for removed resources."""
 
     id: str
@@ -51,8 +49,7 @@ class ResourceHistory:
     """The resource it was started in; needed where the configuration no longer tells."""
 
 
-@dataclass(frozen=True, slots=True)
-class TicketState:
+class TicketState(msgspec.Struct, frozen=True):
     """A ticket as the status knows it. On standby it is granted and gives nothing."""
 
     id: str
@@ -65,8 +62,7 @@ class TicketState:
         return self.granted and not self.standby
 
 
-@dataclass(frozen=True, slots=True)
-class NodeState:
+class NodeState(msgspec.Struct, frozen=True):
     """One `node_state`. Join, membership and process are as written; the scheduler interprets.
 
     `in_membership` and `process` accept both dialects: a boolean (or online/offline), or the

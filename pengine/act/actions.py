@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from pengine.facts.instances import Instance
 from pengine.facts.operations import OperationFacts
@@ -48,8 +49,7 @@ ActionId = tuple[str, str]
 """Key and node: an action exists once per node. Cancels have a key of their own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(msgspec.Struct, frozen=True):
     """One possible action. `owner` is the item it belongs to, "" for a node's own actions.
 
     `reasons` are in the words of the summary ("node shutdown"), the first is the deciding one.
@@ -117,12 +117,11 @@ class Action:
         return self.history_name + key.removeprefix(self.instance.id)
 
 
-@dataclass(frozen=True, slots=True)
-class Actions:
+class Actions(msgspec.Struct, frozen=True):
     """All actions by id, in the order they came up."""
 
     by_id: Mapping[ActionId, Action]
-    by_owner: Mapping[str, tuple[Action, ...]] = field(default_factory=dict)
+    by_owner: Mapping[str, tuple[Action, ...]] = msgspec.field(default_factory=dict)
     afresh: tuple[tuple[str, str], ...] = ()
     """Containers that stop, with items that are not looked for in their guest because of that."""
 

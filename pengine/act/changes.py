@@ -8,7 +8,8 @@ what is restarted may move at the same time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from crm.model.names import operation_key
 from crm.model.outcomes import ExitCode, OperationStatus

@@ -6,7 +6,7 @@ Until then the stop and the start exist as usual and carry the migration they wo
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from pengine.act.actions import Action, Task
 from pengine.act.builder import Builder, key_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from crm.model.outcomes import ExitCode, OperationStatus
 from crm.model.roles import Role

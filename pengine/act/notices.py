@@ -8,7 +8,8 @@ told depends on what is needed in the end (`pengine.order.notices`).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from pengine.act.actions import Action, ActionId, Actions, Task
 from pengine.act.builder import Builder

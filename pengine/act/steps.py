@@ -6,7 +6,8 @@ runs and stays, because an ordering or a changed parameter may make them needed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import msgspec
+from msgspec.structs import replace
 
 from crm.model.roles import Role
 from pengine.act.actions import Task
@@ -95,8 +96,7 @@ def _step(builder: Builder, instance: Instance) -> None:
         _bring_up(builder, instance, here, there, _FOR_GOOD)
 
 
-@dataclass(frozen=True, slots=True)
-class _Needs:
+class _Needs(msgspec.Struct, frozen=True):
     """What of a restart is needed by itself. `spared` is the one node that needs no stop."""
 
     all: bool

@@ -7,7 +7,9 @@ or several of them. Which history is about which instance was decided before (`f
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from crm.model.roles import Role
 from crm.model.status import HistoryEntry
@@ -27,8 +29,7 @@ from pengine.facts.nodes import NodeFacts
 from pengine.facts.operations import OnFail
 
 
-@dataclass(frozen=True, slots=True)
-class Activity:
+class Activity(msgspec.Struct, frozen=True):
     """The state of one instance. `nodes` are those it is active on, in the order of the status."""
 
     role: Role = Role.STOPPED

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from crm.model.agent import Agent
 from crm.model.resources import (
@@ -38,8 +39,7 @@ HOST_OF_CONTAINER = "#uname"
 CONNECTION = Agent("ocf", "pacemaker", "remote")
 
 
-@dataclass(frozen=True, slots=True)
-class ReplicaParts:
+class ReplicaParts(msgspec.Struct, frozen=True):
     """The primitives of one replica. `node` is the name of the node in the container, or ""."""
 
     number: int

@@ -7,7 +7,7 @@ a count at all says that it is to be cleared, whatever the old result was.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from crm.model.outcomes import ExitCode, OperationStatus
 from crm.model.status import HistoryEntry
@@ -26,8 +26,7 @@ _TELLING = frozenset(
 """Results of probes that are as true as ever, however old."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ageing:
+class Ageing(msgspec.Struct, frozen=True):
     """What decides about the age of results on one node."""
 
     now_s: float
@@ -38,8 +37,7 @@ class Ageing:
     """Set for a connection that is to be tried again after a while."""
 
 
-@dataclass(frozen=True, slots=True)
-class Age:
+class Age(msgspec.Struct, frozen=True):
     """Whether a result is too old, and why the fail count is to be cleared, "" if it is not."""
 
     is_old: bool = False

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+
+import msgspec
+from msgspec.structs import force_setattr, replace
 
 from crm.model import score
 from crm.model.cluster import Cluster
@@ -63,8 +65,7 @@ from pengine.facts.utilization import Utilization, conclude_utilization
 from pengine.facts.values import depends_on_node, flatten, situation
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What is true. `items` are the top-level things to place, `removed` those to get rid of.
 
     `next_change_s` is when time alone may change the answer (seconds since 1970), or None.
@@ -94,15 +95,15 @@ class Facts:
     locks: Mapping[str, Lock]
     problems: tuple[Problem, ...]
     next_change_s: float | None
-    by_name: Mapping[str, NodeFacts] = field(init=False, repr=False, compare=False)
+    by_name: Mapping[str, NodeFacts] = msgspec.field(default_factory=dict)
     """The nodes by name; of two with one name the first."""
-    looked_after: dict[Instance, bool] = field(init=False, repr=False, compare=False)
+    looked_after: dict[Instance, bool] = msgspec.field(default_factory=dict)
     """What `is_looked_after` has answered: it is asked by every stage, of every instance."""
 
     def __post_init__(self) -> None:
         found = {node.name: node for node in reversed(self.nodes)}
-        object.__setattr__(self, "by_name", found)
-        object.__setattr__(self, "looked_after", {})
+        force_setattr(self, "by_name", found)
+        force_setattr(self, "looked_after", {})
 
     def node(self, name: str) -> NodeFacts:
         """Look a node up by name."""

@@ -8,7 +8,8 @@ together. When the last failure is older than the failure-timeout, none counts a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from crm.model import options, score
 from crm.model.score import ZERO, Score
@@ -18,8 +19,7 @@ from pengine.facts.instances import Instance
 _COUNT, _TIME = "fail-count-", "last-failure-"
 
 
-@dataclass(frozen=True, slots=True)
-class FailCount:
+class FailCount(msgspec.Struct, frozen=True):
     """Failures of one resource on one node. `effective` leaves out what has expired."""
 
     node: str
@@ -35,8 +35,7 @@ class FailCount:
         return self.total > 0 and self.effective == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True):
     """What a node's attributes say of one name, which may have the number of a copy."""
 
     name: str

@@ -8,7 +8,9 @@ not there. What is read about a node after that has no effect of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from pengine.facts.history import OnNode, is_probe
 from pengine.facts.instances import Instance
@@ -17,8 +19,7 @@ from pengine.facts.operations import OnFail
 from pengine.facts.settings import QuorumPolicy, Settings
 
 
-@dataclass(frozen=True, slots=True)
-class FencingPower:
+class FencingPower(msgspec.Struct, frozen=True):
     """What fencing needs: that it is enabled, has a device, and quorum (or none is asked for)."""
 
     enabled: bool = False

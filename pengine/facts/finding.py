@@ -11,7 +11,7 @@ cloned-group, clone-requires-quorum.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from crm.model.agent import Agent
 from crm.model.resources import Primitive

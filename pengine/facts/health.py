@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from crm.model import options, score
 from crm.model.score import MINUS_INFINITY, ZERO, Score
@@ -30,8 +31,7 @@ class Strategy(enum.Enum):
     CUSTOM = "custom"
 
 
-@dataclass(frozen=True, slots=True)
-class Health:
+class Health(msgspec.Struct, frozen=True):
     """The score of each node whose health matters, and the colour of each that is not well."""
 
     scores: Mapping[str, Score]

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from crm.model.outcomes import ExitCode, OperationStatus
 from crm.model.roles import Role
@@ -23,8 +24,7 @@ from pengine.facts.operations import OnFail, OperationFacts, OperationRules, fin
 from pengine.facts.sequence import in_sequence
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """One failed entry, as it is listed to people."""
 
     node: str
@@ -32,8 +32,7 @@ class Failure:
     entry: HistoryEntry
 
 
-@dataclass(frozen=True, slots=True)
-class OnNode:
+class OnNode(msgspec.Struct, frozen=True):
     """What is known of one instance on one node.
 
     `role` UNKNOWN means that nobody looked. `on_fail` is None when nothing that matters failed.
@@ -75,8 +74,7 @@ class OnNode:
         return self.role is not Role.UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(msgspec.Struct, frozen=True):
     """What history is read against. Without `ageing`, nothing is ever too old."""
 
     operation_rules: OperationRules

@@ -7,8 +7,9 @@ rules with dates. Those of location constraints are looked at where the constrai
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from crm.model import rules
 from crm.model.cluster import Cluster

@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import enum
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
 
 from crm.model import options, roles
 from crm.model.cluster import Cluster
@@ -50,8 +52,7 @@ class Requires(enum.Enum):
     UNFENCING = "unfencing"
 
 
-@dataclass(frozen=True, slots=True)
-class Meta:
+class Meta(msgspec.Struct, frozen=True):
     """Meta attributes, read and defaulted. `pairs` are those configured, for tools."""
 
     priority: int
@@ -73,8 +74,7 @@ class Meta:
         return self.target_role is Role.STOPPED
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Instance:
+class Instance(msgspec.Struct, frozen=True, eq=False):
     """One thing to place on one node. `parent` is the id of its group or clone, or ""."""
 
     id: str
@@ -90,8 +90,7 @@ class Instance:
     is_promotable: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GroupInstance:
+class GroupInstance(msgspec.Struct, frozen=True, eq=False):
     """Members that stay together and act in order."""
 
     id: str
@@ -107,8 +106,7 @@ class GroupInstance:
         return _boolean(self.meta.pairs.get("collocated"), True)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CloneInstance:
+class CloneInstance(msgspec.Struct, frozen=True, eq=False):
     """Copies of one child, of which several nodes may have some."""
 
     id: str
@@ -128,8 +126,7 @@ class CloneInstance:
     """How many copies must run before what waits for the clone may start (clone-min)."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Replica:
+class Replica(msgspec.Struct, frozen=True, eq=False):
     """One container of a bundle, with all that goes with it.
 
     `node` is the node in the container, "" if nothing runs there; `copy` is the only instance
@@ -151,8 +148,7 @@ class Replica:
         return tuple(instance for instance in found if instance is not None)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BundleInstance:
+class BundleInstance(msgspec.Struct, frozen=True, eq=False):
     """Replicas of a container, of which nodes may have some, and the clone of what runs inside."""
 
     id: str
@@ -233,8 +229,7 @@ def is_promotable(item: Placeable) -> bool:
     return any(instance.is_promotable for instance in instances_of(item))
 
 
-@dataclass(frozen=True, slots=True)
-class Making:
+class Making(msgspec.Struct, frozen=True):
     """What instances are made from; also what surplus copies are made from later."""
 
     cluster: Cluster

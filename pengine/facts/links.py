@@ -9,8 +9,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from crm.model import options, roles, rules
 from crm.model.cluster import Cluster
@@ -30,8 +31,7 @@ from crm.plumbing.errors import Problem
 from pengine.facts.nodes import NodeFacts
 
 
-@dataclass(frozen=True, slots=True)
-class Preference:
+class Preference(msgspec.Struct, frozen=True):
     """How much a resource is wanted on some nodes. `role` None means in any role."""
 
     constraint: str
@@ -41,8 +41,7 @@ class Preference:
     discovery: Discovery | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Together:
+class Together(msgspec.Struct, frozen=True):
     """`dependent` with `primary`, by nodes of equal `node_attribute`."""
 
     constraint: str
@@ -62,8 +61,7 @@ class Together:
         return abs(self.score) >= INFINITY
 
 
-@dataclass(frozen=True, slots=True)
-class InOrder:
+class InOrder(msgspec.Struct, frozen=True):
     """`first_action` of `first` before `then_action` of `then`."""
 
     constraint: str
@@ -79,8 +77,7 @@ class InOrder:
     """Set where sets are ordered: clone-min is not looked at there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Links:
+class Links(msgspec.Struct, frozen=True):
     """All constraints in their concrete form."""
 
     preferences: tuple[Preference, ...]

@@ -8,7 +8,8 @@ ends after `shutdown-lock-limit`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from crm.model.cluster import Cluster
 from pengine.facts.activity import Activity
@@ -18,8 +19,7 @@ from pengine.facts.remote import is_connection
 from pengine.facts.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(msgspec.Struct, frozen=True):
     """An instance that only one node may run. Times are seconds since 1970."""
 
     instance: str

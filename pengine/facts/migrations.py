@@ -10,7 +10,8 @@ Source: docs/scheduler/migration.md; published cases migrate-partial-1, migrate-
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from crm.model.outcomes import ExitCode, OperationStatus
 from crm.model.status import HistoryEntry
@@ -21,8 +22,7 @@ Histories = Mapping[str, tuple[HistoryEntry, ...]]
 """Entries by node, each node's in the order of their calls."""
 
 
-@dataclass(frozen=True, slots=True)
-class Migrations:
+class Migrations(msgspec.Struct, frozen=True):
     """What the migrations of one instance mean.
 
     `also_active` maps a node to nodes on which its migration may have left the instance as well.

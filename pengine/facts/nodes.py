@@ -9,8 +9,10 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
 
 from crm.model import options
 from crm.model.cluster import Cluster, Node
@@ -40,8 +42,7 @@ class Link(enum.Enum):
     """It is lost and cannot be had back."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeFacts:
+class NodeFacts(msgspec.Struct, frozen=True):
     """One machine. `attributes` holds permanent, transient and special (`#uname`) ones."""
 
     name: str

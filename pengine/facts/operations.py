@@ -5,8 +5,10 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
 
 from crm.model import options, roles
 from crm.model.agent import Agent
@@ -47,8 +49,7 @@ _ON_FAIL_WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class OperationFacts:
+class OperationFacts(msgspec.Struct, frozen=True):
     """One operation as it will be executed. `meta` is what goes with it as CRM_meta_*."""
 
     id: str
@@ -86,8 +87,7 @@ class OperationFacts:
         return wanted and self.is_recurring
 
 
-@dataclass(frozen=True, slots=True)
-class OperationRules:
+class OperationRules(msgspec.Struct, frozen=True):
     """What is needed to fill in operations of one primitive.
 
     `containers` says of what lives inside another resource in which one. `made` remembers what
@@ -97,10 +97,8 @@ class OperationRules:
     defaults: tuple[AttributeSet, ...]
     now: datetime
     fencing_enabled: bool
-    containers: Mapping[str, str] = field(default_factory=dict)
-    made: dict[tuple[str, Agent, str, int], OperationFacts] = field(
-        default_factory=dict, compare=False, repr=False
-    )
+    containers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    made: dict[tuple[str, Agent, str, int], OperationFacts] = msgspec.field(default_factory=dict)
 
 
 def conclude_operations(primitive: Primitive, given: OperationRules) -> tuple[OperationFacts, ...]:

@@ -7,15 +7,15 @@ is judged by its process alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from crm.model.status import NodeState
 from pengine.facts.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
+class Presence(msgspec.Struct, frozen=True):
     """What was concluded; `because` says why a node is unclean, if its state says so."""
 
     online: bool = False
@@ -26,8 +26,7 @@ class Presence:
     pending_until_s: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(msgspec.Struct, frozen=True):
     """What besides the state counts: attributes that ask for fencing or shutdown, the time."""
 
     is_to_terminate: bool

@@ -9,7 +9,9 @@ node remembers is still true, so that is not read at all.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from crm.model.status import HistoryEntry, NodeState, ResourceHistory
 from pengine.facts.activity import Activity, block_whole_group, join, restart_container
@@ -23,8 +25,7 @@ from pengine.facts.nodes import NodeFacts
 from pengine.facts.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(msgspec.Struct, frozen=True):
     """What all histories tell: clones have got the surplus copies that were found."""
 
     items: tuple[Placeable, ...]

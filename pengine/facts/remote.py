@@ -9,8 +9,10 @@ connection is up, so it is judged when the history of the connection has been re
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
 
 from crm.model import options
 from crm.model.agent import Agent
@@ -38,8 +40,7 @@ from pengine.facts.values import flatten, situation
 AGENT = bundles.CONNECTION
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(msgspec.Struct, frozen=True):
     """What leads to a node: the instance that holds it, and the container of a guest, or ""."""
 
     node: str

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from crm.model import options
 from crm.plumbing import errors
@@ -24,8 +26,7 @@ class QuorumPolicy(enum.Enum):
     FENCE = "fence"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """Cluster options, read and defaulted. Units: milliseconds."""
 
     no_quorum_policy: QuorumPolicy

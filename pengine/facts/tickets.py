@@ -10,7 +10,8 @@ Source: docs/scheduler/tickets.md.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from crm.model import roles
 from crm.model.cluster import Cluster
@@ -30,8 +31,7 @@ from pengine.facts.instances import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Ban:
+class Ban(msgspec.Struct, frozen=True):
     """An instance that may run nowhere for want of a ticket."""
 
     instance: str
@@ -39,8 +39,7 @@ class Ban:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tickets:
+class Tickets(msgspec.Struct, frozen=True):
     """What follows from all tickets.
 
     `frozen` instances are left as they are. `fenced` maps nodes to why they have to go.

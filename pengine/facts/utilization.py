@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from crm.model.cluster import Cluster
 from crm.model.resources import AttributeSet
@@ -26,8 +27,7 @@ class Strategy(enum.Enum):
     """A node must have room; resources gather on few nodes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Utilization:
+class Utilization(msgspec.Struct, frozen=True):
     """Offers by node, needs by instance id, each by the name of what is counted."""
 
     strategy: Strategy

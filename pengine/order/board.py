@@ -8,7 +8,8 @@ action first gives the reason that is shown.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from crm.model.roles import Role
 from pengine.act.actions import Action, ActionId, Actions, Task

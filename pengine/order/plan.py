@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from crm.plumbing.errors import Problem
 from pengine.act.actions import Action, ActionId, Task
@@ -90,8 +91,7 @@ VOID: frozenset[Meaning] = frozenset()
 """An ordering that holds no longer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Every:
+class Every(msgspec.Struct, frozen=True):
     """Whatever actions of one owner have a task, found when the ordering is applied."""
 
     owner: str
@@ -101,8 +101,7 @@ class Every:
 Side = Every | ActionId
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True):
     """One ordering as it is stated. `source` is the CIB id or the named cause."""
 
     first: Side
@@ -111,8 +110,7 @@ class Statement:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Ordering:
+class Ordering(msgspec.Struct, frozen=True):
     """One edge between two actions. `source` is the CIB id or the named cause."""
 
     first: ActionId
@@ -121,8 +119,7 @@ class Ordering:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """All actions with their final flags, and all orderings that hold.
 
     `inputs` are what each action of the graph waits for there. `refused` are instances that may
@@ -134,7 +131,7 @@ class Plan:
     by_owner: Mapping[str, tuple[Action, ...]]
     problems: tuple[Problem, ...] = ()
     included: frozenset[ActionId] = frozenset()
-    inputs: Mapping[ActionId, tuple[ActionId, ...]] = field(default_factory=dict)
+    inputs: Mapping[ActionId, tuple[ActionId, ...]] = msgspec.field(default_factory=dict)
     refused: frozenset[str] = frozenset()
 
     def actions_of(self, owner: str) -> tuple[Action, ...]:

@@ -7,7 +7,8 @@ and an action that is made because an ordering names it is there for the orderin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from crm.plumbing.errors import Problem
 from pengine.act.actions import Action, ActionId, Actions

@@ -6,7 +6,7 @@ where they are entered. A member is never placed before its group or clone asks 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from crm.model.roles import Role
 from crm.model.score import INFINITY, MINUS_INFINITY, ZERO, Score

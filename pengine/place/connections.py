@@ -7,7 +7,8 @@ fenced because what runs there can no longer be asked.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from pengine.facts.bundles import HOST_OF_CONTAINER
 from pengine.facts.facts import Facts

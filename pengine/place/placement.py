@@ -8,15 +8,16 @@ printed from it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from crm.model.roles import Role
 from crm.model.score import Score
 from pengine.facts.nodes import NodeFacts
 
 
-@dataclass(frozen=True, slots=True)
-class Contribution:
+class Contribution(msgspec.Struct, frozen=True):
     """One change of one score. `source` is a CIB id or a named cause, `stage` the pass."""
 
     resource: str
@@ -27,8 +28,7 @@ class Contribution:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreLine:
+class ScoreLine(msgspec.Struct, frozen=True):
     """A total at the moment `placed` (primitive, group, clone) was looked at."""
 
     placed: str
@@ -37,8 +37,7 @@ class ScoreLine:
     total: Score
 
 
-@dataclass(frozen=True, slots=True)
-class PromotionLine:
+class PromotionLine(msgspec.Struct, frozen=True):
     """The final promotion score of a copy on its node ("" if it has none).
 
     `after` is the number of score lines there were at that moment.
@@ -50,8 +49,7 @@ class PromotionLine:
     after: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreTable:
+class ScoreTable(msgspec.Struct, frozen=True):
     """All contributions in the order they were made, and all totals printed."""
 
     contributions: tuple[Contribution, ...]
@@ -63,8 +61,7 @@ class ScoreTable:
         return tuple(c for c in self.contributions if c.resource == resource)
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """Where an instance goes (`node` None: nowhere), in what role, and why."""
 
     instance: str
@@ -74,15 +71,14 @@ class Choice:
     final_scores: Mapping[str, Score]
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True):
     """All choices by instance id, in the order they were made."""
 
     choices: Mapping[str, Choice]
     table: ScoreTable
     nodes: tuple[NodeFacts, ...] = ()
     """The nodes with remote ones judged by where their connections go."""
-    copies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    copies: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """The ids of the copies of each clone, in the order in which they were placed."""
     order: tuple[str, ...] = ()
     """The ids of the top-level items, in the order in which they had their turn."""

@@ -9,8 +9,9 @@ Source: docs/scheduler/promotion.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cmp_to_key
+
+import msgspec
 
 from crm.model import options, score
 from crm.model.roles import Role
@@ -105,8 +106,7 @@ def attract(ledger: Ledger, clone: CloneInstance) -> None:
                 ledger.priority[copy.id] = found
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(msgspec.Struct, frozen=True):
     """A copy with its node and its final promotion score."""
 
     copy: Copy

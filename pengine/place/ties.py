@@ -12,7 +12,8 @@ resources, then by its id (cases colocation-priority-group, enforce-colo1).
 from __future__ import annotations
 
 import bisect
-from dataclasses import dataclass
+
+import msgspec
 
 from crm.model.roles import Role
 from crm.model.score import INFINITY, MINUS_INFINITY, Score
@@ -27,8 +28,7 @@ from pengine.facts.links import Together
 from pengine.place.ledger import Ledger
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Tie:
+class Tie(msgspec.Struct, frozen=True, eq=False):
     """`dependent` with `primary`. `is_explicit` if an administrator wrote it.
 
     A tie with influence lets the dependent draw its primary; without, only one that is not

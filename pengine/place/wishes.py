@@ -10,7 +10,9 @@ Source: docs/scheduler/placement.md.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from crm.model import score
 from crm.model.score import INFINITY, MINUS_INFINITY, Score
@@ -26,8 +28,7 @@ _UNUSABLE = Score(-100 * INFINITY)
 """Marks a node a clone was wanted on and is not after all; it ends as 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
+class Manner(msgspec.Struct, frozen=True):
     """How scores are added up.
 
     `forward`: go on through the primaries of what was added, instead of its dependents.

@@ -10,13 +10,13 @@ import importlib.util
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from cli.tools import crm_simulate, sources
 from cli.view import scores
