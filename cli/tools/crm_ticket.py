@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import quoteattr
 
 import click
 
@@ -287,7 +286,7 @@ def _cleanup(answer: result.Answer, cib: ends.Ends, ticket: str, *, force: bool)
 
 
 def _state_xml(attributes: dict[str, str]) -> str:
-    words = " ".join(f"{name}={quoteattr(value)}" for name, value in attributes.items())
+    words = " ".join(f"{name}={xml.quoted(value)}" for name, value in attributes.items())
     return f"<ticket_state {words}/>"
 
 

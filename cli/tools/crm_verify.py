@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import quoteattr
 
 import click
 
@@ -221,11 +220,11 @@ class _Report:
 
     def _document(self, code: int) -> str:
         request = " ".join(["crm_verify", *sys.argv[1:]])
-        head = f"<pacemaker-result api-version={quoteattr(_API_VERSION)}"
+        head = f"<pacemaker-result api-version={xml.quoted(_API_VERSION)}"
         status = (
-            f"<status code={quoteattr(str(code))} message={quoteattr(_MEANING.get(code, ''))}/>"
+            f"<status code={xml.quoted(str(code))} message={xml.quoted(_MEANING.get(code, ''))}/>"
         )
-        return f"{head} request={quoteattr(request)}>\n  {status}\n</pacemaker-result>"
+        return f"{head} request={xml.quoted(request)}>\n  {status}\n</pacemaker-result>"
 
     def _write(self, document: str) -> None:
         if self.target and self.target != "-":

@@ -12,13 +12,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
 import click
 import msgspec
 
 from crm.model import exit_codes
 from crm.model.exit_codes import Exit
+from crm.plumbing import xml
 from crm.plumbing.errors import CrmError
 
 API_VERSION = "2.25"
@@ -51,7 +51,7 @@ class Answer(msgspec.Struct):
 
     def element(self, tag: str, attributes: Mapping[str, str]) -> None:
         """Say an element that the text form does not have."""
-        words = "".join(f" {name}={quoteattr(value)}" for name, value in attributes.items())
+        words = "".join(f" {name}={xml.quoted(value)}" for name, value in attributes.items())
         self._elements.append(f"  <{tag}{words}/>")
 
     def error(self, text: str) -> None:
@@ -72,15 +72,13 @@ class Answer(msgspec.Struct):
 
     def _document(self, code: int) -> str:
         request = " ".join((self.tool, *self.arguments))
-        head = (
-            f"<pacemaker-result api-version={quoteattr(API_VERSION)} request={quoteattr(request)}>"
-        )
+        head = f"<pacemaker-result api-version={xml.quoted(API_VERSION)} request={xml.quoted(request)}>"
         status = (
-            f"  <status code={quoteattr(str(int(code)))}"
-            f" message={quoteattr(exit_codes.exit_code(code).text)}"
+            f"  <status code={xml.quoted(str(int(code)))}"
+            f" message={xml.quoted(exit_codes.exit_code(code).text)}"
         )
         if self._errors:
-            inner = "".join(f"      <error>{escape(text)}</error>\n" for text in self._errors)
+            inner = "".join(f"      <error>{xml.escaped(text)}</error>\n" for text in self._errors)
             status += f">\n    <errors>\n{inner}    </errors>\n  </status>"
         else:
             status += "/>"

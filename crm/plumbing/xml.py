@@ -83,6 +83,28 @@ def serialise(element: etree._Element, pretty: bool = False) -> bytes:
     return etree.tostring(element, encoding="utf-8", pretty_print=pretty, with_tail=False)
 
 
+_TEXT_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_VALUE_ESCAPES = str.maketrans({"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
+
+
+def escaped(text: str) -> str:
+    """Write text as it stands between tags.
+
+    The standard library has the same, behind imports of half the network.
+    """
+    return text.translate(_TEXT_ESCAPES)
+
+
+def quoted(text: str) -> str:
+    """Write text as the value of an attribute, with the quotes."""
+    value = escaped(text).translate(_VALUE_ESCAPES)
+    if '"' not in value:
+        return f'"{value}"'
+    if "'" not in value:
+        return f"'{value}'"
+    return '"' + value.replace('"', "&quot;") + '"'
+
+
 def _check_bytes(data: bytes, limits: Limits) -> None:
     if len(data) > limits.total_bytes:
         raise _refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from xml.sax import saxutils
 
 import pytest
 from hypothesis import given
@@ -91,3 +92,9 @@ def test_a_long_value_is_found_wherever_it_stands(quote: str, before: int) -> No
     too_long = f"<r>{padding}<n v={quote}{'x' * 65_537}{quote}/></r>"
     with pytest.raises(ConfigurationError):
         xml.parse(too_long.encode())
+
+
+@given(st.text())
+def test_texts_and_values_are_written_as_the_standard_library_does(text: str) -> None:
+    assert xml.escaped(text) == saxutils.escape(text)
+    assert xml.quoted(text) == saxutils.quoteattr(text)
