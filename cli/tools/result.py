@@ -72,7 +72,10 @@ class Answer(msgspec.Struct):
 
     def _document(self, code: int) -> str:
         request = " ".join((self.tool, *self.arguments))
-        head = f"<pacemaker-result api-version={xml.quoted(API_VERSION)} request={xml.quoted(request)}>"
+        head = (
+            f"<pacemaker-result api-version={xml.quoted(API_VERSION)}"
+            f" request={xml.quoted(request)}>"
+        )
         status = (
             f"  <status code={xml.quoted(str(int(code)))}"
             f" message={xml.quoted(exit_codes.exit_code(code).text)}"

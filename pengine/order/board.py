@@ -186,8 +186,10 @@ class Board:
         self._by_owner.setdefault(found.owner, []).append(found)
         if action.interval_ms == 0:
             self._by_task.setdefault((action.owner, action.task), []).append(found)
-            key = (self.parents.get(action.owner, ""), action.task, found.node)
-            self._parts.setdefault(key, {})[action.owner] = found
+            parent = self.parents.get(action.owner, "")
+            for node in {found.node: None, "": None}:
+                key = (parent, action.task, node)
+                self._parts.setdefault(key, {})[action.owner] = found
         return found
 
     def all_of(self, owner: str) -> list[Standing]:
@@ -206,7 +208,7 @@ class Board:
         return None
 
     def parts_on(self, parent: str, task: Task, node: str) -> Iterable[Standing]:
-        """List the newest action of each part of something, with a task on a node."""
+        """List the newest action of each part of something, with a task on a node or on any."""
         return self._parts.get((parent, task, node), {}).values()
 
     # --- orderings ----------------------------------------------------------------------------

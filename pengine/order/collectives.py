@@ -96,15 +96,17 @@ class Collectives:
 
     def _of_clone(self, mark: Standing, clone: CloneInstance, node: str) -> View:
         copies = self._board.copies(clone)
-        if not node or not copies or not isinstance(copies[0], Instance):
+        if not copies or not isinstance(copies[0], Instance):
             return self._of_copies(mark, copies, node)
-        # Asked very often, and of many copies few have anything to do on one node.
+        # Asked very often, and of many copies few have anything to do.
         step = mark.action.about or mark.task
         needed = runnable = False
         for part in self._board.parts_on(clone.id, BEGINNINGS.get(step, step), node):
             if part.needed:
                 needed = mark.needed = True
             runnable = runnable or part.runnable
+        if not runnable and not node:
+            mark.runnable = False
         return View(needed, runnable)
 
     def _of_copies(self, mark: Standing, copies: tuple[Copy, ...], node: str) -> View:
