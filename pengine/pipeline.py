@@ -27,7 +27,6 @@ from pengine.order.plan import Plan
 from pengine.order.stage import order
 from pengine.place.assign import place
 from pengine.place.connections import connect
-from pengine.place.listing import Listing
 from pengine.place.placement import Placement
 
 _ERROR = 40
@@ -66,7 +65,7 @@ def schedule(cluster: Cluster, wall: datetime, transition: int = 0) -> Decision:
     actions = act(connected, placement)
     plan = order(connected, placement, actions)
     placement = placement.without(plan.refused)
-    graph = emit(connected, plan, Listing(connected, placement), transition)
+    graph = emit(connected, placement, plan, transition)
     return Decision(graph, facts, placement, plan)
 
 

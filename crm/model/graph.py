@@ -53,6 +53,10 @@ class Action(msgspec.Struct, frozen=True, omit_defaults=True):
     reasons: tuple[str, ...] = ()
     router: str = ""
     """The member through which an action on a remote or guest node goes, "" elsewhere."""
+    full_key: str = ""
+    """The key with the number of the copy, of a copy that nodes know without it."""
+    downed: tuple[str, ...] = ()
+    """The ids of the nodes that are down when it is done."""
 
 
 class Synapse(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -82,3 +86,7 @@ class Graph(msgspec.Struct, frozen=True, omit_defaults=True):
     recheck_at: float | None = None
     missing: tuple[Action, ...] = ()
     """Actions that something waits for although nobody will carry them out."""
+    cluster_delay: str = ""
+    """As it is configured, for the XML; "" where it is not."""
+    fencing_timeout: str = ""
+    """As it is configured, for the XML; "" where it is not."""

@@ -93,6 +93,8 @@ class Action(msgspec.Struct, frozen=True):
 
     Of a cancel: the change of role that it comes before.
     """
+    told_at: str = ""
+    """Of a notice: the key of the mark that sets it off."""
     is_told: bool = False
     """Set on the mark at which all copies have been told."""
     shown_as: str = ""

@@ -288,7 +288,7 @@ def cancellation(builder: Builder, instance: Instance, node: str, entry: History
         node=node,
         interval_ms=entry.interval_ms,
         instance=instance,
-        operation=builder.operation(instance, "cancel"),
+        operation=builder.facts.operation(instance, entry.operation, entry.interval_ms),
         call_id=entry.call_id,
         needed=True,
         runnable=goes_on and not builder.nodes[node].is_cut_off,

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from crm.model import graph as model
 from crm.model.graph import ActionKind, Graph, GraphResource, Synapse
 from pengine.act.actions import Action, Task
-from pengine.emit.attributes import meta_of, parameters_of
+from pengine.emit.attributes import Attributes
 from pengine.facts.facts import Facts
-from pengine.facts.instances import (
-    CloneInstance,
-    clones_in,
-    instances_of,
-)
+from pengine.facts.instances import BundleInstance, CloneInstance, Placeable
 from pengine.order.plan import Plan
 from pengine.place.listing import Listing
+from pengine.place.placement import Placement
 from pengine.place.tally import everything_in
 
+_FIRST_OF_ALL = 1_000_000
+_ENDS = frozenset({Task.RUNNING, Task.STOPPED, Task.PROMOTED, Task.DEMOTED})
 
-def emit(facts: Facts, plan: Plan, listing: Listing, transition: int = 0) -> Graph:
+
+def emit(facts: Facts, placement: Placement, plan: Plan, transition: int = 0) -> Graph:
     """Make the graph: resources in their order, each one's newest action first."""
     included = [action for action in plan.actions.values() if plan.is_in_graph(action.id)]
     numbers = {action.id: number for number, action in enumerate(included, start=1)}
@@ -25,29 +27,32 @@ def emit(facts: Facts, plan: Plan, listing: Listing, transition: int = 0) -> Gra
     for first in (first for firsts in plan.inputs.values() for first in firsts):
         numbers.setdefault(first, len(numbers) + 1)
     inputs = {then: [numbers[first] for first in firsts] for then, firsts in plan.inputs.items()}
-    priorities = _priorities(facts)
-    clones = _clones(facts)
+    items = _items(facts)
+    settings = facts.settings
+    attributes = Attributes(facts, placement, plan)
     synapses: list[Synapse] = []
-    for action in _in_graph_order(listing, included):
+    for action in _in_graph_order(Listing(facts, placement), included):
         synapses.append(
             Synapse(
                 id=len(synapses),
-                actions=(_action(facts, action, numbers[action.id], clones),),
+                actions=(_action(facts, plan, action, numbers[action.id], attributes),),
                 inputs=tuple(sorted(set(inputs.get(action.id, ())))),
-                priority=max(0, priorities.get(action.owner, 0)),
+                priority=_priority(action, items.get(action.owner)),
             )
         )
     return Graph(
         transition=transition,
         synapses=tuple(synapses),
-        cluster_delay_ms=facts.settings.cluster_delay_ms,
-        fencing_timeout_ms=facts.settings.fencing_timeout_ms,
-        failed_start_is_infinity=facts.settings.start_failure_is_fatal,
-        batch_limit=facts.settings.batch_limit,
-        migration_limit=facts.settings.migration_limit,
+        cluster_delay=settings.text("cluster-delay"),
+        fencing_timeout=settings.text("stonith-timeout"),
+        cluster_delay_ms=settings.cluster_delay_ms,
+        fencing_timeout_ms=settings.fencing_timeout_ms,
+        failed_start_is_infinity=settings.start_failure_is_fatal,
+        batch_limit=settings.batch_limit,
+        migration_limit=settings.migration_limit,
         recheck_at=facts.next_change_s,
         missing=tuple(
-            _action(facts, plan.actions[key], number, clones)
+            _action(facts, plan, plan.actions[key], number, attributes)
             for key, number in numbers.items()
             if number > len(included)
         ),
@@ -65,24 +70,26 @@ def _in_graph_order(listing: Listing, included: list[Action]) -> list[Action]:
     return [*ordered, *(action for action in reversed(included) if action.id in left)]
 
 
-def _priorities(facts: Facts) -> dict[str, int]:
-    """Say how important the actions of each item are, so that the controller prefers them."""
-    found = {}
-    for top in facts.everything:
-        for part in everything_in(top):
-            found[part.id] = part.meta.priority
-    return found
+def _items(facts: Facts) -> dict[str, Placeable]:
+    return {part.id: part for top in facts.everything for part in everything_in(top)}
 
 
-def _clones(facts: Facts) -> dict[str, CloneInstance]:
-    """Find the clone each copied instance belongs to."""
-    return {
-        instance.id: clone for clone in clones_in(facts.items) for instance in instances_of(clone)
-    }
+def _priority(action: Action, item: Placeable | None) -> int:
+    """Say how important an action is, so that the controller prefers it.
+
+    The ends of what clones do and the notices of them free others to go on, so they come first.
+    """
+    if item is None:
+        return 0
+    if action.task in _ENDS and isinstance(item, CloneInstance | BundleInstance):
+        return _FIRST_OF_ALL
+    if action.task is Task.NOTIFY and "post_notify_" in action.id[0]:
+        return _FIRST_OF_ALL
+    return max(0, item.meta.priority)
 
 
 def _action(
-    facts: Facts, action: Action, number: int, clones: dict[str, CloneInstance]
+    facts: Facts, plan: Plan, action: Action, number: int, attributes: Attributes
 ) -> model.Action:
     kind = ActionKind.RESOURCE
     if action.is_pseudo:
@@ -109,15 +116,49 @@ def _action(
         interval_ms=action.interval_ms if action.task is not Task.CANCEL else 0,
         timeout_ms=action.operation.timeout_ms if action.operation else 20_000,
         expected_rc=action.expected_rc,
-        parameters=parameters_of(facts, action),
-        meta=meta_of(action, node_id, clones.get(action.owner)),
+        parameters=attributes.parameters_of(action),
+        meta=attributes.meta_of(action, node_id),
         reasons=action.reasons,
+        full_key=_full_key(action),
+        downed=_downed(facts, plan, action),
     )
+
+
+def _full_key(action: Action) -> str:
+    key = action.id[0].removeprefix("cancel ")
+    return key if key != action.key else ""
+
+
+def _downed(facts: Facts, plan: Plan, action: Action) -> tuple[str, ...]:
+    """List the ids of the nodes that are down when an action is done.
+
+    A fencing takes the guests of a node along; a connection that stops cuts its node off, unless
+    it only moves.
+    """
+    if action.task is Task.SHUTDOWN:
+        return (facts.node(action.node).id,)
+    if action.task is Task.FENCE and action.fencing_action != "on":
+        guests = [
+            node.id
+            for node in facts.nodes
+            if node.container and action.node in facts.activity[node.container].nodes
+        ]
+        return (facts.node(action.node).id, *guests)
+    if action.task is Task.STOP and action.owner in facts.connections and not action.is_pseudo:
+        moves = any(a.task is Task.MIGRATE_FROM for a in _waited_for(plan, action))
+        return () if moves else (action.owner,)
+    return ()
+
+
+def _waited_for(plan: Plan, action: Action) -> Iterator[Action]:
+    yield from (plan.actions[first] for first in plan.inputs.get(action.id, ()))
 
 
 def _task(action: Action) -> str:
     if action.task is Task.ONE_OR_MORE:
         return action.owner
+    if action.task is Task.LOAD_STOPPED:
+        return action.key
     return "notified" if action.is_told else action.task.value
 
 

@@ -155,6 +155,13 @@ def _make_up(
     )
 
 
+def defaults_of(name: str, given: OperationRules) -> dict[str, str]:
+    """Give the defaults alone, of what a group or clone as a whole does."""
+    meta = flatten(given.defaults, Situation(now=given.now, operation=(name, 0)))
+    meta["timeout"] = str(_duration(meta.get("timeout"), DEFAULT_TIMEOUT_MS))
+    return meta
+
+
 def _probe_timeout_ms(primitive: Primitive, given: OperationRules) -> int | None:
     """Borrow from the most frequent enabled monitor."""
     monitors = [

@@ -53,6 +53,12 @@ class Settings(msgspec.Struct, frozen=True):
     shutdown_lock: bool = False
     shutdown_lock_limit_ms: int = 0
 
+    def text(self, name: str) -> str:
+        """Give an option as it is configured, under any spelling, or its default."""
+        option = options.cluster_option(name)
+        assert option is not None, name
+        return options.setting(dict(self.pairs), option)
+
 
 def read_settings(pairs: Mapping[str, str]) -> tuple[Settings, list[Problem]]:
     """Read the options; a bad value is reported and the default takes its place."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from pengine.act.actions import Action, ActionId, Actions, Task
 from pengine.act.notices import framed, post, pre, told_after, told_before
 from pengine.facts.facts import Facts
@@ -205,6 +207,7 @@ class _Telling:
         mark, told = marks
         if board.facts.node(node).online and mark.runnable:
             made = _notice(board.facts, instance, when, begin, node, mark.needed)
+            made = replace(made, told_at=mark.action.id[0])
             notice = board.standings.get(made.id) or board.add(made)
             notice.needed = notice.needed or mark.needed
             board.join(mark, notice, PLAIN, self._clone.id)

@@ -36,7 +36,6 @@ from pengine.order.plan import Plan
 from pengine.order.stage import order
 from pengine.place.assign import place
 from pengine.place.connections import connect
-from pengine.place.listing import Listing
 from pengine.place.placement import Placement
 
 
@@ -80,7 +79,7 @@ def planted(cluster: Cluster, wall: datetime, plant: Plant) -> Decision:
     actions = plant.actions(act(connected, placement))
     plan = plant.plan(order(connected, placement, actions))
     placement = placement.without(plan.refused)
-    graph = plant.graph(emit(connected, plan, Listing(connected, placement), 0))
+    graph = plant.graph(emit(connected, placement, plan))
     return Decision(graph, facts, placement, plan)
 
 

@@ -9,7 +9,7 @@ from lxml import etree
 from crm.model.graph import Action, ActionKind, Graph, GraphResource
 
 _XML_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*\Z")
-"""A parameter of another name cannot be an attribute; agents still get it from the graph."""
+"""A parameter of another name cannot be an attribute, and is written as an element."""
 
 
 def write(graph: Graph) -> etree._Element:
@@ -17,8 +17,8 @@ def write(graph: Graph) -> etree._Element:
     root = etree.Element(
         "transition_graph",
         {
-            "cluster-delay": _seconds(graph.cluster_delay_ms),
-            "fencing-timeout": _seconds(graph.fencing_timeout_ms),
+            "cluster-delay": graph.cluster_delay or _seconds(graph.cluster_delay_ms),
+            "fencing-timeout": graph.fencing_timeout or _seconds(graph.fencing_timeout_ms),
             "failed-stop-offset": "INFINITY" if graph.failed_stop_is_infinity else "1",
             "failed-start-offset": "INFINITY" if graph.failed_start_is_infinity else "1",
             "transition_id": str(graph.transition),
@@ -55,6 +55,8 @@ def _write_head(parent: etree._Element, action: Action) -> etree._Element:
         action.kind.value,
         {"id": str(action.id), "operation": action.task, "operation_key": action.key},
     )
+    if action.full_key:
+        element.set("internal_operation_key", action.full_key)
     if action.node:
         element.set("on_node", action.node)
         element.set("on_node_uuid", action.node_id)
@@ -65,7 +67,7 @@ def _write_head(parent: etree._Element, action: Action) -> etree._Element:
 
 def _write_action(parent: etree._Element, action: Action) -> None:
     element = _write_head(parent, action)
-    if action.resource is not None and action.kind is ActionKind.RESOURCE:
+    if action.resource is not None and action.kind is not ActionKind.PSEUDO:
         element.append(_resource(action.resource))
     attributes = etree.SubElement(element, "attributes")
     for name in sorted(action.parameters):
@@ -73,9 +75,13 @@ def _write_action(parent: etree._Element, action: Action) -> None:
             attributes.set(name, action.parameters[name])
     for name in sorted(action.meta):
         attributes.set(f"CRM_meta_{name}", action.meta[name])
-    if action.task in ("do_shutdown", "stonith") and action.meta.get("stonith_action") != "on":
+    for name in sorted(action.parameters):
+        if not _XML_NAME.match(name):
+            etree.SubElement(attributes, "param", {"name": name, "value": action.parameters[name]})
+    if action.downed:
         downed = etree.SubElement(element, "downed")
-        etree.SubElement(downed, "node", {"id": action.node_id})
+        for node in action.downed:
+            etree.SubElement(downed, "node", {"id": node})
 
 
 def _resource(resource: GraphResource) -> etree._Element:
