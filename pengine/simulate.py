@@ -44,13 +44,12 @@ class Executed(msgspec.Struct, frozen=True):
 class Simulation(msgspec.Struct, frozen=True):
     """What was done, in order, and the cluster it leaves.
 
-    `complete` is False if anything failed or was not done; `stuck` if that is the graph's fault.
+    `complete` is False if anything failed or was not done.
     """
 
     executed: tuple[Executed, ...]
     cluster: Cluster
     complete: bool
-    stuck: bool = False
 
 
 def simulate(
@@ -75,8 +74,7 @@ def simulate(
             break
         waiting = left
     complete = not waiting and not paper.has_failed
-    stuck = bool(waiting) and not paper.has_failed
-    return Simulation(tuple(executed), paper.cluster(), complete, stuck)
+    return Simulation(tuple(executed), paper.cluster(), complete)
 
 
 def _goes_on(synapse: Synapse) -> bool:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from lxml import etree
 
 from cli.edits import Located, section
-from cli.grammar.pairs import render_attributes
 from cli.grammar.statements import RANK, Surroundings, join, render
 from crm.model.configuration import Item, referred_ids
 from crm.model.writexml.configuration import element
@@ -106,8 +105,3 @@ def _plain(item: Item) -> dict[str, object]:
     if item.children:
         value["children"] = [{"tag": child.tag, **_plain(child)} for child in item.children]
     return value
-
-
-def attributes_line(item: Item) -> str:
-    """Write an item's attributes as pairs on one line."""
-    return " ".join(render_attributes(item.attributes, frozenset({"id"})))

@@ -70,8 +70,6 @@ class Action(msgspec.Struct, frozen=True):
     """Source and target, of an action that is part of a live migration while that is possible."""
     needed: bool = False
     runnable: bool = True
-    is_fixed: bool = False
-    """Set where nothing may make the action needed: the start of what is not managed."""
     fencing_action: str = ""
     """Reboot, off or on, of a fencing."""
     delay_s: int = 0

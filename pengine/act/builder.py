@@ -172,7 +172,6 @@ class Builder:
                 operation=self.operation(instance, task.value),
                 needed=needed,
                 runnable=runnable,
-                is_fixed=task in (Task.START, Task.PROMOTE) and not self.facts.is_managed(instance),
                 reasons=reasons,
             )
         )

@@ -16,8 +16,6 @@ from crm.model.status import HistoryEntry
 from pengine.facts.fencing import Suspicion
 from pengine.facts.history import Failure, OnNode
 from pengine.facts.instances import (
-    BundleInstance,
-    CloneInstance,
     GroupInstance,
     Instance,
     MultipleActive,
@@ -238,11 +236,4 @@ def is_active(item: Placeable, activity: Mapping[str, Activity]) -> bool:
     return any(activity[i.id].nodes for i in instances_of(item))
 
 
-def copies_of(item: Placeable) -> tuple[Instance | GroupInstance, ...]:
-    """List the copies of a clone, or the thing itself."""
-    if isinstance(item, BundleInstance):
-        return item.parts
-    return item.copies if isinstance(item, CloneInstance) else (item,)
-
-
-__all__ = ["Activity", "GroupInstance", "copies_of", "is_active", "join"]
+__all__ = ["Activity", "is_active", "join"]

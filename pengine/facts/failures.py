@@ -29,11 +29,6 @@ class FailCount(msgspec.Struct, frozen=True):
     last_failure_s: int
     next_change_s: int | None = None
 
-    @property
-    def has_expired(self) -> bool:
-        """Tell whether there is a count, and it is too old to count."""
-        return self.total > 0 and self.effective == 0
-
 
 class Recorded(msgspec.Struct, frozen=True):
     """What a node's attributes say of one name, which may have the number of a copy."""

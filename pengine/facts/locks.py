@@ -24,7 +24,6 @@ class Lock(msgspec.Struct, frozen=True):
 
     instance: str
     node: str
-    since_s: int
     until_s: int | None
     has_ended: bool = False
 
@@ -49,14 +48,12 @@ def conclude_locks(
             node, since_s = lock
             until_s = _end_s(settings, since_s)
             ended = bool(state.nodes) or (until_s is not None and now_s > until_s)
-            found[instance.id] = Lock(instance.id, node, since_s, until_s, ended)
+            found[instance.id] = Lock(instance.id, node, until_s, ended)
         elif len(state.nodes) == 1:
             home = nodes[state.nodes[0]]
             if home.shutting_down and not home.unclean:
-                since_s = _asked_s(home, now_s)
-                found[instance.id] = Lock(
-                    instance.id, home.name, since_s, _end_s(settings, since_s)
-                )
+                until_s = _end_s(settings, _asked_s(home, now_s))
+                found[instance.id] = Lock(instance.id, home.name, until_s)
     return found
 
 

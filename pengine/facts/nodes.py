@@ -55,7 +55,6 @@ class NodeFacts(msgspec.Struct, frozen=True):
     maintenance: bool
     shutting_down: bool
     is_dc: bool
-    is_seen: bool
     attributes: Mapping[str, str]
     transient: Mapping[str, str]
     score: Score
@@ -214,7 +213,6 @@ def judge(
         shutting_down=shutting_down,
         wants_to_leave=shutting_down,
         is_dc=bool(cluster.dc_id) and node.id == cluster.dc_id,
-        is_seen=state is not None,
         attributes=attributes,
         transient=transient,
         score=node.score,

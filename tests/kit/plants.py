@@ -208,7 +208,7 @@ def without(is_lost: Callable[[Action], bool]) -> Plant:
 
     def anew(actions: Actions) -> Actions:
         by_id = {
-            key: replace(action, needed=False, is_fixed=True) if is_lost(action) else action
+            key: replace(action, needed=False) if is_lost(action) else action
             for key, action in actions.by_id.items()
         }
         by_owner = {

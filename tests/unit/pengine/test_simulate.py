@@ -59,7 +59,7 @@ def test_after_a_failure_only_marks_are_reached() -> None:
     assert [done.action.key for done in result.executed] == ["a_monitor_0", "b_monitor_0"]
     assert result.executed[-1].failed_rc == 1
     assert "fail-count-b#monitor_0=value++" in result.executed[-1].lines[0]
-    assert not result.stuck
+    assert not result.complete
 
 
 def test_an_operation_takes_the_place_of_the_one_that_has_its_id() -> None:
