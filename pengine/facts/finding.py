@@ -136,6 +136,8 @@ class Finder:
 
     def _places_of(self, copy: Copy) -> list[str]:
         """List where a copy is known to be active or busy."""
+        if isinstance(copy, Instance) and copy.id not in self._busy_on:
+            return self._places.get(copy.id, [])
         found: list[str] = []
         for instance in instances_of(copy):
             found += self._places.get(instance.id, [])
@@ -154,6 +156,8 @@ class Finder:
         return is_lost and self._clones[clone_id].clone_max != self._making.node_count
 
     def _member(self, copy: Copy, base: str) -> Instance:
+        if isinstance(copy, Instance):
+            return copy
         return next(i for i in instances_of(copy) if i.history_id == base)
 
     def _add_surplus(self, clone_id: str) -> Copy:

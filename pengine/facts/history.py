@@ -196,7 +196,6 @@ class _Reading:
         if entry.status == OperationStatus.PENDING:
             self._take_pending(entry)
             return
-        operation = self._operation(entry)
         ageing = self.given.ageing
         found = age(entry, self.instance, ageing) if ageing is not None else Age()
         is_old = found.is_old
@@ -219,7 +218,7 @@ class _Reading:
         if result is _Result.GOOD:
             self._take_success(entry, code)
         else:
-            self._take_failure(entry, operation, result)
+            self._take_failure(entry, result)
 
     def _operation(self, entry: HistoryEntry) -> OperationFacts:
         configured = find(self.instance.operations, entry.operation, entry.interval_ms)
@@ -345,9 +344,8 @@ class _Reading:
 
     # --- failure ----------------------------------------------------------------------------
 
-    def _take_failure(
-        self, entry: HistoryEntry, operation: OperationFacts, result: _Result
-    ) -> None:
+    def _take_failure(self, entry: HistoryEntry, result: _Result) -> None:
+        operation = self._operation(entry)
         on_fail = operation.on_fail
         # What did not stop inside a container stops with it.
         ends_with_container = on_fail is OnFail.RESTART_CONTAINER and entry.operation == "stop"

@@ -85,6 +85,7 @@ class _Reader:
         self._suspicion = suspicion
         self._settings = settings
         self._rules = making.operation_rules
+        self._now_s = making.operation_rules.now.timestamp()
         self._found: dict[str, dict[str, OnNode]] = {}
         self._failures: dict[str, dict[str, list[Recorded]]] = {}
         self._unread: dict[str, dict[str, tuple[HistoryEntry, ...]]] = {}
@@ -188,13 +189,10 @@ class _Reader:
         if instance is None:
             return
         meta = instance.meta
-        given = Circumstances(
-            given.operation_rules,
-            self._ageing(instance, node, history),
-            given.node_is_unclean,
-            given.node_is_online,
-            meta.is_managed and not meta.maintenance and not self._settings.maintenance,
-            given.can_fence,
+        given = replace(
+            given,
+            ageing=self._ageing(instance, node, history),
+            is_managed=meta.is_managed and not meta.maintenance and not self._settings.maintenance,
         )
         outcome = read_history(
             instance,
@@ -230,10 +228,9 @@ class _Reader:
         recorded = self._failures.get(node.name)
         if recorded is None:
             recorded = self._failures[node.name] = recorded_failures(node.attributes)
-        now_s = self._rules.now.timestamp()
         return Ageing(
-            now_s,
-            fail_count(recorded, instance, node.name, now_s, history.entries),
+            self._now_s,
+            fail_count(recorded, instance, node.name, self._now_s, history.entries),
             waits_for_fencing=self._suspicion.waits_for_fencing(instance),
             reconnects=self._suspicion.reconnects(instance),
         )

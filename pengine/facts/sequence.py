@@ -19,6 +19,8 @@ _MAGIC = re.compile(r"-?\d+:-?\d+;-?\d+:(?P<transition>-?\d+):-?\d+:(?P<asker>.*
 def in_sequence(entries: Iterable[HistoryEntry]) -> list[HistoryEntry]:
     """Sort entries, the oldest first; what nothing tells apart comes in reverse."""
     newest_first = list(entries)[::-1]
+    if all(entry.call_id >= 0 for entry in newest_first):
+        return sorted(newest_first, key=lambda entry: (entry.call_id, entry.last_change_s))
     return sorted(newest_first, key=cmp_to_key(_compare))
 
 

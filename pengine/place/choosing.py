@@ -27,23 +27,27 @@ class Chooser:
         self, nodes: Iterable[str], scores: Mapping[str, Score], active: str | None = None
     ) -> list[str]:
         """Sort nodes, the best first. `active` is where the instance is."""
-        able, strategy = self._ledger.may_run, self._room.strategy
+        able, load = self._ledger.may_run, self._ledger.load
+
+        def worth(node: str) -> int:
+            return scores[node] if node in able else MINUS_INFINITY
+
+        def rank(node: str) -> tuple[int, int, bool, str]:
+            return -worth(node), load[node], node != active, node
 
         def compare(one: str, other: str) -> int:
-            mine = scores[one] if one in able else MINUS_INFINITY
-            theirs = scores[other] if other in able else MINUS_INFINITY
-            if mine != theirs:
-                return theirs - mine
-            if strategy is not Strategy.MINIMAL:
-                if strategy is Strategy.BALANCED and (more := self._room.compare(other, one)):
-                    return more
-                if self._ledger.load[one] != self._ledger.load[other]:
-                    return self._ledger.load[one] - self._ledger.load[other]
-                if active in (one, other):
-                    return -1 if active == one else 1
-            return -1 if one < other else 1
+            if worth(one) != worth(other):
+                return worth(other) - worth(one)
+            more = self._room.compare(other, one)
+            return more or (-1 if rank(one) < rank(other) else 1)
 
-        return sorted(nodes, key=cmp_to_key(compare))
+        match self._room.strategy:
+            case Strategy.MINIMAL:
+                return sorted(nodes, key=lambda node: (-worth(node), node))
+            case Strategy.BALANCED:
+                return sorted(nodes, key=cmp_to_key(compare))
+            case _:
+                return sorted(nodes, key=rank)
 
     def best(self, instance: Instance, scores: Mapping[str, Score], prefer: str) -> str | None:
         """Choose a node; `prefer` wins if it is as good as any. None if no node will do."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import cast
 
 from lxml import etree
 
@@ -61,7 +62,7 @@ def _read_node_state(reader: Reader, element: etree._Element) -> NodeState:
     for block in children(element, "transient_attributes"):
         attributes += read_sets(reader, block, "instance_attributes")
     history = [
-        _read_resource_history(reader, item)
+        _read_resource_history(item)
         for lrm in children(element, "lrm")
         for block in children(lrm, "lrm_resources")
         for item in children(block, "lrm_resource")
@@ -91,8 +92,8 @@ def _since(text: str | None) -> int:
     return int(word) if word.isdigit() else int(_is_set(word))
 
 
-def _read_resource_history(reader: Reader, element: etree._Element) -> ResourceHistory:
-    entries = [_read_entry(reader, item) for item in children(element, "lrm_rsc_op")]
+def _read_resource_history(element: etree._Element) -> ResourceHistory:
+    entries = [_read_entry(item) for item in children(element, "lrm_rsc_op")]
     return ResourceHistory(
         id=element.get("id", ""),
         standard=element.get("class", ""),
@@ -111,30 +112,33 @@ def _number(text: str | None, default: int) -> int:
         return default
 
 
-def _read_entry(reader: Reader, element: etree._Element) -> HistoryEntry:
-    magic = element.get("transition-magic", "")
-    key = element.get("transition-key") or magic.partition(";")[2]
+def _read_entry(element: etree._Element) -> HistoryEntry:
+    # Most of a document are entries: their attributes are taken out of it all at once.
+    # cast: the stubs allow bytes as well, which is how attributes may be set.
+    get = cast("dict[str, str]", dict(element.items())).get
+    magic = get("transition-magic", "")
+    key = get("transition-key") or magic.partition(";")[2]
     match = _TRANSITION_KEY.match(key)
-    interval = element.get("interval", "0")
+    interval = get("interval", "0")
     return HistoryEntry(
-        id=element.get("id", ""),
-        operation=element.get("operation", ""),
+        id=get("id", ""),
+        operation=get("operation", ""),
         # The history counts intervals in milliseconds, whatever unit the configuration used.
         interval_ms=_number(interval, 0),
-        call_id=_number(element.get("call-id"), 0),
-        exit_code=_number(element.get("rc-code"), 193),
-        status=_number(element.get("op-status"), 0),
+        call_id=_number(get("call-id"), 0),
+        exit_code=_number(get("rc-code"), 193),
+        status=_number(get("op-status"), 0),
         target_rc=int(match[3]) if match else None,
         transition_key=key,
         transition_magic=magic,
-        digest=element.get("op-digest", ""),
-        restart_digest=element.get("op-restart-digest", ""),
-        force_restart=element.get("op-force-restart"),
-        secure_parameters=element.get("op-secure-params", ""),
-        secure_digest=element.get("op-secure-digest", ""),
-        exit_reason=element.get("exit-reason", ""),
-        last_change_s=_number(element.get("last-rc-change"), 0),
-        last_run_s=_number(element.get("last-run"), 0),
-        migrate_source=element.get("migrate_source", ""),
-        migrate_target=element.get("migrate_target", ""),
+        digest=get("op-digest", ""),
+        restart_digest=get("op-restart-digest", ""),
+        force_restart=get("op-force-restart"),
+        secure_parameters=get("op-secure-params", ""),
+        secure_digest=get("op-secure-digest", ""),
+        exit_reason=get("exit-reason", ""),
+        last_change_s=_number(get("last-rc-change"), 0),
+        last_run_s=_number(get("last-run"), 0),
+        migrate_source=get("migrate_source", ""),
+        migrate_target=get("migrate_target", ""),
     )
