@@ -6,7 +6,7 @@ what any of its copies can; a group is done only if every member is.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from pengine.act.actions import Task
 from pengine.act.notices import told_after
@@ -34,7 +34,7 @@ _INSIDE = _ROLES | {Task.NOTIFY}
 Copy = Instance | GroupInstance
 
 
-class View(NamedTuple):
+class View(msgspec.Struct, frozen=True):
     """What an action answers: of a mark, what its parts make of it."""
 
     needed: bool

@@ -7,7 +7,8 @@ flags one way only, and gives a reason where the two belong to different resourc
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import NamedTuple
+
+import msgspec
 
 from crm.model.roles import Role
 from pengine.act.actions import Task
@@ -24,7 +25,7 @@ from pengine.order.plan import Meaning
 Rule = Callable[[Board, Standing, Standing, View], None]
 
 
-class Changed(NamedTuple):
+class Changed(msgspec.Struct, frozen=True):
     """Which side of an ordering a rule has changed."""
 
     first: bool = False
@@ -32,6 +33,8 @@ class Changed(NamedTuple):
 
     def also(self, other: Changed) -> Changed:
         """Join two findings."""
+        if not other.first and not other.then:
+            return self
         return Changed(self.first or other.first, self.then or other.then)
 
 
@@ -176,7 +179,14 @@ _RULES: dict[Meaning, Rule] = {
 }
 """In the sequence in which the rules of one ordering are carried out."""
 
-_SEQUENCE = tuple(_RULES)
+_BY_HAND = (Meaning.ONE_OF, Meaning.BLOCKS_UNLESS_UP)
+"""These have no rule of one line, and come before what only blocks."""
+
+_SEQUENCE = tuple(
+    following
+    for meaning in _RULES
+    for following in (meaning, *(_BY_HAND if meaning is Meaning.NEED_PULLS_PROMOTED else ()))
+)
 _OF_STOPS = frozenset({Meaning.NEED_SPREADS, Meaning.NEED_PULLS, Meaning.RESTART})
 
 
@@ -186,6 +196,15 @@ class Effects:
     def __init__(self, board: Board, collectives: Collectives) -> None:
         self._board = board
         self._collectives = collectives
+        self._sequences: dict[frozenset[Meaning], tuple[Meaning, ...]] = {}
+
+    def _in_sequence(self, meanings: frozenset[Meaning]) -> tuple[Meaning, ...]:
+        """List meanings that have rules in the sequence of these; few sets are ever used."""
+        found = self._sequences.get(meanings)
+        if found is None:
+            found = tuple(meaning for meaning in _SEQUENCE if meaning in meanings)
+            self._sequences[meanings] = found
+        return found
 
     def apply(self, edge: Edge, view: View, then_view: View) -> Visits:
         """Carry out all rules of one ordering."""
@@ -197,20 +216,19 @@ class Effects:
                 Meaning.NEED_SPREADS
             }
             node = first.node
-        for meaning in _SEQUENCE:
-            if meaning in meanings:
-                if then.item is None and meaning is not Meaning.NEED_PULLS:
-                    changed = changed.also(_on_mark(first, then, view, meaning))
-                else:
-                    kind = first if meaning is Meaning.NEED_PULLS else then
-                    found = yield from self._update(kind, first, then, view, meaning, node)
-                    changed = changed.also(found)
-            if meaning is Meaning.NEED_PULLS_PROMOTED:
-                if Meaning.ONE_OF in meanings:
-                    changed = changed.also(_count(then, view))
-                if Meaning.BLOCKS_UNLESS_UP in meanings:
+        for meaning in self._in_sequence(meanings):
+            match meaning:
+                case Meaning.ONE_OF:
+                    found = _count(then, view)
+                case Meaning.BLOCKS_UNLESS_UP:
                     found = yield from self._block_unless_up(edge, view, node)
-                    changed = changed.also(found)
+                case Meaning.NEED_PULLS:
+                    found = yield from self._update(first, first, then, view, meaning, node)
+                case _ if then.item is None:
+                    found = _on_mark(first, then, view, meaning)
+                case _:
+                    found = yield from self._update(then, first, then, view, meaning, node)
+            changed = changed.also(found)
         self._show(first, then, view, then_view, meanings)
         return changed.also(self._hold(first, then, meanings))
 
@@ -272,6 +290,8 @@ class Effects:
     def _update_one(self, first: Standing, then: Standing, view: View, meaning: Meaning) -> Visits:
         were = first.flags, then.flags
         _RULES[meaning](self._board, first, then, view)
+        if first.flags == were[0] and then.flags == were[1]:
+            return UNCHANGED
         changed = Changed(first.flags != were[0], then.flags != were[1])
         if changed.then and self._board.parents.get(then.owner):
             yield then
