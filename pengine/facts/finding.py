@@ -11,6 +11,8 @@ cloned-group, clone-requires-quorum.
 
 from __future__ import annotations
 
+import bisect
+
 from msgspec.structs import replace
 
 from crm.model.agent import Agent
@@ -48,8 +50,16 @@ class Finder:
         self._copies: dict[str, list[Copy]] = {}
         self._known: dict[str, Instance] = {}
         self._clone_of: dict[str, str] = {}
-        self._places: dict[str, list[str]] = {}
-        self._busy_on: dict[str, str] = {}
+        self._active: set[str] = set()
+        """The instances that are active somewhere."""
+        self._busy: set[str] = set()
+        self._copy_of: dict[str, tuple[str, int]] = {}
+        """The clone and the index of the copy that each instance is (part of)."""
+        self._at: dict[tuple[str, str], list[int]] = {}
+        """The copies of a clone that are active or busy on a node, by index."""
+        self._taken: dict[str, set[int]] = {}
+        self._first_idle: dict[str, int] = {}
+        """No copy of a clone before this one is idle any more."""
         self._inside: dict[tuple[str, str], Instance] = {}
         self._copies_inside: set[str] = set()
         for item in items:
@@ -74,7 +84,11 @@ class Finder:
     def _open(self, clone: CloneInstance) -> None:
         """Prepare an anonymous clone."""
         self._clones[clone.id] = clone
-        self._copies[clone.id] = list(clone.copies)
+        self._copies[clone.id] = []
+        self._taken[clone.id] = set()
+        self._first_idle[clone.id] = 0
+        for copy in clone.copies:
+            self._add_copy(clone.id, copy)
         for instance in instances_of(self._copies[clone.id][0]):
             self._clone_of[instance.history_id] = clone.id
 
@@ -96,9 +110,21 @@ class Finder:
         if instance.is_unique or instance.number is None:
             return
         if is_active:
-            self._places.setdefault(instance.id, []).append(node)
-        if is_busy:
-            self._busy_on.setdefault(instance.id, node)
+            self._active.add(instance.id)
+            self._take(instance, node)
+        if is_busy and instance.id not in self._busy:
+            self._busy.add(instance.id)
+            self._take(instance, node)
+
+    def _take(self, instance: Instance, node: str) -> None:
+        found = self._copy_of.get(instance.id)
+        if found is None:
+            return  # What runs inside a container is found by its node.
+        clone_id, index = found
+        self._taken[clone_id].add(index)
+        there = self._at.setdefault((clone_id, node), [])
+        if index not in there:
+            bisect.insort(there, index)
 
     def grown(self) -> tuple[Placeable, ...]:
         """Give all items, clones with the surplus copies that were found."""
@@ -119,31 +145,20 @@ class Finder:
 
     def _copy_for(self, clone_id: str, base: str, node: str) -> Instance | None:
         """Find the copy that is on a node already, else the first that is nowhere."""
-        idle: Instance | None = None
-        is_surplus = False
-        for copy in self._copies[clone_id]:
-            member = self._member(copy, base)
-            places = self._places_of(copy)
-            if node in places and member.id not in self._places:
+        copies, there = self._copies[clone_id], self._at.get((clone_id, node), [])
+        for index in there:
+            member = self._member(copies[index], base)
+            if member.id not in self._active:
                 return member
-            if node in places:
-                # A second history of one clone on one node is about something beyond its copies,
-                # even if there are idle ones.
-                is_surplus = True
-            elif not places and idle is None:
-                idle = member
-        return None if is_surplus else idle
-
-    def _places_of(self, copy: Copy) -> list[str]:
-        """List where a copy is known to be active or busy."""
-        if isinstance(copy, Instance) and copy.id not in self._busy_on:
-            return self._places.get(copy.id, [])
-        found: list[str] = []
-        for instance in instances_of(copy):
-            found += self._places.get(instance.id, [])
-            if instance.id in self._busy_on:
-                found.append(self._busy_on[instance.id])
-        return found
+        if there:
+            # A second history of one clone on one node is about something beyond its copies,
+            # even if there are idle ones.
+            return None
+        idle = self._first_idle[clone_id]
+        while idle in self._taken[clone_id]:
+            idle += 1
+        self._first_idle[clone_id] = idle
+        return self._member(copies[idle], base) if idle < len(copies) else None
 
     def _is_left_behind(self, clone_id: str, copy: Instance, node: NodeFacts) -> bool:
         """Tell whether a copy on a lost node leaves its number to one that can run.
@@ -157,14 +172,19 @@ class Finder:
 
     def _member(self, copy: Copy, base: str) -> Instance:
         if isinstance(copy, Instance):
-            return copy
+            return copy  # Nothing else can be meant.
         return next(i for i in instances_of(copy) if i.history_id == base)
 
     def _add_surplus(self, clone_id: str) -> Copy:
         copies = self._copies[clone_id]
         made = surplus_copy(self._making, self._clones[clone_id], len(copies))
-        copies.append(made)
+        self._add_copy(clone_id, made)
         return made
+
+    def _add_copy(self, clone_id: str, copy: Copy) -> None:
+        for instance in instances_of(copy):
+            self._copy_of[instance.id] = (clone_id, len(self._copies[clone_id]))
+        self._copies[clone_id].append(copy)
 
     # --- removed resources ------------------------------------------------------------------
 
