@@ -49,13 +49,14 @@ def add_changes(builder: Builder) -> None:
 
 
 def _remembered(builder: Builder) -> Iterator[tuple[Instance, NodeFacts, OnNode]]:
+    remembered: dict[str, list[tuple[Instance, OnNode]]] = {}
+    for instance in builder.facts.instances():
+        for name, state in (builder.facts.activity[instance.id].on_node or {}).items():
+            remembered.setdefault(name, []).append((instance, state))
     for node in builder.facts.nodes:
         if not node.is_looked_through:
             continue
-        for instance in builder.facts.instances():
-            on_node = builder.facts.activity[instance.id].at(node.name)
-            if on_node is None:
-                continue
+        for instance, on_node in remembered.get(node.name, ()):
             if not instance.is_removed:
                 yield instance, node, on_node
             if on_node.agent_changed and not (instance.is_unique and not instance.is_removed):

@@ -29,6 +29,7 @@ def add_probes(builder: Builder) -> None:
     if not facts.settings.enable_startup_probes:
         return
     hidden = _never_looked_for(facts)
+    asked = _Asked(builder)
     for node in facts.nodes:
         if not node.online or node.unclean or not _is_searched(facts, node):
             continue
@@ -36,7 +37,7 @@ def add_probes(builder: Builder) -> None:
         if is_fresh and not facts.activity[node.container].nodes:
             continue
         for item in _looked_for_on(facts, node.name):
-            for instance in _to_probe(builder, item, node.name):
+            for instance in _to_probe(facts, asked, item, node.name):
                 if (instance.id, node.name) in hidden or not _may_be_on(facts, instance, node):
                     continue
                 if is_fresh:
@@ -83,8 +84,7 @@ def _may_be_on(facts: Facts, instance: Instance, node: NodeFacts) -> bool:
     return not (node.is_remote and facts.is_bound_to_members(instance))
 
 
-def _to_probe(builder: Builder, item: Placeable, node: str) -> list[Instance]:
-    facts = builder.facts
+def _to_probe(facts: Facts, asked: _Asked, item: Placeable, node: str) -> list[Instance]:
     match item:
         case Instance():
             return [] if facts.activity[item.id].is_known_on(node) else [item]
@@ -93,7 +93,10 @@ def _to_probe(builder: Builder, item: Placeable, node: str) -> list[Instance]:
         case CloneInstance():
             if item.is_unique:
                 return [i for i in instances_of(item) if not facts.activity[i.id].is_known_on(node)]
-            return _to_probe_of_anonymous(builder, item, node)
+            copy = asked.copy_for(item, node)
+            if copy is None or copy.is_removed:
+                return []
+            return [i for i in instances_of(copy) if not facts.activity[i.id].is_known_on(node)]
         case BundleInstance():
             return [i for i in _parts_on(item, node) if not facts.activity[i.id].is_known_on(node)]
 
@@ -107,36 +110,44 @@ def _parts_on(bundle: BundleInstance, node: str) -> Iterator[Instance]:
         yield inside.copy
 
 
-def _to_probe_of_anonymous(builder: Builder, clone: CloneInstance, node: str) -> list[Instance]:
-    """Probe an anonymous clone once per node.
+class _Asked:
+    """Which copy of an anonymous clone is asked for on which node: one is enough.
 
     The copy asked for is the one that was looked for there before (of a group perhaps only in
     part), else the one that will be there, else the first.
     """
-    if not clone.copies:
-        return []
-    copy = _seen_on(builder, clone, node) or _placed_on(builder, clone, node) or clone.copies[0]
-    known = builder.facts.activity
-    return (
-        []
-        if copy.is_removed
-        else [i for i in instances_of(copy) if not known[i.id].is_known_on(node)]
-    )
 
+    def __init__(self, builder: Builder) -> None:
+        self._builder = builder
+        self._on_nodes: dict[str, dict[str, Copy]] = {}
 
-def _seen_on(builder: Builder, clone: CloneInstance, node: str) -> Copy | None:
-    activity = builder.facts.activity
-    return next(
-        (c for c in clone.copies if any(activity[i.id].is_known_on(node) for i in instances_of(c))),
-        None,
-    )
+    def copy_for(self, clone: CloneInstance, node: str) -> Copy | None:
+        """Give the copy to ask for on a node, if the clone has any."""
+        found = self._on_nodes.get(clone.id)
+        if found is None:
+            found = self._on_nodes[clone.id] = {**self._placed(clone), **self._seen(clone)}
+        return found.get(node) or next(iter(clone.copies), None)
 
+    def _seen(self, clone: CloneInstance) -> dict[str, Copy]:
+        """Give the first copy that each node knows of."""
+        found: dict[str, Copy] = {}
+        for copy in clone.copies:
+            for instance in instances_of(copy):
+                state = self._builder.facts.activity[instance.id].on_node or {}
+                for name, told in state.items():
+                    if told.is_known:
+                        found.setdefault(name, copy)
+        return found
 
-def _placed_on(builder: Builder, clone: CloneInstance, node: str) -> Copy | None:
-    placed = builder.placement.node_of
-    return next(
-        (c for c in clone.copies if any(placed(i.id) == node for i in instances_of(c))), None
-    )
+    def _placed(self, clone: CloneInstance) -> dict[str, Copy]:
+        """Give the first copy that each node will have."""
+        found: dict[str, Copy] = {}
+        for copy in clone.copies:
+            for instance in instances_of(copy):
+                node = self._builder.placement.node_of(instance.id)
+                if node is not None:
+                    found.setdefault(node, copy)
+        return found
 
 
 def _add_probe(builder: Builder, instance: Instance, node: str) -> None:
@@ -169,6 +180,8 @@ def _never_looked_for(facts: Facts) -> set[tuple[str, str]]:
             kept.setdefault(preference.resource, set()).update(names)
     for resource, names in kept.items():
         found |= {(resource, n.name) for n in facts.nodes if n.name not in names}
+    if not found:
+        return found
     spread = set()
     for item in facts.items:
         for instance in discovered_with(item):

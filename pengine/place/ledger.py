@@ -49,6 +49,7 @@ class Ledger:
         """How much a copy would like to lead, once that is known."""
         self.ranking: set[str] = set()
         """The clones whose copies are being ranked for promotion, or have been."""
+        self._told_names: dict[str, tuple[str, ...]] = {}
         self._siblings: dict[tuple[str, str], tuple[Instance, ...]] = {}
         self.items: dict[str, Placeable] = {}
         self.parents: dict[str, Placeable] = {}
@@ -127,6 +128,24 @@ class Ledger:
         if found is None:
             found = tuple(i for i in instances_of(clone) if i.resource.id == instance.resource.id)
             self._siblings[key] = found
+        return found
+
+    def told_names(self, copy: Instance) -> tuple[str, ...]:
+        """List the attributes by which an agent may have told how well a copy would lead.
+
+        They have the name that histories call the copy, on whatever node, as the agent only knows
+        that one; the likeliest comes first. Old histories number copies; there a name counts as
+        long as what has it runs (case bug-1765).
+        """
+        found = self._told_names.get(copy.id)
+        if found is None:
+            name = copy.id
+            for state in (self.facts.activity[copy.id].on_node or {}).values():
+                name = state.name or name
+                if ":" in name and not state.role.is_active:
+                    name = copy.id
+            names = (name,) if copy.is_unique else (name, copy.resource.id)
+            found = self._told_names[copy.id] = tuple(f"master-{name}" for name in names)
         return found
 
     def active_nodes(self, item: Placeable) -> list[str]:

@@ -45,7 +45,7 @@ def promotion_score(ledger: Ledger, clone: CloneInstance, copy: Copy, node: str)
     if asked is None:
         return None
     attributes = ledger.nodes[asked].attributes
-    names = (f"master-{name}" for name in _names(ledger, copy))
+    names = ledger.told_names(copy)
     text = next((attributes[name] for name in names if name in attributes), None)
     if text is None or not _applies(ledger, clone, copy, node):
         return None
@@ -53,20 +53,6 @@ def promotion_score(ledger: Ledger, clone: CloneInstance, copy: Copy, node: str)
         return options.as_score(text)
     except ValueError:
         return None
-
-
-def _names(ledger: Ledger, copy: Instance) -> tuple[str, ...]:
-    """List the names by which an agent may have told its score, the likeliest first.
-
-    It is what histories call the copy, on whatever node, as the agent only knows that name. Old
-    histories number copies; there a name counts as long as what has it runs (case bug-1765).
-    """
-    name = copy.id
-    for state in (ledger.facts.activity[copy.id].on_node or {}).values():
-        name = state.name or name
-        if ":" in name and not state.role.is_active:
-            name = copy.id
-    return (name,) if copy.is_unique else (name, copy.resource.id)
 
 
 def _applies(ledger: Ledger, clone: CloneInstance, copy: Instance, node: str) -> bool:
