@@ -18,13 +18,14 @@ from typing import Any
 
 import click
 
+from cli.view import access
 from cli.view.terminal import Terminal
 from crm.api import cib as api
 from crm.api.gateclient import Denied, Session, connect, installation_root
+from crm.cib import acl, operations, rules, store
 from crm.cib import document as documents
-from crm.cib import operations, rules, store
 from crm.cib.query import answer_query
-from crm.plumbing import atomicfile, errors, xml
+from crm.plumbing import accounts, atomicfile, errors, xml
 from crm.plumbing.errors import ConfigurationError, CrmError, Unreachable
 from crm.plumbing.settings import Paths
 
@@ -102,7 +103,8 @@ def _open_file(path: Path) -> Ends:
         raise _cannot_open(api.Outcome.INVALID_XML, f"{path}: {wrong[0].message}")
 
     def change(request: api.Change) -> api.ChangeReply:
-        carried = operations.carry_out(document, request.operations, rules.STANDARD)
+        guard = acl.guard_of(document.root, request.origin.user, request.origin.groups)
+        carried = operations.carry_out(document, request.operations, rules.STANDARD, guard=guard)
         if carried.patch:
             if from_pipe:
                 raise Failure(UNIMPLEMENTED, "standard input can be read, but not be changed")
@@ -214,10 +216,12 @@ def cibadmin(**options: Any) -> int:  # Any: click's options
     if task in ("erase", "upgrade", "delete_all") and not options["force"]:
         raise Failure(DANGEROUS, _DANGER)
     if options["show_access"]:
-        raise Failure(UNIMPLEMENTED, "showing access rights is not possible yet")
+        _check_show_access(options)
     root = installation_root(options["root"])
     path = _file_named(root)
     ends = _open_live(root, options["timeout"]) if path is None else _open_file(path)
+    if options["show_access"] and task == "query":
+        return _show_access(ends, options)
     if task == "query":
         return _query(ends, options)
     return _change(ends, task, options)
@@ -245,6 +249,8 @@ def _task(options: dict[str, Any]) -> str:
         return "md5"
     if options["md5_versioned"]:
         return "md5v"
+    if options["show_access"]:
+        return "query"
     raise click.UsageError("No operation was given")
 
 
@@ -285,9 +291,13 @@ def _print_digest(options: dict[str, Any]) -> int:
 
 def _query(ends: Ends, options: dict[str, Any]) -> int:
     if options["node_path"] and options["xpath"]:
-        return _print_paths(ends, options["xpath"])
+        return _print_paths(ends, options, options["xpath"])
     query = api.Query(
-        0, options["scope"], options["xpath"], options["no_children"], options["user"]
+        0,
+        options["scope"],
+        options["xpath"],
+        options["no_children"],
+        *_asking_for(options),
     )
     reply = ends.query(query)
     if reply.outcome is not api.Outcome.OK:
@@ -297,12 +307,54 @@ def _query(ends: Ends, options: dict[str, Any]) -> int:
     return 0
 
 
-def _print_paths(ends: Ends, xpath: str) -> int:
-    """Print where the matches stand; for that the whole document is needed."""
-    whole = ends.query(api.Query(0))
+def _check_show_access(options: dict[str, Any]) -> None:
+    """Refuse what rights cannot be shown for."""
+    style, user = options["show_access"], options["user"]
+    if style not in ("auto", *access.STYLES):
+        raise click.UsageError(f'Unrecognized value for --show-access: "{style}"')
+    if not user:
+        raise click.UsageError("The supplied command requires -U user specified.")
+    if user in acl.UNRESTRICTED:
+        why = f"Could not evaluate access per request ({user}, error: Already in requested state)"
+        raise Failure(api.Outcome.INVALID_XML, why)
+
+
+def _show_access(ends: Ends, options: dict[str, Any]) -> int:
+    """Print what is asked for with the rights of a user beside it."""
+    reader = os.environ.get("CIB_user", "")  # noqa: SIM112 - the classic name
+    whole = ends.query(api.Query(0, user=reader, groups=accounts.groups_of(reader)))
     if whole.outcome is not api.Outcome.OK:
         raise _failure(whole.outcome)
-    found = documents.Document.parse(whole.xml).select(xpath)
+    root = xml.parse(whole.xml, keep_comments=True)
+    section = documents.section_of(root, options["scope"])
+    found = [] if section is None else [section]
+    if options["xpath"]:
+        found = documents.select(root, options["xpath"])
+    if not found:
+        raise _failure(api.Outcome.NOT_FOUND)
+    user, groups = _asking_for(options)
+    subject = acl.Subject(user, frozenset(groups))
+    rights = acl.Access(root, acl.permissions_of(root, subject))
+    style = options["show_access"]
+    if style == "auto":
+        style = "color" if sys.stdout.isatty() else "text"
+    click.echo(access.render(found, rights, user, style), nl=False, color=True)
+    return 0
+
+
+def _asking_for(options: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """Tell with whose rights to ask: a user and the user's groups; "" are one's own."""
+    user = options["user"] or os.environ.get("CIB_user", "")  # noqa: SIM112 - the classic name
+    return user, accounts.groups_of(user)
+
+
+def _print_paths(ends: Ends, options: dict[str, Any], xpath: str) -> int:
+    """Print where the matches stand; for that the whole document is needed."""
+    user, groups = _asking_for(options)
+    whole = ends.query(api.Query(0, user=user, groups=groups))
+    if whole.outcome is not api.Outcome.OK:
+        raise _failure(whole.outcome)
+    found = documents.select(xml.parse(whole.xml, keep_comments=True), xpath)
     if not found:
         raise _failure(api.Outcome.NOT_FOUND)
     for element in found:
@@ -322,7 +374,8 @@ def _change(ends: Ends, task: str, options: dict[str, Any]) -> int:
         options["xpath"],
         options["allow_create"],
     )
-    origin = api.Origin("cibadmin", user=options["user"])
+    user, groups = _asking_for(options)
+    origin = api.Origin("cibadmin", user=user, groups=groups)
     change = api.Change(0, (operation,), origin, force=options["force"])
     reply = ends.change(change)
     if reply.outcome is api.Outcome.OK:
@@ -337,7 +390,7 @@ def _change(ends: Ends, task: str, options: dict[str, Any]) -> int:
 def _print_report(reply: api.ChangeReply) -> None:
     """Print what failed: the object that exists, or the candidate with its line numbers."""
     text = reply.xml.decode()
-    if reply.outcome is api.Outcome.EXISTS:
+    if reply.outcome in (api.Outcome.EXISTS, api.Outcome.DENIED):
         click.echo(text, nl=False)
         return
     for number, line in enumerate(text.splitlines(), 1):

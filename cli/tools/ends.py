@@ -18,11 +18,11 @@ from pathlib import Path
 from cli.tools.result import Failure
 from crm.api import cib as api
 from crm.api.gateclient import Denied, Session, connect
+from crm.cib import acl, operations, rules
 from crm.cib import document as documents
-from crm.cib import operations, rules
 from crm.cib.query import answer_query
 from crm.model.exit_codes import Exit
-from crm.plumbing import atomicfile, errors
+from crm.plumbing import accounts, atomicfile, errors
 from crm.plumbing.errors import ConfigurationError, Unreachable
 from crm.plumbing.settings import Paths
 
@@ -56,7 +56,8 @@ class Ends:
 
         Raises: Failure if it cannot be read.
         """
-        reply = self._query(api.Query(0, user=_user()))
+        user = _user()
+        reply = self._query(api.Query(0, user=user, groups=accounts.groups_of(user)))
         if reply.outcome is not api.Outcome.OK:
             text = f"{self.tool}: Could not query the CIB: {WORDS[reply.outcome]}"
             raise Failure(reply.outcome, text)
@@ -67,7 +68,8 @@ class Ends:
 
         Raises: Failure if they were refused.
         """
-        origin = api.Origin(self.tool, user=_user())
+        user = _user()
+        origin = api.Origin(self.tool, user=user, groups=accounts.groups_of(user))
         reply = self._change(api.Change(0, tuple(changes), origin))
         if reply.outcome is not api.Outcome.OK:
             reasons = "".join(f"\n  {finding.message}" for finding in reply.findings)
@@ -122,7 +124,8 @@ def _open_file(tool: str, path: Path) -> Ends:
         raise _cannot_open(tool, api.Outcome.INVALID_XML, f"{path}: {wrong[0].message}")
 
     def change(request: api.Change) -> api.ChangeReply:
-        carried = operations.carry_out(document, request.operations, rules.STANDARD)
+        guard = acl.guard_of(document.root, request.origin.user, request.origin.groups)
+        carried = operations.carry_out(document, request.operations, rules.STANDARD, guard=guard)
         if carried.patch:
             if from_pipe:
                 text = f"{tool}: standard input can be read, but not be changed"

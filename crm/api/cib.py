@@ -193,19 +193,24 @@ class Origin(Message, frozen=True, omit_defaults=True):
     node: str = ""
     user: str = ""
     reason: str = ""
+    groups: tuple[str, ...] = ()
 
 
 # --- to cib -----------------------------------------------------------------------------------
 
 
 class Query(Message, frozen=True, omit_defaults=True):
-    """Read the document, a section, or what an XPath selects; answered by `QueryReply`."""
+    """Read the document, a section, or what an XPath selects; answered by `QueryReply`.
+
+    Access lists hold for `user`, who is in `groups`; "" is a daemon.
+    """
 
     request: int
     section: str = ""
     xpath: str = ""
     no_children: bool = False
     user: str = ""
+    groups: tuple[str, ...] = ()
 
 
 class Change(Message, frozen=True, omit_defaults=True):

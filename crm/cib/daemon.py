@@ -22,7 +22,7 @@ from crm.cib.disk import KeepPromise, Persist, Persisted
 from crm.cib.localcopy import Archive
 from crm.cib.replica import Replica
 from crm.cib.store import Loaded, Store
-from crm.plumbing import daemon, log
+from crm.plumbing import accounts, daemon, log
 from crm.plumbing.daemon import Conversation, Plan, Shell
 from crm.plumbing.errors import ConfigurationError, Problem, Severity
 from crm.plumbing.machine import Note
@@ -106,6 +106,7 @@ def main(argv: list[str] | None = None) -> int:
         pid=os.getpid(),
         life=secrets.randbits(31),
         fresh=loaded.fresh,
+        own_user=accounts.own_user(),
     )
     writer = Writer(store)
     plan = Plan(

@@ -103,6 +103,39 @@ def is_element(node: etree._Element) -> bool:
     return isinstance(node.tag, str)
 
 
+def select(root: etree._Element, expression: str) -> list[etree._Element]:
+    """Evaluate an XPath as `Document.select` does, in any tree."""
+    try:
+        return evaluate(root, expression)
+    except etree.XPathError:
+        return []
+
+
+def evaluate(root: etree._Element, expression: str) -> list[etree._Element]:
+    """Evaluate an XPath in a tree; attributes and text stand for their element.
+
+    Raises: XPathError if it is malformed.
+    """
+    found: Any = root.getroottree().xpath(expression)  # Any: XPath has five types
+    if not isinstance(found, list):
+        return []
+    elements: list[etree._Element] = []
+    for item in found:
+        element = item if isinstance(item, etree._Element) else item.getparent()
+        if element is not None and is_element(element):
+            elements.append(cast("etree._Element", element))
+    return elements
+
+
+def section_of(root: etree._Element, name: str) -> etree._Element | None:
+    """Find a section by its name; `cib` or an unknown name is the root."""
+    if name in ("configuration", "status"):
+        return root.find(name)
+    if name in SECTIONS:
+        return root.find(f"configuration/{name}")
+    return root
+
+
 def attributes_of(element: etree._Element) -> dict[str, str]:
     """Copy the attributes of an element."""
     return {str(name): str(value) for name, value in element.attrib.items()}
@@ -191,18 +224,7 @@ class Document:
 
         An expression that is malformed or does not select nodes selects nothing.
         """
-        try:
-            found: Any = self.root.getroottree().xpath(expression)  # Any: XPath has five types
-        except etree.XPathError:
-            return []
-        if not isinstance(found, list):
-            return []
-        elements: list[etree._Element] = []
-        for item in found:
-            element = item if isinstance(item, etree._Element) else item.getparent()
-            if element is not None and is_element(element):
-                elements.append(cast("etree._Element", element))
-        return elements
+        return select(self.root, expression)
 
     def in_configuration(self, element: etree._Element) -> bool:
         """Tell whether an element is the configuration or stands in it."""

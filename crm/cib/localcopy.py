@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crm.cib import wire
+from crm.api import cib as api
+from crm.cib import acl, wire
 from crm.cib.disk import Content, Mark
 from crm.cib.document import Document
 from crm.cib.operations import Rules
@@ -36,10 +37,17 @@ class Adopted:
 class LocalCopy:
     """The document of this node."""
 
-    def __init__(self, document: Document, rules: Rules, written: Reign) -> None:
+    def __init__(
+        self, document: Document, rules: Rules, written: Reign, own_user: str = ""
+    ) -> None:
+        self.own_user = own_user
         self.document = document
         self.rules = rules
         self.written = written
+
+    def guard(self, origin: api.Origin) -> acl.Guard | None:
+        """Make what stands between the one who asks for a change and this copy, if anything."""
+        return acl.guard_of(self.document.root, origin.user, origin.groups, own_user=self.own_user)
 
     def standing(self) -> wire.Standing:
         """Say what this copy is worth."""

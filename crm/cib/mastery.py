@@ -377,6 +377,7 @@ class Mastery:
             stamp=self._stamp(change.origin),
             dry_run=change.dry_run,
             status_only=not configuration,
+            guard=copy.guard(change.origin),
         )
         answer = Answer(carried.outcome, carried.after, findings_of(carried.findings), carried.xml)
         if carried.patch:

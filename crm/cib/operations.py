@@ -2,10 +2,10 @@
 
 Responsible for what create, modify, replace, delete, erase, bump, upgrade and patch mean, for
 the version that results, and for the patch that repeats it. The document is untouched when the
-outcome is not OK. Not responsible for naming what was touched (`touches`), for who may change it,
-for quorum and replication (`replica`), nor for the rules a configuration must follow: a validator
-is handed in. It is shown the live tree and must leave it alone; a grammar is to be asked about a
-throw-away copy (validating one tree again and again leaks).
+outcome is not OK. Not responsible for naming what was touched (`touches`), for who may change it
+(`acl`), for quorum and replication (`replica`), nor for the rules a configuration must follow: a
+validator is handed in. It is shown the live tree and must leave it alone; a grammar is to be asked
+about a throw-away copy (validating one tree again and again leaks).
 
 Source: docs/protocol/cib.md, "Operations"; tools.md section 2.
 """
@@ -21,7 +21,7 @@ import msgspec
 from lxml import etree
 
 from crm.api import cib as api
-from crm.cib import compare, excerpt, patch, status, touches
+from crm.cib import acl, compare, excerpt, patch, report, status, touches
 from crm.cib import document as documents
 from crm.model import score
 from crm.model.version import Version
@@ -86,14 +86,17 @@ def carry_out(
     stamp: Mapping[str, str] | None = None,
     dry_run: bool = False,
     status_only: bool = False,
+    guard: acl.Guard | None = None,
 ) -> Carried:
-    """Carry out operations as one change.
+    """Carry out operations as one change, if `guard` (when given) has no objection.
 
     `stamp` are attributes the root gets when the configuration changes (who, when).
     `status_only` refuses a change that turns out to touch the configuration.
     """
     before = document.version
     edit = documents.Edit(document)
+    if guard is not None:
+        guard.begin()
     try:
         for operation in operations:
             _carry_out_one(edit, operation, rules)
@@ -101,6 +104,8 @@ def carry_out(
         if status_only and _is_configuration(edit, before):
             problem = errors.error("not-status", "cib", "the change reaches the configuration")
             raise Refused(api.Outcome.ERROR, problem)
+        if guard is not None:
+            _check_access(edit, operations, guard)
     except Refused as refusal:
         edit.undo()
         return Carried(
@@ -115,8 +120,34 @@ def carry_out(
         finding = errors.error("patch-does-not-fit", "patch", str(problem), "read the CIB again")
         return Carried(api.Outcome.CONFLICT, before, before, findings=(finding,))
     if not edit.changes:
-        return Carried(api.Outcome.OK, before, before, xml=document.text() if dry_run else b"")
-    return _conclude(edit, before, rules, stamp or {}, dry_run=dry_run)
+        return Carried(api.Outcome.OK, before, before, xml=_shown(edit, guard) if dry_run else b"")
+    return _conclude(edit, before, rules, stamp or {}, dry_run=dry_run, guard=guard)
+
+
+def _check_access(
+    edit: documents.Edit, operations: Sequence[api.Operation], guard: acl.Guard
+) -> None:
+    """Refuse what the user has no right to.
+
+    Who has no right at all is told so object by object, as cibadmin prints it for creations.
+    """
+    tasks = [each.task for each in operations if isinstance(each, api.XmlOperation)]
+    wrong = guard.objection(edit, bumps=api.XmlTask.BUMP in tasks)
+    if wrong is None:
+        return
+    first = operations[0] if not guard.permissions else None
+    text = b""
+    if isinstance(first, api.XmlOperation) and first.task is api.XmlTask.CREATE:
+        text = report.failed_creation(_given(first), "Permission denied")
+    raise Refused(api.Outcome.DENIED, wrong, text)
+
+
+def _shown(edit: documents.Edit, guard: acl.Guard | None) -> bytes:
+    """Write the document as far as the user may see it."""
+    if guard is None:
+        return edit.document.text()
+    shown = guard.shown()
+    return b"" if shown is None else xml.serialise(shown)
 
 
 def _conclude(
@@ -126,6 +157,7 @@ def _conclude(
     stamp: Mapping[str, str],
     *,
     dry_run: bool,
+    guard: acl.Guard | None,
 ) -> Carried:
     document = edit.document
     configuration = _is_configuration(edit, before)
@@ -138,13 +170,13 @@ def _conclude(
     if edit.touches_configuration or _schema_changed(edit):
         findings = tuple(_judge(edit, rules))
         if errors.has_errors(findings):
-            candidate = document.text(pretty=True)
+            candidate = b"" if guard is not None else document.text(pretty=True)
             edit.undo()
             return Carried(
                 api.Outcome.INVALID_XML, before, before, findings=findings, xml=candidate
             )
     if dry_run:
-        result = document.text()
+        result = _shown(edit, guard)
         edit.undo()
         return Carried(api.Outcome.OK, before, before, findings=findings, xml=result)
     document.version = after
@@ -272,7 +304,7 @@ def _create_one(edit: documents.Edit, parent: etree._Element, given: etree._Elem
             errors.error(
                 "exists", identity, f"there is already a <{given.tag}> with the id '{identity}'"
             ),
-            _failed_report("cib_create", given),
+            report.failed_creation(given, "File exists"),
         )
     edit.insert(parent, copy.deepcopy(given))
 
@@ -283,21 +315,6 @@ def _exists(
     if document.in_configuration(parent) and given.tag not in documents.REFERENCES:
         return document.by_id(identity) is not None
     return any(child.get("id") == identity for child in parent.iterchildren(str(given.tag)))
-
-
-def _failed_report(operation: str, given: etree._Element) -> bytes:
-    """Write what cibadmin prints about a creation that failed because the object exists."""
-    report = etree.Element("failed")
-    update = etree.SubElement(
-        report,
-        "failed_update",
-        id=given.get("id", ""),
-        object_type=str(given.tag),
-        operation=operation,
-        reason="File exists",
-    )
-    update.append(copy.deepcopy(given))
-    return xml.serialise(report, pretty=True)
 
 
 def _modify(edit: documents.Edit, operation: api.XmlOperation, given: etree._Element) -> None:

@@ -1,5 +1,7 @@
 """Reading a document: a section, what an XPath selects, or all of it.
 
+What its user may not see is not there for a query (`acl`).
+
 Source: docs/protocol/cib.md, "Queries"; tools.md section 2.
 """
 
@@ -10,17 +12,23 @@ import copy
 from lxml import etree
 
 from crm.api import cib as api
+from crm.cib import acl
+from crm.cib import document as documents
 from crm.cib.document import Document
 from crm.plumbing import xml
 
 
-def answer_query(document: Document, query: api.Query) -> api.QueryReply:
-    """Read what a query selects."""
+def answer_query(document: Document, query: api.Query, *, own_user: str = "") -> api.QueryReply:
+    """Read what a query selects of what its user may see."""
+    guard = acl.guard_of(document.root, query.user, query.groups, own_user=own_user)
     if query.xpath:
-        found = document.select(query.xpath)
+        shown = document.root if guard is None else guard.shown()
+        found = [] if shown is None else documents.select(shown, query.xpath)
     else:
-        section = document.section(query.section)
-        found = [] if section is None else [section]
+        shown = document.section(query.section) if guard is None else guard.shown(query.section)
+        found = [] if shown is None else [shown]
+    if guard is not None and not found and not guard.sees_anything():
+        return api.QueryReply(query.request, api.Outcome.DENIED, document.version)
     if not found:
         return api.QueryReply(query.request, api.Outcome.NOT_FOUND, document.version)
     if query.no_children:

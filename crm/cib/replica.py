@@ -66,10 +66,11 @@ class Replica:
         pid: int = 0,
         life: int = 0,
         fresh: bool = False,
+        own_user: str = "",
     ) -> None:
         self.node = node
         self.promised = promised
-        self._copy = LocalCopy(document, rules, written)
+        self._copy = LocalCopy(document, rules, written, own_user)
         self._disk = Disk()
         if fresh:
             self._disk.want()
@@ -181,7 +182,7 @@ class Replica:
     def _from_client(self, peer: str, message: object, now: float) -> None:
         match message:
             case api.Query():
-                self._outbox.tell(peer, answer_query(self.document, message))
+                self._outbox.tell(peer, self._answer(message))
             case api.Change():
                 self._asked(LocalAsker(peer, message.request), message, now)
             case api.DescribeCib(request=request):
@@ -481,6 +482,9 @@ class Replica:
             self._outbox.error(f"{node} has another configuration at {self.document.version}")
             return False
         return True
+
+    def _answer(self, query: api.Query) -> api.QueryReply:
+        return answer_query(self.document, query, own_user=self._copy.own_user)
 
     # --- the disk -----------------------------------------------------------------------------
 

@@ -59,6 +59,12 @@ def _over_version_1(root: etree._Element) -> list[Problem]:
     for node in root.iterfind("configuration/nodes/node"):
         if node.get("type") == "normal":
             node.set("type", "member")
+    modernise_access(root)
+    return []
+
+
+def modernise_access(root: etree._Element) -> None:
+    """Make targets of users and permissions of rights, wherever they stand below `root`."""
     for user in list(root.iter("acl_user")):
         user.tag = "acl_target"
         roles = [ref.get("id") for ref in user.findall("role_ref")]
@@ -70,7 +76,6 @@ def _over_version_1(root: etree._Element) -> list[Problem]:
     for role in list(root.iter("acl_role")):
         for right in [child for child in role if child.tag in {"read", "write", "deny"}]:
             _make_permission(right)
-    return []
 
 
 def _make_role_of(user: etree._Element, rights: list[etree._Element]) -> None:

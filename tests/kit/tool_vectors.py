@@ -87,7 +87,7 @@ def _call(
         shell.TOOLS[argv[0]] = importlib.import_module(f"cli.tools.{argv[0]}").main
     environment = {
         "CIB_file": str(cib), "CIB_shadow_dir": str(box / "shadow"), "HOME": str(box), "TZ": "UTC",
-        "EDITOR": "true",
+        "EDITOR": "true", **(vector.get("env") or {}),
     }  # fmt: skip
     words = [word.replace("<DIR>", str(box)) for word in argv]
     done = shell.run(words, environment=environment, directory=box)

@@ -1,0 +1,406 @@
+"""Access lists: what a user may see of a CIB, and which changes of it the user may make.
+
+Responsible for reading permissions out of the `acls` section, for the level each element has for
+a user, for the copy that shows only what may be seen, and for judging an edit. Pure: who the
+user is and which groups the user is in is found out elsewhere (`crm.gate` by the kernel's word,
+the tools by `CIB_user`).
+
+Theory of operation
+-------------------
+Each permission of the user's roles selects elements. The order of roles and permissions means
+nothing. What decides about an element, the nearest first:
+
+1. the permissions that select the element itself: `deny` before `write` before `read`;
+2. else what decides about its parent, and so on upwards; above the root everything is denied.
+
+One exception: `read` on something inside what may be written takes nothing away.
+
+*Reading.* What is denied leaves, unless something inside may be seen: then it stays as a shell,
+with its id and no other attribute. *Writing.* Judged by what the operation came to: changed
+attributes, removals and moves need `write` where the element stood before; a new element needs
+`write` by the permissions as they select in the result. A new element without attributes (or
+with an id only) needs no right outside `acls`, so that a permission for what goes inside is enough.
+
+An XPath that cannot be read selects nothing; with `deny` it selects everything.
+
+Source: docs/decisions/0072-rights-per-request.md; Pacemaker Explained, "Access Control Lists".
+"""
+
+from __future__ import annotations
+
+import copy
+import enum
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from lxml import etree
+
+from crm.cib import document as documents
+from crm.cib import upgrade_steps
+from crm.plumbing import errors
+
+UNRESTRICTED = frozenset({"", "root", "hacluster"})
+"""Users no access list holds for; "" is a daemon of ours."""
+
+_OLD_WORDS = frozenset({"acl_user", "read", "write", "deny"})
+_TRUE = frozenset({"true", "on", "yes", "y", "1"})
+_COUNTED_BY_ITSELF = frozenset({"epoch", "num_updates"})
+"""Attributes of the root that go up with every change; who may make the change may raise them."""
+
+
+class Level(enum.IntEnum):
+    """What a user may do with an element; a denial is the strongest word on one element."""
+
+    READ = 1
+    WRITE = 2
+    DENY = 3
+
+
+_FEW = 100
+_SIMPLE = re.compile(
+    r"//([\w-]+|\*)(\[@[\w-]+(='[^']*'|=\"[^\"]*\")?\])*(/([\w-]+|\*)(\[@[\w-]+(='[^']*'|=\"[^\"]*\")?\])*)*"
+)
+_LEVELS = {"read": Level.READ, "write": Level.WRITE, "deny": Level.DENY}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose rights are asked for."""
+
+    user: str
+    groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One `acl_permission` that holds for a user."""
+
+    id: str
+    level: Level
+    xpath: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The level of an element and the permission that gives it (None: no permission does)."""
+
+    level: Level
+    permission: Permission | None = None
+
+
+_NO_PERMISSION = Decision(Level.DENY)
+
+
+def is_restricted(root: etree._Element, user: str, *, own_user: str = "") -> bool:
+    """Tell whether access lists hold for a user: they are enabled and the user is an ordinary one.
+
+    `own_user` is the user this process runs as, which needs no right for its own work.
+    """
+    return user not in UNRESTRICTED and user != own_user and is_enabled(root)
+
+
+def guard_of(
+    root: etree._Element, user: str, groups: Iterable[str] = (), *, own_user: str = ""
+) -> Guard | None:
+    """Make what stands between a user and a CIB; None if no access list holds for the user."""
+    if not is_restricted(root, user, own_user=own_user):
+        return None
+    return Guard(root, Subject(user, frozenset(groups)))
+
+
+def is_enabled(root: etree._Element) -> bool:
+    """Tell whether the configuration asks for access lists (`enable-acl`)."""
+    for pair in root.iterfind("configuration/crm_config/cluster_property_set/nvpair"):
+        if pair.get("name") == "enable-acl":
+            return pair.get("value", "").lower() in _TRUE
+    return False
+
+
+def permissions_of(root: etree._Element, subject: Subject) -> tuple[Permission, ...]:
+    """List what the access lists of a CIB, of whatever dialect, grant a user."""
+    acls = root.find("configuration/acls")
+    if acls is None:
+        return ()
+    if any(item.tag in _OLD_WORDS for item in acls.iter(etree.Element)):
+        acls = copy.deepcopy(acls)
+        upgrade_steps.modernise_access(acls)
+    roles = {role.get("id"): role for role in acls.iterchildren("acl_role")}
+    named: dict[str, None] = {}
+    for holder in acls.iterchildren("acl_target", "acl_group"):
+        name = holder.get("name") or holder.get("id", "")
+        mine = name == subject.user if holder.tag == "acl_target" else name in subject.groups
+        if mine:
+            named.update(
+                (reference.get("id", ""), None) for reference in holder.iterchildren("role")
+            )
+    return tuple(
+        permission
+        for role in named
+        if role in roles
+        for element in roles[role].iterchildren("acl_permission")
+        if (permission := _permission(element)) is not None
+    )
+
+
+def _permission(element: etree._Element) -> Permission | None:
+    level = _LEVELS.get(element.get("kind", ""))
+    if level is None:
+        return None
+    xpath = element.get("xpath") or _xpath_of(element)
+    return Permission(element.get("id", ""), level, xpath) if xpath else None
+
+
+def _xpath_of(element: etree._Element) -> str:
+    tag = element.get("object-type") or "*"
+    if (identity := element.get("reference")) is not None:
+        quote = '"' if "'" in identity else "'"
+        return f"//{tag}[@id={quote}{identity}{quote}]"
+    if element.get("object-type") is None:
+        return ""
+    attribute = element.get("attribute")
+    return f"//{tag}[@{attribute}]" if attribute else f"//{tag}"
+
+
+@dataclass(slots=True)
+class Access:
+    """What permissions say about one tree, as it is now."""
+
+    root: etree._Element
+    permissions: Sequence[Permission]
+    _own: dict[etree._Element, Decision] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Find out what each permission selects."""
+        for permission in self.permissions:
+            for element in self._selected(permission):
+                known = self._own.get(element)
+                if known is None or known.level < permission.level:
+                    self._own[element] = Decision(permission.level, permission)
+
+    def _selected(self, permission: Permission) -> list[etree._Element]:
+        try:
+            return documents.evaluate(self.root, hastened(permission.xpath))
+        except etree.XPathError:
+            return list(self.root.iter(etree.Element)) if permission.level is Level.DENY else []
+
+    def own(self, element: etree._Element) -> Decision | None:
+        """Say what selects the element itself, if anything does."""
+        return self._own.get(element)
+
+    def of(self, element: etree._Element) -> Decision:
+        """Say what decides about an element."""
+        reading: Decision | None = None
+        step: etree._Element | None = element
+        while step is not None:
+            own = self._own.get(step)
+            if own is not None and own.level is Level.READ:
+                reading = reading or own
+            elif own is not None:
+                return own if own.level is Level.WRITE else reading or own
+            step = step.getparent()
+        return reading or _NO_PERMISSION
+
+    def shown(self, part: etree._Element) -> etree._Element | None:
+        """Show what of a part of the tree the user may see; None if that is nothing.
+
+        What may be seen whole is not copied: the answer is for reading only.
+        """
+        mixed = self._around(self._own)
+        level = self.of(part).level
+        if part not in mixed:
+            return None if level is Level.DENY else part
+        return self._copy(part, level, mixed)
+
+    def _around(self, elements: Iterable[etree._Element]) -> set[etree._Element]:
+        """Find everything these elements stand in."""
+        around: set[etree._Element] = set()  # membership only: its order is never seen
+        for element in elements:
+            step = element.getparent()
+            while step is not None and step not in around:
+                around.add(step)
+                step = step.getparent()
+        return around
+
+    def _copy(
+        self, element: etree._Element, level: Level, mixed: set[etree._Element]
+    ) -> etree._Element | None:
+        """Copy what may be seen: all that is the same throughout at once, the rest one by one."""
+        if element not in mixed:
+            return None if level is Level.DENY else copy.deepcopy(element)
+        made = etree.Element(element.tag, documents.attributes_of(element))
+        if level is Level.DENY:
+            _bare(made)
+        for child in element:
+            own = self._own.get(child)
+            copied = self._copy(child, level if own is None else _below(level, own.level), mixed)
+            if copied is not None:
+                made.append(copied)
+        return None if level is Level.DENY and not len(made) else made
+
+    def is_scattered(self, few: int) -> bool:
+        """Tell whether more than a few elements are selected."""
+        return len(self._own) > few
+
+    def hide(self) -> bool:
+        """Take out of a copy what may not be seen; tell whether anything is left.
+
+        The root stays, and the copy is no CIB any more.
+        """
+        hidden = [element for element, own in self._own.items() if own.level is Level.DENY]
+        shells = self._around(
+            element for element, own in self._own.items() if own.level is not Level.DENY
+        )
+        if self.root not in self._own:
+            hidden.append(self.root)
+        for element in hidden:
+            self._hide(element, shells)
+        return self.root in shells or self.root not in hidden
+
+    def _hide(self, element: etree._Element, shells: set[etree._Element]) -> None:
+        parent = element.getparent()
+        if element not in shells and parent is not None:
+            parent.remove(element)
+            return
+        _bare(element)
+        for child in list(element):
+            if child not in self._own:
+                self._hide(child, shells)
+
+
+def visible(
+    root: etree._Element, permissions: Sequence[Permission], section: str = "", *, few: int = _FEW
+) -> etree._Element | None:
+    """Show what permissions let a user see of a section, for reading only; None: nothing.
+
+    When more than a few elements are selected, copying everything at once and taking out what
+    is hidden is quicker than copying what is shown piece by piece.
+    """
+    access = Access(root, permissions)
+    if not access.is_scattered(few):
+        part = documents.section_of(root, section)
+        return None if part is None else access.shown(part)
+    copied = copy.deepcopy(root)
+    anything = Access(copied, permissions).hide()
+    return documents.section_of(copied, section) if anything else None
+
+
+def _bare(element: etree._Element) -> None:
+    """Leave nothing of an element's attributes but the id."""
+    for name in [name for name in element.attrib if name != "id"]:
+        del element.attrib[name]
+
+
+def _below(above: Level, own: Level) -> Level:
+    """Say what an element is when it is selected itself and its parent is `above`."""
+    return Level.WRITE if own is Level.READ and above is Level.WRITE else own
+
+
+# --- changes -----------------------------------------------------------------------------------
+
+
+class Guard:
+    """Judges the edits of one user, and shows what the user may see."""
+
+    def __init__(self, root: etree._Element, subject: Subject) -> None:
+        self.subject = subject
+        self.permissions = permissions_of(root, subject)
+        self._root = root
+        self._before: Access | None = None
+
+    def begin(self) -> None:
+        """Take note of the rights as they are before an edit."""
+        self._before = Access(self._root, self.permissions)
+
+    @property
+    def _then(self) -> Access:
+        assert self._before is not None, "a guard begins before the edit does"
+        return self._before
+
+    def objection(self, edit: documents.Edit, *, bumps: bool = False) -> errors.Problem | None:
+        """Say what of an edit the user had no right to, the first such thing.
+
+        `bumps` tells that raising the version is what the user asked for.
+        """
+        after: Access | None = None
+        for change in edit.changes:
+            if isinstance(change, documents.Created):
+                after = after or Access(self._root, self.permissions)
+                wrong = self._creation(change, after)
+            elif isinstance(change, documents.Modified):
+                wrong = self._modification(change, bumps=bumps)
+            else:
+                verb = "move" if isinstance(change, documents.Moved) else "remove"
+                wrong = self._need_write(verb, change.element, self._decision_on(change))
+            if wrong is not None:
+                return wrong
+        return None
+
+    def shown(self, section: str = "") -> etree._Element | None:
+        """Show what the user may see of a section, as it is now, for reading only."""
+        return visible(self._root, self.permissions, section)
+
+    def sees_anything(self) -> bool:
+        """Tell whether there is anything in the CIB that the user may see."""
+        return self.shown() is not None
+
+    def _decision_on(self, change: documents.Deleted | documents.Moved) -> Decision:
+        """Decide about an element that may have been taken out of the tree."""
+        own = self._then.own(change.element)
+        if own is not None and own.level is not Level.READ:
+            return own
+        parent = change.parent if isinstance(change, documents.Deleted) else None
+        above = self._then.of(change.element if parent is None else parent)
+        return own if own is not None and above.level is not Level.WRITE else above
+
+    def _modification(self, change: documents.Modified, *, bumps: bool) -> errors.Problem | None:
+        names = set(change.attributes)
+        if change.element is self._root and not bumps:
+            names -= _COUNTED_BY_ITSELF
+        if not names:
+            return None
+        what = "change " + " and ".join(f"'{name}'" for name in sorted(names)) + " of"
+        return self._need_write(what, change.element, self._then.of(change.element))
+
+    def _creation(self, change: documents.Created, after: Access) -> errors.Problem | None:
+        for element in change.element.iter(etree.Element):
+            if _is_shell(element) and next(element.iterancestors("acls"), None) is None:
+                continue
+            wrong = self._need_write("create", element, after.of(element))
+            if wrong is not None:
+                return wrong
+        return None
+
+    def _need_write(
+        self, verb: str, element: etree._Element, decision: Decision
+    ) -> errors.Problem | None:
+        if decision.level is Level.WRITE:
+            return None
+        identity = element.get("id")
+        name = f"<{element.tag} id='{identity}'>" if identity else f"<{element.tag}>"
+        permission = decision.permission
+        if permission is None:
+            why = "no acl_permission lets the user"
+        elif decision.level is Level.DENY:
+            why = f"the acl_permission '{permission.id}' denies it"
+        else:
+            why = f"the acl_permission '{permission.id}' lets the user read it only"
+        return errors.error(
+            "access-denied",
+            identity or str(element.tag),
+            f"the user '{self.subject.user}' may not {verb} {name}: {why}",
+            "cibadmin --query --show-access --user NAME shows a user's rights; they are given by"
+            " an acl_permission of the kind write in an acl_role of the user's acl_target",
+        )
+
+
+def hastened(xpath: str) -> str:
+    """Write an XPath that begins with `//` so that no list of all nodes is made for it.
+
+    `//a[1]` is not `/descendant::a[1]`, so this is for predicates about attributes only.
+    """
+    return f"/descendant::{xpath[2:]}" if _SIMPLE.fullmatch(xpath) else xpath
+
+
+def _is_shell(element: etree._Element) -> bool:
+    return all(name == "id" for name in element.attrib)
