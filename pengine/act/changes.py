@@ -140,7 +140,8 @@ def _judge_recurring(
         return
     _unfence(builder, instance, node, "Device parameters changed (reschedule)")
     role = builder.placement.role_of(instance.id)
-    if node.name == builder.placement.node_of(instance.id) and configured.runs_in(role):
+    goes_on = node.name == builder.placement.node_of(instance.id) and configured.runs_in(role)
+    if goes_on and instance.id not in builder.facts.tickets.frozen:
         builder.add(monitoring(builder, instance, configured, node.name, needed=True))
     _try_anew(builder, instance, node)
 

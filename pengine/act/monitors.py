@@ -36,7 +36,7 @@ def add_monitors(builder: Builder, instance: Instance) -> None:
         return
     if not facts.is_managed(instance) and not facts.activity[instance.id].nodes:
         return
-    if facts.activity[instance.id].blocked:
+    if facts.activity[instance.id].blocked or instance.id in facts.tickets.frozen:
         return
     start = builder.start(instance, node, needed=False)
     known = {(e.operation, e.interval_ms) for e in recorded(builder, instance, node)}
@@ -44,7 +44,9 @@ def add_monitors(builder: Builder, instance: Instance) -> None:
     role = builder.placement.role_of(instance.id)
     for operation in instance.operations:
         if not operation.runs_in(role):
-            if is_there and role.is_active and operation.role is not Role.STOPPED:
+            is_ended = is_there and role.is_active and operation.role is not Role.STOPPED
+            # What starts anew has no monitors that would have to be ended.
+            if is_ended and not start.needed:
                 _cancel_for_role(builder, instance, node, operation)
             continue
         is_running = is_there and (operation.name, operation.interval_ms) in known
@@ -104,12 +106,14 @@ def add_stopped_monitors(builder: Builder, instance: Instance) -> None:
         return
     if instance.meta.maintenance or builder.facts.settings.maintenance:
         return
-    if builder.facts.activity[instance.id].blocked:
+    if builder.facts.activity[instance.id].blocked or instance.id in builder.facts.tickets.frozen:
         return
     active = builder.facts.activity[instance.id].nodes
+    if any(builder.nodes[name].maintenance for name in active):
+        return  # It is in maintenance itself then. Elsewhere maintenance is no reason not to look.
     is_managed = builder.facts.is_managed(instance)
     for node in builder.facts.nodes:
-        if not node.may_act or node.maintenance:
+        if not node.may_act:
             continue
         if node.name == target:
             _cancel_before_start(builder, instance, node.name, operations)

@@ -115,3 +115,16 @@ def test_what_has_no_roles_and_is_promoted_starts_anew() -> None:
     )
     found = actions(decide(cib(primitive("a"), status=status)))
     assert set(found) == {"a_demote_0@node1", "a_stop_0@node1", "a_start_0@node1"}
+
+
+def test_what_starts_anew_for_another_role_has_no_monitor_cancelled() -> None:
+    ops = monitor("a", "10s", role="Unpromoted") + monitor("a", "11s", role="Promoted")
+    clone = _clone().replace(primitive("a"), primitive("a", ops=ops))
+    watched = started() + ran("monitor", call=3, interval_ms=10_000)
+    failed = watched + ran("monitor", rc=1, call=4, interval_ms=10_000)
+    for history, cancels in ((watched, 1), (failed, 0)):
+        status = state("node1", {"a": history}, attributes={"master-a": "10"}) + state("node2")
+        graph = decide(cib(clone, status=status)).graph
+        tasks = [action.task for synapse in graph.synapses for action in synapse.actions]
+        assert "promote" in tasks
+        assert tasks.count("cancel") == cancels

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.kit.pengine import actions, cib, decide, primitive, started, state, stopped
+from tests.kit.pengine import (
+    actions,
+    cib,
+    decide,
+    monitor,
+    primitive,
+    ran,
+    started,
+    state,
+    stopped,
+)
 
 
 def _cluster(policy: str, tickets: str, *, running: bool = True) -> bytes:
@@ -19,6 +29,7 @@ def _cluster(policy: str, tickets: str, *, running: bool = True) -> bytes:
 
 REVOKED = '<ticket_state id="T" granted="false"/>'
 GRANTED = '<ticket_state id="T" granted="true"/>'
+MONITORED = primitive("a", ops=monitor("a"))
 STANDBY = '<ticket_state id="T" granted="true" standby="true"/>'
 
 
@@ -42,3 +53,10 @@ def test_nothing_starts_before_its_ticket_was_ever_granted() -> None:
 def test_a_granted_ticket_lets_a_resource_start() -> None:
     found = actions(decide(_cluster("stop", GRANTED, running=False)))
     assert [key for key in found if key.startswith("a_start")]
+
+
+def test_what_is_frozen_keeps_even_a_monitor_that_is_defined_otherwise() -> None:
+    looked_at = started() + ran("monitor", call=3, interval_ms=10_000, op_digest="another")
+    text = _cluster("freeze", REVOKED).decode().replace(primitive("a"), MONITORED)
+    document = text.replace(started().replace("@", "a"), looked_at.replace("@", "a")).encode()
+    assert actions(decide(document)) == []
