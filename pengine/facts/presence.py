@@ -40,14 +40,10 @@ def conclude_presence(
     """Conclude whether a cluster node is online, unclean or on its way."""
     if state is None:
         return Presence(unclean=settings.fencing_enabled and settings.startup_fencing)
+    if not settings.fencing_enabled:
+        return _unfenced(state, given)
     if given.is_shutting_down:
         return Presence(online=state.process_online)
-    if not settings.fencing_enabled:
-        joined = state.join == "member"
-        if state.in_membership and not state.process_online and state.expected == "member":
-            # Nobody will fence it, but nobody can say what it runs either.
-            return Presence(unclean=True, because="peer is unexpectedly down")
-        return Presence(online=state.in_membership and state.process_online and joined)
     if state.member_since_s < 0:
         return _unclean(state, "peer has not been seen by the cluster")
     if state.join in ("nack", "banned"):
@@ -59,6 +55,16 @@ def conclude_presence(
     if state.expected in ("", "down"):
         return _newcomer(state, settings, given)
     return _member(state, settings, given)
+
+
+def _unfenced(state: NodeState, given: Circumstances) -> Presence:
+    """Judge a node that nobody will fence: one that has not joined is not there, leaving or not."""
+    expected = state.expected == "member" and not given.is_shutting_down
+    if state.in_membership and not state.process_online and expected:
+        # Nobody can say what it runs either.
+        return Presence(unclean=True, because="peer is unexpectedly down")
+    joined = state.join == "member"
+    return Presence(online=state.in_membership and state.process_online and joined)
 
 
 def _unclean(state: NodeState, because: str) -> Presence:

@@ -207,6 +207,24 @@ def test_maintenance_leaves_everything_alone() -> None:
     assert not [key for key in actions(decide(document)) if "start" in key or "stop" in key]
 
 
+def test_what_should_be_stopped_is_watched_on_a_node_in_maintenance_too() -> None:
+    watched = primitive("a", ops=monitor("a", "20s", role="Stopped"))
+    attributes = {"node1": {"maintenance": "true"}}
+    off = state("node1", {"a": stopped()}) + state("node2", {"a": stopped()})
+    found = actions(decide(cib(watched, node_attributes=attributes, status=off)))
+    assert "a_monitor_20000@node1" in found
+    # Active there, it is in maintenance itself, and nothing is watched at all.
+    found = actions(decide(cib(watched, node_attributes=attributes, status=running("a"))))
+    assert found == []
+
+
+def test_a_node_that_leaves_before_it_has_joined_is_not_there() -> None:
+    leaving = state("node1", attributes={"shutdown": "1"})
+    for was, now in (('join="member"', 'join="pending"'), ('crmd="online"', 'crmd="offline"')):
+        document = cib(primitive("a"), status=leaving.replace(was, now) + state("node2"))
+        assert "do_shutdown-node1@node1" not in actions(decide(document))
+
+
 def test_without_a_fencing_device_nothing_starts_and_the_log_says_so() -> None:
     decision = decide(cib(primitive("a"), options={"stonith-enabled": "true"}))
     assert not [key for key in actions(decision) if "start" in key]
