@@ -100,7 +100,7 @@ def _forwards(link: InOrder, first: End, then: End) -> Iterator[Statement]:
 def _meanings(link: InOrder, first: Task) -> frozenset[Meaning]:
     match link.kind:
         case OrderKind.SERIALIZE:
-            return frozenset({Meaning.SERIALIZED})
+            return PLAIN | {Meaning.SERIALIZED}
         case OrderKind.MANDATORY if not link.symmetrical:
             return PLAIN | {Meaning.ONE_WAY}
         case OrderKind.MANDATORY:

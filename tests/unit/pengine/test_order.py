@@ -76,6 +76,15 @@ def test_a_one_way_order_leaves_alone_what_runs() -> None:
     assert actions(decision) == ["a_stop_0@node1"]
 
 
+def test_the_first_of_two_orders_of_the_same_steps_is_the_one_that_counts() -> None:
+    known = state("node1", {"a": stopped(), "b": started()})
+    serialized = order("a", "b", kind="Serialize").replace('id="a-b"', 'id="first"')
+    constraints = serialized + order("a", "b")
+    resources = primitive("a") + primitive("b")
+    document = cib(resources, constraints=constraints, status=known, nodes=("node1",))
+    assert "b_stop_0@node1" not in actions(decide(document))
+
+
 def test_what_waits_for_a_clone_waits_for_all_its_copies() -> None:
     resources = clone("cl", primitive("a")) + primitive("b")
     status = state("node1", {"a": stopped(), "b": stopped()}) + state(
