@@ -142,7 +142,8 @@ class _Telling:
             both = promote is not None and demote is not None and promote.needed and demote.needed
             return [self._step("Re-promote", promote, demote)] if both else []
         if not start.runnable:
-            return self._stops(start)
+            # It was to be active in one place only: one stop tells it, even of several.
+            return self._stops(start)[:1]
         if self._here != self._target:
             return [self._step("Recover" if self._state.failed else "Move", stop)]
         stops = [a for a in self._actions if a.task is Task.STOP and a.node in self._state.nodes]

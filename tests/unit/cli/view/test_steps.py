@@ -54,6 +54,12 @@ def test_a_move_shows_both_ends_and_a_recovery_says_nothing_of_why() -> None:
     assert shown(found) == ["* Recover a ( node1 )"]
 
 
+def test_what_is_active_twice_and_may_not_start_stops_once_in_words() -> None:
+    status = state("node1", {"a": started()}) + state("node2", {"a": started()})
+    document = cib(primitive("a"), status=status, quorum=False)
+    assert shown(document) == ["* Stop a ( node1 ) due to no quorum"]
+
+
 def test_columns_are_as_wide_as_their_longest_text() -> None:
     lines = list(summary.transition(decide(cib(primitive("a") + primitive("much-longer")))))
     assert lines == [
