@@ -127,12 +127,15 @@ def _judge_recurring(
 ) -> None:
     if entry.status == OperationStatus.CANCELLED:
         return
+    # What goes nowhere loses its monitors with its stop.
+    goes_on = builder.placement.node_of(instance.id) is not None
     if node.maintenance or instance.meta.maintenance or builder.facts.settings.maintenance:
-        builder.add(cancellation(builder, instance, node.name, entry))
+        if goes_on:
+            builder.add(cancellation(builder, instance, node.name, entry))
         return
     configured = _configured(instance, entry)
     if configured is None:
-        if builder.facts.settings.cancel_removed_actions:
+        if builder.facts.settings.cancel_removed_actions and goes_on:
             builder.add(cancellation(builder, instance, node.name, entry))
         _try_anew(builder, instance, node)
         return
@@ -140,8 +143,8 @@ def _judge_recurring(
         return
     _unfence(builder, instance, node, "Device parameters changed (reschedule)")
     role = builder.placement.role_of(instance.id)
-    goes_on = node.name == builder.placement.node_of(instance.id) and configured.runs_in(role)
-    if goes_on and instance.id not in builder.facts.tickets.frozen:
+    stays = node.name == builder.placement.node_of(instance.id) and configured.runs_in(role)
+    if stays and instance.id not in builder.facts.tickets.frozen:
         builder.add(monitoring(builder, instance, configured, node.name, needed=True))
     _try_anew(builder, instance, node)
 

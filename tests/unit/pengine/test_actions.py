@@ -61,6 +61,13 @@ def test_a_monitor_no_longer_configured_is_cancelled() -> None:
     assert (action.task, action.key, action.meta["call_id"]) == ("cancel", "a_monitor_5000", "3")
 
 
+def test_what_goes_nowhere_needs_no_cancel() -> None:
+    looked_at = started() + ran("monitor", interval_ms=5000, call=3)
+    status = state("node1", {"a": looked_at}) + state("node2", {"a": stopped()})
+    off = primitive("a", meta={"target-role": "Stopped"})
+    assert actions(decide(cib(off, status=status))) == ["a_stop_0@node1"]
+
+
 def test_a_disabled_monitor_does_not_run() -> None:
     decision = decide(cib(primitive("a", ops=monitor("a", "5s", enabled="false"))))
     assert "a_monitor_5000@node1" not in actions(decision)
