@@ -196,6 +196,34 @@ class Origin(Message, frozen=True, omit_defaults=True):
     groups: tuple[str, ...] = ()
 
 
+class Revision(Message, frozen=True, omit_defaults=True):
+    """One version of the configuration: who made it out of the one before, when and why.
+
+    `at` is a time of day in seconds since 1970. `digest` is that of the configuration at `after`.
+    `summary` says in one line what changed, `objects` name what was touched. `backward` is the
+    packed patch that leads back to `before`; empty if it is not asked for, or if `is_known` is
+    false: then how this version came about was not recorded here.
+    """
+
+    before: Version
+    after: Version
+    digest: str = ""
+    at: float = 0
+    node: str = ""
+    user: str = ""
+    client: str = ""
+    reason: str = ""
+    summary: str = ""
+    objects: tuple[str, ...] = ()
+    backward: bytes = b""
+    is_known: bool = True
+
+    @property
+    def name(self) -> str:
+        """What people call it: `admin_epoch.epoch`."""
+        return f"{self.after.admin_epoch}.{self.after.epoch}"
+
+
 # --- to cib -----------------------------------------------------------------------------------
 
 
@@ -232,6 +260,19 @@ class DescribeCib(Message, frozen=True):
     """Ask for version and digest; answered by `CibDescription`."""
 
     request: int
+
+
+class AskRevisions(Message, frozen=True, omit_defaults=True):
+    """Read the history of the configuration; answered by `Revisions`.
+
+    `newest` limits how many are told (0 = all that are kept); `patches` asks for them with the
+    patches that lead back.
+    """
+
+    request: int
+    newest: int = 0
+    patches: bool = False
+    user: str = ""
 
 
 class Subscribe(Message, frozen=True):
@@ -298,6 +339,15 @@ class ChangeReply(Message, frozen=True, omit_defaults=True):
     xml: bytes = b""
 
 
+class Revisions(Message, frozen=True, omit_defaults=True):
+    """The history as this node knows it, the oldest first; the last one made `version`."""
+
+    request: int
+    outcome: Outcome
+    version: Version = Version()
+    revisions: tuple[Revision, ...] = ()
+
+
 class CibDescription(Message, frozen=True):
     """Version and digest of the local copy. `digest` covers the configuration."""
 
@@ -353,10 +403,25 @@ class SyncDone(Message, frozen=True, omit_defaults=True):
 
 
 TO_CIB = Codec(
-    Query, Change, DescribeCib, Subscribe, BecomeMaster, BecomeFollower, FetchFrom, SyncTo
+    Query,
+    AskRevisions,
+    Change,
+    DescribeCib,
+    Subscribe,
+    BecomeMaster,
+    BecomeFollower,
+    FetchFrom,
+    SyncTo,
 )
 FROM_CIB = Codec(
-    QueryReply, ChangeReply, CibDescription, CibChanged, CibReplaced, RoleTaken, SyncDone
+    QueryReply,
+    Revisions,
+    ChangeReply,
+    CibDescription,
+    CibChanged,
+    CibReplaced,
+    RoleTaken,
+    SyncDone,
 )
 
 

@@ -37,7 +37,7 @@ class _Place(NamedTuple):
 
 _PLACES = {
     "heartbeat": _Place("membership", "TO_HEARTBEAT", "TO_CLIENT", frozenset({"AskCluster"})),
-    "cib": _Place("cib", "TO_CIB", "FROM_CIB", frozenset({"Query", "DescribeCib"})),
+    "cib": _Place("cib", "TO_CIB", "FROM_CIB", frozenset({"Query", "AskRevisions", "DescribeCib"})),
     "crmd": _Place(
         "controller", "TO_CRMD", "FROM_CRMD", frozenset({"AskController", "WaitUntilIdle"})
     ),

@@ -17,7 +17,7 @@ from typing import Any
 
 from crm.api import cib as api
 from crm.api import membership
-from crm.cib import disguise, rules
+from crm.cib import disguise, revisions, rules
 from crm.cib.disk import KeepPromise, Persist, Persisted
 from crm.cib.localcopy import Archive
 from crm.cib.replica import Replica
@@ -42,6 +42,7 @@ class Writer:
         self._store = store
         self._orders: queue.SimpleQueue[Persist | KeepPromise | Archive] = queue.SimpleQueue()
         self._shell: Shell | None = None
+        self._problem = ""
 
     def start(self, shell: Shell) -> None:
         """Begin to work; results go to this shell's machine."""
@@ -62,8 +63,10 @@ class Writer:
         ticket = 0 if isinstance(order, Archive) else order.ticket
         try:
             match order:
-                case Persist(data=data, written=written):
-                    return Persisted(ticket, True, digest=self._store.write(data, written))
+                case Persist(data=data, written=written, journal=journal):
+                    digest = self._store.write(data, written, journal)
+                    self._complain()
+                    return Persisted(ticket, True, digest=digest)
                 case KeepPromise(reign=reign):
                     self._store.keep_promise(reign)
                     return Persisted(ticket, True)
@@ -76,6 +79,18 @@ class Writer:
                 return Persisted(ticket, False, reason)
             log.note(Note(logging.ERROR, "cib", f"Could not keep what lost: {reason}"))
         return None
+
+    def _complain(self) -> None:
+        """Say once that the history cannot be written, and once that it can again."""
+        problem = self._store.journal_problem
+        if problem != self._problem:
+            text = (
+                f"The history waits to be written: {problem}"
+                if problem
+                else "The history is written again"
+            )
+            log.note(Note(logging.WARNING, "cib", text))
+            self._problem = problem
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -94,7 +109,8 @@ def main(argv: list[str] | None = None) -> int:
             _say(finding)
         log.note(Note(logging.ERROR, "cib", f"cannot start: {problem}"))
         return EXIT_CONFIGURATION
-    for finding in loaded.problems:
+    history, damage = revisions.restore(store.read_journal(), loaded.document)
+    for finding in [*loaded.problems, *damage]:
         _say(finding)
     replica = Replica(
         loaded.document,
@@ -103,6 +119,8 @@ def main(argv: list[str] | None = None) -> int:
         written=loaded.written,
         promised=loaded.promised,
         wall=_wall,
+        clock=time.time,
+        history=history,
         pid=os.getpid(),
         life=secrets.randbits(31),
         fresh=loaded.fresh,

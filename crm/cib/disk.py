@@ -22,13 +22,25 @@ Mark = tuple[Reign, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Journal:
+    """Lines of the history to append, or (`whole`) all there is from now on."""
+
+    lines: tuple[bytes, ...] = ()
+    whole: bool = False
+
+
+NOTHING = Journal()
+
+
+@dataclass(frozen=True, slots=True)
 class Persist:
-    """Make the configuration durable, with the reign it was written under."""
+    """Make the configuration durable, with the reign it was written under and its history."""
 
     ticket: int
     data: bytes
     version: Version
     written: Reign
+    journal: Journal = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,7 @@ class Content:
     version: Version
     written: Reign
     mark: Mark
+    journal: Journal = NOTHING
 
 
 class Disk:
@@ -94,7 +107,7 @@ class Disk:
         self._retry_at = None
         taken = content()
         self._under_way = (self._ticket, taken)
-        return Persist(self._ticket, taken.data, taken.version, taken.written)
+        return Persist(self._ticket, taken.data, taken.version, taken.written, taken.journal)
 
     def finished(self, event: Persisted, now: float) -> Content | None:
         """Take in how a write ended; returns what it covered, or None if it is not ours."""

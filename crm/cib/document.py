@@ -98,6 +98,25 @@ class Moved:
 Change = Created | Modified | Deleted | Moved
 
 
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """How one step of an edit is taken back later, and what must be there for that.
+
+    `operation` is that of a patch. `path` and `position` hold right after the step; `element` is
+    what is to be restored or removed. For "modify" the attribute `name` goes back to `value` and
+    must be `expected`. `neighbours` are the ids before and after what is restored.
+    """
+
+    operation: str
+    path: str
+    element: etree._Element
+    position: int | None = None
+    name: str = ""
+    value: str | None = None
+    expected: str | None = None
+    neighbours: tuple[str, str] = ("", "")
+
+
 def is_element(node: etree._Element) -> bool:
     """Tell an element from a comment, which lxml hands out as the same type."""
     return isinstance(node.tag, str)
@@ -328,11 +347,14 @@ class Edit:
 
     `changes` is what a patch must say to repeat them, in order; what happens inside an element
     that the edit itself created is part of that creation. `undo` takes everything back.
+    `reversals` say how the changes of the configuration are taken back by somebody who has only
+    the result: repeat them, the last first.
     """
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.changes: list[Change] = []
+        self.reversals: list[Reversal] = []
         self.touches_configuration = False
         self.touches_status = False
         self.touches_root = False
@@ -345,35 +367,47 @@ class Edit:
         if old == value:
             return
         self._undo.append(("set", element, name, old))
-        if not self._is_fresh(element):
+        fresh = self._is_fresh(element)
+        if not fresh:
             self._note_modified(element, name, value)
         _assign(element, name, value)
         if name == "id":
             self.document.reindex_id(element, old, value)
-        self._mark(element)
+        kept = self._mark(element) or (element is self.document.root and name == "validate-with")
+        if kept and not fresh:
+            self.reversals.append(
+                Reversal("modify", path_of(element), element, None, name, old, value)
+            )
 
     def insert(
         self, parent: etree._Element, element: etree._Element, position: int | None = None
     ) -> None:
         """Put a new element (which becomes the document's own) below `parent`."""
         place = len(parent) if position is None else max(0, min(position, len(parent)))
-        if not self._is_fresh(parent):
+        fresh = self._is_fresh(parent)
+        if not fresh:
             self.changes.append(Created(path_of(parent), place, element))
             self._fresh.add(element)
         parent.insert(place, element)
         self.document.enter(element)
         self._undo.append(("insert", element, parent, None))
-        self._mark(element)
+        if self._mark(element) and not fresh:
+            number = None if is_element(element) else place
+            self.reversals.append(Reversal("delete", path_of(element), element, number))
 
     def remove(self, element: etree._Element) -> None:
         """Take an element out of the tree."""
         parent = element.getparent()
         assert parent is not None, "the root is never removed"
         place = parent.index(element)
-        if not self._is_fresh(parent):
+        fresh = self._is_fresh(parent)
+        if not fresh:
             position = None if is_element(element) else place
             self.changes.append(Deleted(path_of(element), parent, element, position))
-        self._mark(element)
+        if self._mark(element) and not fresh:
+            around = (_id_of(element.getprevious()), _id_of(element.getnext()))
+            above = path_of(parent)
+            self.reversals.append(Reversal("create", above, element, place, neighbours=around))
         self.document.leave(element)
         parent.remove(element)
         self._undo.append(("remove", element, parent, place))
@@ -385,12 +419,14 @@ class Edit:
         place = parent.index(element)
         if place == position:
             return
-        if not self._is_fresh(parent):
+        fresh = self._is_fresh(parent)
+        if not fresh:
             self.changes.append(Moved(path_of(element), element, position))
         parent.remove(element)
         parent.insert(position, element)
         self._undo.append(("move", element, parent, place))
-        self._mark(element)
+        if self._mark(element) and not fresh:
+            self.reversals.append(Reversal("move", path_of(element), element, place))
 
     def undo(self) -> None:
         """Take back everything, the last first."""
@@ -412,6 +448,7 @@ class Edit:
             self.document.forget_digest(element)
         self._undo.clear()
         self.changes.clear()
+        self.reversals.clear()
 
     def _is_fresh(self, element: etree._Element) -> bool:
         return bool(self._fresh) and any(step in self._fresh for step in _upwards(element))
@@ -429,15 +466,18 @@ class Edit:
         # What was taken away and is set again stands last in the tree: that takes two steps.
         self.changes.append(Modified(path_of(element), element, {name: value}))
 
-    def _mark(self, element: etree._Element) -> None:
+    def _mark(self, element: etree._Element) -> bool:
+        """Note which part was touched; tells whether it was the configuration."""
         document = self.document
         if element is document.root:
             self.touches_root = True
         elif document.in_configuration(element):
             self.touches_configuration = True
             document.forget_digest(element)
+            return True
         else:
             self.touches_status = True
+        return False
 
 
 def path_of(element: etree._Element) -> str:
@@ -463,6 +503,10 @@ def _step(element: etree._Element) -> str:
     if before or next(element.itersiblings(tag), None) is not None:
         return f"{tag}[{before + 1}]"
     return tag
+
+
+def _id_of(element: etree._Element | None) -> str:
+    return "" if element is None or not is_element(element) else element.get("id", "")
 
 
 def _upwards(element: etree._Element) -> Iterator[etree._Element]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from crm.api import cib as api
-from crm.cib import acl, wire
+from crm.cib import acl, revisions, wire
 from crm.cib.disk import Content, Mark
 from crm.cib.document import Document
 from crm.cib.operations import Rules
@@ -35,15 +37,21 @@ class Adopted:
 
 
 class LocalCopy:
-    """The document of this node."""
+    """The document of this node, and how it came about."""
 
     def __init__(
-        self, document: Document, rules: Rules, written: Reign, own_user: str = ""
+        self,
+        document: Document,
+        rules: Rules,
+        written: Reign,
+        own_user: str = "",
+        history: revisions.History | None = None,
     ) -> None:
         self.own_user = own_user
         self.document = document
         self.rules = rules
         self.written = written
+        self.history = revisions.History() if history is None else history
 
     def guard(self, origin: api.Origin) -> acl.Guard | None:
         """Make what stands between the one who asks for a change and this copy, if anything."""
@@ -60,7 +68,22 @@ class LocalCopy:
     def content(self, mark: Mark) -> Content:
         """Say what belongs on the disk now."""
         document = self.document
-        return Content(document.configuration_text(), document.version, self.written, mark)
+        data = document.configuration_text()
+        return Content(data, document.version, self.written, mark, self.history.take())
+
+    def note(
+        self, trace: revisions.Trace | None, change: wire.Replicated, digest: str, master: str
+    ) -> None:
+        """Enter a change into the history, if it is one of the configuration."""
+        if trace is None:
+            return
+        origin = change.origin
+        if not origin.node:
+            origin = msgspec.structs.replace(origin, node=master)
+        entry = revisions.entry_of(
+            trace, change.before, change.after, digest=digest, origin=origin, at=change.at
+        )
+        self.history.append(entry)
 
     def is_beaten_by(self, packed: bytes, written: Reign) -> bool:
         """Tell whether another node's document is the better one.
@@ -69,12 +92,13 @@ class LocalCopy:
         """
         return standing_of(Document.parse(wire.unpack(packed)), written) > self.standing()
 
-    def adopt(self, packed: bytes, written: Reign, *, giver: str) -> Adopted:
+    def adopt(self, packed: bytes, written: Reign, *, giver: str, at: float = 0) -> Adopted:
         """Take over another node's document, whatever it is worth.
 
         A configuration that is not simply older than the new one is given up, not outgrown: it
-        comes back as `given_up`, to be archived.
+        comes back as `given_up`, to be archived. The history gets the difference as one entry.
 
+        Units: `at` is a time of day in seconds since 1970.
         Raises: RemoteProtocolError or ConfigurationError if it cannot be read; the local copy
         is then as it was.
         """
@@ -87,13 +111,15 @@ class LocalCopy:
         new = Document.parse(text)
         same = new.digest() == own.digest()
         given_up = None
-        if not same:
-            ours = (own.version.admin_epoch, own.version.epoch)
-            theirs = (new.version.admin_epoch, new.version.epoch)
-            if ours >= theirs:
-                reason = f"version {own.version} lost against {new.version} of {giver}"
-                given_up = Archive(own.configuration_text(), reason)
+        ours = (own.version.admin_epoch, own.version.epoch)
+        theirs = (new.version.admin_epoch, new.version.epoch)
+        if not same and ours >= theirs:
+            reason = f"version {own.version} lost against {new.version} of {giver}"
+            given_up = Archive(own.configuration_text(), reason)
         unchanged = same and written == self.written and own.version.epoch == new.version.epoch
+        is_newcomer = ours == (0, 0) and not self.history.entries
+        if not is_newcomer and (not same or ours != theirs):
+            self.history.append(revisions.of_takeover(own, new, giver=giver, at=at))
         self.document = new
         self.written = written
         return Adopted(True, not unchanged, given_up)

@@ -88,7 +88,8 @@ class _Pending:
 class Mastery:
     """One reign of this node, from `BecomeMaster` until somebody else rules.
 
-    `wall` gives the time of day as text for `cib-last-written`.
+    `wall` gives the time of day as text for `cib-last-written`, `clock` gives it in seconds
+    since 1970 for the history.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Mastery:
         disk: Disk,
         outbox: Outbox,
         wall: Callable[[], str],
+        clock: Callable[[], float],
         now: float,
     ) -> None:
         self.node = node
@@ -112,6 +114,7 @@ class Mastery:
         self._disk = disk
         self._outbox = outbox
         self._wall = wall
+        self._clock = clock
         self._grace_until = now + GRACE_S
         self._hail_at = now + HAIL_AGAIN_S
         self._check_at = now + BEHIND_S
@@ -220,7 +223,7 @@ class Mastery:
             self.hail(node, again=True)  # another life of it, with less than it had presented
             return
         version = self._copy.document.version
-        adopted = self._copy.adopt(message.packed, message.written, giver=node)
+        adopted = self._copy.adopt(message.packed, message.written, giver=node, at=self._clock())
         self._outbox.info(f"Took the CIB of {node}: {version} -> {self._copy.document.version}")
         if adopted.given_up is not None:
             self._outbox.warn(f"Archived our configuration: {adopted.given_up.reason}")
@@ -433,6 +436,7 @@ class Mastery:
         return stamp
 
     def _replicate(self, carried: operations.Carried, origin: api.Origin, now: float) -> None:
+        at = self._clock() if carried.configuration else 0
         change = wire.Replicated(
             carried.before,
             carried.after,
@@ -440,13 +444,16 @@ class Mastery:
             carried.touched,
             origin,
             carried.replaced,
+            at,
         )
         self._batch.append(change)
         self._outbox.changed(change, alone=not self.members)
         if carried.configuration:
             if self._view is not None and self._view.quorate:
                 self._copy.written = self.reign
-            self._flush(now, digest=self._copy.document.digest())
+            digest = self._copy.document.digest()
+            self._copy.note(carried.trace, change, digest, self.node)
+            self._flush(now, digest=digest)
             self._disk.want()
         elif now >= self._last_batch + BATCH_S:
             self._flush(now)

@@ -21,7 +21,7 @@ import msgspec
 from lxml import etree
 
 from crm.api import cib as api
-from crm.cib import acl, compare, excerpt, patch, report, status, touches
+from crm.cib import acl, compare, excerpt, patch, report, revisions, status, touches
 from crm.cib import document as documents
 from crm.model import score
 from crm.model.version import Version
@@ -53,8 +53,9 @@ class Carried:
     """How a change ended. `patch` is empty when nothing changed or the outcome is not OK.
 
     `configuration` tells that it must be made durable, `replaced` that more was touched than is
-    told one by one. `xml` is what cibadmin prints: the report of a failed creation, the
-    candidate that was refused, or the result of a dry run.
+    told one by one. `trace` is what the history keeps of a change of the configuration. `xml` is
+    what cibadmin prints: the report of a failed creation, the candidate that was refused, or the
+    result of a dry run.
     """
 
     outcome: api.Outcome
@@ -64,6 +65,7 @@ class Carried:
     touched: tuple[api.Touched, ...] = ()
     configuration: bool = False
     replaced: bool = False
+    trace: revisions.Trace | None = None
     findings: tuple[errors.Problem, ...] = ()
     xml: bytes = b""
 
@@ -189,12 +191,17 @@ def _conclude(
         touched=touched,
         configuration=configuration,
         replaced=len(touched) >= touches.MAX_TOUCHED,
+        trace=revisions.trace_of(edit) if configuration else None,
         findings=findings,
     )
 
 
-def apply_patch(document: documents.Document, data: bytes, before: Version, after: Version) -> None:
+def apply_patch(
+    document: documents.Document, data: bytes, before: Version, after: Version
+) -> revisions.Trace | None:
     """Repeat a change that the master made; no rules are asked, it was valid there.
+
+    Returns what the history keeps of it, if it changed the configuration.
 
     Raises: StaleVersion if this document is not at `before`; PatchDoesNotFit or
     ConfigurationError if the patch cannot be repeated. The document is then as it was.
@@ -212,6 +219,9 @@ def apply_patch(document: documents.Document, data: bytes, before: Version, afte
         edit.undo()
         raise
     document.version = after
+    if (before.admin_epoch, before.epoch) == (after.admin_epoch, after.epoch):
+        return None
+    return revisions.trace_of(edit)
 
 
 # --- one operation -----------------------------------------------------------------------------

@@ -120,18 +120,26 @@ def perform(edit: documents.Edit, patch: etree._Element) -> None:
     Raises: PatchDoesNotFit at the first change that cannot be repeated; the caller undoes.
     """
     for change in patch.iterchildren("change"):
-        path = change.get("path", "")
-        match change.get("operation"):
-            case "create":
-                _create(edit, change, find(edit.document, path))
-            case "delete":
-                _delete(edit, change, path)
-            case "modify":
-                _modify(edit, change, find(edit.document, path))
-            case "move":
-                edit.move(find(edit.document, path), _position(change, default=0))
-            case other:
-                raise PatchDoesNotFit(f"unknown change '{other}' in a patch")
+        repeat(edit, change)
+
+
+def repeat(edit: documents.Edit, change: etree._Element) -> None:
+    """Repeat one change of a patch.
+
+    Raises: PatchDoesNotFit if it cannot be repeated.
+    """
+    path = change.get("path", "")
+    match change.get("operation"):
+        case "create":
+            _create(edit, change, find(edit.document, path))
+        case "delete":
+            _delete(edit, change, path)
+        case "modify":
+            _modify(edit, change, find(edit.document, path))
+        case "move":
+            edit.move(find(edit.document, path), _position(change, default=0))
+        case other:
+            raise PatchDoesNotFit(f"unknown change '{other}' in a patch")
 
 
 def find(document: documents.Document, path: str) -> etree._Element:

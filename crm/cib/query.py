@@ -1,4 +1,4 @@
-"""Reading a document: a section, what an XPath selects, or all of it.
+"""Reading a document (a section, what an XPath selects, or all of it) and its history.
 
 What its user may not see is not there for a query (`acl`).
 
@@ -8,7 +8,9 @@ Source: docs/protocol/cib.md, "Queries"; tools.md section 2.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
+import msgspec
 from lxml import etree
 
 from crm.api import cib as api
@@ -46,3 +48,23 @@ def _without_children(element: etree._Element) -> etree._Element:
     for child in list(bare):
         bare.remove(child)
     return bare
+
+
+def answer_revisions(
+    document: Document,
+    entries: Sequence[api.Revision],
+    question: api.AskRevisions,
+    *,
+    own_user: str = "",
+) -> api.Revisions:
+    """Read the history, with or without its patches.
+
+    It holds all that ever stood in the configuration, so where ACLs are in force only those read
+    it for whom ACLs do not count.
+    """
+    if acl.is_restricted(document.root, question.user, own_user=own_user):
+        return api.Revisions(question.request, api.Outcome.DENIED, document.version)
+    chosen = entries[-question.newest :] if question.newest else entries
+    if not question.patches:
+        chosen = [msgspec.structs.replace(entry, backward=b"") for entry in chosen]
+    return api.Revisions(question.request, api.Outcome.OK, document.version, tuple(chosen))

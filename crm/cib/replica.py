@@ -28,14 +28,14 @@ from collections.abc import Callable
 
 from crm.api import cib as api
 from crm.api import controller, membership
-from crm.cib import operations, patch, wire
+from crm.cib import operations, patch, revisions, wire
 from crm.cib.disk import Disk, KeepPromise, Mark, Persisted
 from crm.cib.document import Document
 from crm.cib.forwarding import Forwarding
 from crm.cib.localcopy import LocalCopy
 from crm.cib.mastery import Mastery
 from crm.cib.outbox import Asker, LocalAsker, Outbox, RemoteAsker
-from crm.cib.query import answer_query
+from crm.cib.query import answer_query, answer_revisions
 from crm.model.version import Reign
 from crm.plumbing import errors
 from crm.plumbing.machine import Exit, MessageArrived, PeerConnected, PeerLost, StopRequested
@@ -49,8 +49,9 @@ class Replica:
     """The machine of the cib.
 
     `written` and `promised` come from the disk with the document; `fresh` tells that the
-    document is not what the disk holds. `wall` gives the time of day as text, `life` is a number
-    (of 31 bits) that no other life of this process had. Effects are those of every machine,
+    document is not what the disk holds. `wall` gives the time of day as text, `clock` in seconds
+    since 1970; `history` is how the document came about, as far as this node knows. `life` is a
+    number (of 31 bits) that no other life of this process had. Effects are those of every machine,
     `Persist`, `KeepPromise` and `Archive`.
     """
 
@@ -63,6 +64,8 @@ class Replica:
         written: Reign = Reign(),  # noqa: B008 - frozen
         promised: Reign = Reign(),  # noqa: B008 - frozen
         wall: Callable[[], str] = lambda: "",
+        clock: Callable[[], float] = lambda: 0.0,
+        history: revisions.History | None = None,
         pid: int = 0,
         life: int = 0,
         fresh: bool = False,
@@ -70,13 +73,14 @@ class Replica:
     ) -> None:
         self.node = node
         self.promised = promised
-        self._copy = LocalCopy(document, rules, written, own_user)
+        self._copy = LocalCopy(document, rules, written, own_user, history)
         self._disk = Disk()
         if fresh:
             self._disk.want()
         self._outbox = Outbox()
         self._forwarding = Forwarding(self._outbox, life)
         self._wall = wall
+        self._clock = clock
         self._pid = pid
         self._view: membership.View | None = None
         self._mastery: Mastery | None = None
@@ -183,6 +187,12 @@ class Replica:
         match message:
             case api.Query():
                 self._outbox.tell(peer, self._answer(message))
+            case api.AskRevisions():
+                entries = self._copy.history.entries
+                answer = answer_revisions(
+                    self.document, entries, message, own_user=self._copy.own_user
+                )
+                self._outbox.tell(peer, answer)
             case api.Change():
                 self._asked(LocalAsker(peer, message.request), message, now)
             case api.DescribeCib(request=request):
@@ -243,6 +253,7 @@ class Replica:
             disk=self._disk,
             outbox=self._outbox,
             wall=self._wall,
+            clock=self._clock,
             now=now,
         )
         self._outbox.info(f"cib_process_readwrite: We are now in R/W mode (reign {self.promised})")
@@ -438,7 +449,7 @@ class Replica:
         if message.reign != self.promised or message.reign.dc != node:
             return
         before = self.document.version
-        adopted = self._copy.adopt(message.packed, message.written, giver=node)
+        adopted = self._copy.adopt(message.packed, message.written, giver=node, at=self._clock())
         self._installed = (message.reign, message.sequence)
         if adopted.given_up is not None:
             self._outbox.warn(f"Archived our configuration: {adopted.given_up.reason}")
@@ -473,10 +484,14 @@ class Replica:
     def _apply_all(self, node: str, message: wire.Apply) -> bool:
         for change in message.changes:
             try:
-                operations.apply_patch(self.document, change.patch, change.before, change.after)
+                trace = operations.apply_patch(
+                    self.document, change.patch, change.before, change.after
+                )
             except (errors.StaleVersion, errors.ConfigurationError, patch.PatchDoesNotFit) as why:
                 self._outbox.error(f"A change of {node} does not fit: {why}")
                 return False
+            if trace is not None:
+                self._copy.note(trace, change, message.digest or self.document.digest(), node)
             self._outbox.changed(change, alone=False)
         if message.digest and message.digest != self.document.digest():
             self._outbox.error(f"{node} has another configuration at {self.document.version}")

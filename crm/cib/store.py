@@ -29,6 +29,7 @@ from pathlib import Path
 from lxml import etree
 
 from crm.cib import document as documents
+from crm.cib.disk import NOTHING, Journal
 from crm.cib.operations import Rules
 from crm.model.version import Reign, Version
 from crm.plumbing import atomicfile, errors, xml
@@ -38,6 +39,10 @@ FILE = "cib.xml"
 SIGNATURE = "cib.xml.sig"
 COUNTER = "cib.last"
 PROMISE = "cib.reign"
+REVISIONS = "cib.revisions"
+MAX_LATE = 1_000
+MAX_REVISIONS_BYTES = 32 * 1024 * 1024
+"""A longer journal than this is not ours; it is set aside, not read."""
 MAX_BACKUPS = 100
 MAX_ARCHIVES = 20
 MODE = 0o600
@@ -116,7 +121,9 @@ class Store:
 
     def __init__(self, directory: Path, owner: tuple[int, int] | None = None) -> None:
         self.directory = directory
+        self.journal_problem = ""
         self._owner = owner
+        self._late: tuple[bytes, ...] = ()
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -275,16 +282,35 @@ class Store:
                 return path
         return self.directory / f"{stem}-{MAX_ARCHIVES}"
 
+    def read_journal(self) -> bytes:
+        """Read the history; what cannot be read counts as none and is set aside when possible."""
+        path = self.directory / REVISIONS
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with os.fdopen(handle, "rb") as file:
+                status = os.fstat(file.fileno())
+                self._check_owner(path, status)
+                if status.st_size <= MAX_REVISIONS_BYTES:
+                    return file.read()
+        except FileNotFoundError:
+            return b""
+        except (OSError, ConfigurationError):
+            pass
+        with contextlib.suppress(OSError):
+            path.rename(self._free_name(REVISIONS))
+        return b""
+
     # --- writing ------------------------------------------------------------------------------
 
-    def write(self, data: bytes, written: Reign) -> str:
-        """Make a configuration durable and return its classic digest.
+    def write(self, data: bytes, written: Reign, journal: Journal = NOTHING) -> str:
+        """Make a configuration durable, its history before it, and return its classic digest.
 
         The old file becomes a numbered backup first (a second name for the same content, so it
         costs nothing). Raises: OSError as the system gave it, ConfigurationError if the data are no
         XML; the old file is then in place.
         """
         signature = _classic_digest_of_text(data)  # also refuses what is no XML
+        self._note(journal)
         self._back_up()
         digest = hashlib.sha256(data).hexdigest()
         trailer = (
@@ -294,6 +320,30 @@ class Store:
         atomicfile.write_durably(path, data + trailer.encode(), MODE, self._owner)
         self._write_hint(SIGNATURE, signature + "\n")
         return signature
+
+    def _note(self, journal: Journal) -> None:
+        """Make entries of the history durable, before the version they tell of.
+
+        A change must not fail because its history cannot be written: the entries then wait for
+        the next write, and `journal_problem` says why. If that never comes, the version will be
+        shown as one that was not recorded.
+        """
+        lines = journal.lines if journal.whole else self._late + journal.lines
+        if not lines and not journal.whole:
+            return
+        path = self.directory / REVISIONS
+        data = b"".join(lines)
+        try:
+            if journal.whole or not path.exists():
+                atomicfile.write_durably(path, data, MODE, self._owner)
+            else:
+                atomicfile.append_durably(path, data)
+        except OSError as problem:
+            self._late = lines[-MAX_LATE:]
+            self.journal_problem = f"{path}: {problem.strerror or problem}"
+            return
+        self._late = ()
+        self.journal_problem = ""
 
     def _back_up(self) -> None:
         path = self.directory / FILE

@@ -63,7 +63,7 @@ class Snapshot(Message, frozen=True):
 
 
 class Replicated(Message, frozen=True, omit_defaults=True):
-    """One change, as the master made it."""
+    """One change, as the master made it. Units: `at` in seconds since 1970."""
 
     before: Version
     after: Version
@@ -71,6 +71,7 @@ class Replicated(Message, frozen=True, omit_defaults=True):
     touched: tuple[Touched, ...]
     origin: Origin
     replaced: bool = False
+    at: float = 0
 
 
 class Apply(Message, frozen=True, omit_defaults=True):

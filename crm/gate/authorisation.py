@@ -52,6 +52,7 @@ LEAST_ROLE: dict[str, dict[type[msgspec.Struct], Role]] = {
     },
     cib.SERVICE: {
         cib.Query: Role.READER,
+        cib.AskRevisions: Role.READER,
         cib.DescribeCib: Role.READER,
         cib.Change: Role.ADMINISTRATOR,
     },

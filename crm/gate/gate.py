@@ -20,7 +20,7 @@ A request for a daemon that is not there is *held* for as long as its caller wis
 yet, so holding a change is as safe as holding a question. A held request counts as open.
 
 Who asks is filled in here, over whatever the caller wrote (`Change.origin`, `Query.user`,
-`ConfirmDown.user`).
+`AskRevisions.user`, `ConfirmDown.user`).
 
 *Watchers* get the events of the cib and of heartbeat. A new watcher is first told the last state
 of every node, so that it needs no second question. A caller with neither an open request nor a
@@ -348,7 +348,7 @@ class Gate:
                     client=caller.name, node=self._node, user=user, reason=message.origin.reason
                 )
                 return msgspec.structs.replace(message, origin=origin)
-            case cib.Query() | fencing.ConfirmDown():
+            case cib.Query() | cib.AskRevisions() | fencing.ConfirmDown():
                 return msgspec.structs.replace(message, user=user)
             case _:
                 return message

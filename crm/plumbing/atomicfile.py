@@ -42,6 +42,29 @@ def write_durably(
     sync_directory(path.parent)
 
 
+def append_durably(path: Path, data: bytes) -> None:
+    """Add to the end of an existing file: when this returns, it is on the disk.
+
+    A reader may see a part of `data`, also after a power cut: lines need checksums. What an
+    earlier append left unfinished is ended by a line break, so that it spoils no other line.
+
+    Raises: OSError as the system gave it; what was added is taken away again if that is possible.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        length = os.fstat(handle).st_size
+        torn = length and os.pread(handle, 1, length - 1) != b"\n"
+        try:
+            _write_all(handle, b"\n" + data if torn else data)
+            os.fdatasync(handle)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(handle, length)
+            raise
+    finally:
+        os.close(handle)
+
+
 def sync_directory(directory: Path) -> None:
     """Make the names in a directory durable (after a rename, a link or an unlink)."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

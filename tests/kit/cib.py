@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from crm.api import cib as api
 from crm.api import membership
 from crm.cib import document as documents
+from crm.cib import revisions
 from crm.cib.disk import KeepPromise, Persist, Persisted
 from crm.cib.localcopy import Archive
 from crm.cib.operations import Rules
@@ -41,10 +42,17 @@ class Disk:
     """What survives a crash."""
 
     data: bytes | None = None
+    journal: bytes = b""
     written: Reign = field(default_factory=Reign)
     promised: Reign = field(default_factory=Reign)
     broken: bool = False
     archived: list[Archive] = field(default_factory=list)
+
+
+def _note(disk: Disk, effect: Persist) -> None:
+    """Write the history, as the store does before the configuration."""
+    before = b"" if effect.journal.whole else disk.journal
+    disk.journal = before + b"".join(effect.journal.lines)
 
 
 @dataclass
@@ -86,13 +94,17 @@ class Network:
     def start(self, name: str) -> None:
         node = self.nodes[name]
         node.life += 1
+        stored = document(node.disk.data)
+        history, _ = revisions.restore(node.disk.journal, stored)
         node.replica = Replica(
-            document(node.disk.data),
+            stored,
             rules=LENIENT,
             node=name,
             written=node.disk.written,
             promised=max(node.disk.promised, node.disk.written),
             wall=lambda: "",
+            clock=lambda: 1000.0 + self.now,
+            history=history,
             life=node.life,
         )
         self.give(name, MessageArrived("crmd", api.Subscribe()))
@@ -274,6 +286,10 @@ class Network:
             failed = Persisted(effect.ticket, False, "No space left on device")
             self.later(lambda: self.give(node.name, failed), life_of=node.name, at=moment)
             return
+
+        if isinstance(effect, Persist):
+            between = start + (moment - start) * self.rng.random()
+            self.later(lambda: _note(node.disk, effect), life_of=node.name, at=between)
 
         def reach() -> None:
             if isinstance(effect, KeepPromise):

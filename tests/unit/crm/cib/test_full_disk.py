@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from crm.cib.daemon import Writer
-from crm.cib.disk import Persist
+from crm.cib.disk import NOTHING, Journal, Persist
 from crm.cib.store import Store
 from crm.model.version import Reign, Version
 
@@ -40,7 +40,7 @@ def test_a_full_disk_refuses_writes_keeps_everything_and_recovers(tmp_path: Path
 class FailingStore(Store):
     """A store whose disk loses what it was given, and says so when it is asked to sync."""
 
-    def write(self, data: bytes, written: Reign) -> str:
+    def write(self, data: bytes, written: Reign, journal: Journal = NOTHING) -> str:
         raise OSError(errno.EIO, os.strerror(errno.EIO), str(self.directory / "cib.xml"))
 
 

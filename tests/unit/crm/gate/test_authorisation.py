@@ -13,8 +13,8 @@ EVERY_MESSAGE = [
     for member in languages.requests.members
 ]
 READING = {
-    "AskCluster", "Query", "DescribeCib", "AskController", "WaitUntilIdle", "AskAttributes",
-    "DescribeExecutor", "AskDevices",
+    "AskCluster", "Query", "AskRevisions", "DescribeCib", "AskController", "WaitUntilIdle",
+    "AskAttributes", "DescribeExecutor", "AskDevices",
 }  # fmt: skip
 OPERATING = {"CleanUp", "UpdateAttribute"}
 ADMINISTERING = {
