@@ -12,7 +12,10 @@ Source: crm-shell, section 2, "Commit rules".
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import re
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -45,6 +48,9 @@ FORCEABLE = frozenset({"no-fencing-device", "unknown-parameter", "parameter-miss
 
 TODAYS_DIALECT = ("pacemaker-", "none")
 """How `validate-with` begins in a CIB that needs no upgrade before it is edited."""
+
+HIDDEN = "******"
+_PASSWORD = re.compile(r"(passw[^=]*=).*", re.DOTALL)
 
 SHADOW_DIRECTORY = "var/lib/heartbeat/crm"
 
@@ -132,6 +138,7 @@ class LiveSource:
     def __init__(
         self, root: Path, *, client: str = "crm", notify: Callable[[str], None] | None = None
     ) -> None:
+        self.reason = command_line(sys.argv)
         self._root = root
         self._client = client
         self._notify = notify
@@ -149,10 +156,17 @@ class LiveSource:
 
         Raises: Unreachable, Denied.
         """
+        return parse_document(self.read_raw(), "the cluster's CIB")
+
+    def read_raw(self) -> bytes:
+        """Ask for it as it is: with every comment at its place.
+
+        Raises: Unreachable, Denied.
+        """
         reply = self.session.ask(cib.SERVICE, cib.Query(request=0))
         if not isinstance(reply, cib.QueryReply) or reply.outcome is not cib.Outcome.OK:
             raise Unreachable("the cib has no document to show yet")
-        return parse_document(reply.xml, "the cluster's CIB")
+        return reply.xml
 
     def write(self, base: Item, candidate: Item, *, force: bool) -> list[Problem]:
         """Send the difference as one change, based on the version it was made from.
@@ -161,11 +175,26 @@ class LiveSource:
         cib's findings.
         """
         operations = difference(configuration_of(base), configuration_of(candidate))
+        return self.send(tuple(operations), based_on=version_of(base), force=force)
+
+    def send(
+        self,
+        operations: tuple[cib.XmlOperation, ...],
+        *,
+        based_on: Version,
+        force: bool,
+        reason: str = "",
+    ) -> list[Problem]:
+        """Send operations as one change; `reason` is for the history (default: the command line).
+
+        Raises: StaleVersion if the configuration changed meanwhile; CommitRefused with the
+        cib's findings.
+        """
         change = cib.Change(
             request=0,
-            operations=tuple(operations),
-            origin=cib.Origin(client=self._client),
-            based_on=version_of(base),
+            operations=operations,
+            origin=cib.Origin(client=self._client, reason=reason or self.reason),
+            based_on=based_on,
             force=force,
         )
         reply = self.session.ask(cib.SERVICE, change, timeout_s=60)
@@ -192,6 +221,17 @@ def _refusal(outcome: cib.Outcome, problems: tuple[Problem, ...]) -> CrmError:
     }
     text = texts.get(outcome, f"the cib refused the change ({outcome.name.lower()})")
     return CommitRefused(text, problems, code=int(outcome))
+
+
+def command_line(argv: Sequence[str]) -> str:
+    """Write the command line of this process as the reason of a change; passwords are left out.
+
+    A tool that was called without words (the shell at a terminal) gives no reason.
+    """
+    if len(argv) < 2:
+        return ""
+    words = [Path(argv[0]).name, *argv[1:]]
+    return shlex.join(_PASSWORD.sub(rf"\1{HIDDEN}", word) for word in words)
 
 
 def difference(base: Item, candidate: Item) -> list[cib.XmlOperation]:
@@ -360,12 +400,14 @@ class Workspace:
             return problems
         return problems + semantics.check(root)
 
-    def commit(self, *, force: bool = False) -> list[Problem]:
-        """Check and write the changes; returns warnings.
+    def commit(self, *, force: bool = False, reason: str = "") -> list[Problem]:
+        """Check and write the changes; returns warnings. `reason` is for the history.
 
         Raises: CommitRefused with the problems if the candidate has errors (`force` lets those
         of the semantic checks pass); StaleVersion.
         """
+        if reason and isinstance(self.source, LiveSource):
+            self.source.reason = reason
         return self._write(self.check(), force=force)
 
     def _write(self, problems: list[Problem], *, force: bool) -> list[Problem]:

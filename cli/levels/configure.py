@@ -21,6 +21,7 @@ from cli.edits import EditRefused, Located, need, section
 from cli.grammar.settings import OPTION_SETS
 from cli.grammar.statements import ALIASES, KEYWORDS, parse_tokens
 from cli.grammar.tokens import Token, split
+from cli.levels import history
 from cli.selection import select
 from cli.shell.context import Call, Command, CommandFailed, Context, Level
 from cli.shell.repl import join_continued
@@ -403,17 +404,31 @@ def _words_of(line: str) -> list[Token]:
 
 
 def commit(context: Context, call: Call) -> None:
-    """Check the candidate and write it."""
-    for word in call.words:
+    """Check the candidate and write it; `-m TEXT` says why, for `configure log`."""
+    words, reason = _without_reason(list(call.words))
+    for word in words:
         if word not in ("force", "--force", "replace"):
             text = f"'{word}' is not understood here"
-            raise CommandFailed("wrong-arguments", text, "expected force or replace, or nothing")
+            hint = "expected force, replace or -m TEXT, or nothing"
+            raise CommandFailed("wrong-arguments", text, hint)
     if not context.has_changes:
         context.terminal.tell("apparently there is nothing to commit")
         context.terminal.tell("try changing something first")
         return
-    forced = context.is_forced or bool({"force", "--force"} & set(call.words))
-    context.terminal.report(context.workspace.commit(force=forced))
+    forced = context.is_forced or bool({"force", "--force"} & set(words))
+    context.terminal.report(context.workspace.commit(force=forced, reason=reason))
+
+
+def _without_reason(words: list[str]) -> tuple[list[str], str]:
+    for flag in ("-m", "--message"):
+        if flag in words:
+            place = words.index(flag)
+            if len(words) < place + 2:
+                raise CommandFailed(
+                    "wrong-arguments", f"{flag} wants a text", "-m 'why it is done'"
+                )
+            return words[:place] + words[place + 2 :], words[place + 1]
+    return words, ""
 
 
 def schema(context: Context, _call: Call) -> None:
@@ -470,7 +485,9 @@ LEVEL = Level(
         Command("save", save, "[xml] [id ...] file", least=1, most=None, summary="write a file"),
         Command("erase", erase, "[nodes]", most=1, summary="remove everything but nodes"),
         Command("verify", verify, "", summary="check the candidate", aliases=("_test",)),
-        Command("commit", commit, "[force] [replace]", most=2, summary="write the changes"),
+        Command("commit", commit, "[force] [replace] [-m text]", most=4,
+                summary="write the changes"),
+        *history.COMMANDS,
         Command("schema", schema, "", summary="show the schema of the CIB"),
         Command("refresh", refresh, "", summary="drop the changes", aliases=("reset",)),
     ),

@@ -2,7 +2,7 @@
 
 A dialogue is a text file in this folder:
 
-    cib: NAME              which of the `cibs/*.xml` to start from
+    cib: NAME              which of the `cibs/*.xml` to start from; `NAME.revisions` is its history
     $ crm status           a command; quoting as in a shell
     < configure            a line of its standard input
     > node node1           a line of standard output
@@ -39,7 +39,10 @@ def played(text: str, tmp_path: Path) -> str:
     for block in filter(None, blocks):
         head, *rest = block.splitlines() or [""]
         if head.startswith("cib: "):
-            shutil.copy(HERE / "cibs" / f"{head[5:].strip()}.xml", cib)
+            source = HERE / "cibs" / f"{head[5:].strip()}.xml"
+            shutil.copy(source, cib)
+            if source.with_suffix(".revisions").exists():
+                shutil.copy(source.with_suffix(".revisions"), tmp_path / "cib.revisions")
             lines.append(head)
         elif head.startswith("$ "):
             typed = [line for line in rest if line.startswith("<")]
