@@ -118,6 +118,14 @@ def test_a_reader_may_look_but_not_change() -> None:
     assert not hung_up(effects)
 
 
+def test_who_asks_for_the_history_is_what_the_kernel_said() -> None:
+    bench = GateBench()
+    bench.caller(1, Role.READER)
+    (tell,) = told(bench.say(1, "cib", cib.AskRevisions(request=1, user="root")))
+    assert isinstance(tell.message, cib.AskRevisions)
+    assert tell.message.user == "user1001"
+
+
 def test_a_daemon_that_is_not_there_is_named_in_the_refusal() -> None:
     bench = GateBench(connected=("heartbeat",))
     bench.caller(1)
