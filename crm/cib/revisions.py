@@ -54,6 +54,8 @@ _OBJECT = re.compile(
     r"/cib/configuration/(?P<section>[\w.-]+)"
     r"(?:/(?P<tag>[\w.-]+)(?:\[@id=(?:'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\")\])?)?"
 )
+_RESOURCES = ("primitive", "group", "clone", "master", "bundle", "template")
+_MEMBER = re.compile(rf"(?:{'|'.join(_RESOURCES)})\[@id=['\"]([^'\"]*)['\"]\]")
 _NAME = re.compile(r"(?:(?P<admin>\d{1,15})\.)?(?P<epoch>\d{1,15})\Z", re.ASCII)
 
 
@@ -217,16 +219,20 @@ def _named(found: re.Match[str]) -> str:
 
 
 def _detail_of(change: documents.Change) -> str:
-    """Name what of an object was changed: the option if it is one, else the attributes."""
+    """Name what of an object was changed: the option if it is one, else member and attributes."""
+    inner = _MEMBER.findall(change.path.partition("/cib/configuration/resources/")[2])[1:]
+    member = inner[-1] + " " if inner else ""
     match change:
+        case documents.Created(element=element) if element.tag in _RESOURCES:
+            return f"with {element.get('id', '')}"
+        case documents.Deleted(element=element) if element.tag in _RESOURCES:
+            return f"without {element.get('id', '')}"
         case documents.Created(element=element) | documents.Deleted(element=element):
-            return str(element.get("name", "")) if element.tag == "nvpair" else ""
+            return member + str(element.get("name", "")) if element.tag == "nvpair" else member[:-1]
         case documents.Modified(element=element, attributes=attributes):
             if element.tag == "nvpair":
-                return element.get("name", "")
-            if element.tag == "cib":
-                return ""
-            return ", ".join(attributes)
+                return member + element.get("name", "")
+            return "" if element.tag == "cib" else member + ", ".join(attributes)
         case _:
             return "order"
 

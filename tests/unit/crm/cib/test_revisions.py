@@ -107,7 +107,10 @@ def test_a_summary_names_options_but_never_their_values() -> None:
 def test_a_summary_tells_what_was_deleted_and_what_a_group_lost() -> None:
     told = Told()
     told.change(xml_operation(Task.CREATE, GROUP))
-    assert told.change(xml_operation(Task.DELETE, '<primitive id="b"/>')).summary == "changed g"
+    entry = told.change(xml_operation(Task.DELETE, '<primitive id="b"/>'))
+    assert entry.summary == "changed g (without b)"
+    entry = told.change(xml_operation(Task.MODIFY, '<primitive id="a" type="Other"/>'))
+    assert entry.summary == "changed g (a type)"
     assert told.change(xml_operation(Task.DELETE, '<group id="g"/>')).summary == "deleted g"
 
 
