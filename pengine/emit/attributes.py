@@ -66,6 +66,8 @@ class Attributes:
             found["record_pending"] = "true"
         if action.task in (Task.SHUTDOWN, Task.CLEAR_FAIL_COUNT):
             found["op_no_wait"] = "true"
+        if action.task is Task.FORGET:
+            found["on_fail"] = "ignore"
         if action.task is Task.FENCE:
             found |= _of_fencing(action)
         if action.task is Task.CANCEL:

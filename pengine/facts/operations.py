@@ -199,7 +199,11 @@ def _fill(primitive: Primitive, operation: Operation, given: OperationRules) -> 
     if "start-delay" in raw:
         meta["start-delay"] = str(_duration(raw["start-delay"], 0))
     role = _role(raw.get("role"))
-    on_fail = _on_fail(raw.get("on-fail", raw.get("on_fail")), primitive, operation, given)
+    word = raw.get("on-fail", raw.get("on_fail"))
+    on_fail = _on_fail(word, primitive, operation, given)
+    heard = _ON_FAIL_WORDS.get(word.lower()) if word else None
+    if heard is not None and _makes_no_sense(heard, operation):
+        meta.pop("on-fail", None)
     return OperationFacts(
         id=operation.id,
         name=operation.name,
@@ -231,9 +235,7 @@ def _on_fail(
     if operation.name == "demote" and not word:
         word = _of_promoted_monitor(primitive)
     found = _ON_FAIL_WORDS.get(word.lower()) if word else None
-    if found is OnFail.DEMOTE and not _may_demote(operation):
-        found = None
-    if found in (OnFail.STANDBY, OnFail.STOP) and operation.name == "stop":
+    if found is not None and _makes_no_sense(found, operation):
         found = None
     if found is OnFail.RESTART_CONTAINER and primitive.id not in given.containers:
         found = None
@@ -246,6 +248,12 @@ def _on_fail(
     if found is OnFail.FENCE and not given.fencing_enabled:
         return OnFail.STOP  # Nobody could carry it out.
     return found
+
+
+def _makes_no_sense(found: OnFail, operation: Operation) -> bool:
+    if found is OnFail.DEMOTE:
+        return not _may_demote(operation)
+    return found in (OnFail.STANDBY, OnFail.STOP) and operation.name == "stop"
 
 
 def _may_demote(operation: Operation) -> bool:

@@ -67,6 +67,8 @@ def _write_head(parent: etree._Element, action: Action) -> etree._Element:
 
 def _write_action(parent: etree._Element, action: Action) -> None:
     element = _write_head(parent, action)
+    if action.task == "lrm_delete":
+        element.set("mode", "cib")
     if action.resource is not None and action.kind is not ActionKind.PSEUDO:
         element.append(_resource(action.resource))
     attributes = etree.SubElement(element, "attributes")
