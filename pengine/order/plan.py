@@ -133,6 +133,8 @@ class Plan(msgspec.Struct, frozen=True):
     included: frozenset[ActionId] = frozenset()
     inputs: Mapping[ActionId, tuple[ActionId, ...]] = msgspec.field(default_factory=dict)
     refused: frozenset[str] = frozenset()
+    idle: tuple[tuple[ActionId, ActionId], ...] = ()
+    """Pairs of actions that are needed or done, and ordered, although the later does not wait."""
 
     def actions_of(self, owner: str) -> tuple[Action, ...]:
         """List the actions of one item, in the order they came up."""

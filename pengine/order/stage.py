@@ -22,7 +22,7 @@ from pengine.order.implied import implied_statements
 from pengine.order.inputs import Inputs
 from pengine.order.migration import Equivalents, migration_statements
 from pengine.order.notices import notice_orderings, tell, tell_of_ends
-from pengine.order.plan import Ordering, Plan, Statement
+from pengine.order.plan import Meaning, Ordering, Plan, Statement
 from pengine.order.probes import order_probes
 from pengine.order.propagate import Propagation
 from pengine.order.remote import drop_contradictions, remote_statements, reset_orderings
@@ -105,7 +105,24 @@ def _settle(board: Board, inputs: Inputs) -> Plan:
         frozenset(done),
         {then: tuple(firsts) for then, firsts in waits.items()},
         frozenset(board.refused),
+        tuple(_idle(board, edges, done)),
     )
+
+
+def _idle(
+    board: Board, edges: list[Edge], done: set[ActionId]
+) -> Iterator[tuple[ActionId, ActionId]]:
+    """Yield what is ordered though nothing waits: not what makes room, and not what gave way."""
+    waits = {(edge.first.action.id, edge.then.action.id) for edge in edges}
+    shown = done | {s.action.id for s in board.standings.values() if s.needed}
+    for then in board.standings.values():
+        if then.action.id not in shown:
+            continue
+        for edge in then.before:
+            pair = (edge.first.action.id, then.action.id)
+            is_moot = not edge.meanings or edge.meanings == {Meaning.ROOM}
+            if pair[0] in shown and pair not in waits and not is_moot:
+                yield pair
 
 
 def _ordering(edge: Edge) -> Ordering:

@@ -19,7 +19,7 @@ import pytest
 from msgspec.structs import replace
 
 from cli.tools import crm_simulate, sources
-from cli.view import scores
+from cli.view import dot, scores
 from crm.model.cluster import Cluster
 from crm.model.readxml import cluster as reading
 from crm.model.readxml import dates
@@ -29,7 +29,7 @@ from pengine import Decision, schedule
 
 CASES = Path(__file__).parents[3] / "shared/scheduler-cases"
 AGREEING = Path(__file__).with_name("agreeing.txt")
-LEVELS = ("L1", "L1r", "L2", "L3", "L3c", "L4", "L5")
+LEVELS = ("L1", "L1r", "L2", "L3", "L3c", "L4", "L5", "L6", "L7")
 SLICES = 8
 
 pytestmark = [
@@ -83,12 +83,13 @@ def produce(
         ),
         "scores": "\n".join(scores.lines(decision)),
         "graph.xml": graph.decode(),
+        "dot": "\n".join(dot.lines(decision)),
     }
 
 
 def expected(name: str) -> dict[str, str]:
     """Read the published texts of a case."""
-    kinds = {"summary": "summary", "scores": "scores", "graph.xml": "exp"}
+    kinds = {"summary": "summary", "scores": "scores", "graph.xml": "exp", "dot": "dot"}
     return {
         kind: (CASES / folder / f"{name}.{folder}").read_text() for kind, folder in kinds.items()
     }
