@@ -259,6 +259,7 @@ def _xml_operation(edit: documents.Edit, operation: api.XmlOperation, rules: Rul
             _create(edit, operation, _given(operation))
         case api.XmlTask.MODIFY:
             _modify(edit, operation, _given(operation))
+            _count_raised_version(edit)
         case api.XmlTask.REPLACE:
             _replace(edit, operation, _given(operation))
         case api.XmlTask.DELETE:
@@ -374,6 +375,14 @@ def _find_like(
 
 def _stands_below(element: etree._Element, anchor: etree._Element) -> bool:
     return any(step is anchor for step in element.iterancestors())
+
+
+def _count_raised_version(edit: documents.Edit) -> None:
+    """Count a version that was raised by hand, and nothing else, as one more update."""
+    before, given = edit.document.version, edit.document.read_version()
+    raised = (given.admin_epoch, given.epoch) > (before.admin_epoch, before.epoch)
+    if raised and not edit.touches_configuration:
+        _write_version(edit, Version(given.admin_epoch, given.epoch, given.updates + 1))
 
 
 def _merge(edit: documents.Edit, target: etree._Element, given: etree._Element) -> None:

@@ -385,3 +385,9 @@ def test_an_edit_that_takes_something_away_has_no_excerpt() -> None:
     assert element is not None
     edit.remove(element)
     assert excerpt.of_edit(edit) is None
+
+
+def test_a_version_raised_by_hand_counts_as_one_more_update() -> None:
+    copy = documents.Document(documents.empty(epoch=4))
+    text = b'<cib admin_epoch="admin_epoch+=2"/>'
+    assert carry_out(copy, Xml(Task.MODIFY, text)).after == Version(2, 4, 1)
