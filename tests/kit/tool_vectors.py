@@ -1,8 +1,8 @@
 """Replays recorded runs of the classic tools and compares; agreement may only grow.
 
 The list of agreeing vectors of a tool stands beside its test, in `tool_vectors_TOOL.txt`;
-`BLESS=1` adds those that newly agree. Plain calls run inside the test's own process, pipelines
-and calls that read standard input as commands of the virtual environment.
+`BLESS=1` adds those that newly agree. Plain calls run inside the test's own process; pipelines,
+calls that read standard input and calls that ask for the name of the host as commands.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import importlib.util
 import os
 import shlex
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -42,10 +43,13 @@ def check(tool: str, groups: Sequence[str], box: Path) -> None:
     vectors = [
         (vector, cibs) for vector, cibs in judge.load(paths) if blessing or vector["id"] in wanted
     ]
+    commands = _commands(box / "commands")
     agreeing = {
         vector["id"]
         for number, (vector, cibs) in enumerate(vectors)
-        if not judge.check(vector, cibs, _replay(judge, vector, cibs, box / str(number)))[0]
+        if not judge.check(vector, cibs, _replay(judge, vector, cibs, box / str(number), commands))[
+            0
+        ]
     }
     if blessing:
         listing.write_text("\n".join(sorted(wanted | agreeing)) + "\n")
@@ -62,15 +66,33 @@ def _comparison() -> ModuleType:
     return module
 
 
+def _commands(folder: Path) -> Path:
+    """Write each command of the project as a script that runs the code beside this test."""
+    folder.mkdir()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for name, place in project["scripts"].items():
+        module, _, function = place.partition(":")
+        start = f"import sys; from {module} import {function}; sys.exit({function}())"
+        script = folder / name
+        script.write_text(
+            f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -P -c "{start}" "$@"\n'
+        )
+        script.chmod(0o755)
+    return folder
+
+
 def _replay(
-    judge: ModuleType, vector: dict[str, Any], cibs: dict[str, str], box: Path
+    judge: ModuleType, vector: dict[str, Any], cibs: dict[str, str], box: Path, commands: Path
 ) -> dict[str, Any]:
     script = vector.get("sh", "")
-    if vector.get("stdin") or _NEEDS_A_SHELL & set(script):
-        scripts = str(Path(sys.executable).parent)
-        done: dict[str, Any] = judge.run_command(vector, cibs, scripts)
+    by_shell = bool(_NEEDS_A_SHELL & set(script))
+    words = shlex.split(script) if script and not by_shell else vector.get("argv", [])
+    asks_for_host = vector.get("host") and not {"-N", "--node", "-U"} & set(words)
+    is_ours = not words or (commands / words[0]).exists()
+    if vector.get("stdin") or by_shell or asks_for_host or not is_ours:
+        done: dict[str, Any] = judge.run_command(vector, cibs, str(commands))
         return done
-    return _call(shlex.split(script) if script else vector["argv"], vector, cibs, box)
+    return _call(words, vector, cibs, box)
 
 
 def _call(
@@ -89,6 +111,11 @@ def _call(
         "CIB_file": str(cib), "CIB_shadow_dir": str(box / "shadow"), "HOME": str(box), "TZ": "UTC",
         "EDITOR": "true", **(vector.get("env") or {}),
     }  # fmt: skip
+    for name, value in (vector.get("env") or {}).items():
+        if value is None:
+            environment.pop(name, None)
+        else:
+            environment[name] = value.replace("<DIR>", str(box))
     words = [word.replace("<DIR>", str(box)) for word in argv]
     done = shell.run(words, environment=environment, directory=box)
     named = (vector["expect"].get("files") or {}) if "expect" in vector else {}
