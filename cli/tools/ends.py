@@ -15,6 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from cli.tools.result import Failure
 from crm.api import cib as api
 from crm.api.gateclient import Denied, Session, connect
@@ -50,6 +52,8 @@ class Ends:
     tool: str
     _query: Callable[[api.Query], api.QueryReply]
     _change: Callable[[api.Change], api.ChangeReply]
+    session: Session | None = None
+    """The way to the other daemons, if this is a running cluster."""
 
     def document(self) -> documents.Document:
         """Read the whole CIB.
@@ -63,7 +67,7 @@ class Ends:
             raise Failure(reply.outcome, text)
         return documents.Document.parse(reply.xml)
 
-    def change(self, changes: Sequence[api.XmlOperation], what: str) -> None:
+    def change(self, changes: Sequence[api.Operation], what: str) -> None:
         """Carry operations out, all or none; `what` begins the message if they fail.
 
         Raises: Failure if they were refused.
@@ -74,6 +78,16 @@ class Ends:
         if reply.outcome is not api.Outcome.OK:
             reasons = "".join(f"\n  {finding.message}" for finding in reply.findings)
             raise Failure(reply.outcome, f"{what}: {WORDS[reply.outcome]}{reasons}")
+
+    def ask(self, service: str, message: msgspec.Struct) -> object:
+        """Ask another daemon of the running cluster.
+
+        Raises: Failure if it refused or does not answer, or if this is no running cluster.
+        """
+        if self.session is None:
+            text = f"{self.tool}: {service} answers in a running cluster only, not for a file"
+            raise Failure(Exit.NOT_CONNECTED, text)
+        return _ask(self.tool, self.session, service, message)
 
 
 def _user() -> str:
@@ -96,11 +110,15 @@ def shadow_file(root: Path, name: str) -> Path:
     return shadow_folder(root) / f"shadow.{name}"
 
 
-def open_cib(tool: str, root: Path, *, shadows: bool = True) -> Ends:
+def open_cib(tool: str, root: Path, *, shadows: bool = True, files: bool = True) -> Ends:
     """Open the CIB the environment names, else that of the running cluster.
+
+    Without `files` it is that of the running cluster in any case.
 
     Raises: Failure if it cannot be opened.
     """
+    if not files:
+        return _open_live(tool, root)
     if name := os.environ.get("CIB_file"):  # noqa: SIM112
         return _open_file(tool, Path(name))
     if shadows and (shadow := os.environ.get("CIB_shadow")):  # noqa: SIM112
@@ -156,21 +174,21 @@ def _open_live(tool: str, root: Path) -> Ends:
         raise Failure(Exit.NOT_CONNECTED, f"{text}\n  {problem}") from problem
 
     def query(request: api.Query) -> api.QueryReply:
-        reply = _ask(tool, session, request)
+        reply = _ask(tool, session, api.SERVICE, request)
         assert isinstance(reply, api.QueryReply), "a query is answered by a QueryReply"
         return reply
 
     def change(request: api.Change) -> api.ChangeReply:
-        reply = _ask(tool, session, request)
+        reply = _ask(tool, session, api.SERVICE, request)
         assert isinstance(reply, api.ChangeReply), "a change is answered by a ChangeReply"
         return reply
 
-    return Ends(tool, query, change)
+    return Ends(tool, query, change, session)
 
 
-def _ask(tool: str, session: Session, request: api.Query | api.Change) -> object:
+def _ask(tool: str, session: Session, service: str, request: msgspec.Struct) -> object:
     try:
-        return session.ask(api.SERVICE, request)
+        return session.ask(service, request)
     except Denied as problem:
         hint = f"\n  {problem.hint}" if problem.hint else ""
         raise Failure(problem.code, f"{tool}: {problem}{hint}") from problem

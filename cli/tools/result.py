@@ -1,7 +1,7 @@
-"""How a classic tool answers: lines of text, or one XML document, and an exit code.
+"""How a classic tool answers: lines of text, one XML or JSON document, and an exit code.
 
-Responsible for both forms of output, for `--output-to`, and for the words and codes of wrong
-calls. Not responsible for what a tool says.
+Responsible for the three forms of output, for `--output-to`, and for the words and codes of
+wrong calls. Not responsible for what a tool says.
 
 Source: tools.md section 1.
 """
@@ -9,7 +9,7 @@ Source: tools.md section 1.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,26 +33,56 @@ class Failure(CrmError):
         self.code = code
 
 
+class Element(msgspec.Struct, frozen=True):
+    """A part of an XML or JSON answer, with the parts inside it or the text it holds."""
+
+    tag: str
+    attributes: Mapping[str, str]
+    inner: tuple[Element, ...] = ()
+    text: str = ""
+
+    def as_xml(self, depth: int) -> list[str]:
+        """Write it as lines of XML."""
+        space = "  " * depth
+        words = "".join(f" {name}={xml.quoted(value)}" for name, value in self.attributes.items())
+        if self.text:
+            return [f"{space}<{self.tag}{words}>{xml.escaped(self.text)}</{self.tag}>"]
+        if not self.inner:
+            return [f"{space}<{self.tag}{words}/>"]
+        lines = [line for each in self.inner for line in each.as_xml(depth + 1)]
+        return [f"{space}<{self.tag}{words}>", *lines, f"{space}</{self.tag}>"]
+
+    def as_json(self) -> dict[str, object]:
+        """Give what JSON shows of it."""
+        shown: dict[str, object] = {"kind": self.tag, **self.attributes}
+        if self.text:
+            shown["text"] = self.text
+        if self.inner:
+            shown["items"] = [each.as_json() for each in self.inner]
+        return shown
+
+
 class Answer(msgspec.Struct):
-    """What one run of a tool says. Text appears at once, XML when the run ends."""
+    """What one run of a tool says, in the form that was asked for, when the run ends."""
 
     tool: str
     arguments: tuple[str, ...]
     as_xml: bool = False
+    as_json: bool = False
     target: str = ""
-    _elements: list[str] = msgspec.field(default_factory=list)
+    _elements: list[Element] = msgspec.field(default_factory=list)
     _lines: list[str] = msgspec.field(default_factory=list)
     _errors: list[str] = msgspec.field(default_factory=list)
 
     def line(self, text: str) -> None:
         """Say a line that the XML form does not have."""
-        if not self.as_xml:
-            self._lines.append(text)
+        self._lines.append(text)
 
-    def element(self, tag: str, attributes: Mapping[str, str]) -> None:
+    def element(
+        self, tag: str, attributes: Mapping[str, str], inner: Iterable[Element] = ()
+    ) -> None:
         """Say an element that the text form does not have."""
-        words = "".join(f" {name}={xml.quoted(value)}" for name, value in attributes.items())
-        self._elements.append(f"  <{tag}{words}/>")
+        self._elements.append(Element(tag, attributes, tuple(inner)))
 
     def error(self, text: str) -> None:
         """Say what went wrong."""
@@ -60,15 +90,31 @@ class Answer(msgspec.Struct):
 
     def end(self, code: int) -> int:
         """Print what was said; gives the exit code back."""
-        text = self._document(code) if self.as_xml else "".join(f"{s}\n" for s in self._lines)
+        if self.as_json:
+            text = self._json(code)
+        elif self.as_xml:
+            text = self._document(code)
+        else:
+            text = "".join(f"{line}\n" for line in self._lines)
         if self.target and self.target != "-":
             Path(self.target).write_text(text, encoding="utf-8")
         elif text:
             click.echo(text, nl=False)
-        if not self.as_xml:
+        if not self.as_xml and not self.as_json:
             for message in self._errors:
                 click.echo(message, err=True)
         return int(code)
+
+    def _json(self, code: int) -> str:
+        """Write the answer as JSON; lines stand in it where there is nothing more exact."""
+        shown: dict[str, object] = {"request": " ".join((self.tool, *self.arguments))}
+        if self._elements:
+            shown["result"] = [element.as_json() for element in self._elements]
+        elif self._lines:
+            shown["lines"] = [line for text in self._lines for line in text.splitlines()]
+        meaning = exit_codes.exit_code(code).text
+        shown["status"] = {"code": int(code), "message": meaning, "errors": self._errors}
+        return msgspec.json.format(msgspec.json.encode(shown), indent=2).decode() + "\n"
 
     def _document(self, code: int) -> str:
         request = " ".join((self.tool, *self.arguments))
@@ -85,7 +131,8 @@ class Answer(msgspec.Struct):
             status += f">\n    <errors>\n{inner}    </errors>\n  </status>"
         else:
             status += "/>"
-        return "\n".join((head, *self._elements, status, "</pacemaker-result>")) + "\n"
+        inner_lines = [line for element in self._elements for line in element.as_xml(1)]
+        return "\n".join((head, *inner_lines, status, "</pacemaker-result>")) + "\n"
 
 
 def say_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
@@ -108,21 +155,61 @@ def version_option(command: Callable[..., Any]) -> Callable[..., Any]:  # Any: c
     )(command)
 
 
-def run(command: click.Command, argv: list[str] | None, *, has_xml: bool = False) -> int:
-    """Run a tool's command with an `Answer` as its object, and give the exit code back."""
+def output_options(command: Callable[..., Any]) -> Callable[..., Any]:  # Any: click's functions
+    """Give a command the options that choose the form of its answer."""
+
+    def choose(context: click.Context, _parameter: click.Parameter, form: str | None) -> None:
+        if form is not None:
+            context.obj.as_xml, context.obj.as_json = form == "xml", form == "json"
+
+    def aim(context: click.Context, _parameter: click.Parameter, target: str) -> None:
+        context.obj.target = target
+
+    forms = click.Choice(["text", "xml", "json"])
+    for option in (
+        click.option("--output-to", default="", metavar="FILE", callback=aim, expose_value=False),
+        click.option("--output-as", type=forms, callback=choose, expose_value=False),
+    ):
+        command = option(command)
+    return json_option(command)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:  # Any: click's functions
+    """Give a command `--json`; only that, where the classic tool knows no XML."""
+
+    def choose(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+        context.obj.as_json = context.obj.as_json or wanted
+
+    return click.option(
+        "--json", is_flag=True, callback=choose, expose_value=False, help="Answer as JSON."
+    )(command)
+
+
+def run(
+    command: click.Command,
+    argv: list[str] | None,
+    *,
+    has_xml: bool = False,
+    misuse: Exit = Exit.USAGE,
+) -> int:
+    """Run a tool's command with an `Answer` as its object, and give the exit code back.
+
+    `misuse` is the exit code for options it does not have; a few tools have one of their own.
+    """
     arguments = tuple(sys.argv[1:] if argv is None else argv)
     tool = command.name or ""
     as_xml = has_xml and "--output-as=xml" in arguments
-    answer = Answer(tool, arguments, as_xml)
+    # Known before the options are read: a wrong one is answered in this form as well.
+    answer = Answer(tool, arguments, as_xml, as_json="--json" in arguments)
     try:
         code = command.main(args=list(arguments), prog_name=tool, standalone_mode=False, obj=answer)
     except click.NoSuchOption as problem:
         given = _as_given(arguments, problem.option_name)
         answer.error(f"{tool}: Unknown option {given}")
-        return answer.end(Exit.USAGE)
+        return answer.end(misuse)
     except click.UsageError as problem:
-        answer.error(f"{tool}: {problem.format_message()}")
-        return answer.end(Exit.USAGE)
+        answer.error(f"{tool}: {_wrong_use(problem)}")
+        return answer.end(misuse)
     except Failure as problem:
         if str(problem):
             answer.error(str(problem))
@@ -136,6 +223,13 @@ def run(command: click.Command, argv: list[str] | None, *, has_xml: bool = False
     except click.Abort:
         return int(Exit.ERROR)
     return code if isinstance(code, int) else 0
+
+
+def _wrong_use(problem: click.UsageError) -> str:
+    text = problem.format_message()
+    if isinstance(problem, click.BadOptionUsage) and "requires an argument" in text:
+        return f"Missing argument for {problem.option_name}"
+    return text
 
 
 def _as_given(arguments: tuple[str, ...], option: str) -> str:

@@ -1,0 +1,95 @@
+"""A gate for tools: one document, and what the daemons beside the cib would say.
+
+It serves one tool after the other. What attrd and crmd were told is kept in `told`.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from pathlib import Path
+
+import msgspec
+
+from crm.api import attributes, cib, controller, gate, membership
+from crm.api.conversations import BY_SERVICE
+from crm.api.membership import Member, NodeDescription, NodeKind, NodeStatus, View
+from crm.cib import document as documents
+from crm.cib import operations, rules
+from crm.cib.query import answer_query
+
+NODES = (
+    NodeDescription("node1", NodeKind.NORMAL, NodeStatus.ACTIVE, "uuid-1"),
+    NodeDescription("node2", NodeKind.NORMAL, NodeStatus.DEAD, "uuid-2"),
+    NodeDescription("router", NodeKind.PING, NodeStatus.PING),
+)
+"""node1 is here and in the membership, node2 is lost, router is pinged."""
+
+
+class ClusterAtTheGate:
+    """Serves one tool after the other with a document of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.document = documents.Document(documents.empty(epoch=1))
+        self.told: list[msgspec.Struct] = []
+        path = root / gate.SOCKET
+        path.parent.mkdir(parents=True)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            stream, _address = self._listener.accept()
+            with stream:
+                if _read(stream) is None:
+                    return
+                _send(stream, gate.Greeting(protocol=gate.PROTOCOL, name="mgmtd", node="node1"))
+                while isinstance(envelope := _read(stream), gate.Envelope):
+                    languages = BY_SERVICE[envelope.service]
+                    reply = self._answer(languages.requests.decode(envelope.payload))
+                    payload = languages.replies.encode(reply)
+                    _send(stream, gate.Envelope(envelope.service, payload))
+
+    def _answer(self, request: msgspec.Struct) -> msgspec.Struct:
+        match request:
+            case cib.Query():
+                return answer_query(self.document, request)
+            case cib.Change():
+                carried = operations.carry_out(self.document, request.operations, rules.STANDARD)
+                return cib.ChangeReply(request.request, carried.outcome, carried.after)
+            case attributes.UpdateAttribute():
+                self.told.append(request)
+                return attributes.AttributeValues(request.request)
+            case controller.AskController():
+                return controller.ControllerDescription(
+                    request.request, "node1", "S_IDLE", dc="node1"
+                )
+            case controller.CleanUp():
+                self.told.append(request)
+                return controller.ControllerReply(request.request)
+            case membership.AskCluster():
+                view = View(1, (Member("node1", "uuid-1", 0, 1),), quorate=False)
+                return membership.ClusterDescription(request.request, "node1", NODES, view)
+        raise AssertionError(f"nobody answers {request}")
+
+    def close(self) -> None:
+        with socket.socket(socket.AF_UNIX) as stream:
+            stream.connect(self._listener.getsockname())  # says nothing: the thread ends
+        self._thread.join(5)
+        self._listener.close()
+
+
+def _send(stream: socket.socket, message: msgspec.Struct) -> None:
+    frame = gate.FRAMES.encode(message)
+    stream.sendall(struct.pack("!I", len(frame)) + frame)
+
+
+def _read(stream: socket.socket) -> msgspec.Struct | None:
+    head = stream.recv(4, socket.MSG_WAITALL)
+    if len(head) < 4:
+        return None
+    return gate.FRAMES.decode(stream.recv(struct.unpack("!I", head)[0], socket.MSG_WAITALL))
