@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 
+from cli.tools import result
 from cli.view import access
 from cli.view.terminal import Terminal
 from crm.api import cib as api
@@ -203,6 +204,7 @@ def _flag(*names: str, text: str) -> Callable[[Any], Any]:  # Any: click decorat
 @click.option("-U", "--user", default="", help="Ask with the rights of this user.")
 @click.option("-N", "--node", default="", help="Accepted: all nodes have the same CIB.")
 @click.option("-V", "--verbose", count=True, help="Say more.")
+@click.option("--json", "as_json", is_flag=True, help="Answer as JSON.")
 @click.option("--root", metavar="DIR", default=None, help="The installation.")
 @click.version_option("0.1.0", "-$", "--version", message="Pacekeeper %(version)s")
 def cibadmin(**options: Any) -> int:  # Any: click's options
@@ -303,7 +305,11 @@ def _query(ends: Ends, options: dict[str, Any]) -> int:
     if reply.outcome is not api.Outcome.OK:
         raise _failure(reply.outcome)
     root = xml.parse(reply.xml, keep_comments=True)
-    click.echo(xml.serialise(root, pretty=True).decode(), nl=False)
+    if options["as_json"]:
+        shown = {"result": [result.element_of(root).as_json()]}
+        click.echo(result.json_text(dict(shown), 0, ()), nl=False)
+    else:
+        click.echo(xml.serialise(root, pretty=True).decode(), nl=False)
     return 0
 
 
@@ -381,6 +387,8 @@ def _change(ends: Ends, task: str, options: dict[str, Any]) -> int:
     if reply.outcome is api.Outcome.OK:
         if options["verbose"]:
             _print_findings(reply.findings)
+        if options["as_json"]:
+            click.echo(result.json_text({}, 0, ()), nl=False)
         return 0
     if reply.xml:
         _print_report(reply)
@@ -413,23 +421,32 @@ def _failure(outcome: api.Outcome, findings: tuple[api.Finding, ...] = ()) -> Fa
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; the exit codes are those of the classic tool."""
+    as_json = "--json" in (sys.argv[1:] if argv is None else argv)
     try:
-        result = cibadmin.main(argv, prog_name="cibadmin", standalone_mode=False)
+        code = cibadmin.main(argv, prog_name="cibadmin", standalone_mode=False)
     except click.UsageError as problem:
-        click.echo(f"cibadmin: {problem.format_message()}", err=True)
-        context = problem.ctx or click.Context(cibadmin, info_name="cibadmin")
-        click.echo(cibadmin.get_help(context), err=True)
-        return USAGE
+        text = f"cibadmin: {problem.format_message()}"
+        if not as_json:
+            context = problem.ctx or click.Context(cibadmin, info_name="cibadmin")
+            text = f"{text}\n{cibadmin.get_help(context)}"
+        return _end(USAGE, text, as_json=as_json)
     except Failure as problem:
-        click.echo(str(problem), err=True)
-        return int(problem.code)
+        return _end(int(problem.code), str(problem), as_json=as_json)
     except CrmError as problem:
-        click.echo(f"cibadmin: {problem}", err=True)
-        return 1
+        return _end(1, f"cibadmin: {problem}", as_json=as_json)
     except OSError as problem:
-        click.echo(f"cibadmin: {problem.filename}: {problem.strerror}", err=True)
-        return int(api.Outcome.NOT_DURABLE)
-    return result if isinstance(result, int) else 0
+        text = f"cibadmin: {problem.filename}: {problem.strerror}"
+        return _end(int(api.Outcome.NOT_DURABLE), text, as_json=as_json)
+    return code if isinstance(code, int) else 0
+
+
+def _end(code: int, text: str, *, as_json: bool) -> int:
+    """Say why the command failed; in JSON that is the whole answer."""
+    if as_json:
+        click.echo(result.json_text({}, code, [text]), nl=False)
+    else:
+        click.echo(text, err=True)
+    return code
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from crm.plumbing.errors import ConfigurationError
 @click.option("-c", "--cib", is_flag=True, help="Compare as CIBs, and add a digest.")
 @click.option("-u", "--no-version", is_flag=True, help="Do not count the version.")
 @click.option("-V", "--verbose", count=True, help="Say more.")
+@result.json_option
 @result.version_option
 @click.pass_obj
 def crm_diff(

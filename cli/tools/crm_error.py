@@ -40,9 +40,8 @@ _NO_NUMBER = {"legacy": 201, "result": -1001, "exit": 1}
 @click.option("-r", "--rc", "is_result", is_flag=True, help="The codes are result codes.")
 @click.option("-n", "--name", "named", is_flag=True, help="Show the name as well.")
 @click.option("-l", "--list", "all_codes", is_flag=True, help="Show every code.")
-@click.option("--output-as", type=click.Choice(["text", "xml"]), default="text")
-@click.option("--output-to", default="", help="Write there instead of standard output.")
 @click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add.")
+@result.output_options
 @result.version_option
 @click.pass_obj
 def crm_error(
@@ -52,13 +51,9 @@ def crm_error(
     is_result: bool,
     named: bool,
     all_codes: bool,
-    output_as: str,
-    output_to: str,
     verbose: int,
 ) -> int:
     """Say what codes mean."""
-    answer.as_xml = output_as == "xml"
-    answer.target = output_to
     kind = "exit" if is_exit else "result" if is_result else "legacy"
     if all_codes:
         for code in _LIST[kind]():

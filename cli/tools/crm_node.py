@@ -49,7 +49,7 @@ _DANGER = (
 @click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add.")
 @click.option("--root", metavar="DIR", default=None, help="The installation.")
 @click.argument("rest", nargs=-1)
-@result.output_options
+@result.json_option
 @result.version_option
 @click.pass_obj
 def crm_node(answer: result.Answer, /, **options: Any) -> int:  # Any: click's options
@@ -163,7 +163,7 @@ def _deletion(section: str, tag: str, identity: str) -> api.XmlOperation:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    return result.run(crm_node, argv, has_xml=True)
+    return result.run(crm_node, argv)
 
 
 if __name__ == "__main__":

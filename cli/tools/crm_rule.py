@@ -49,10 +49,9 @@ class _Undetermined(Exception):
 @click.option("-r", "--rule", "names", multiple=True, help="The id of a rule; repeatable.")
 @click.option("-d", "--date", "when", help="Judge as of this date, not of now.")
 @click.option("-X", "--xml-text", "text", help="The CIB, as text; - is standard input.")
-@click.option("--output-as", type=click.Choice(["text", "xml"]), default="text")
-@click.option("--output-to", default="", help="Write there instead of standard output.")
 @click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add.")
 @click.option("--root", metavar="DIR", default=None, help="The installation.")
+@result.output_options
 @result.version_option
 @click.pass_obj
 def crm_rule(
@@ -61,14 +60,10 @@ def crm_rule(
     names: tuple[str, ...],
     when: str | None,
     text: str | None,
-    output_as: str,
-    output_to: str,
     verbose: int,
     root: Path | None,
 ) -> int:
     """Evaluate rules."""
-    answer.as_xml = output_as == "xml"
-    answer.target = output_to
     if not check:
         raise Failure(Exit.USAGE, "crm_rule: No mode operation given")
     if not names:

@@ -60,6 +60,7 @@ _COMMANDS = ("create", "create_empty", "commit", "delete", "reset", "switch")
 @click.option("-v", "--validate-with", "schema", help="With --create-empty: follow this schema.")
 @click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add.")
 @click.option("--root", type=click.Path(path_type=Path), default=None, help="The installation.")
+@result.json_option
 @result.version_option
 @click.pass_obj
 def crm_shadow(answer: result.Answer, /, **options: Any) -> int:  # Any: click's options

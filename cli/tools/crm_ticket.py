@@ -80,6 +80,7 @@ class _Task:
 @click.option("-f", "--force", is_flag=True, help="Do it without asking.")
 @click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add.")
 @click.option("--root", type=click.Path(path_type=Path), default=None, help="The installation.")
+@result.json_option
 @result.version_option
 @click.pass_obj
 def crm_ticket(answer: result.Answer, /, **options: Any) -> int:  # Any: click's options
@@ -143,6 +144,7 @@ def _list(answer: result.Answer, document: documents.Document, wanted: str | Non
         tickets = {wanted: tickets[wanted]}
     for name, attributes in tickets.items():
         answer.line(name if how == "raw" else _line(name, attributes, how == "details"))
+        answer.element("ticket", {"id": name, **attributes})
     return answer.end(Exit.OK)
 
 

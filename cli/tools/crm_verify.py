@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import msgspec
 
 from cli.view.terminal import Terminal
 from crm.api import gateclient
@@ -89,7 +90,8 @@ def judge(data: bytes) -> Verdict:
 @click.option("-S", "--save-xml", "save", help="write the checked XML to this file")
 @click.option("-V", "--verbose", "verbose", count=True, help="say what is wrong")
 @click.option("-Q", "--quiet", "quiet", is_flag=True, help="only the exit code")
-@click.option("--output-as", type=click.Choice(["text", "xml"]), default="text")
+@click.option("--output-as", type=click.Choice(["text", "xml", "json"]), default="text")
+@click.option("--json", "as_json", is_flag=True, help="answer as JSON, with every finding")
 @click.option("--output-to", default="", help="write there instead of standard output")
 @click.option("--root", type=click.Path(path_type=Path), default=None, help="the installation")
 @click.option("--version", "-$", "version", is_flag=True, help="say which program this is")
@@ -102,6 +104,7 @@ def command(
     verbose: int,
     quiet: bool,
     output_as: str,
+    as_json: bool,
     output_to: str,
     root: Path | None,
     version: bool,
@@ -111,7 +114,7 @@ def command(
         click.echo("Pacemaker 2.1.5 (compatible)\nWritten by the Pacekeeper project")
         return EXIT_OK
     source = _source(live, file, text, pipe, root)
-    report = _Report(quiet, output_as == "xml", output_to)
+    report = _Report(quiet, "json" if as_json else output_as, output_to)
     if source is None:
         return report.end(
             EXIT_ERROR,
@@ -133,6 +136,7 @@ def command(
 
 
 def _conclude(verdict: Verdict, source: Source, verbose: int, report: _Report) -> int:
+    found = verdict.problems
     lines = [str(problem) for problem in verdict.problems] if verbose else []
     advice = [] if verbose else ["-V may provide more details"]
     if source.must_be_valid and any(
@@ -140,14 +144,14 @@ def _conclude(verdict: Verdict, source: Source, verbose: int, report: _Report) -
         for problem in verdict.problems
         if problem.severity is errors.Severity.ERROR
     ):
-        return report.end(source.code, [*lines, f"crm_verify: {source.complaint}"])
+        return report.end(source.code, [*lines, f"crm_verify: {source.complaint}"], found)
     if verdict.has_errors:
         last = "crm_verify: Errors found during check: config not valid"
-        return report.end(EXIT_INVALID, [*lines, last, *advice])
+        return report.end(EXIT_INVALID, [*lines, last, *advice], found)
     if verdict.has_warnings:
         last = "crm_verify: Warnings found during check: config may not be valid"
-        return report.end(EXIT_INVALID, [*lines, last, *advice])
-    return report.end(EXIT_OK, lines)
+        return report.end(EXIT_INVALID, [*lines, last, *advice], found)
+    return report.end(EXIT_OK, lines, found)
 
 
 _POLICY_CODES = frozenset({"no-fencing-device", "not-promotable", "deprecated"})
@@ -203,20 +207,39 @@ def read_live(root: Path) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """How the end is told: lines on standard error, and on request one XML document."""
+    """How the end is told: lines on standard error, and on request one document."""
 
     quiet: bool
-    as_xml: bool
+    form: str
     target: str
 
-    def end(self, code: int, lines: list[str]) -> int:
-        """Say the lines and give the exit code back."""
+    def end(self, code: int, lines: list[str], problems: Sequence[Problem] = ()) -> int:
+        """Say the lines, or in JSON the problems, and give the exit code back."""
+        if self.form == "json":
+            self._write(self._json(code, lines, problems))
+            return code
         if not self.quiet:
             for line in lines:
                 click.echo(line, err=True)
-        if self.as_xml:
+        if self.form == "xml":
             self._write(self._document(code))
         return code
+
+    def _json(self, code: int, lines: list[str], problems: Sequence[Problem]) -> str:
+        shown = [
+            {
+                "code": problem.code,
+                "severity": problem.severity.value,
+                "subject": problem.subject,
+                "message": problem.message,
+                "hint": problem.hint,
+            }
+            for problem in problems
+        ]
+        said = [] if shown else lines
+        status = {"code": code, "message": _MEANING.get(code, ""), "errors": said}
+        encoded = msgspec.json.encode({"problems": shown, "status": status})
+        return msgspec.json.format(encoded, indent=2).decode()
 
     def _document(self, code: int) -> str:
         request = " ".join(["crm_verify", *sys.argv[1:]])

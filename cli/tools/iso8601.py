@@ -40,6 +40,7 @@ _Read = TypeVar("_Read")
 @click.option("-W", "--week", "form", flag_value="W", help="With the week of the year.")
 @click.option("-L", "--local", "as_local", is_flag=True, help="In the local zone, not in UTC.")
 @click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add.")
+@result.json_option
 @result.version_option
 @click.pass_obj
 def iso8601(

@@ -9,7 +9,7 @@ Source: tools.md section 1.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,13 @@ class Element(msgspec.Struct, frozen=True):
         return shown
 
 
+def element_of(node: Any) -> Element:  # Any: an element; lxml stays in its rooms
+    """Take over a piece of a document."""
+    inner = tuple(element_of(child) for child in node if isinstance(child.tag, str))
+    attributes = {str(name): str(value) for name, value in node.attrib.items()}
+    return Element(str(node.tag), attributes, inner, (node.text or "").strip())
+
+
 class Answer(msgspec.Struct):
     """What one run of a tool says, in the form that was asked for, when the run ends."""
 
@@ -112,9 +119,7 @@ class Answer(msgspec.Struct):
             shown["result"] = [element.as_json() for element in self._elements]
         elif self._lines:
             shown["lines"] = [line for text in self._lines for line in text.splitlines()]
-        meaning = exit_codes.exit_code(code).text
-        shown["status"] = {"code": int(code), "message": meaning, "errors": self._errors}
-        return msgspec.json.format(msgspec.json.encode(shown), indent=2).decode() + "\n"
+        return json_text(shown, code, self._errors)
 
     def _document(self, code: int) -> str:
         request = " ".join((self.tool, *self.arguments))
@@ -133,6 +138,14 @@ class Answer(msgspec.Struct):
             status += "/>"
         inner_lines = [line for element in self._elements for line in element.as_xml(1)]
         return "\n".join((head, *inner_lines, status, "</pacemaker-result>")) + "\n"
+
+
+def json_text(shown: dict[str, object], code: int, errors: Sequence[str]) -> str:
+    """Write a JSON answer; how it ended stands last."""
+    meaning = exit_codes.exit_code(code).text
+    status = {"code": int(code), "message": meaning, "errors": list(errors)}
+    encoded = msgspec.json.encode({**shown, "status": status})
+    return msgspec.json.format(encoded, indent=2).decode() + "\n"
 
 
 def say_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:

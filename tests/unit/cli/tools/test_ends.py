@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,6 @@ from cli.tools import (
 from crm.api.attributes import UpdateAttribute
 from crm.api.controller import CleanUp
 from crm.model.exit_codes import Exit
-from crm.plumbing import xml
 from tests.kit.cluster_at_gate import ClusterAtTheGate
 
 
@@ -116,12 +116,12 @@ def test_the_cluster_layer_is_asked_for_nodes(
     assert capsys.readouterr().out == text
 
 
-def test_nodes_are_shown_as_xml(
+def test_nodes_are_shown_as_json(
     served: ClusterAtTheGate, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert crm_node.main(["-l", "--output-as=xml"]) == 0
-    nodes = list(xml.parse(capsys.readouterr().out.encode()).iter("node"))
-    assert [(node.get("name"), node.get("state")) for node in nodes] == [
+    assert crm_node.main(["-l", "--json"]) == 0
+    (nodes,) = json.loads(capsys.readouterr().out)["result"]
+    assert [(node["name"], node["state"]) for node in nodes["items"]] == [
         ("node1", "member"),
         ("node2", "lost"),
     ]
