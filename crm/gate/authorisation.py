@@ -38,12 +38,18 @@ DAEMON_USER = "hacluster"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a caller is, as the kernel says: never what the caller says of itself."""
+    """Who a caller is, as the kernel says: never what the caller says of itself.
+
+    `is_trusted` tells that no access list holds for the caller (root and the daemons' users),
+    who may ask on behalf of another user and then has that user's rights to the CIB.
+    """
 
     uid: int
     pid: int
     user: str
     role: Role
+    groups: tuple[str, ...] = ()
+    is_trusted: bool = False
 
 
 LEAST_ROLE: dict[str, dict[type[msgspec.Struct], Role]] = {
@@ -86,12 +92,17 @@ def may_send(role: Role, service: str, kind: type[msgspec.Struct]) -> bool:
     return least is not None and role is not Role.STRANGER and role >= least
 
 
+def is_trusted(*, uid: int, own_uid: int, daemon_uid: int | None) -> bool:
+    """Tell whether a uid is root, the daemons' user or the user the gate itself runs as."""
+    return uid in (0, own_uid) or uid == daemon_uid
+
+
 def role_of(*, uid: int, groups: frozenset[str], own_uid: int, daemon_uid: int | None) -> Role:
     """Derive a caller's role from its uid and the names of its groups.
 
     Root, the daemons' user and the user the gate itself runs as (the lab, tests) administrate.
     """
-    if uid in (0, own_uid) or uid == daemon_uid:
+    if is_trusted(uid=uid, own_uid=own_uid, daemon_uid=daemon_uid):
         return Role.ADMINISTRATOR
     return max(
         (role for group, role in ROLE_OF_GROUP.items() if group in groups),

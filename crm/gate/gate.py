@@ -20,7 +20,8 @@ A request for a daemon that is not there is *held* for as long as its caller wis
 yet, so holding a change is as safe as holding a question. A held request counts as open.
 
 Who asks is filled in here, over whatever the caller wrote (`Change.origin`, `Query.user`,
-`AskRevisions.user`, `ConfirmDown.user`).
+`AskRevisions.user`, `ConfirmDown.user`); root and the daemons' users may ask on behalf of
+another user. Watchers whom access lists could restrict are told what was touched, but no content.
 
 *Watchers* get the events of the cib and of heartbeat. A new watcher is first told the last state
 of every node, so that it needs no second question. A caller with neither an open request nor a
@@ -340,16 +341,21 @@ class Gate:
         return _refuse(caller, NOT_CONNECTED, text, request=request, hint=hint)
 
     def _sign(self, caller: _Caller, message: msgspec.Struct) -> msgspec.Struct:
-        """Write over whatever the caller said about who it is."""
-        user = caller.identity.user
+        """Write over whatever the caller said about who it is.
+
+        Only who is trusted may name another user, to have no more than that user's rights.
+        """
+        identity = caller.identity
         match message:
-            case cib.Change():
-                origin = cib.Origin(
-                    client=caller.name, node=self._node, user=user, reason=message.origin.reason
-                )
+            case cib.Change(origin=given):
+                user, groups = _asking(identity, given.user, given.groups)
+                origin = cib.Origin(caller.name, self._node, user, given.reason, groups)
                 return msgspec.structs.replace(message, origin=origin)
-            case cib.Query() | cib.AskRevisions() | fencing.ConfirmDown():
-                return msgspec.structs.replace(message, user=user)
+            case cib.Query():
+                user, groups = _asking(identity, message.user, message.groups)
+                return msgspec.structs.replace(message, user=user, groups=groups)
+            case cib.AskRevisions() | fencing.ConfirmDown():
+                return msgspec.structs.replace(message, user=identity.user)
             case _:
                 return message
 
@@ -430,9 +436,9 @@ class Gate:
         if isinstance(message, _WATCHED):
             if isinstance(message, membership.NodeChanged):
                 self._nodes[message.node] = message
-            envelope = _envelope(service, message)
+            whole, veiled = _envelope(service, message), _envelope(service, _veiled(message))
             return [
-                SendFrame(number, envelope)
+                SendFrame(number, whole if caller.identity.is_trusted else veiled)
                 for number, caller in self._callers.items()
                 if caller.watches
             ]
@@ -450,6 +456,22 @@ class Gate:
         caller = self._callers[question.caller]
         caller.open_requests -= 1
         caller.quiet_since = now
+
+
+def _asking(identity: Identity, user: str, groups: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Tell whose rights a request has: those of the user named, if the caller may name one."""
+    if identity.is_trusted and user:
+        return user, groups
+    return identity.user, identity.groups
+
+
+def _veiled(message: msgspec.Struct) -> msgspec.Struct:
+    """Leave out of an event what its watcher might have no right to see; it may ask for it."""
+    if not isinstance(message, cib.CibChanged):
+        return message
+    touched = tuple(msgspec.structs.replace(each, value="") for each in message.touched)
+    origin = msgspec.structs.replace(message.origin, groups=())
+    return msgspec.structs.replace(message, touched=touched, origin=origin, patch=b"")
 
 
 def _envelope(service: str, message: msgspec.Struct) -> gate.Envelope:

@@ -27,7 +27,7 @@ from pathlib import Path
 import msgspec
 
 from crm.api import gate
-from crm.gate.authorisation import DAEMON_USER, Identity, role_of
+from crm.gate.authorisation import DAEMON_USER, Identity, is_trusted, role_of
 from crm.gate.gate import CallerArrived, CallerLeft, FrameArrived, FrameUnreadable
 from crm.plumbing.errors import ConfigurationError, RemoteProtocolError
 
@@ -240,8 +240,15 @@ def identify(*, uid: int, pid: int, gid: int) -> Identity:
     daemon_uid = None
     with contextlib.suppress(KeyError):
         daemon_uid = pwd.getpwnam(DAEMON_USER).pw_uid
-    role = role_of(uid=uid, groups=groups, own_uid=os.getuid(), daemon_uid=daemon_uid)
-    return Identity(uid=uid, pid=pid, user=user, role=role)
+    own_uid = os.getuid()
+    return Identity(
+        uid=uid,
+        pid=pid,
+        user=user,
+        role=role_of(uid=uid, groups=groups, own_uid=own_uid, daemon_uid=daemon_uid),
+        groups=tuple(sorted(groups)),
+        is_trusted=is_trusted(uid=uid, own_uid=own_uid, daemon_uid=daemon_uid),
+    )
 
 
 def _group_name(number: int) -> str:

@@ -19,8 +19,11 @@ from crm.gate.gate import (
 from crm.plumbing.machine import MessageArrived, PeerConnected, Tell
 
 
-def identity(role: Role = Role.ADMINISTRATOR, *, uid: int = 1000) -> Identity:
-    return Identity(uid=uid, pid=4711, user=f"user{uid}", role=role)
+def identity(
+    role: Role = Role.ADMINISTRATOR, *, uid: int = 1000, trusted: bool = False
+) -> Identity:
+    user = f"user{uid}"
+    return Identity(uid=uid, pid=4711, user=user, role=role, groups=("g",), is_trusted=trusted)
 
 
 class GateBench:
@@ -33,8 +36,16 @@ class GateBench:
         for service in connected:
             self.greetings += self.gate.receive(PeerConnected(service), self.now)
 
-    def caller(self, number: int, role: Role = Role.ADMINISTRATOR, *, greets: bool = True) -> None:
-        self.gate.receive(CallerArrived(number, identity(role, uid=1000 + number)), self.now)
+    def caller(
+        self,
+        number: int,
+        role: Role = Role.ADMINISTRATOR,
+        *,
+        greets: bool = True,
+        trusted: bool = False,
+    ) -> None:
+        who = identity(role, uid=1000 + number, trusted=trusted)
+        self.gate.receive(CallerArrived(number, who), self.now)
         if greets:
             self.frame(number, gate.Greeting(protocol=gate.PROTOCOL, name="test"))
 

@@ -88,3 +88,25 @@ def test_without_a_cluster_it_says_so(
     monkeypatch.delenv("CIB_file", raising=False)
     assert cibadmin.main(["-Q", "--root", str(tmp_path)]) == 102
     assert "Transport endpoint is not connected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["-S"], 64, "requires -U user"),
+        (["-Sloud", "-U", "u"], 64, 'Unrecognized value for --show-access: "loud"'),
+        (["-S", "-U", "root"], 78, "Could not evaluate access"),
+    ],
+)
+def test_rights_are_shown_of_ordinary_users_only(
+    file: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, said: str
+) -> None:
+    assert cibadmin.main(["-Q", *words]) == code
+    assert said in capsys.readouterr().err
+
+
+def test_without_rights_everything_is_shown_as_denied(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cibadmin.main(["-Q", "--show-access=text", "--user", "u", "-o", "resources"]) == 0
+    assert "vvv---[ ~DENIED~ ]---vvv\n<resources/>\n" in capsys.readouterr().out

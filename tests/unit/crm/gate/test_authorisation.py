@@ -5,7 +5,7 @@ import pytest
 
 from crm.api import cib, controller, fencing
 from crm.api.conversations import BY_SERVICE
-from crm.gate.authorisation import LEAST_ROLE, Role, may_send, role_of
+from crm.gate.authorisation import LEAST_ROLE, Role, is_trusted, may_send, role_of
 
 EVERY_MESSAGE = [
     (service, member)
@@ -82,3 +82,8 @@ def test_what_a_reader_may_send_is_what_may_be_asked_twice() -> None:
             kind.__name__ for kind, role in LEAST_ROLE[service].items() if role is Role.READER
         }
         assert readers == languages.reading
+
+
+@pytest.mark.parametrize(("uid", "trusted"), [(0, True), (500, True), (90, True), (1000, False)])
+def test_root_the_daemons_user_and_the_gates_own_are_trusted(uid: int, trusted: bool) -> None:
+    assert is_trusted(uid=uid, own_uid=500, daemon_uid=90) is trusted

@@ -102,8 +102,47 @@ def test_who_asks_is_written_over_what_the_caller_claims() -> None:
     (tell,) = told(bench.say(1, "cib", cib.Change(request=1, operations=(), origin=forged)))
     assert isinstance(tell.message, cib.Change)
     assert tell.message.origin == cib.Origin(
-        client="test", node="node1", user="user1001", reason="because"
+        client="test", node="node1", user="user1001", reason="because", groups=("g",)
     )
+    asked = cib.Query(request=1, user="root", groups=("haclient",))
+    (tell,) = told(bench.say(1, "cib", asked))
+    assert isinstance(tell.message, cib.Query)
+    assert (tell.message.user, tell.message.groups) == ("user1001", ("g",))
+
+
+def test_only_who_is_trusted_asks_on_behalf_of_another_user() -> None:
+    bench = GateBench()
+    bench.caller(1, trusted=True)
+    (tell,) = told(bench.say(1, "cib", cib.Query(request=1, user="bob", groups=("staff",))))
+    assert isinstance(tell.message, cib.Query)
+    assert (tell.message.user, tell.message.groups) == ("bob", ("staff",))
+    (tell,) = told(bench.say(1, "cib", cib.Query(request=2)))
+    assert isinstance(tell.message, cib.Query)
+    assert tell.message.user == "user1001"
+    origin = cib.Origin(client="x", user="bob")
+    (tell,) = told(bench.say(1, "cib", cib.Change(request=3, operations=(), origin=origin)))
+    assert isinstance(tell.message, cib.Change)
+    assert tell.message.origin == cib.Origin(client="test", node="node1", user="bob")
+
+
+def test_a_watcher_access_lists_could_restrict_is_told_no_content() -> None:
+    bench = GateBench()
+    bench.caller(1, trusted=True)
+    bench.caller(2)
+    bench.frame(1, gate.Watch())
+    bench.frame(2, gate.Watch())
+    change = cib.CibChanged(
+        before=Version(),
+        after=Version(0, 1, 0),
+        touched=(cib.Touched("attribute", "pingd", "n1", "100"),),
+        origin=cib.Origin(client="x", user="bob", groups=("staff",)),
+        patch=b"<diff/>",
+    )
+    whole, veiled = (unwrap(frame) for frame in sent(bench.answer("cib", change)))
+    assert whole == change
+    assert isinstance(veiled, cib.CibChanged)
+    assert (veiled.patch, veiled.origin.groups) == (b"", ())
+    assert veiled.touched == (cib.Touched("attribute", "pingd", "n1"),)
 
 
 def test_a_reader_may_look_but_not_change() -> None:
