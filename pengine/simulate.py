@@ -143,10 +143,11 @@ class _Paper:
         if action.task in _UNRECORDED:
             return Executed(action, name)
         state = self._state(action)
-        times = Counter(history.id for history in state.history)
-        # Which one of several were meant nobody could say (case inc6).
-        known = {history.id: history for history in state.history if times[history.id] == 1}
         names = (name, resource.id, resource.long_id)
+        called = [history for history in state.history if history.id in names]
+        times = Counter(history.id for history in called)
+        # Which one of several were meant nobody could say (case inc6).
+        known = {history.id: history for history in called if times[history.id] == 1}
         history = next((known[each] for each in names if each in known), None)
         if history is None:
             history = ResourceHistory(
