@@ -12,7 +12,8 @@ and *failed* (one node of the steady cluster has just vanished).
 from the model to the graph; `process` is user and system time of a whole `crm_simulate -Q -x FILE
 -G FILE`, ours and that of the peer (`crm_simulate` of Debian's pacemaker-cli-utils), and what
 memory it needed at most. `simulate` is the same with `-S`: the graph is carried out on paper.
-What takes more than the limit of processor seconds is ended. Only figures of one run on one
+What takes more than the limit of processor seconds is ended. Processes run as installed, with
+bytecode that one before them has written. Only figures of one run on one
 machine compare. `--profile` says where the time of each situation goes instead.
 """
 
@@ -184,10 +185,12 @@ class Cost:
         return f"{self.seconds:8.2f} s {self.peak_mib:5.0f} MiB"
 
 
-def _cost(command: list[str], limit_s: int) -> Cost:
+def _cost(command: list[str], limit_s: int, bytecode: Path) -> Cost:
     """Run a command, for so many processor seconds at most."""
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(bytecode)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with Path(os.devnull).open("wb") as nowhere:
-        process = subprocess.Popen(command, stdout=nowhere, stderr=nowhere)
+        process = subprocess.Popen(command, stdout=nowhere, stderr=nowhere, env=environment)
         resource.prlimit(process.pid, resource.RLIMIT_CPU, (limit_s, limit_s + 1))
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -195,9 +198,13 @@ def _cost(command: list[str], limit_s: int) -> Cost:
     return Cost(seconds, usage.ru_maxrss / 1024, process.returncode == 0)
 
 
-def _ours(path: Path, *words: str) -> list[str]:
+def _command() -> list[str]:
     code = "import sys; from cli.tools.crm_simulate import main; sys.exit(main())"
-    return [sys.executable, "-c", code, "-x", str(path), *words]
+    return [sys.executable, "-c", code]
+
+
+def _ours(path: Path, *words: str) -> list[str]:
+    return [*_command(), "-x", str(path), *words]
 
 
 @dataclass(frozen=True)
@@ -209,6 +216,11 @@ class Wishes:
     limit_s: int
     folder: Path
     simulated: tuple[str, ...]
+
+    @property
+    def bytecode(self) -> Path:
+        """Name the folder that keeps bytecode from one process to the next."""
+        return self.folder / "bytecode"
 
 
 def measure(nodes: int, count: int, wishes: Wishes) -> Iterator[str]:
@@ -223,11 +235,11 @@ def measure(nodes: int, count: int, wishes: Wishes) -> Iterator[str]:
         path = wishes.folder / f"{nodes}x{count}-{name}.xml"
         path.write_bytes(document)
         del cluster
-        ours = _cost(_ours(path, "-Q", "-G", graph), wishes.limit_s)
+        ours = _cost(_ours(path, "-Q", "-G", graph), wishes.limit_s, wishes.bytecode)
         line = f"{nodes:>3} x {count:<5} {name:<7} read {read_ms:8.1f} ms  warm {warm_ms:9.1f} ms"
         yield line + f"  process {ours}" + _beside(ours, wishes, path, "-Q", "-G", graph)
         if f"{nodes}x{count}" in wishes.simulated:
-            ours = _cost(_ours(path, "-S"), wishes.limit_s)
+            ours = _cost(_ours(path, "-S"), wishes.limit_s, wishes.bytecode)
             line = f"{nodes:>3} x {count:<5} {name:<7} simulate {ours}"
             yield line + _beside(ours, wishes, path, "-S")
 
@@ -236,7 +248,8 @@ def _beside(ours: Cost, wishes: Wishes, path: Path, *words: str) -> str:
     """Say what the peer takes for the same."""
     if wishes.peer is None:
         return ""
-    theirs = _cost([wishes.peer, "-x", str(path), *words], wishes.limit_s)
+    command = [wishes.peer, "-x", str(path), *words]
+    theirs = _cost(command, wishes.limit_s, wishes.bytecode)
     return f"  peer {theirs}  ratio {ours.seconds / max(theirs.seconds, 0.001):6.2f}"
 
 
@@ -271,6 +284,7 @@ def main() -> int:
     print(f"peer: {peer or 'not installed'}")
     with tempfile.TemporaryDirectory() as folder:
         wishes = Wishes(peer, given.repeat, given.limit, Path(folder), tuple(given.simulate))
+        _cost([*_command(), "--version"], given.limit, wishes.bytecode)
         for size in given.sizes:
             nodes, _, count = size.partition("x")
             if given.profile:
