@@ -118,7 +118,7 @@ class _Telling:
 
     def tell(self) -> list[Step]:
         """Say what is done to the instance; most of the time one thing or none."""
-        if not self._decision.facts.is_looked_after(self._instance):
+        if not self._decision.facts.is_managed(self._instance):
             return []
         if not self._here and (not self._target or self._instance.is_removed):
             return []

@@ -103,10 +103,10 @@ def add_shutdowns(builder: Builder) -> None:
 
 
 def _held_by(builder: Builder, node: str) -> str:
-    """Name what failed to stop on a node and so keeps it from leaving, or ""."""
+    """Name what may not stop on a node and so keeps it from leaving, or ""."""
     for instance in builder.facts.instances():
-        state = builder.facts.activity[instance.id]
-        if state.blocked and node in state.nodes:
+        is_there = node in builder.facts.activity[instance.id].nodes
+        if is_there and builder.facts.is_blocked(instance):
             return instance.id
     return ""
 

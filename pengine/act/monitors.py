@@ -36,7 +36,7 @@ def add_monitors(builder: Builder, instance: Instance) -> None:
         return
     if not facts.is_managed(instance) and not facts.activity[instance.id].nodes:
         return
-    if facts.activity[instance.id].blocked or instance.id in facts.tickets.frozen:
+    if facts.is_blocked(instance):
         return
     start = builder.start(instance, node, needed=False)
     known = {(e.operation, e.interval_ms) for e in recorded(builder, instance, node)}
@@ -106,7 +106,7 @@ def add_stopped_monitors(builder: Builder, instance: Instance) -> None:
         return
     if instance.meta.maintenance or builder.facts.settings.maintenance:
         return
-    if builder.facts.activity[instance.id].blocked or instance.id in builder.facts.tickets.frozen:
+    if builder.facts.is_blocked(instance):
         return
     active = builder.facts.activity[instance.id].nodes
     if any(builder.nodes[name].maintenance for name in active):

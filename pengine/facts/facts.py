@@ -160,6 +160,10 @@ class Facts(msgspec.Struct, frozen=True):
             return True
         return any(self.node(name).maintenance for name in state.nodes)
 
+    def is_blocked(self, instance: Instance) -> bool:
+        """Tell whether nothing may happen to an instance: for a failure, or a lost ticket."""
+        return self.activity[instance.id].blocked or instance.id in self.tickets.frozen
+
     def is_left_alone(self, instance: Instance) -> bool:
         """Tell whether something about an instance itself keeps the cluster from touching it.
 

@@ -295,8 +295,8 @@ class Board:
         return item is None or (item.meta.is_managed and not item.meta.maintenance)
 
     def is_blocked(self, item: Placeable) -> bool:
-        """Tell whether a failure blocks an item or anything in it."""
-        return any(self.facts.activity[i.id].blocked for i in instances_of(item))
+        """Tell whether nothing may happen to an item or anything in it."""
+        return any(self.facts.is_blocked(i) for i in instances_of(item))
 
     def role_now(self, item: Placeable) -> Role:
         """Give the highest role an item has anywhere."""

@@ -88,9 +88,9 @@ def shutdown_statements(facts: Facts, actions: Actions) -> Iterator[Statement]:
         for stop in actions:
             if stop.node != shutdown.node or stop.task is not Task.STOP or stop.instance is None:
                 continue
-            state = facts.activity[stop.owner]
+            is_held = facts.is_blocked(stop.instance)
             is_spared = stop.instance.meta.maintenance
-            if not is_spared and (facts.is_managed(stop.instance) or state.blocked):
+            if not is_spared and (facts.is_managed(stop.instance) or is_held):
                 yield Statement(stop.id, shutdown.id, _IN_TURN, "stop before shutdown")
 
 

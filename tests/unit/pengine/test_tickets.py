@@ -60,3 +60,12 @@ def test_what_is_frozen_keeps_even_a_monitor_that_is_defined_otherwise() -> None
     text = _cluster("freeze", REVOKED).decode().replace(primitive("a"), MONITORED)
     document = text.replace(started().replace("@", "a"), looked_at.replace("@", "a")).encode()
     assert actions(decide(document)) == []
+
+
+def test_a_node_does_not_leave_with_what_is_frozen_on_it() -> None:
+    leaving = state("node1", {"a": started()}, attributes={"shutdown": "1"})
+    document = _cluster("freeze", REVOKED).replace(
+        state("node1", {"a": started()}).encode(), leaving.encode()
+    )
+    assert leaving.encode() in document
+    assert actions(decide(document)) == []
