@@ -237,6 +237,13 @@ def test_a_partition_that_has_to_end_itself_fences_its_members() -> None:
     assert reasons(document) == []
 
 
+def test_without_fencing_a_node_that_leaves_is_gone_when_it_is_no_full_member() -> None:
+    leaving = state("node1", {"a": started()}, attributes={"shutdown": "1700000000"})
+    left = leaving.replace('join="member"', 'join="down"')
+    status = left + state("node2", {"a": stopped()})
+    assert actions(decide(cib(primitive("a"), status=status))) == ["a_start_0@node2"]
+
+
 def test_what_a_node_ran_waits_for_it_when_shutdown_lock_is_set() -> None:
     lost = state("node1", {"a": started()}, attributes={"shutdown": "1700000000"})
     options = {"shutdown-lock": "true"}
