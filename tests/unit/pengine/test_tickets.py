@@ -42,6 +42,14 @@ def test_what_is_frozen_is_left_alone_when_its_ticket_is_lost() -> None:
     assert actions(decide(_cluster("freeze", REVOKED))) == []
 
 
+def test_what_is_frozen_keeps_its_node_from_leaving() -> None:
+    leaving = state("node1", {"a": started()}, attributes={"shutdown": "1700000000"})
+    staying = state("node1", {"a": started()})
+    document = _cluster("freeze", REVOKED).decode().replace(staying, leaving)
+    assert leaving in document
+    assert actions(decide(document.encode())) == []
+
+
 def test_standby_stops_even_what_would_be_frozen() -> None:
     assert actions(decide(_cluster("freeze", STANDBY))) == ["a_stop_0@node1"]
 
