@@ -211,10 +211,9 @@ class _Reading:
         result = self._judge(entry, code, is_old)
         if is_old and code != entry.target_rc:
             self.expired.append(entry)
-            if entry.interval_ms == 0:
+            can_renew = self.given.node_is_online and not self.given.node_is_unclean
+            if entry.interval_ms == 0 or can_renew:
                 return
-            if self.given.node_is_online and not self.given.node_is_unclean:
-                result = _Result.GOOD
         if result is _Result.GOOD:
             self._take_success(entry, code)
         else:

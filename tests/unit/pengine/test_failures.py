@@ -150,3 +150,12 @@ def test_what_was_removed_and_failed_is_stopped_before_it_is_forgotten() -> None
     found = actions(decide(document))
     assert "gone_stop_0@node1" in found
     assert "gone_delete_0@node1" not in found
+
+
+def test_a_monitor_that_failed_long_ago_says_nothing_about_what_runs() -> None:
+    entries = started() + ran("stop", call=3) + ran("monitor", rc=1, call=4, interval_ms=10_000)
+    old = entries.replace('interval="10000"', f'interval="10000" last-rc-change="{OLD_S}"')
+    status = state("node1", {"a": old}) + state("node2", {"a": stopped()})
+    found = actions(decide(cib(WATCHED, status=status)))
+    assert "a_stop_0@node1" not in found
+    assert "a_start_0@node1" in found or "a_start_0@node2" in found
