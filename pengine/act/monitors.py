@@ -44,9 +44,9 @@ def add_monitors(builder: Builder, instance: Instance) -> None:
     role = builder.placement.role_of(instance.id)
     for operation in instance.operations:
         if not operation.runs_in(role):
-            is_ended = is_there and role.is_active and operation.role is not Role.STOPPED
+            is_other = operation.enabled and operation.role is not Role.STOPPED
             # What starts anew has no monitors that would have to be ended.
-            if is_ended and not start.needed:
+            if is_there and role.is_active and is_other and not start.needed:
                 _cancel_for_role(builder, instance, node, operation)
             continue
         is_running = is_there and (operation.name, operation.interval_ms) in known
@@ -130,8 +130,6 @@ def _cancel_before_start(
     builder: Builder, instance: Instance, node: str, operations: list[OperationFacts]
 ) -> None:
     """End the monitors for role Stopped where the instance is about to start."""
-    if node in builder.facts.activity[instance.id].nodes:
-        return
     wanted = {(o.name, o.interval_ms) for o in operations}
     for entry in recorded(builder, instance, node):
         if (entry.operation, entry.interval_ms) in wanted:

@@ -104,8 +104,8 @@ class OperationRules(msgspec.Struct, frozen=True):
 def conclude_operations(primitive: Primitive, given: OperationRules) -> tuple[OperationFacts, ...]:
     """Fill in all configured operations.
 
-    Of equal name and interval the first counts, but neither recurs: nobody could tell them apart
-    (cases intervals and ticket-promoted-5).
+    Of equal name and interval the first that is enabled counts, but neither recurs: nobody could
+    tell them apart (cases intervals and ticket-promoted-5).
     """
     times = Counter((o.name, o.interval_ms) for o in primitive.operations)
     found: dict[tuple[str, int, str], OperationFacts] = {}
@@ -114,7 +114,9 @@ def conclude_operations(primitive: Primitive, given: OperationRules) -> tuple[Op
         filled = _fill(primitive, operation, given)
         if operation.interval_ms > 0:
             filled = replace(filled, is_ambiguous=times[key] > 1)
-            found.setdefault((*key, ""), filled)
+            known = found.get((*key, ""))
+            if known is None or (filled.enabled and not known.enabled):
+                found[*key, ""] = filled
         else:
             found[*key, operation.id] = filled
     return tuple(found.values())

@@ -271,3 +271,29 @@ def test_a_constraint_of_a_resource_with_itself_is_named_and_left_out() -> None:
     decision = decide(cib(primitive("a"), constraints=alone))
     assert [p.code for p in decision.problems] == ["self-reference"]
     assert "a_start_0@node1" in actions(decision)
+
+
+def test_a_monitor_for_a_role_that_begins_is_ended_though_it_found_something_running() -> None:
+    ops = '<op id="a-s" name="monitor" interval="20s" role="Stopped"/>'
+    found = stopped() + ran("monitor", call=2, interval_ms=20_000, expected=7)
+    document = cib(
+        primitive("a", ops=ops, meta={"is-managed": "false"}),
+        status=state("node1", {"a": found}) + state("node2", {"a": stopped()}),
+    )
+    keys = {str(key[0]) for key in decide(document).plan.actions}
+    assert "cancel a_monitor_20000" in keys
+
+
+def test_what_is_configured_and_off_ends_no_monitor_of_another_role() -> None:
+    ops = (
+        '<op id="a-p" name="monitor" interval="5s" role="Promoted" enabled="false"/>'
+        '<op id="a-u" name="monitor" interval="5s" role="Unpromoted"/>'
+    )
+    # Both have one name and interval, so neither would be started; what is there goes on.
+    watched = started() + ran("monitor", call=3, interval_ms=5_000)
+    clone = (
+        '<clone id="c"><meta_attributes id="cm"><nvpair id="cm1" name="promotable" value="true"/>'
+        f"</meta_attributes>{primitive('a', ops=ops)}</clone>"
+    )
+    status = state("node1", {"a": watched}) + state("node2", {"a": watched})
+    assert actions(decide(cib(clone, status=status))) == []
