@@ -183,13 +183,18 @@ def _collective_flags(
         flags += ["unique"] if item.is_unique else []
     if isinstance(item, BundleInstance) and item.node_max > 1:
         flags.append("unique")
-    is_promotable = isinstance(item, CloneInstance) and item.promotable
-    flags += ["disabled"] if _is_disabled(item.meta, is_promotable) else []
+    may_lead = item.promotable if isinstance(item, CloneInstance) else _is_copy_that_may_lead(item)
+    flags += ["disabled"] if _is_disabled(item.meta, may_lead) else []
     if item.meta.maintenance or facts.settings.maintenance:
         flags.append("maintenance")
     elif not item.meta.is_managed or not facts.may_start_anything:
         flags.append("unmanaged")
     return flags
+
+
+def _is_copy_that_may_lead(item: GroupInstance | BundleInstance) -> bool:
+    """Tell whether something is a group in a clone that can be promoted."""
+    return isinstance(item, GroupInstance) and any(member.is_promotable for member in item.members)
 
 
 def _flags_text(flags: Iterable[str]) -> str:

@@ -95,3 +95,12 @@ def test_what_keeps_a_copy_off_a_node_is_said_of_plain_copies_only() -> None:
         cib(clone(primitive("a")), status=status)
     )
     assert "* Stopped: [ node1 node2 ]" in shown(cib(clone(group), status=status))
+
+
+def test_a_copied_group_that_may_not_be_promoted_is_disabled() -> None:
+    inner = (
+        '<group id="g"><meta_attributes id="gm"><nvpair id="gm1" name="target-role"'
+        f' value="Unpromoted"/></meta_attributes>{primitive("a")}</group>'
+    )
+    text = clone(inner, promotable="true", globally_unique="true", clone_max="1")
+    assert "* Resource Group: g:0 (disabled):" in shown(cib(text))
