@@ -212,16 +212,22 @@ def _limit(states: Iterable[OnNode]) -> Role | None:
 
 
 def _after_migrations(on_node: dict[str, OnNode], migrations: Migrations) -> dict[str, OnNode]:
-    """Put an instance where its migrations may have left it, beside the node that says so."""
+    """Put an instance where its migrations may have left it, before the node that says so."""
     if not migrations.also_active and not migrations.dangling:
         return on_node
     left = {name for name in migrations.dangling if _ends_with_departure(on_node[name])}
+    states = {
+        name: replace(state, role=Role.STOPPED) if name in left else state
+        for name, state in on_node.items()
+    }
     found: dict[str, OnNode] = {}
-    for name, state in on_node.items():
+    for name, state in states.items():
         for other in migrations.also_active.get(name, ()):
             if other in on_node and not on_node[other].role.is_active:
                 found[other] = replace(on_node[other], role=Role.STARTED, is_assumed=True)
-        found.setdefault(name, replace(state, role=Role.STOPPED) if name in left else state)
+            elif other in states:
+                found.setdefault(other, states[other])
+        found.setdefault(name, state)
     return found
 
 

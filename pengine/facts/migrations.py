@@ -85,7 +85,10 @@ class _Judging:
         arrival = self._find(target, "migrate_from", source)
         if _went_well(entry):
             self._judge_good_to(source, target, entry, arrival)
-        elif self._is_unknown(target) or self._has_newer_state(target, entry, arrival):
+            return
+        # A failed arrival is news of the target like any other.
+        arrival = arrival if arrival is not None and _went_well(arrival) else None
+        if self._is_unknown(target) or self._has_newer_state(target, entry, arrival):
             if not self._has_later_change(source, entry, same_node=True):
                 self._dangle(source)
         elif target in self._online:

@@ -100,6 +100,17 @@ def test_an_arrival_without_stop_leaves_the_source_dangling() -> None:
     assert found.partial is None
 
 
+def test_a_failed_arrival_after_a_failed_departure_is_the_later_news() -> None:
+    failed = _entry("migrate_to", 3, rc=1)
+    arrived = _entry("migrate_from", 2, rc=1, at=110)
+    histories = {"one": (STARTED, failed), "two": (PROBED, arrived)}
+    found = conclude_migrations(histories, ("one", "two"))
+    assert "one" not in found.also_active
+    at_once = _entry("migrate_from", 2, rc=1, at=100)
+    found = conclude_migrations({"one": (STARTED, failed), "two": (at_once,)}, ("one", "two"))
+    assert found.also_active["one"] == ("two",)
+
+
 def test_a_migration_that_was_tidied_up_means_nothing_more() -> None:
     stop = _entry("stop", 4, at=120)
     arrived = _entry("migrate_from", 2, at=110)
