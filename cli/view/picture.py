@@ -61,14 +61,15 @@ def status(facts: Facts) -> Iterator[str]:
         yield from (f"    * {line}" for line in _node_lines(facts))
         yield ""
     yield "  * Full List of Resources:"
-    for item in facts.items:
-        if isinstance(item, Instance) and facts.is_invented(item.id):
-            continue
+    shown: list[Placeable] = [
+        item
+        for item in facts.items
+        if not (isinstance(item, Instance) and facts.is_invented(item.id))
+    ]
+    shown += [instance for instance in facts.removed if facts.activity[instance.id].nodes]
+    for item in shown:
         yield from _item_lines(facts, item, 2)
-    for instance in facts.removed:
-        if facts.activity[instance.id].nodes:
-            yield from _item_lines(facts, instance, 2)
-    if not facts.everything:
+    if not shown:
         yield "    * No resources"
 
 

@@ -104,3 +104,7 @@ def test_a_copied_group_that_may_not_be_promoted_is_disabled() -> None:
     )
     text = clone(inner, promotable="true", globally_unique="true", clone_max="1")
     assert "* Resource Group: g:0 (disabled):" in shown(cib(text))
+
+
+def test_a_cluster_without_resources_says_so() -> None:
+    assert shown(cib(""))[-2:] == ["* Full List of Resources:", "* No resources"]
