@@ -159,7 +159,7 @@ class _Reader:
             if not host.online and host.unclean:
                 online, reset = False, True
         instance = self._instances.get(node.connection)
-        unmanaged = instance is not None and not instance.meta.is_managed and is_read
+        unmanaged = instance is not None and is_read and self._is_held(instance, connection)
         self._suspicion.connect(
             replace(
                 node,
@@ -168,6 +168,15 @@ class _Reader:
                 maintenance=node.maintenance or unmanaged,
             )
         )
+
+    def _is_held(self, connection: Instance, activity: Activity) -> bool:
+        """Tell whether nobody may touch a connection: what is behind it is left alone as well."""
+        meta = connection.meta
+        if not meta.is_managed or meta.maintenance or self._settings.maintenance:
+            return True
+        if activity.blocked:
+            return True
+        return any(self._suspicion.node(name).maintenance for name in activity.nodes)
 
     def _read(self, state: NodeState, name: str) -> None:
         """Read all that a node remembers."""

@@ -352,3 +352,18 @@ def test_nothing_can_be_done_in_a_guest_whose_host_is_lost_and_cannot_be_fenced(
     stops = [a for a in decision.plan.actions.values() if a.owner == "a" and a.task.value == "stop"]
     assert [(a.node, a.runnable, a.is_pseudo) for a in stops] == [("near", False, False)]
     assert "stonith-near-reboot@near" not in actions(decision)
+
+
+def test_what_is_behind_a_connection_nobody_may_touch_is_left_alone() -> None:
+    held = {"maintenance": "true"}
+    inside = state("near", {"a": BROKEN})
+    document = cib(
+        GUEST + primitive("a"),
+        constraints=LIKES_NEAR,
+        nodes=("node1",),
+        node_attributes={"node1": held},
+        status=remote(state("node1", {"vm": started(), "near": started()})) + inside,
+    )
+    decision = decide(document)
+    assert decision.facts.node("near").maintenance
+    assert not [key for key in actions(decision) if key.startswith("a_st")]
