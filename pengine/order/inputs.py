@@ -14,7 +14,7 @@ from pengine.order.plan import PLAIN, Meaning
 
 _HARMLESS = PLAIN | {Meaning.SHOWS_FIRST, Meaning.SHOWS_THEN}
 _ALWAYS = frozenset({Task.FENCE, Task.SHUTDOWN})
-_ANYWHERE = frozenset({Task.DELETE, Task.FORGET, Task.CLEAR_FAIL_COUNT})
+_ANYWHERE = frozenset({Task.DELETE, Task.FORGET})
 
 
 class Inputs:

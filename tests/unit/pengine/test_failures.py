@@ -159,3 +159,17 @@ def test_a_monitor_that_failed_long_ago_says_nothing_about_what_runs() -> None:
     found = actions(decide(cib(WATCHED, status=status)))
     assert "a_stop_0@node1" not in found
     assert "a_start_0@node1" in found or "a_start_0@node2" in found
+
+
+def test_a_node_that_is_fenced_is_told_to_forget_nothing() -> None:
+    entries = started() + failed("stop", OLD_S)
+    status = state("node1", {"gone": entries}, attributes={"fail-count-gone#stop_0": "1"})
+    device = '<primitive id="fence" class="stonith" type="fence_dummy"/>'
+    document = cib(
+        primitive("a") + device,
+        status=status + state("node2", {"a": stopped()}),
+        options={"stonith-enabled": "true"},
+    )
+    found = actions(decide(document))
+    assert "stonith-node1-reboot@node1" in found
+    assert not [key for key in found if "clear_failcount" in key]
