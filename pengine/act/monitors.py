@@ -108,6 +108,8 @@ def add_stopped_monitors(builder: Builder, instance: Instance) -> None:
         return
     if builder.facts.is_blocked(instance):
         return
+    if target is not None and builder.nodes[target].maintenance:
+        return
     active = builder.facts.activity[instance.id].nodes
     if any(builder.nodes[name].maintenance for name in active):
         return  # It is in maintenance itself then. Elsewhere maintenance is no reason not to look.

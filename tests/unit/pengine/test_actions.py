@@ -297,3 +297,14 @@ def test_what_is_configured_and_off_ends_no_monitor_of_another_role() -> None:
     )
     status = state("node1", {"a": watched}) + state("node2", {"a": watched})
     assert actions(decide(cib(clone, status=status))) == []
+
+
+def test_that_nothing_runs_is_watched_in_maintenance_too_unless_it_shall_run_there() -> None:
+    ops = '<op id="a-s" name="monitor" interval="20s" role="Stopped"/>'
+    held = {"node2": {"maintenance": "true"}}
+    stays = primitive("a", ops=ops, meta={"target-role": "Stopped"})
+    status = state("node1", {"a": stopped()}) + state("node2", {"a": stopped()})
+    found = actions(decide(cib(stays, status=status, node_attributes=held)))
+    assert set(found) == {"a_monitor_20000@node1", "a_monitor_20000@node2"}
+    status = state("node1", {"a": stopped()}) + state("node2", {"a": started()})
+    assert actions(decide(cib(primitive("a", ops=ops), status=status, node_attributes=held))) == []
