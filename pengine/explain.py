@@ -76,29 +76,6 @@ class Explanation(msgspec.Struct, frozen=True):
         found: dict[str, object] = msgspec.to_builtins(self)
         return found
 
-    def as_text(self) -> str:
-        """Write the explanation for a terminal."""
-        lines = [self.sentence, ""]
-        for row in self.nodes:
-            mark = "*" if row.chosen else " "
-            lines.append(
-                f"{mark} {row.node:<16} {row.total:>10}  {row.state:<8}  {row.why}".rstrip()
-            )
-        if self.scores:
-            lines += ["", "scores:"]
-            lines += [
-                f"  {row.node:<16} {row.score:>10}  {row.stage}: {row.source}"
-                + (f" ({row.text})" if row.text else "")
-                for row in self.scores
-            ]
-        if self.actions:
-            lines += ["", "actions:"]
-            for action in self.actions:
-                lines.append(f"  {action.action} on {action.node or 'no node'}: {action.verdict}")
-                lines += [f"      because {reason}" for reason in action.reasons]
-                lines += [f"      after {after}" for after in action.after]
-        return "\n".join(lines) + "\n"
-
 
 def explain(
     facts: Facts, placement: Placement, plan: Plan, resource: str, node: str | None = None
@@ -195,15 +172,13 @@ def _movement(facts: Facts, placement: Placement, plan: Plan, instance: Instance
     choice = placement.choices[instance.id]
     starts = [a for a in acts if a.task is Task.START]
     stops = [a for a in acts if a.task is Task.STOP]
-    reason = next((r for a in acts for r in a.reasons), "")
     if not starts:
-        reason = reason or _why_no_start(plan, instance)
-        why = reason or Why(facts, placement, plan, instance).why_nowhere()
-        return (
-            f"{instance.id} stops on {stops[0].node} because of {why}"
-            if reason
-            else (f"{instance.id} stops on {stops[0].node} because {why}")
-        )
+        if choice.node is None:
+            why = Why(facts, placement, plan, instance).why_nowhere()
+            return f"{instance.id} stops on {stops[0].node} because {why}"
+        reason = next((r for a in acts for r in a.reasons), "")
+        why = reason or _why_no_start(plan, instance) or choice.reason
+        return f"{instance.id} stops on {stops[0].node} because of {why}"
     if not stops:
         return f"{instance.id} starts on {starts[0].node} because {choice.reason}"
     if stops[0].node == starts[0].node:

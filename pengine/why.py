@@ -19,6 +19,7 @@ from pengine.place.placement import Choice, Contribution, Placement
 
 _BY_SCORE = "its score is the highest there"
 _ALONE = "no other node may run it"
+_NOBODY = "no node may run it"
 _MOST = 2
 """So many causes or nodes are named in a sentence; the table has them all."""
 
@@ -67,13 +68,17 @@ def _ban(found: Contribution) -> str:
     if not text:
         return f"{source} forbids {node}"
     match found.stage:
+        case "role":
+            return text
         case "colocation" if text.startswith("with "):
             return f"{source} keeps it where {text.removeprefix('with ')} is, not on {node}"
         case "colocation" if text.startswith("preference of "):
             return f"{text.removeprefix('preference of ')} cannot be on {node} ({source})"
         case "clone" if source == "clone-node-max":
             return f"{node} has its share of copies (clone-node-max)"
-        case "threshold" | "failure" | "utilization":
+        case "failure":
+            return f"on {source} {text}"
+        case "threshold" | "utilization":
             return f"on {node} {text} ({source})"
         case _:
             return f"{text} ({source})"
@@ -147,12 +152,18 @@ class Why:
         reason = self.choice.reason
         if reason == _BY_SCORE:
             return f"{reason} ({self._named(self.choice.node)})"
-        if reason == _ALONE:
-            others = [n for n in self.choice.final_scores if n != self.choice.node]
-            barred = [text for n in others if (text := self.barred_from(n))]
-            if barred and len(barred) <= _MOST:
-                return f"{reason}: {'; '.join(barred)}"
-        return reason
+        return reason + self._barred() if reason == _ALONE else reason
+
+    def _barred(self) -> str:
+        """Say what bars the other nodes, those first that could run something, or ""."""
+        names = [n for n in self.choice.final_scores or self._nodes if n != self.choice.node]
+        names.sort(key=lambda name: not self._nodes[name].may_run)
+        found = [(name, text) for name in names if (text := self.barred_from(name))]
+        told = list(dict.fromkeys(text for _, text in found))
+        named = told[:_MOST]
+        left = sum(1 for _, text in found if text not in named)
+        more = [f"and {left} more node{'s' if left > 1 else ''}"] if left else []
+        return f": {'; '.join([*named, *more])}" if named else ""
 
     # --- the sentence -------------------------------------------------------------------------
 
@@ -177,7 +188,7 @@ class Why:
         name, node = self._instance.id, self.choice.node
         now = self._facts.activity[self._instance.id].nodes
         if node is None:
-            return f"{name} runs nowhere because {self.why_nowhere()}"
+            return self._ending(now)
         if not self._facts.is_managed(self._instance):
             return f"{name} is left on {node} because {self.choice.reason}"
         if node in now:
@@ -189,6 +200,17 @@ class Why:
         way = " by live migration" if self._in_graph(Task.MIGRATE_FROM, node) else ""
         return f"{name} goes to {node}{way} because {why}"
 
+    def _ending(self, now: tuple[str, ...]) -> str:
+        """Say of what goes nowhere whether it stops, and why."""
+        name, stops = self._instance.id, [a for a in self._mine(Task.STOP) if a.node in now]
+        why = self.why_nowhere()
+        if done := [a.node for a in stops if self._plan.is_in_graph(a.id)]:
+            return f"{name} stops on {', '.join(done)} because {why}"
+        if undone := [a.node for a in stops if a.needed and not a.runnable]:
+            where = ", ".join(undone)
+            return f"{name} is to stop on {where} because {why}, but what goes first cannot be done"
+        return f"{name} runs nowhere because {why}"
+
     def _why_restarted(self, node: str) -> str:
         """Say why the instance is stopped and started again where it is, or ""."""
         stop, start = self._in_graph(Task.STOP, node), self._in_graph(Task.START, node)
@@ -196,40 +218,32 @@ class Why:
             return ""
         if self._facts.activity[self._instance.id].failed:
             return "it failed"
+        if node in self._facts.activity[self._instance.id].stops:
+            return "what runs in it failed"
         reasons = (*start.reasons, *stop.reasons)
         return f"of {reasons[0]}" if reasons else "it has to"
 
     def why_nowhere(self) -> str:
         """Say why the instance runs nowhere."""
         reason = self.choice.reason
-        if reason == "target-role":
-            return "its target-role is Stopped"
-        if reason != "no node may run it":
-            return reason
-        bans = [c for c in self._told if c.amount <= score.MINUS_INFINITY]
-        if bans:
-            return f"no node may run it: {', '.join(sorted({cause_of(c) for c in bans}))}"
-        if not any(node.may_run for node in self._nodes.values()):
-            return "no node is able to run anything"
-        barred = [text for name in self._nodes if (text := self.barred_from(name))]
-        if barred and len(barred) <= _MOST:
-            return f"{reason}: {'; '.join(barred)}"
-        return reason
+        return reason + self._barred() if reason == _NOBODY else reason
 
     def _leading(self) -> str:
         """Say of what can be promoted why it leads or does not."""
         if not self._instance.is_promotable or self.choice.node is None:
             return ""
         lines = self._placement.table.promotions
-        mine = next((line.total for line in lines if line.resource == self._instance.id), None)
+        mine = next((line for line in lines if line.resource == self._instance.id), None)
         if self.choice.role is Role.PROMOTED:
-            of = f" ({score.text(mine)})" if mine is not None else ""
+            step = next((a for a in self._mine(Task.PROMOTE) if a.needed and not a.runnable), None)
+            if step is not None:
+                reason = step.reasons[0] if step.reasons else "what goes first cannot be done"
+                return f"; it is to lead but cannot be promoted: {reason}"
+            of = f" ({score.text(mine.total)})" if mine is not None else ""
             return f"; it leads as no copy has a higher promotion score{of}"
-        if mine is None:
+        if mine is None or not mine.because:
             return ""
-        if mine < 0:
-            return f"; it does not lead because its promotion score is {score.text(mine)}"
-        return f"; it does not lead, others come before it (promotion score {score.text(mine)})"
+        return f"; it does not lead because {mine.because}"
 
     def _mine(self, task: Task) -> Iterable[Action]:
         return (a for a in self._plan.actions_of(self._instance.id) if a.task is task)

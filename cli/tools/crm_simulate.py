@@ -23,7 +23,7 @@ from cli.tools import result, simulating, sources
 from cli.tools.injections import Injections
 from cli.tools.simulating import Result, Wishes
 from cli.tools.sources import load
-from cli.view import outcome, simulation_json
+from cli.view import explanation, outcome, simulation_json
 from cli.view.simulation import Text
 from cli.view.simulation_xml import Document
 from crm.model import exit_codes
@@ -328,7 +328,7 @@ def _explain(decision: Decision, resource: str, node: str | None, as_json: bool)
     if as_json:
         click.echo(json.dumps([explanation.as_value() for explanation in found], indent=2))
         return
-    click.echo("\n".join(explanation.as_text() for explanation in found), nl=False)
+    click.echo("\n\n".join(explanation.text(each) for each in found))
 
 
 def _failures(texts: Iterable[str]) -> dict[tuple[str, str], int]:

@@ -54,7 +54,7 @@ class Explained:
 
     def as_text(self) -> str:
         """Write them for a terminal."""
-        blocks = ["\n".join(_text(each)) for each in self.instances]
+        blocks = [text(each) for each in self.instances]
         if self.settings:
             rows = [("id", "setting", "of")]
             rows += [(each.id, f"{each.name}={each.value}", each.owner) for each in self.settings]
@@ -138,7 +138,8 @@ def _pairs(item: Item, tag: str, names: tuple[str, ...], owner: str) -> Iterator
 # --- as text ------------------------------------------------------------------------------------
 
 
-def _text(explanation: Explanation) -> list[str]:
+def text(explanation: Explanation) -> str:
+    """Write the account of one instance for a terminal: the sentence first, then the tables."""
     lines = [explanation.sentence, ""]
     nodes = [("node", "score", "state", "why")]
     nodes += [(row.node, row.total, row.state, row.why) for row in explanation.nodes]
@@ -154,9 +155,9 @@ def _text(explanation: Explanation) -> list[str]:
         lines += ["", "actions:"]
         for action in explanation.actions:
             lines.append(f"  {action.action} on {action.node or 'no node'}: {action.verdict}")
-            lines += [f"      because of {reason}" for reason in action.reasons]
+            lines += [f"      why: {reason}" for reason in action.reasons]
             lines += [f"      after {after}" for after in action.after]
-    return lines
+    return "\n".join(lines)
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:

@@ -306,7 +306,7 @@ class _Reading:
             self.expired.append(entry)
             return
         self.role = Role.STOPPED
-        self.banned = "probe said it cannot run here"
+        self.banned = "a probe said that it cannot run"
         self._list(entry)
 
     # --- success ----------------------------------------------------------------------------
@@ -366,7 +366,7 @@ class _Reading:
         self._place_failed(entry, on_fail)
         self._limit_failed(operation)
         if result in (_Result.HARD, _Result.NOT_INSTALLED):
-            self.banned = "its agent says that it cannot run here"
+            self.banned = "its agent says that it cannot run"
         elif result is _Result.FATAL:
             self.banned_everywhere = "its agent says that it is not configured"
 
@@ -402,7 +402,7 @@ class _Reading:
         if self.limit is None or limit > self.limit:
             self.limit = limit
         if limit is Role.STOPPED:
-            self.banned_everywhere = "on-fail=stop"
+            self.banned_everywhere = "it failed, and on-fail=stop"
 
 
 def _is_masked(entry: HistoryEntry) -> bool:

@@ -214,7 +214,9 @@ class _Placing:
         ranked = self.promoting.promote(clone, copies)
         for found in ranked:
             moment = len(self.tally.lines)
-            line = PromotionLine(found.copy.id, found.node or "", found.total, moment)
+            line = PromotionLine(
+                found.copy.id, found.node or "", found.total, moment, found.because
+            )
             self.promotions.append(line)
             for instance in instances_of(found.copy):
                 choice = self.choices[instance.id]
@@ -284,13 +286,19 @@ class _Placing:
     def _judge_role(self, instance: Instance) -> None:
         """Let the role an instance is to have limit where it may go."""
         if self.ledger.next_role.get(instance.id) is Role.STOPPED:
-            why = self._why_stopped(instance)
-            self.tally.ban_everywhere(instance.id, "role", why)
+            source, text = self._why_stopped(instance)
+            self.tally.ban_everywhere(instance.id, "role", source, text)
 
-    def _why_stopped(self, instance: Instance) -> str:
+    def _why_stopped(self, instance: Instance) -> tuple[str, str]:
+        """Name the source of the role Stopped, and say it in words."""
         if instance.meta.must_stop:
-            return "target-role"
-        return "on-fail" if self.facts.activity[instance.id].must_stop else "colocation"
+            return "target-role", "its target-role is Stopped"
+        state = self.facts.activity[instance.id]
+        if state.must_stop and not state.failed:
+            return "node", "it goes with its node"
+        if state.must_stop or state.limit is Role.STOPPED:
+            return "on-fail", "its failure asks for a stop"
+        return "colocation", "nothing it has to be with can be had"
 
     def _refuse(self, instance: Instance) -> None:
         """Settle that an instance goes nowhere, before its scores are looked at."""
@@ -377,7 +385,7 @@ class _Placing:
 
     def _why_nowhere(self, instance: Instance) -> str:
         if self.ledger.next_role.get(instance.id) is Role.STOPPED:
-            return self._why_stopped(instance)
+            return self._why_stopped(instance)[1]
         meta, state = instance.meta, self.facts.activity[instance.id]
         if len(state.nodes) > 1 and meta.multiple_active is MultipleActive.STOP_ONLY:
             return "it was active more than once (multiple-active=stop_only)"

@@ -72,7 +72,9 @@ class _Sharing:
                 continue
             if self._placed >= self._most:
                 for part in all_parts(copy):
-                    self._ledger.tally.ban_everywhere(part.id, "clone", "clone-max")
+                    self._ledger.tally.ban_everywhere(
+                        part.id, "clone", "clone-max", "there are enough copies"
+                    )
             if self._assign(copy, "", final=True) is not None:
                 self._placed += 1
 

@@ -213,10 +213,18 @@ def thresholds(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) 
             continue
         if not instance.is_unique and instance.number not in (None, 0):
             continue
-        text = f"it failed {effective} times (migration-threshold {threshold})"
+        limit = f"its migration-threshold is {score.text(threshold)}"
+        text = f"{_how_often(effective)}, {limit}"
         for item in _banned_with(instance, targets):
             source = f"fail-count-{instance.history_id}"
             tally.add(item.id, node, MINUS_INFINITY, "threshold", source, text)
+
+
+def _how_often(count: Score) -> str:
+    """Say how often something failed; INFINITY stands for a failure that is one too many."""
+    if count >= INFINITY:
+        return "its fail count is INFINITY"
+    return "it failed once" if count == 1 else f"it failed {count} times"
 
 
 def _failures_with_contents(facts: Facts) -> dict[tuple[str, str], Score]:
@@ -266,9 +274,9 @@ def failures(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) ->
 def _own_bans(found: OnNode) -> Iterator[str]:
     """Say what keeps an instance, and no other copy, from a node where something failed."""
     if found.failed_stop:
-        yield "it could not be stopped there"
+        yield "it could not be stopped"
     if found.on_fail is OnFail.BAN and not found.is_moot:
-        yield "on-fail=ban"
+        yield "it failed, and on-fail=ban"
 
 
 def exclusive_discovery(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) -> None:
@@ -279,10 +287,11 @@ def exclusive_discovery(facts: Facts, tally: Tally, targets: dict[str, list[Plac
             for item in targets.get(preference.resource, ()):
                 for part in _discovered(item):
                     kept.setdefault(part.id, set()).update(n for n, _ in preference.scores)
+    text = "it is looked for on other nodes only"
     for item_id, names in kept.items():
         for node in facts.nodes:
             if node.name not in names:
-                tally.ban(item_id, node.name, "location", "resource-discovery", "exclusive")
+                tally.ban(item_id, node.name, "location", "resource-discovery", text)
 
 
 def _discovered(item: Placeable) -> list[Placeable]:
@@ -300,7 +309,8 @@ def removed(facts: Facts, tally: Tally) -> None:
     for instance in facts.removed:
         if instance.id in ids:
             continue  # A clone has taken its name (case obsolete-lrm-resource).
-        tally.ban_everywhere(instance.id, "removed", "stop-orphan-resources")
+        text = "it is no longer configured"
+        tally.ban_everywhere(instance.id, "removed", "stop-orphan-resources", text)
 
 
 def stop_only(facts: Facts, tally: Tally) -> None:
@@ -308,4 +318,5 @@ def stop_only(facts: Facts, tally: Tally) -> None:
     for instance in facts.instances():
         is_doubled = len(facts.activity[instance.id].nodes) > 1
         if is_doubled and instance.meta.multiple_active is MultipleActive.STOP_ONLY:
-            tally.ban_everywhere(instance.id, "failure", "multiple-active", "active twice")
+            text = "it was active more than once"
+            tally.ban_everywhere(instance.id, "stop-only", "multiple-active", text)

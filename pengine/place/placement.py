@@ -40,13 +40,15 @@ class ScoreLine(msgspec.Struct, frozen=True):
 class PromotionLine(msgspec.Struct, frozen=True):
     """The final promotion score of a copy on its node ("" if it has none).
 
-    `after` is the number of score lines there were at that moment.
+    `after` is the number of score lines there were at that moment; `because` says why the copy
+    does not lead, "" if it does.
     """
 
     resource: str
     node: str
     total: Score
     after: int = 0
+    because: str = ""
 
 
 class ScoreTable(msgspec.Struct, frozen=True):

@@ -93,12 +93,17 @@ def attract(ledger: Ledger, clone: CloneInstance) -> None:
 
 
 class Ranked(msgspec.Struct, frozen=True):
-    """A copy with its node and its final promotion score."""
+    """A copy with its node and its final promotion score; `because` says why it does not lead."""
 
     copy: Copy
     node: str | None
     total: Score
-    is_promoted: bool
+    because: str
+
+    @property
+    def is_promoted(self) -> bool:
+        """Tell whether it leads."""
+        return not self.because
 
 
 class Promoting:
@@ -201,14 +206,20 @@ class Promoting:
         for copy in best:
             node = self._ledger.place_of(copy)
             has_room = count < clone.promoted_max or not clone.meta.is_managed
-            chosen = total[copy.id] >= 0 and node is not None and has_room
-            if chosen and node is not None and self._may_lead(clone, copy, node, on_node):
+            if node is None:
+                because = "it runs nowhere"
+            elif total[copy.id] < 0:
+                because = f"its promotion score is {score.text(total[copy.id])}"
+            elif not has_room:
+                mine = score.text(total[copy.id])
+                because = f"others come before it (promotion score {mine})"
+            else:
+                because = self._kept_back(clone, copy, node, on_node)
+            if node is not None and not because:
                 count += 1
                 on_node[node] = on_node.get(node, 0) + 1
-            else:
-                chosen = False
-            self._note(copy, chosen)
-            found.append(Ranked(copy, node, total[copy.id], chosen))
+            self._note(copy, not because)
+            found.append(Ranked(copy, node, total[copy.id], because))
         return found
 
     def _note(self, copy: Copy, is_promoted: bool) -> None:
@@ -221,22 +232,25 @@ class Promoting:
                 here = is_placed and self._ledger.node_of.get(instance.id) is not None
                 roles[instance.id] = Role.UNPROMOTED if here else Role.STOPPED
 
-    def _may_lead(
+    def _kept_back(
         self, clone: CloneInstance, copy: Copy, node: str, on_node: dict[str, int]
-    ) -> bool:
+    ) -> str:
+        """Say what keeps a copy with a good score from leading, or "" if nothing does."""
         facts = self._ledger.facts
+        leads = self._ledger.role_now(copy) is Role.PROMOTED
         if not all(facts.is_managed(i) for i in instances_of(copy)):
-            return self._ledger.role_now(copy) is Role.PROMOTED
+            return "" if leads else "it is not managed"
         if any(self._ledger.priority_of(part) < 0 for part in all_parts(copy)):
-            return False
+            return "a part of it is not to lead"
         if node not in self._ledger.may_run:
-            return False
+            return f"{node} cannot run it"
         if on_node.get(node, 0) >= clone.promoted_node_max:
-            return False
+            return f"{node} has its share of what leads (promoted-node-max)"
         policy = facts.settings.no_quorum_policy
-        if not facts.has_quorum and policy is QuorumPolicy.FREEZE:
-            return self._ledger.role_now(copy) is Role.PROMOTED
-        return not (not facts.has_quorum and policy is QuorumPolicy.DEMOTE)
+        is_frozen = policy is QuorumPolicy.FREEZE and not leads
+        if not facts.has_quorum and (is_frozen or policy is QuorumPolicy.DEMOTE):
+            return f"there is no quorum (no-quorum-policy={policy.value})"
+        return ""
 
 
 __all__ = ["Promoting", "Ranked", "attract", "promotion_score"]

@@ -127,7 +127,7 @@ def test_what_depends_on_a_stopped_resource_shows_what_stopped_that() -> None:
         constraints='<rsc_colocation id="web-with-vip" rsc="web" with-rsc="vip" score="INFINITY"/>',
     )
     assert first(text) == (
-        "web runs nowhere because no node may run it: web-with-vip (vip does not run)"
+        "web stops on litsha22 because no node may run it: vip does not run (web-with-vip)"
     )
     assert "  vip-role  target-role=Stopped  vip" in text
 
