@@ -29,8 +29,6 @@ from pengine.facts.instances import (
     GroupInstance,
     Instance,
     Placeable,
-    begin,
-    conclude_instances,
     instances_of,
 )
 from pengine.facts.launchers import (
@@ -41,6 +39,7 @@ from pengine.facts.launchers import (
 )
 from pengine.facts.links import Links
 from pengine.facts.locks import Lock, conclude_locks
+from pengine.facts.making import begin, conclude_instances
 from pengine.facts.nodes import NodeFacts, conclude_nodes
 from pengine.facts.operations import OperationFacts, OperationRules, find, unconfigured
 from pengine.facts.reading import read_histories

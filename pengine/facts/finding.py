@@ -24,14 +24,11 @@ from pengine.facts.instances import (
     CloneInstance,
     GroupInstance,
     Instance,
-    Making,
     Placeable,
     Requires,
     instances_of,
-    make_instance,
-    read_meta,
-    surplus_copy,
 )
+from pengine.facts.making import Making, make_instance, read_meta, surplus_copy
 from pengine.facts.nodes import NodeFacts
 from pengine.facts.settings import Settings
 

@@ -14,13 +14,12 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
-from crm.model import options
 from crm.model.cluster import Cluster, Node
 from crm.model.score import Score
 from crm.model.status import NodeState
 from pengine.facts.presence import Circumstances, Presence, conclude_presence
 from pengine.facts.settings import Settings
-from pengine.facts.values import flatten, situation
+from pengine.facts.values import flatten, situation, truth
 
 
 class Link(enum.Enum):
@@ -96,7 +95,7 @@ class NodeFacts(msgspec.Struct, frozen=True):
     def is_searched(self) -> bool:
         """Tell whether resources are looked for here; remote nodes can opt out."""
         text = self.attributes.get("resource-discovery-enabled")
-        return not self.is_remote or text is None or _is_true(text)
+        return not self.is_remote or text is None or truth(text, default=False)
 
     @property
     def was_open(self) -> bool:
@@ -208,8 +207,8 @@ def judge(
         unclean_because=presence.because,
         was_lost=presence.was_lost,
         pending_until_s=presence.pending_until_s,
-        standby=_is_true(attributes.get("standby")),
-        maintenance=_is_true(attributes.get("maintenance")),
+        standby=truth(attributes.get("standby"), default=False),
+        maintenance=truth(attributes.get("maintenance"), default=False),
         shutting_down=shutting_down,
         wants_to_leave=shutting_down,
         is_dc=bool(cluster.dc_id) and node.id == cluster.dc_id,
@@ -224,18 +223,11 @@ def _is_nonzero(text: str) -> bool:
     return bool(word) and word != "0" and word.lower() != "false"
 
 
-def _is_true(text: str | None) -> bool:
-    if text is None:
-        return False
-    try:
-        return options.as_bool(text)
-    except ValueError:
-        return False
-
-
 def _is_wanted(text: str | None) -> bool:
     """Tell whether fencing is asked for: by a boolean, or by the time it was asked for."""
-    return _is_true(text) or (text is not None and text[:1].isdigit() and _is_nonzero(text))
+    return truth(text, default=False) or (
+        text is not None and text[:1].isdigit() and _is_nonzero(text)
+    )
 
 
 def names(nodes: Iterable[NodeFacts]) -> tuple[str, ...]:

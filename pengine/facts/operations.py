@@ -15,7 +15,7 @@ from crm.model.agent import Agent
 from crm.model.resources import AttributeSet, Operation, Primitive
 from crm.model.roles import Role
 from crm.model.rules import Situation
-from pengine.facts.values import flatten
+from pengine.facts.values import flatten, truth
 
 DEFAULT_TIMEOUT_MS = 20_000
 
@@ -213,7 +213,7 @@ def _fill(primitive: Primitive, operation: Operation, given: OperationRules) -> 
         timeout_ms=timeout_ms,
         on_fail=on_fail,
         role=role,
-        enabled=_boolean(operation.attribute("enabled"), True),
+        enabled=truth(operation.attribute("enabled"), default=True),
         is_configured=is_configured,
         meta=meta,
         parameters=flatten(operation.parameters, situation),
@@ -276,7 +276,7 @@ def _of_promoted_monitor(primitive: Primitive) -> str | None:
             and word != "demote"
             and _may_demote(operation)
             and operation.name == "monitor"
-            and _boolean(attributes.get("enabled"), True)
+            and truth(attributes.get("enabled"), default=True)
         ):
             return word
     return None
@@ -298,12 +298,3 @@ def _duration(text: str | None, default_ms: int) -> int:
         return options.as_duration_ms(text)
     except ValueError:
         return default_ms
-
-
-def _boolean(text: str | None, default: bool) -> bool:
-    if text is None:
-        return default
-    try:
-        return options.as_bool(text)
-    except ValueError:
-        return default

@@ -20,7 +20,12 @@ from pengine.facts.failures import Recorded, fail_count, recorded_failures
 from pengine.facts.fencing import Suspicion
 from pengine.facts.finding import Finder
 from pengine.facts.history import Circumstances, OnNode, read_history
-from pengine.facts.instances import Instance, Making, Placeable, instances_of
+from pengine.facts.instances import (
+    Instance,
+    Placeable,
+    instances_of,
+)
+from pengine.facts.making import Making
 from pengine.facts.nodes import NodeFacts
 from pengine.facts.settings import Settings
 

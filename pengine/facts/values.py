@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from crm.model import rules
+from crm.model import options, rules
 from crm.model.resources import AttributeSet
 from crm.model.rules import Situation
 
@@ -28,6 +28,14 @@ def flatten(sets: Iterable[AttributeSet], situation: Situation) -> dict[str, str
             else:
                 found.setdefault(name, value)
     return found
+
+
+def truth(text: str | None, *, default: bool) -> bool:
+    """Read a word for true or false; none, or one that is neither, leaves the default."""
+    try:
+        return default if text is None else options.as_bool(text)
+    except ValueError:
+        return default
 
 
 def depends_on_node(sets: Iterable[AttributeSet]) -> bool:

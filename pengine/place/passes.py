@@ -27,6 +27,7 @@ from pengine.facts.instances import (
 )
 from pengine.facts.links import Preference
 from pengine.facts.operations import OnFail
+from pengine.facts.values import truth
 from pengine.place.tally import Tally, everything_in
 
 
@@ -91,8 +92,8 @@ def health(facts: Facts, tally: Tally) -> None:
     scores = tuple(facts.health.scores.items())
     good = tuple((node, amount) for node, amount in scores if amount > 0)
     for item in facts.items if scores else ():
-        text = item.meta.pairs.get("allow-unhealthy-nodes", "false").lower()
-        wanted = good if text in ("true", "yes", "on", "y", "1") else scores
+        is_allowed = truth(item.meta.pairs.get("allow-unhealthy-nodes"), default=False)
+        wanted = good if is_allowed else scores
         _prefer(facts, tally, item, Preference("node-health", item.id, wanted))
 
 
