@@ -129,32 +129,13 @@ def join(
     role = _role(on_node, active, migrations)
     if instance.is_promotable and role is Role.STARTED:
         role = Role.UNPROMOTED
-    failed, blocked, must_stop, stops = False, False, False, []
-    demotes = []
-    for name in active:
-        if on_node[name].is_stuck:
-            failed, blocked = True, True
-            continue
-        if suspicion.is_lost_guest(name):
-            failed = True  # It comes back clean, whenever its container does.
-            stops.append(name)
-            continue
-        if on_node[name].is_moot:
-            continue  # What failed on a node nobody can reach is settled by fencing it.
-        match on_node[name].on_fail:
-            case None | OnFail.IGNORE:
-                continue
-            case OnFail.BLOCK:
-                failed, blocked = True, True
-            case OnFail.DEMOTE:
-                failed = True
-                demotes.append(name)
-            case OnFail.STOP:
-                failed, must_stop = True, True
-                stops.append(name)
-            case _:
-                failed = True
-                stops.append(name)
+    cures = {name: _cure(on_node[name], suspicion.is_lost_guest(name)) for name in active}
+    failed = any(cure is not OnFail.IGNORE for cure in cures.values())
+    blocked = OnFail.BLOCK in cures.values()
+    must_stop = OnFail.STOP in cures.values()
+    demotes = [name for name, cure in cures.items() if cure is OnFail.DEMOTE]
+    unstopped = (OnFail.IGNORE, OnFail.BLOCK, OnFail.DEMOTE)
+    stops = [name for name, cure in cures.items() if cure not in unstopped]
     if len(active) > 1 and instance.meta.multiple_active is MultipleActive.BLOCK:
         blocked = True
     if suspicion.goes_with_its_node(instance):
@@ -192,6 +173,17 @@ def join(
         migrating=migrations.partial,
         lost=migrations.lost,
     )
+
+
+def _cure(there: OnNode, on_lost_guest: bool) -> OnFail:
+    """Say what a failure on a node where an instance is active leads to there."""
+    if there.is_stuck:
+        return OnFail.BLOCK
+    if on_lost_guest:
+        return OnFail.RESTART  # It comes back clean, whenever its container does.
+    if there.is_moot or there.on_fail is None:
+        return OnFail.IGNORE  # What failed on a node nobody can reach is settled by fencing it.
+    return there.on_fail
 
 
 def _role(on_node: dict[str, OnNode], active: list[str], migrations: Migrations) -> Role:
