@@ -130,7 +130,11 @@ class Why:
         if name not in self.choice.final_scores:
             if name in self._facts.reserved:
                 return f"{name} is kept for what is in its bundle"
-            return "no location constraint allows it there (symmetric-cluster is false)"
+            if node.is_unlisted:
+                return f"{name} is no longer configured"
+            if self._facts.settings.symmetric:
+                return "it runs in its own container only"
+            return f"no location constraint allows it on {name} (symmetric-cluster is false)"
         total = self.choice.final_scores[name]
         if total >= 0:
             return ""
@@ -156,7 +160,9 @@ class Why:
 
     def _barred(self) -> str:
         """Say what bars the other nodes, those first that could run something, or ""."""
-        names = [n for n in self.choice.final_scores or self._nodes if n != self.choice.node]
+        is_chosen = self._facts.settings.symmetric and self.choice.final_scores
+        asked = self.choice.final_scores if is_chosen else self._nodes
+        names = [name for name in asked if name != self.choice.node]
         names.sort(key=lambda name: not self._nodes[name].may_run)
         found = [(name, text) for name in names if (text := self.barred_from(name))]
         told = list(dict.fromkeys(text for _, text in found))

@@ -202,6 +202,8 @@ class Promoting:
         self, clone: CloneInstance, best: list[Copy], total: dict[str, Score]
     ) -> list[Ranked]:
         on_node: dict[str, int] = {}
+        ticket = (self._ledger.facts.tickets.unpromotable or {}).get(clone.id)
+        lacking = f"it lacks a ticket ({ticket})" if ticket is not None else ""
         count, found = 0, []
         for copy in best:
             node = self._ledger.place_of(copy)
@@ -209,7 +211,7 @@ class Promoting:
             if node is None:
                 because = "it runs nowhere"
             elif total[copy.id] < 0:
-                because = f"its promotion score is {score.text(total[copy.id])}"
+                because = lacking or f"its promotion score is {score.text(total[copy.id])}"
             elif not has_room:
                 mine = score.text(total[copy.id])
                 because = f"others come before it (promotion score {mine})"

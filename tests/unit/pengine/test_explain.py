@@ -136,3 +136,13 @@ def test_what_a_lost_quorum_demotes_says_so() -> None:
             "; it does not lead because there is no quorum (no-quorum-policy=demote)"
         )
     )
+
+
+def test_a_cluster_in_which_nothing_is_allowed_unasked_names_the_other_nodes() -> None:
+    home = '<rsc_location id="home" rsc="a" node="node1" score="5"/>'
+    made = cib(primitive("a"), constraints=home, options={"symmetric-cluster": "false"})
+    (found,) = decide(made).explain("a")
+    assert found.sentence == (
+        "a goes to node1 because no other node may run it: "
+        "no location constraint allows it on node2 (symmetric-cluster is false)"
+    )
