@@ -103,8 +103,10 @@ class Why:
         """Say why the instance is on a node, or why it is not."""
         if name == self.choice.node:
             return f"chosen: {self._why_chosen()}"
-        if (barred := self.barred_from(name)) or self.choice.node is None:
+        if barred := self.barred_from(name):
             return barred
+        if self.choice.node is None:
+            return self.choice.reason
         if not self._facts.is_managed(self._instance):
             return "it is left where it is"
         mine = self.choice.final_scores.get(name, score.ZERO)

@@ -354,7 +354,8 @@ class _Placing:
             role = state.role if state.here is not None else Role.STOPPED
             return Choice(instance.id, state.here, role, self._why_unmanaged(instance), scores)
         if self.facts.settings.stop_all:
-            return Choice(instance.id, None, Role.STOPPED, "stop-all-resources", scores)
+            text = "stop-all-resources is set"
+            return Choice(instance.id, None, Role.STOPPED, text, scores)
         if instance.is_removed and instance.number is None:
             text = "it is no longer configured"
             return Choice(instance.id, None, Role.STOPPED, text, scores)

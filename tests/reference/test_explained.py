@@ -33,6 +33,16 @@ ASKED = (
     ("remote-move", "remote1"),
     ("whitebox-fail1", "B"),
     ("colocation-influence", "rsc1b"),
+    ("no_quorum_demote", "rsc1"),
+    ("container-3", "container1"),
+    ("unmanaged-stop-1", "rsc1"),
+    ("node-maintenance-1", "rsc1"),
+    ("notify-3", "rsc1"),
+    ("shutdown-lock", "rsc1"),
+    ("promoted-with-blocked", "rsc2"),
+    ("ticket-promoted-16", "rsc1"),
+    ("stop-all-resources", "dummy"),
+    ("bundle-order-stop", "galera-bundle"),
 )
 
 pytestmark = [
