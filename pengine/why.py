@@ -251,7 +251,10 @@ class Why:
             return f"; it leads as no copy has a higher promotion score{of}"
         if mine is None or not mine.because:
             return ""
-        return f"; it does not lead because {mine.because}"
+        bans = [c for c in self._told if c.stage == "promotion" and c.node == mine.node]
+        ban = next((c for c in bans if c.amount <= score.MINUS_INFINITY), None)
+        because = f"{cause_of(ban)} forbids it" if ban is not None else mine.because
+        return f"; it does not lead because {because}"
 
     def _mine(self, task: Task) -> Iterable[Action]:
         return (a for a in self._plan.actions_of(self._instance.id) if a.task is task)
