@@ -1,7 +1,8 @@
 """The scheduler: a pure function from a CIB and the time to a decision.
 
 Five stages, five frozen values: what is true, what goes where, what would have to be done, what
-waits for what, and the graph. A later stage never changes what an earlier one made.
+waits for what, and the graph. A later stage never changes what an earlier one made; what is known
+only later makes a new value beside it (docs/scheduler/README.md, "Five values").
 """
 
 from __future__ import annotations
