@@ -23,6 +23,7 @@ from pengine.facts.instances import (
     instances_of,
 )
 from pengine.facts.nodes import NodeFacts, display_key
+from pengine.facts.values import truth
 
 
 def headline(facts: Facts) -> str:
@@ -130,7 +131,7 @@ def _state_of(node: NodeFacts, busy: bool, facts: Facts) -> str:
         return "standby (with active resources)" if busy else "standby"
     if node.standby:
         return "OFFLINE (standby)"
-    own = node.attributes.get("maintenance", "").lower() in ("true", "yes", "on", "1", "y")
+    own = truth(node.attributes.get("maintenance"), default=False)
     if node.maintenance and (own or not facts.settings.maintenance):
         return "maintenance" if node.online else "OFFLINE (maintenance)"
     return ""
