@@ -72,6 +72,8 @@ def _ban(found: Contribution) -> str:
             return text
         case "colocation" if text.startswith("with "):
             return f"{source} keeps it where {text.removeprefix('with ')} is, not on {node}"
+        case "colocation" if text.startswith("away from "):
+            return f"{source} keeps it off {node}, where {text.removeprefix('away from ')} is"
         case "colocation" if text.startswith("preference of "):
             return f"{text.removeprefix('preference of ')} cannot be on {node} ({source})"
         case "clone" if source == "clone-node-max":

@@ -108,7 +108,7 @@ class Following:
                 amount, text = Score(-tie.score), f"{primary.id} does not run"
             else:
                 amount = self._worth(node, place, tie)
-                text = f"with {primary.id}"
+                text = _said(tie, primary)
             if amount != 0:
                 work[node] = score.add(amount, work[node])
                 reasons.append(
@@ -243,7 +243,7 @@ class Following:
                 continue
             for node in list(tally.scores[dependent.id]):
                 if self._matches(node, place, tie):
-                    text = f"with {copy.id}"
+                    text = _said(tie, copy)
                     tally.add(dependent.id, node, tie.score, "colocation", tie.constraint, text)
         both = (tie.dependent_role, tie.primary_role)
         if tie.score >= INFINITY and both != (Role.PROMOTED, Role.PROMOTED):
@@ -295,6 +295,11 @@ def _representing(group: GroupInstance, tie: Tie) -> tuple[Instance, ...]:
     if group.is_colocated:
         return group.members[-1:] if tie.score >= INFINITY else group.members[:1]
     return () if tie.score >= INFINITY else group.members
+
+
+def _said(tie: Tie, primary: Placeable) -> str:
+    """Say of a contribution what the tie asks for; `pengine.why` makes a sentence of it."""
+    return f"with {primary.id}" if tie.score > 0 else f"away from {primary.id}"
 
 
 def _interleaves(tie: Tie, primary: CloneInstance) -> bool:

@@ -43,6 +43,7 @@ ASKED = (
     ("ticket-promoted-16", "rsc1"),
     ("stop-all-resources", "dummy"),
     ("bundle-order-stop", "galera-bundle"),
+    ("rsc_dep5", "rsc1"),
 )
 
 pytestmark = [

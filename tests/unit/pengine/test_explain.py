@@ -146,3 +146,12 @@ def test_a_cluster_in_which_nothing_is_allowed_unasked_names_the_other_nodes() -
         "a goes to node1 because no other node may run it: "
         "no location constraint allows it on node2 (symmetric-cluster is false)"
     )
+
+
+def test_who_is_to_keep_off_is_not_said_to_be_kept_there() -> None:
+    constraints = (
+        '<rsc_colocation id="apart" rsc="b" with-rsc="a" score="-INFINITY"/>'
+        '<rsc_location id="home" rsc="a" node="node2" score="50"/>'
+    )
+    (found,) = decide(cib(primitive("a") + primitive("b"), constraints=constraints)).explain("b")
+    assert found.nodes[1].why == "apart keeps it off node2, where a is"
