@@ -97,11 +97,23 @@ def _delay_s(builder: Builder, node: NodeFacts) -> int:
 
 
 def _weight(builder: Builder, node: str) -> int:
-    """Add up the priorities of what runs on a node; a promoted instance counts one more."""
+    """Add up the priorities of what runs on a node; a promoted instance counts one more.
+
+    What runs in a guest counts for the node its container is on (case priority-fencing-delay).
+    """
     total = 0
     for instance in builder.facts.instances():
         state = builder.facts.activity[instance.id]
-        if node in state.nodes:
+        if any(node in _hosts(builder, place) for place in state.nodes):
             total += instance.meta.priority
             total += int(instance.meta.priority > 0 and state.is_promoted)
     return total
+
+
+def _hosts(builder: Builder, place: str) -> tuple[str, ...]:
+    """List the machines a place stands on: a guest's are those its container is active on."""
+    node = builder.nodes.get(place)
+    if node is None or node.kind != "guest":
+        return (place,)
+    container = builder.facts.activity.get(node.container)
+    return container.nodes if container is not None else ()

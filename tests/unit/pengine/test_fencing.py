@@ -213,6 +213,18 @@ def test_the_more_important_side_has_a_start() -> None:
     assert fencing.delay_s == 15
 
 
+def test_what_runs_in_a_guest_counts_for_the_node_below_it() -> None:
+    resource = primitive("vm", meta={"remote-node": "near"}) + primitive(
+        "a", meta={"priority": "5"}
+    )
+    lost = away("node1", {"vm": started(), "near": started(), "a": stopped()})
+    inside = state("near", {"a": started()})
+    options = {"priority-fencing-delay": "15s"}
+    decision = decide(cluster(lost + inside, resource=resource, options=options))
+    fencings = [a for a in decision.plan.actions.values() if a.task.value == "stonith"]
+    assert [f.delay_s for f in fencings if f.node == "node1"] == [15]
+
+
 def test_a_node_is_turned_on_before_anything_is_looked_for_there() -> None:
     device = DEVICE.replace(
         "/>",
