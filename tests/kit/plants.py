@@ -7,10 +7,10 @@ that something missing. Nothing is patched.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
-import msgspec
+from msgspec.structs import replace
 
 from crm.model.cluster import Cluster
 from crm.model.graph import Graph
@@ -250,13 +250,11 @@ def _impossible_done(plan: Plan) -> Plan:
 
 
 def _nothing_waits(graph: Graph) -> Graph:
-    return msgspec.structs.replace(
-        graph, synapses=tuple(msgspec.structs.replace(s, inputs=()) for s in graph.synapses)
-    )
+    return replace(graph, synapses=tuple(replace(s, inputs=()) for s in graph.synapses))
 
 
 def _backwards(graph: Graph) -> Graph:
-    return msgspec.structs.replace(graph, synapses=tuple(reversed(graph.synapses)))
+    return replace(graph, synapses=tuple(reversed(graph.synapses)))
 
 
 PLAN: dict[str, Plant] = {
