@@ -17,10 +17,14 @@ _MAGIC = re.compile(r"-?\d+:-?\d+;-?\d+:(?P<transition>-?\d+):-?\d+:(?P<asker>.*
 
 
 def in_sequence(entries: Iterable[HistoryEntry]) -> list[HistoryEntry]:
-    """Sort entries, the oldest first; what nothing tells apart comes in reverse."""
+    """Sort entries, the oldest first; what nothing tells apart comes in reverse.
+
+    Times are whole seconds. A recurring operation that succeeds and fails within one second has
+    failed: nobody would see to it otherwise.
+    """
     newest_first = list(entries)[::-1]
     if all(entry.call_id >= 0 for entry in newest_first):
-        return sorted(newest_first, key=lambda entry: (entry.call_id, entry.last_change_s))
+        return sorted(newest_first, key=_moment)
     return sorted(newest_first, key=cmp_to_key(_compare))
 
 
@@ -29,10 +33,15 @@ def _compare(one: HistoryEntry, other: HistoryEntry) -> int:
     if one.call_id < 0 and other.call_id < 0:
         return 0
     if one.call_id >= 0 and other.call_id >= 0:
-        if one.call_id != other.call_id:
-            return one.call_id - other.call_id
-        return one.last_change_s - other.last_change_s
+        mine, theirs = _moment(one), _moment(other)
+        return (mine > theirs) - (mine < theirs)
     return _compare_pending(one, other)
+
+
+def _moment(entry: HistoryEntry) -> tuple[int, int, bool]:
+    """Give what tells when an operation that has ended did so."""
+    is_failure = entry.interval_ms > 0 and entry.id.endswith("_last_failure_0")
+    return (entry.call_id, entry.last_change_s, is_failure)
 
 
 def _compare_pending(one: HistoryEntry, other: HistoryEntry) -> int:

@@ -143,6 +143,14 @@ def test_the_copy_of_a_failure_comes_after_an_older_result_of_the_same_call() ->
     assert seen(started() + good + bad).failed
 
 
+def test_what_succeeds_and_fails_within_one_second_has_failed() -> None:
+    good = ran("monitor", call=3, interval_ms=10000, last_rc_change="1000")
+    bad = ran("monitor", rc=7, call=3, interval_ms=10000, last_rc_change="1000")
+    bad = bad.replace("@_monitor_10000", "@_last_failure_0")
+    assert seen(started() + good + bad).failed
+    assert seen(started() + bad + good).failed
+
+
 def test_a_pending_operation_of_an_older_transition_came_before_what_ended() -> None:
     magic = "0:0;1:{}:0:00000000-0000-0000-0000-000000000000"
     start = ran("start", rc=193, call=-1, status=-1, transition_magic=magic.format(4))
