@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from lxml import etree
 
 from crm.cib import schema
@@ -115,6 +115,8 @@ def test_nothing_unmanaged_is_touched(document: bytes) -> None:
 @often(0.3)
 @given(documents(_CALM))
 def test_a_cluster_comes_to_rest_after_a_few_rounds(document: bytes) -> None:
+    # On paper no agent turns a node on, so what requires that asks for it again and again.
+    assume(b'value="unfencing"' not in document)
     cluster = read(document)
     for _ in range(_ROUNDS):
         decision = schedule(cluster, _NOW)
