@@ -56,7 +56,10 @@ class Request:
     quiet: bool = False
 
 
-def action(
+_Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]  # Any: click's functions
+
+
+def _note(
     name: str,
 ) -> Callable[[click.Context, click.Parameter, Any], Any]:  # Any: what click hands on
     """Make the callback that notes which action was asked for; the last one counts."""
@@ -67,6 +70,61 @@ def action(
         return given
 
     return note
+
+
+def query_option(text: str) -> _Wrap:
+    """Give a command the option that shows a value."""
+    words = ("-G", "--query", "--get-value")
+    return click.option(*words, is_flag=True, callback=_note("query"), help=text)
+
+
+def update_option(text: str) -> _Wrap:
+    """Give a command the option that sets a value."""
+    words = ("-v", "--update", "--attr-value", "value")
+    return click.option(*words, callback=_note("update"), help=text)
+
+
+def delete_option(text: str) -> _Wrap:
+    """Give a command the option that takes a value away."""
+    return click.option("-D", "--delete", is_flag=True, callback=_note("delete"), help=text)
+
+
+def shown_as(shown: str) -> _Wrap:
+    """Give a command for one attribute of a node the options that say which, and how to answer."""
+    options = (
+        click.option("-N", "-U", "--node", help="The node; this one if none is named."),
+        click.option("-l", "--lifetime", help="How long it lasts: reboot or forever."),
+        click.option("-i", "--id", "--attr-id", help="The id of the nvpair."),
+        click.option("-q", "-Q", "--quiet", is_flag=True, help=f"Show {shown} and nothing else."),
+        click.option("-!", "--inhibit-policy-engine", is_flag=True, help="Accepted, of no effect."),
+        click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add."),
+        click.option("--root", metavar="DIR", default=None, help="The installation."),
+        result.output_options,
+        result.version_option,
+    )
+
+    def wrap(command: Callable[..., Any]) -> Callable[..., Any]:  # Any: click's functions
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return wrap
+
+
+def request_for(name: str, context: click.Context, options: dict[str, Any]) -> Request:
+    """Make the request of a command for one attribute of a node, which lasts unless told not to.
+
+    Any: click's options.
+    """
+    return Request(
+        action=context.meta.get("action", "query"),
+        name=name,
+        lifetime=options["lifetime"] or "forever",
+        node=options["node"],
+        value=options["value"] or "",
+        id=options["id"],
+        quiet=options["quiet"],
+    )
 
 
 @click.command(
@@ -85,18 +143,9 @@ def action(
     flag_value="\0",
     help="The promotion score of a resource (an agent need not name its own).",
 )
-@click.option(
-    "-G", "--query", "--get-value", is_flag=True, callback=action("query"), help="Show the value."
-)
-@click.option(
-    "-v",
-    "--update",
-    "--attr-value",
-    "value",
-    callback=action("update"),
-    help="Set the value; value++ and value+=N count on.",
-)
-@click.option("-D", "--delete", is_flag=True, callback=action("delete"), help="Delete it.")
+@query_option("Show the value.")
+@update_option("Set the value; value++ and value+=N count on.")
+@delete_option("Delete it.")
 @click.option("-t", "--type", "section", help=f"Where it stands: {', '.join(SECTIONS)}.")
 @click.option("-N", "-U", "--node", "--node-uname", help="The node whose attribute it is.")
 @click.option("-l", "--lifetime", help="Of a node's attribute: reboot or forever.")

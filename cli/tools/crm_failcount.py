@@ -31,21 +31,8 @@ TOOL = "crm_failcount"
     context_settings={"help_option_names": ["-?", "-h", "--help"]},
     help="Show how often a resource failed on a node, or forget it.",
 )
-@click.option(
-    "-G",
-    "--query",
-    "--get-value",
-    is_flag=True,
-    callback=crm_attribute.action("query"),
-    help="Show the fail count.",
-)
-@click.option(
-    "-D",
-    "--delete",
-    is_flag=True,
-    callback=crm_attribute.action("delete"),
-    help="Forget the failures.",
-)
+@crm_attribute.query_option("Show the fail count.")
+@crm_attribute.delete_option("Forget the failures.")
 @click.option(
     "-v", "--update", "--attr-value", "value", help="Accepted with 0, which means --delete."
 )

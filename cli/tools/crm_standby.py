@@ -14,7 +14,6 @@ from typing import Any
 import click
 
 from cli.tools import crm_attribute, ends, result
-from cli.tools.crm_attribute import Request
 from crm.api.gateclient import installation_root
 from crm.model.exit_codes import Exit
 
@@ -24,51 +23,15 @@ from crm.model.exit_codes import Exit
     context_settings={"help_option_names": ["-?", "-h", "--help"]},
     help="Show and change whether a node may run resources.",
 )
-@click.option(
-    "-G",
-    "--query",
-    "--get-value",
-    is_flag=True,
-    callback=crm_attribute.action("query"),
-    help="Show whether it is in standby.",
-)
-@click.option(
-    "-v",
-    "--update",
-    "--attr-value",
-    "value",
-    callback=crm_attribute.action("update"),
-    help="Set it: on or off.",
-)
-@click.option(
-    "-D",
-    "--delete",
-    is_flag=True,
-    callback=crm_attribute.action("delete"),
-    help="Forget what was set.",
-)
-@click.option("-N", "-U", "--node", help="The node; this one if none is named.")
-@click.option("-l", "--lifetime", help="How long it lasts: reboot or forever.")
-@click.option("-i", "--id", "--attr-id", help="The id of the nvpair.")
-@click.option("-q", "-Q", "--quiet", is_flag=True, help="Show the value and nothing else.")
-@click.option("-!", "--inhibit-policy-engine", is_flag=True, help="Accepted, of no effect.")
-@click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add.")
-@click.option("--root", metavar="DIR", default=None, help="The installation.")
-@result.output_options
-@result.version_option
+@crm_attribute.query_option("Show whether it is in standby.")
+@crm_attribute.update_option("Set it: on or off.")
+@crm_attribute.delete_option("Forget what was set.")
+@crm_attribute.shown_as("the value")
 @click.pass_context
 def crm_standby(context: click.Context, /, **options: Any) -> int:  # Any: click's options
     """Show and change whether a node may run resources."""
     answer: result.Answer = context.obj
-    request = Request(
-        action=context.meta.get("action", "query"),
-        name="standby",
-        lifetime=options["lifetime"] or "forever",
-        node=options["node"],
-        value=options["value"] or "",
-        id=options["id"],
-        quiet=options["quiet"],
-    )
+    request = crm_attribute.request_for("standby", context, options)
     cib = ends.open_cib(crm_attribute.TOOL, installation_root(options["root"]))
     if options["lifetime"] is not None or request.action == "update":
         return crm_attribute.perform(answer, request, cib)
