@@ -6,7 +6,6 @@ It serves one tool after the other. What attrd and crmd were told is kept in `to
 from __future__ import annotations
 
 import socket
-import struct
 import threading
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from crm.api.membership import Member, NodeDescription, NodeKind, NodeStatus, Vi
 from crm.cib import document as documents
 from crm.cib import operations, rules
 from crm.cib.query import answer_query
+from tests.kit import gate_frames
 
 NODES = (
     NodeDescription("node1", NodeKind.NORMAL, NodeStatus.ACTIVE, "uuid-1"),
@@ -45,14 +45,16 @@ class ClusterAtTheGate:
         while True:
             stream, _address = self._listener.accept()
             with stream:
-                if _read(stream) is None:
+                if gate_frames.read(stream) is None:
                     return
-                _send(stream, gate.Greeting(protocol=gate.PROTOCOL, name="mgmtd", node="node1"))
-                while isinstance(envelope := _read(stream), gate.Envelope):
+                gate_frames.send(
+                    stream, gate.Greeting(protocol=gate.PROTOCOL, name="mgmtd", node="node1")
+                )
+                while isinstance(envelope := gate_frames.read(stream), gate.Envelope):
                     languages = BY_SERVICE[envelope.service]
                     reply = self._answer(languages.requests.decode(envelope.payload))
                     payload = languages.replies.encode(reply)
-                    _send(stream, gate.Envelope(envelope.service, payload))
+                    gate_frames.send(stream, gate.Envelope(envelope.service, payload))
 
     def _answer(self, request: msgspec.Struct) -> msgspec.Struct:
         match request:
@@ -81,15 +83,3 @@ class ClusterAtTheGate:
             stream.connect(self._listener.getsockname())  # says nothing: the thread ends
         self._thread.join(5)
         self._listener.close()
-
-
-def _send(stream: socket.socket, message: msgspec.Struct) -> None:
-    frame = gate.FRAMES.encode(message)
-    stream.sendall(struct.pack("!I", len(frame)) + frame)
-
-
-def _read(stream: socket.socket) -> msgspec.Struct | None:
-    head = stream.recv(4, socket.MSG_WAITALL)
-    if len(head) < 4:
-        return None
-    return gate.FRAMES.decode(stream.recv(struct.unpack("!I", head)[0], socket.MSG_WAITALL))

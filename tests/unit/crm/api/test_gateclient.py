@@ -6,17 +6,16 @@ The gate here is a listening socket and a list of what it says to each frame it 
 from __future__ import annotations
 
 import socket
-import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from crm.api import cib, gate, gateclient
 from crm.api.conversations import BY_SERVICE
 from crm.plumbing.errors import Unreachable
+from tests.kit import gate_frames
 
 CHANGE = cib.Change(request=0, operations=(), origin=cib.Origin(client="test"))
 LOST = gate.Refusal(code=102, message="the daemon cib went away", request=1, taken=True)
@@ -46,11 +45,11 @@ class ScriptedGate:
                 self._converse(stream)
 
     def _converse(self, stream: socket.socket) -> None:
-        if _read(stream) is None:
+        if gate_frames.read(stream) is None:
             return
-        _send(stream, gate.Greeting(protocol=gate.PROTOCOL, name="mgmtd", node="node1"))
+        gate_frames.send(stream, gate.Greeting(protocol=gate.PROTOCOL, name="mgmtd", node="node1"))
         while self._script:
-            envelope = _read(stream)
+            envelope = gate_frames.read(stream)
             if not isinstance(envelope, gate.Envelope):
                 return
             request = BY_SERVICE["cib"].requests.decode(envelope.payload)
@@ -59,12 +58,12 @@ class ScriptedGate:
             if line is None:
                 return
             if isinstance(line, gate.Refusal):
-                _send(stream, line)
+                gate_frames.send(stream, line)
                 continue
             number: int = getattr(request, "request", 0)
             reply = cib.QueryReply(request=number, outcome=cib.Outcome.OK, xml=b"<cib/>")
             payload = BY_SERVICE["cib"].replies.encode(reply)
-            _send(stream, gate.Envelope("cib", payload))
+            gate_frames.send(stream, gate.Envelope("cib", payload))
 
     def close(self) -> None:
         self._script.clear()
@@ -72,18 +71,6 @@ class ScriptedGate:
             stream.connect(self._listener.getsockname())  # wakes the thread if it accepts
         self._thread.join(5)
         self._listener.close()
-
-
-def _send(stream: socket.socket, message: msgspec.Struct) -> None:
-    frame = gate.FRAMES.encode(message)
-    stream.sendall(struct.pack("!I", len(frame)) + frame)
-
-
-def _read(stream: socket.socket) -> msgspec.Struct | None:
-    head = stream.recv(4, socket.MSG_WAITALL)
-    if len(head) < 4:
-        return None
-    return gate.FRAMES.decode(stream.recv(struct.unpack("!I", head)[0], socket.MSG_WAITALL))
 
 
 Serve = Callable[[list[gate.Refusal | str | None]], ScriptedGate]
