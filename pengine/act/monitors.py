@@ -89,8 +89,11 @@ def add_monitors_left(builder: Builder) -> None:
                 continue  # Of what goes for good nothing is looked at any more.
             known = {(e.operation, e.interval_ms) for e in recorded(builder, instance, node.name)}
             for operation in instance.operations:
-                key = (key_of(instance, Task.MONITOR, operation.interval_ms), node.name)
-                if (operation.name, operation.interval_ms) in known and key not in builder.actions:
+                name = key_of(instance, Task.MONITOR, operation.interval_ms)
+                is_decided = any(
+                    (key, node.name) in builder.actions for key in (name, f"cancel {name}")
+                )
+                if (operation.name, operation.interval_ms) in known and not is_decided:
                     action = monitoring(builder, instance, operation, node.name, needed=False)
                     builder.add(replace(action, is_left=True))
 
