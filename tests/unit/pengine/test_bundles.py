@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from crm.model.resources import Bundle, Network, PortMapping, StorageMapping
 from pengine.facts import bundles
-from tests.kit.pengine import actions, cib, decide, primitive, state, waits_for
+from tests.kit.pengine import (
+    actions,
+    cib,
+    decide,
+    primitive,
+    ran,
+    started,
+    state,
+    waits_for,
+)
 
 
 def bundle(
@@ -140,3 +149,18 @@ def test_a_node_that_is_down_says_nothing_about_how_well_a_copy_would_lead() -> 
         status=state("node1") + left,
     )
     assert not any("promote" in key for key in actions(decide(document)))
+
+
+def test_a_monitor_of_another_role_ends_behind_a_connection_that_restarts() -> None:
+    ops = '<op id="m" name="monitor" interval="40s" role="Started"/>'
+    inside = primitive("a", ops=ops)
+    looked = ran("monitor", interval_ms=40000, call=3)
+    document = cib(
+        bundle(inside, replicas=1, more='promoted-max="1"'),
+        status=state("node1", {"b-podman-0": started(), "b-0": started()})
+        + state("node2", {})
+        + state("b-0", {"a": started() + looked}),
+    )
+    graph = decide(document).graph
+    about = [a for s in graph.synapses for a in s.actions if a.key == "a_monitor_40000"]
+    assert [a.task for a in about] == ["cancel"]
