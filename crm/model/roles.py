@@ -50,3 +50,11 @@ def parse(text: str) -> Role:
     if word not in _WORDS:
         raise ValueError(f"'{text}' is no role: expected Stopped, Started, Promoted or Unpromoted")
     return _WORDS[word]
+
+
+def parse_or_none(text: str | None) -> Role | None:
+    """Read a role word as `parse` does; what is absent or odd is no role."""
+    try:
+        return parse(text) if text else None
+    except ValueError:
+        return None

@@ -25,7 +25,6 @@ from crm.model.resources import (
     Resource,
     primitives_of,
 )
-from crm.model.roles import Role
 from crm.model.rules import Situation
 from crm.model.score import INFINITY, Score
 from pengine.facts import bundles
@@ -365,7 +364,7 @@ def read_meta(pairs: Mapping[str, str], fencing_enabled: bool, is_fencing: bool)
         requires = Requires.QUORUM
     return Meta(
         priority=_integer(get("priority"), 0),
-        target_role=_role(get("target-role")),
+        target_role=roles.parse_or_none(get("target-role")),
         is_managed=truth(get("is-managed"), default=True),
         maintenance=truth(get("maintenance"), default=False),
         stickiness=_score(get("resource-stickiness"), 0),
@@ -377,15 +376,6 @@ def read_meta(pairs: Mapping[str, str], fencing_enabled: bool, is_fencing: bool)
         allow_migrate=truth(get("allow-migrate"), default=False),
         pairs=dict(pairs),
     )
-
-
-def _role(text: str | None) -> Role | None:
-    if not text:
-        return None
-    try:
-        return roles.parse(text)
-    except ValueError:
-        return None
 
 
 def _multiple_active(text: str | None) -> MultipleActive:

@@ -200,7 +200,7 @@ def _fill(primitive: Primitive, operation: Operation, given: OperationRules) -> 
         meta["interval"] = str(operation.interval_ms)
     if "start-delay" in raw:
         meta["start-delay"] = str(_duration(raw["start-delay"], 0))
-    role = _role(raw.get("role"))
+    role = roles.parse_or_none(raw.get("role"))
     word = raw.get("on-fail", raw.get("on_fail"))
     on_fail = _on_fail(word, primitive, operation, given)
     heard = _ON_FAIL_WORDS.get(word.lower()) if word else None
@@ -224,7 +224,7 @@ def _fill(primitive: Primitive, operation: Operation, given: OperationRules) -> 
 def _role_after_failure(raw: Mapping[str, str], name: str, on_fail: OnFail) -> Role | None:
     if on_fail is OnFail.STOP:
         return Role.STOPPED
-    configured = _role(raw.get("role_after_failure"))
+    configured = roles.parse_or_none(raw.get("role_after_failure"))
     if configured is None:
         return Role.UNPROMOTED if name == "promote" else None
     return None if configured is Role.STARTED else configured
@@ -262,7 +262,7 @@ def _may_demote(operation: Operation) -> bool:
     """Tell whether a failure can be cured by a demotion: only where something leads."""
     if operation.name == "promote":
         return True
-    role = _role(dict(operation.attributes).get("role"))
+    role = roles.parse_or_none(dict(operation.attributes).get("role"))
     return operation.name == "monitor" and operation.interval_ms > 0 and role is Role.PROMOTED
 
 
@@ -280,15 +280,6 @@ def _of_promoted_monitor(primitive: Primitive) -> str | None:
         ):
             return word
     return None
-
-
-def _role(text: str | None) -> Role | None:
-    if not text:
-        return None
-    try:
-        return roles.parse(text)
-    except ValueError:
-        return None
 
 
 def _duration(text: str | None, default_ms: int) -> int:

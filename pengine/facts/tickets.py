@@ -117,10 +117,7 @@ def _dependents(constraint: TicketDependency) -> Iterator[tuple[str, Role | None
 
 def _role(text: str) -> Role | None:
     """Read a role; "in any role" and Started mean the same here."""
-    try:
-        role = roles.parse(text) if text else None
-    except ValueError:
-        return None
+    role = roles.parse_or_none(text)
     return None if role is Role.STARTED else role
 
 
