@@ -47,9 +47,7 @@ def add_resets(builder: Builder) -> None:
         node = builder.nodes[name]
         if node.kind != "guest":
             continue
-        comes_back = any(
-            a.owner == node.container and a.task is Task.START for a in builder.actions.values()
-        )
+        comes_back = any(a.task is Task.START for a in builder.actions_of(node.container))
         word = "reboot" if comes_back else "off"
         builder.add(
             Action(

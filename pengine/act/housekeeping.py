@@ -185,17 +185,19 @@ def add_load_marks(builder: Builder) -> None:
     """
     facts = builder.facts
     names = [node.name for node in facts.nodes]
+    marked: dict[str, None] = {}
     for instance in facts.instances():
         if not facts.utilization.needs.get(instance.id) or not facts.is_managed(instance):
             continue
-        for name in (*facts.activity[instance.id].nodes, *names):
-            builder.add(
-                Action(
-                    id=(f"load_stopped_{name}", ""),
-                    task=Task.LOAD_STOPPED,
-                    owner="",
-                    node=name,
-                    is_pseudo=True,
-                    needed=True,
-                )
+        marked |= dict.fromkeys((*facts.activity[instance.id].nodes, *names))
+    for name in marked:
+        builder.add(
+            Action(
+                id=(f"load_stopped_{name}", ""),
+                task=Task.LOAD_STOPPED,
+                owner="",
+                node=name,
+                is_pseudo=True,
+                needed=True,
             )
+        )
