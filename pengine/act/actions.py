@@ -45,6 +45,14 @@ class Task(enum.Enum):
     """Tasks are looked up by the hundred thousand, and never listed in the order of a set."""
 
 
+ENDS = {
+    Task.START: Task.RUNNING,
+    Task.STOP: Task.STOPPED,
+    Task.PROMOTE: Task.PROMOTED,
+    Task.DEMOTE: Task.DEMOTED,
+}
+"""The mark at which a step of a group or clone is over, by the step."""
+
 ActionId = tuple[str, str]
 """Key and node: an action exists once per node. Cancels have a key of their own."""
 

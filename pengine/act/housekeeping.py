@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pengine.act.actions import Action, Task
+from pengine.act.actions import ENDS, Action, Task
 from pengine.act.builder import Builder, key_of
 from pengine.act.notices import add_notice_marks
 from pengine.facts.instances import (
@@ -111,9 +111,9 @@ def _held_by(builder: Builder, node: str) -> str:
     return ""
 
 
-_PAIRS = ((Task.START, Task.RUNNING), (Task.STOP, Task.STOPPED))
-_GROUP_ROLES = ((Task.DEMOTE, Task.DEMOTED), (Task.PROMOTE, Task.PROMOTED))
-_CLONE_ROLES = ((Task.PROMOTE, Task.PROMOTED), (Task.DEMOTE, Task.DEMOTED))
+_STEPS = (Task.START, Task.STOP)
+_GROUP_ROLES = (Task.DEMOTE, Task.PROMOTE)
+_CLONE_ROLES = (Task.PROMOTE, Task.DEMOTE)
 
 
 def add_marks(builder: Builder, item: GroupInstance | CloneInstance | BundleInstance) -> None:
@@ -121,19 +121,19 @@ def add_marks(builder: Builder, item: GroupInstance | CloneInstance | BundleInst
     # What a bundle does are the steps of its containers.
     parts = item.copies if isinstance(item, BundleInstance) else tuple(instances_of(item))
     acting = [a for i in parts for a in builder.actions_of(i.id)]
-    _add_marks_of(builder, item, _PAIRS, acting)
+    _add_marks_of(builder, item, _STEPS, acting)
     if not isinstance(item, BundleInstance) and is_promotable(item):
         roles = _GROUP_ROLES if isinstance(item, GroupInstance) else _CLONE_ROLES
-        for pair in roles:
-            _add_marks_of(builder, item, (pair,), acting)
+        for step in roles:
+            _add_marks_of(builder, item, (step,), acting)
 
 
 def add_role_marks(builder: Builder, bundle: BundleInstance) -> None:
     """Add the marks around changes of role in a bundle; what runs inside makes them needed."""
     if bundle.clone is None or not bundle.clone.promotable:
         return
-    for pair in _CLONE_ROLES:
-        for task in pair:
+    for begin in _CLONE_ROLES:
+        for task in (begin, ENDS[begin]):
             builder.add(
                 Action((f"{bundle.id}_{task.value}_0", ""), task, bundle.id, is_pseudo=True)
             )
@@ -142,14 +142,14 @@ def add_role_marks(builder: Builder, bundle: BundleInstance) -> None:
 def _add_marks_of(
     builder: Builder,
     item: GroupInstance | CloneInstance | BundleInstance,
-    pairs: tuple[tuple[Task, Task], ...],
+    steps: tuple[Task, ...],
     acting: list[Action],
 ) -> None:
     is_clone = isinstance(item, CloneInstance | BundleInstance)
     is_up = any(builder.facts.activity[i.id].nodes for i in instances_of(item))
-    for begin, end in pairs:
+    for begin in steps:
         happens = is_clone and any(a.task is begin and _happens(a) for a in acting)
-        for task in (begin, end):
+        for task in (begin, ENDS[begin]):
             builder.add(
                 Action(
                     id=(f"{item.id}_{task.value}_0", ""),
@@ -162,8 +162,8 @@ def _add_marks_of(
                 )
             )
     if isinstance(item, CloneInstance):
-        for begin, end in pairs:
-            add_notice_marks(builder, item, begin, end)
+        for begin in steps:
+            add_notice_marks(builder, item, begin, ENDS[begin])
 
 
 def _happens(action: Action) -> bool:

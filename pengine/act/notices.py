@@ -11,16 +11,9 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from pengine.act.actions import Action, ActionId, Actions, Task
+from pengine.act.actions import ENDS, Action, ActionId, Actions, Task
 from pengine.act.builder import Builder
 from pengine.facts.instances import CloneInstance
-
-PAIRS = (
-    (Task.START, Task.RUNNING),
-    (Task.STOP, Task.STOPPED),
-    (Task.PROMOTE, Task.PROMOTED),
-    (Task.DEMOTE, Task.DEMOTED),
-)
 
 
 def pre(clone: str, begin: Task) -> ActionId:
@@ -62,6 +55,6 @@ def add_notice_marks(builder: Builder, clone: CloneInstance, begin: Task, end: T
 
 def framed(actions: Actions, clone: str) -> Iterator[tuple[Task, Task]]:
     """Yield the steps of a clone that have marks around them."""
-    for begin, end in PAIRS:
+    for begin, end in ENDS.items():
         if pre(clone, begin) in actions.by_id:
             yield begin, end

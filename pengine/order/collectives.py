@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pengine.act.actions import Task
+from pengine.act.actions import ENDS, Task
 from pengine.act.notices import told_after
 from pengine.facts.instances import (
     BundleInstance,
@@ -20,12 +20,6 @@ from pengine.facts.instances import (
 )
 from pengine.order.board import Board, Standing
 
-ENDS = {
-    Task.START: Task.RUNNING,
-    Task.STOP: Task.STOPPED,
-    Task.PROMOTE: Task.PROMOTED,
-    Task.DEMOTE: Task.DEMOTED,
-}
 BEGINNINGS = {end: begin for begin, end in ENDS.items()}
 _GOING_DOWN = frozenset({Task.STOP, Task.DEMOTE})
 _ROLES = frozenset({Task.PROMOTE, Task.PROMOTED, Task.DEMOTE, Task.DEMOTED})
