@@ -26,9 +26,8 @@ from cli.selection import select
 from cli.shell.context import Call, Command, CommandFailed, Context, Level
 from cli.shell.repl import join_continued
 from cli.view import configuration as view
-from cli.view.status import is_true
 from crm.model.configuration import Item
-from crm.model.options import cluster_option
+from crm.model.options import cluster_option, is_true
 from crm.plumbing.errors import Problem, error
 
 SECTIONS_ERASED = tuple(name for name in edits.SECTIONS if name != "nodes")

@@ -20,10 +20,11 @@ from cli.levels.targets import apply_change, check_node, places_of, topmost
 from cli.levels.waiting import wait_until_idle
 from cli.shell.context import Call, Command, CommandFailed, Context, Level
 from cli.view import history, monitor, resources
-from cli.view.status import is_true, read_status
+from cli.view.status import read_status
 from cli.workspace import ask_daemon
 from crm.api import attributes, controller
 from crm.model.configuration import Item, own_ids
+from crm.model.options import is_true
 
 META = "meta_attributes"
 SETS = {"param": "instance_attributes", "meta": META, "utilization": "utilization"}

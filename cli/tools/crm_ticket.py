@@ -23,13 +23,13 @@ from cli.tools.result import Failure
 from crm.api import cib as api
 from crm.api.gateclient import installation_root
 from crm.cib import document as documents
+from crm.model import options
 from crm.model.exit_codes import Exit
 from crm.plumbing import xml
 
 _MOMENTS = ("last-granted", "expires")
 """Attributes that hold seconds since 1970."""
 _NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
-_TRUE = ("true", "yes", "on", "1", "y")
 _NOT_ALLOWED = "crm_ticket: Ticket modification not allowed"
 
 _ON_GRANT = (
@@ -159,8 +159,8 @@ def _tickets(document: documents.Document) -> dict[str, dict[str, str]]:
 
 
 def _line(name: str, attributes: dict[str, str], detailed: bool) -> str:
-    state = "granted" if attributes.get("granted", "").lower() in _TRUE else "revoked"
-    standby = "[standby]" if attributes.get("standby", "").lower() in _TRUE else " " * 10
+    state = "granted" if options.is_true(attributes.get("granted", "")) else "revoked"
+    standby = "[standby]" if options.is_true(attributes.get("standby", "")) else " " * 10
     rest = ""
     if detailed:
         shown = [f"{key}={_value(key, value)}" for key, value in attributes.items() if key != "id"]
@@ -239,8 +239,8 @@ def _change(answer: result.Answer, cib: ends.Ends, task: _Task, *, force: bool) 
     before = documents.attributes_of(found[0]) if found else {}
     _ask_before(answer, task, force=force)
     settings = dict(task.settings)
-    if settings.get("granted", "").lower() in _TRUE and (
-        before.get("granted", "").lower() not in _TRUE
+    if options.is_true(settings.get("granted", "")) and (
+        not options.is_true(before.get("granted", ""))
     ):
         settings["last-granted"] = str(int(time.time()))
     operations = []
@@ -268,7 +268,7 @@ def _ask_before(answer: result.Answer, task: _Task, *, force: bool) -> None:
     """Explain what giving or taking a ticket by hand can do, unless that was forced."""
     if force or "granted" not in (*task.settings, *task.deletions):
         return
-    gives = task.settings.get("granted", "").lower() in _TRUE
+    gives = options.is_true(task.settings.get("granted", ""))
     answer.line((_ON_GRANT if gives else _ON_REVOKE).format(task.ticket))
     raise Failure(Exit.INSUFFICIENT_PRIVILEGES, _NOT_ALLOWED)
 
@@ -277,7 +277,7 @@ def _cleanup(answer: result.Answer, cib: ends.Ends, ticket: str, *, force: bool)
     found = _states(cib.document(), ticket)
     if not found:
         raise Failure(Exit.NO_SUCH_OBJECT, f"crm_ticket: No such ticket '{ticket}'")
-    if found[0].get("granted", "").lower() in _TRUE and not force:
+    if options.is_true(found[0].get("granted", "")) and not force:
         answer.line(_ON_REVOKE.format(ticket))
         raise Failure(Exit.INSUFFICIENT_PRIVILEGES, _NOT_ALLOWED)
     text = _state_xml({"id": ticket}).encode()

@@ -16,13 +16,13 @@ from cli.view.status import (
     UNPROMOTED,
     ClusterView,
     Instance,
-    is_true,
     members,
     meta,
     primitives,
 )
 from cli.view.wishes import Wishes
 from crm.model.configuration import Item
+from crm.model.options import is_true
 
 
 def copies(view: ClusterView, item: Item) -> int:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from cli.edits import get_pair
 from cli.grammar.resources import CONTAINERS, RESOURCES
 from crm.model.configuration import Item
+from crm.model.options import is_true
 
-TRUE_WORDS = ("true", "yes", "on", "1", "y")
 STOPPED, STARTED, PROMOTED, UNPROMOTED = "Stopped", "Started", "Promoted", "Unpromoted"
 _PENDING_WORDS = {
     "start": "Starting",
@@ -145,11 +145,6 @@ class ClusterView:
     def in_maintenance(self) -> bool:
         """Whether the whole cluster leaves its resources alone."""
         return is_true(self.options.get("maintenance-mode", "false"))
-
-
-def is_true(text: str) -> bool:
-    """Read a boolean of the CIB; anything odd is false."""
-    return text.lower() in TRUE_WORDS
 
 
 def read_status(document: Item) -> ClusterView:

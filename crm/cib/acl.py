@@ -38,13 +38,13 @@ from lxml import etree
 
 from crm.cib import document as documents
 from crm.cib import upgrade_steps
+from crm.model import options
 from crm.plumbing import errors
 
 UNRESTRICTED = frozenset({"", "root", "hacluster"})
 """Users no access list holds for; "" is a daemon of ours."""
 
 _OLD_WORDS = frozenset({"acl_user", "read", "write", "deny"})
-_TRUE = frozenset({"true", "on", "yes", "y", "1"})
 _COUNTED_BY_ITSELF = frozenset({"epoch", "num_updates"})
 """Attributes of the root that go up with every change; who may make the change may raise them."""
 
@@ -113,7 +113,7 @@ def is_enabled(root: etree._Element) -> bool:
     """Tell whether the configuration asks for access lists (`enable-acl`)."""
     for pair in root.iterfind("configuration/crm_config/cluster_property_set/nvpair"):
         if pair.get("name") == "enable-acl":
-            return pair.get("value", "").lower() in _TRUE
+            return options.is_true(pair.get("value", ""))
     return False
 
 

@@ -617,6 +617,11 @@ def as_bool(text: str) -> bool:
     raise ValueError(f"'{text}' is neither true nor false")
 
 
+def is_true(text: str) -> bool:
+    """Tell whether a word means true; any other word, a no or nonsense, does not."""
+    return text.lower() in _TRUE
+
+
 def as_score(text: str) -> Score:
     """Read a score; a fraction is cut off.
 
