@@ -161,11 +161,13 @@ class WarmClient:
         _, status = os.waitpid(self._pid, 0)
         how = os.waitstatus_to_exitcode(status)
         text = f"the process that runs agents ended ({how}) with {len(self._pids)} at work"
-        self._report(warn("lrmd", f"{text}; starting a new one"))
         orphans, self._pids = self._pids, {}
-        for pid in orphans.values():
-            if pid is not None:
-                signal_group(pid, signal.SIGKILL)
+        known = [pid for pid in orphans.values() if pid is not None]
+        if len(known) < len(orphans):  # it died between the start of a run and the word of it
+            text = f"{text}, {len(orphans) - len(known)} of which may have begun and go on"
+        self._report(warn("lrmd", f"{text}; starting a new one"))
+        for pid in known:
+            signal_group(pid, signal.SIGKILL)
         self._start()
         for run in orphans:
             self._ended(RunEnded(run, failure=RUNNER_DIED))

@@ -76,6 +76,7 @@ def test_when_the_runner_dies_its_runs_end_and_the_next_one_works(
     script = f"echo $$ > {started}; exec sleep 300"
     line.client.run(1, Command(("/bin/sh", "-c", script), ENVIRONMENT))
     line.until(lambda: started.exists() and started.read_text().strip() != "")
+    line.until(lambda: line.client._pids[1] is not None)
     os.kill(line.client._pid, signal.SIGKILL)
     line.wait_for(1)
     assert line.ended[1].failure == RUNNER_DIED
@@ -87,6 +88,14 @@ def test_when_the_runner_dies_its_runs_end_and_the_next_one_works(
     line.wait_for(2)
     assert line.ended[2].exit_code == 0
     assert line.gone == [None, None], "each life of the runner begins with addresses unknown"
+
+
+def test_a_run_of_which_nothing_was_heard_is_said_to_go_on_perhaps(line: Line) -> None:
+    os.kill(line.client._pid, signal.SIGKILL)
+    line.client.run(1, Command(("/bin/true",), ENVIRONMENT))
+    line.wait_for(1)
+    assert line.ended[1].failure == RUNNER_DIED
+    assert "1 at work, 1 of which may have begun and go on" in line.log[0].text
 
 
 def test_hanging_up_kills_what_runs(line: Line, tmp_path: Path) -> None:
