@@ -20,9 +20,7 @@ import contextlib
 import hashlib
 import os
 import re
-import shutil
 import stat
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,6 +32,7 @@ from crm.cib.operations import Rules
 from crm.model.version import Reign, Version
 from crm.plumbing import atomicfile, errors, xml
 from crm.plumbing.errors import ConfigurationError, Problem
+from crm.plumbing.kernel import Kernel
 
 FILE = "cib.xml"
 SIGNATURE = "cib.xml.sig"
@@ -43,6 +42,7 @@ REVISIONS = "cib.revisions"
 MAX_LATE = 1_000
 MAX_REVISIONS_BYTES = 32 * 1024 * 1024
 """A longer journal than this is not ours; it is set aside, not read."""
+MAX_SMALL_BYTES = 4096
 MAX_BACKUPS = 100
 MAX_ARCHIVES = 20
 MODE = 0o600
@@ -52,6 +52,7 @@ _TRAILER = re.compile(
     rb'<!-- pacekeeper reign="(?P<number>\d{1,18})" dc="(?P<dc>[^"]*)"'
     rb' digest="(?P<digest>[0-9a-f]{64})" -->\s*\Z'
 )
+_TEMPORARY = re.compile(r"\.cib[\w.-]*\.[0-9a-f]{12}\Z")
 _PROMISE = re.compile(r"(?P<number>\d{1,18}) (?P<dc>\S*)\s*\Z")
 
 
@@ -104,26 +105,31 @@ def _classic_digest_of_text(data: bytes) -> str:
     return hashlib.md5(text, usedforsecurity=False).hexdigest()
 
 
-def second_name(source: Path, target: Path, *, link: Callable[..., None] = os.link) -> None:
+def second_name(source: Path, target: Path, *, kernel: Kernel = os) -> None:
     """Keep a file under another name too; by a copy where the kernel refuses us a link.
 
     It does for files of somebody else (an administrator's own cib.xml before the first start).
     Raises: OSError as the system gave it.
     """
     try:
-        link(source, target, follow_symlinks=False)
+        kernel.link(source, target, follow_symlinks=False)
     except PermissionError:
-        shutil.copyfile(source, target, follow_symlinks=False)
+        data, _ = atomicfile.read(source, kernel=kernel)
+        atomicfile.write_durably(target, data, MODE, kernel=kernel)
 
 
 class Store:
     """The folder of the CIB. One thread writes at a time."""
 
-    def __init__(self, directory: Path, owner: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, directory: Path, owner: tuple[int, int] | None = None, *, kernel: Kernel = os
+    ) -> None:
         self.directory = directory
         self.journal_problem = ""
         self._owner = owner
+        self._kernel = kernel
         self._late: tuple[bytes, ...] = ()
+        self._is_backed_up = False
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -134,6 +140,7 @@ class Store:
         cannot be read, or are whole but not valid.
         """
         problems: list[Problem] = []
+        self._sweep()
         promised = self._read_promise(problems)
         main = self._read(FILE, rules, problems)
         best = main
@@ -147,12 +154,18 @@ class Store:
             self._set_aside(problems, best)
         return self._modernised(best, rules, promised, problems)
 
+    def _sweep(self) -> None:
+        """Remove what writes left behind that were interrupted; nobody else writes here."""
+        with contextlib.suppress(OSError):
+            for name in self._kernel.listdir(self.directory):
+                if _TEMPORARY.match(name):
+                    self._kernel.unlink(self.directory / name)
+
     def _start_empty(self, promised: Reign, problems: list[Problem]) -> Loaded:
         keep = [p for p in problems if p.code in ("cib-unreadable", "cib-invalid")]
         if keep:
             raise ConfigurationError(keep[0].message, problems)
-        if (self.directory / FILE).exists():
-            self._set_aside(problems, None)
+        self._set_aside(problems, None)
         document = documents.Document(documents.empty())
         return Loaded(document, Reign(), promised, True, problems)
 
@@ -173,10 +186,8 @@ class Store:
     def _read(self, name: str, rules: Rules, problems: list[Problem]) -> Copy | None:
         path = self.directory / name
         try:
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            with os.fdopen(handle, "rb") as file:
-                self._check_owner(path, os.fstat(file.fileno()))
-                data = file.read(xml.ORDINARY.total_bytes + 1)
+            data, status = atomicfile.read(path, xml.ORDINARY.total_bytes + 1, kernel=self._kernel)
+            self._check_owner(path, status)
             copy = self._whole(path, data)
         except FileNotFoundError:
             return None
@@ -229,27 +240,38 @@ class Store:
 
     def _signature(self, path: Path) -> str:
         try:
-            text = path.with_name(path.name + ".sig").read_text(encoding="ascii").strip()
+            text = self._text(path.name + ".sig").strip()
         except (OSError, UnicodeDecodeError):
             return ""
         return text.split()[0] if text else ""
+
+    def _text(self, name: str) -> str:
+        """Read a small file. Raises: OSError, UnicodeDecodeError."""
+        data, _ = atomicfile.read(self.directory / name, MAX_SMALL_BYTES, kernel=self._kernel)
+        return data.decode("ascii")
+
+    def _exists(self, path: Path) -> bool:
+        try:
+            self._kernel.lstat(path)
+        except OSError:
+            return False
+        return True
 
     def _backups(self) -> list[str]:
         """Name the numbered backups, the last one written first."""
         last = self._last_number()
         order = [(last - 1 - step) % MAX_BACKUPS for step in range(MAX_BACKUPS)]
-        return [f"cib-{n}.raw" for n in order if (self.directory / f"cib-{n}.raw").exists()]
+        return [f"cib-{n}.raw" for n in order if self._exists(self.directory / f"cib-{n}.raw")]
 
     def _last_number(self) -> int:
         try:
-            text = (self.directory / COUNTER).read_text(encoding="ascii").strip()
-            return int(text) % MAX_BACKUPS
+            return int(self._text(COUNTER).strip()) % MAX_BACKUPS
         except (OSError, ValueError):
             return 0
 
     def _read_promise(self, problems: list[Problem]) -> Reign:
         try:
-            text = (self.directory / PROMISE).read_text(encoding="ascii")
+            text = self._text(PROMISE)
         except FileNotFoundError:
             return Reign()
         except (OSError, UnicodeDecodeError) as problem:
@@ -264,13 +286,13 @@ class Store:
     def _set_aside(self, problems: list[Problem], instead: Copy | None) -> None:
         """Rename a cib.xml that is not used, so that nothing is ever lost."""
         path = self.directory / FILE
-        if not path.exists():
+        if not self._exists(path):
             return
         bad = any(problem.subject == FILE for problem in problems)
         kept = self._free_name("cib.xml.corrupt" if bad else "cib.xml.older")
-        path.rename(kept)
+        self._kernel.rename(path, kept)
         with contextlib.suppress(FileNotFoundError):
-            (self.directory / SIGNATURE).rename(kept.with_name(kept.name + ".sig"))
+            self._kernel.rename(self.directory / SIGNATURE, kept.with_name(kept.name + ".sig"))
         source = "an empty configuration" if instead is None else instead.path.name
         message = f"{FILE} was set aside as {kept.name}, {source} is used"
         problems.append(errors.warning("cib-set-aside", FILE, message, "look at what it says"))
@@ -278,7 +300,7 @@ class Store:
     def _free_name(self, stem: str) -> Path:
         for number in range(1, MAX_ARCHIVES):
             path = self.directory / f"{stem}-{number}"
-            if not path.exists():
+            if not self._exists(path):
                 return path
         return self.directory / f"{stem}-{MAX_ARCHIVES}"
 
@@ -286,18 +308,16 @@ class Store:
         """Read the history; what cannot be read counts as none and is set aside when possible."""
         path = self.directory / REVISIONS
         try:
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            with os.fdopen(handle, "rb") as file:
-                status = os.fstat(file.fileno())
-                self._check_owner(path, status)
-                if status.st_size <= MAX_REVISIONS_BYTES:
-                    return file.read()
+            data, status = atomicfile.read(path, MAX_REVISIONS_BYTES, kernel=self._kernel)
+            self._check_owner(path, status)
+            if status.st_size <= MAX_REVISIONS_BYTES:
+                return data
         except FileNotFoundError:
             return b""
         except (OSError, ConfigurationError):
             pass
         with contextlib.suppress(OSError):
-            path.rename(self._free_name(REVISIONS))
+            self._kernel.rename(path, self._free_name(REVISIONS))
         return b""
 
     # --- writing ------------------------------------------------------------------------------
@@ -317,7 +337,8 @@ class Store:
             f'<!-- pacekeeper reign="{written.number}" dc="{written.dc}" digest="{digest}" -->\n'
         )
         path = self.directory / FILE
-        atomicfile.write_durably(path, data + trailer.encode(), MODE, self._owner)
+        self._replace(path, data + trailer.encode())
+        self._is_backed_up = False
         self._write_hint(SIGNATURE, signature + "\n")
         return signature
 
@@ -334,10 +355,10 @@ class Store:
         path = self.directory / REVISIONS
         data = b"".join(lines)
         try:
-            if journal.whole or not path.exists():
-                atomicfile.write_durably(path, data, MODE, self._owner)
+            if journal.whole or not self._exists(path):
+                self._replace(path, data)
             else:
-                atomicfile.append_durably(path, data)
+                atomicfile.append_durably(path, data, kernel=self._kernel)
         except OSError as problem:
             self._late = lines[-MAX_LATE:]
             self.journal_problem = f"{path}: {problem.strerror or problem}"
@@ -345,23 +366,35 @@ class Store:
         self._late = ()
         self.journal_problem = ""
 
+    def _replace(self, path: Path, data: bytes) -> None:
+        atomicfile.write_durably(path, data, MODE, self._owner, kernel=self._kernel)
+
     def _back_up(self) -> None:
+        """Give the file that is there a second name; once, however often the write is tried.
+
+        A write that failed last of all, at its name, has left a file that was never durable.
+        """
         path = self.directory / FILE
-        if not path.exists():
+        if self._is_backed_up or not self._exists(path):
             return
         number = self._last_number()
         last = self.directory / f"cib-{(number - 1) % MAX_BACKUPS}.raw"
-        if last.exists() and last.samefile(path):
+        if self._exists(last) and self._is_same(last, path):
             return  # the write that made it failed; trying again must not use up the backups
         backup = self.directory / f"cib-{number}.raw"
         for source, target in (
             (path, backup),
             (self.directory / SIGNATURE, backup.with_name(backup.name + ".sig")),
         ):
-            target.unlink(missing_ok=True)
             with contextlib.suppress(FileNotFoundError):
-                second_name(source, target)
+                self._kernel.unlink(target)
+            with contextlib.suppress(FileNotFoundError):
+                second_name(source, target, kernel=self._kernel)
+        self._is_backed_up = True
         self._write_hint(COUNTER, f"{(number + 1) % MAX_BACKUPS}\n")
+
+    def _is_same(self, one: Path, other: Path) -> bool:
+        return os.path.samestat(self._kernel.lstat(one), self._kernel.lstat(other))
 
     def _write_hint(self, name: str, text: str) -> None:
         """Replace a small file whose loss does no harm, without waiting for the disk.
@@ -370,29 +403,25 @@ class Store:
         that is durable already, or still to come. An old signature would be wrong, so it goes.
         """
         path = self.directory / name
-        temporary = path.with_name(f".{name}.new")
         try:
-            temporary.write_text(text, encoding="ascii")
-            temporary.chmod(MODE)
-            if self._owner is not None:
-                os.chown(temporary, *self._owner)
-            temporary.rename(path)
+            atomicfile.write_hastily(
+                path, text.encode("ascii"), MODE, self._owner, kernel=self._kernel
+            )
         except OSError:
-            for useless in [temporary, *([path] if name == SIGNATURE else [])]:
+            if name == SIGNATURE:
                 with contextlib.suppress(OSError):
-                    useless.unlink()
+                    self._kernel.unlink(path)
 
     def keep_promise(self, reign: Reign) -> None:
         """Make a promise durable. Raises: OSError."""
         text = f"{reign.number} {reign.dc}\n"
-        path = self.directory / PROMISE
-        atomicfile.write_durably(path, text.encode("ascii"), MODE, self._owner)
+        self._replace(self.directory / PROMISE, text.encode("ascii"))
 
     def archive(self, data: bytes, reason: str) -> Path:
         """Keep a configuration that lost. Raises: OSError."""
         path = self._free_name("cib.xml.lost")
         note = reason.replace("--", "- -")
-        atomicfile.write_durably(path, data + f"<!-- {note} -->\n".encode(), MODE, self._owner)
+        self._replace(path, data + f"<!-- {note} -->\n".encode())
         return path
 
 

@@ -9,40 +9,100 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
+from crm.plumbing.kernel import Kernel
+
+_AT_ONCE_BYTES = 1024 * 1024
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def write_durably(
-    path: Path, data: bytes, mode: int = 0o600, owner: tuple[int, int] | None = None
+    path: Path,
+    data: bytes,
+    mode: int = 0o600,
+    owner: tuple[int, int] | None = None,
+    *,
+    kernel: Kernel = os,
 ) -> None:
     """Replace `path` by `data`: when this returns, it is on the disk under its name.
 
     A reader sees the old file or the new one, never a part. `owner` is (uid, gid).
 
+    Raises: OSError as the system gave it. No other file is left then, and the old one is
+    untouched, unless only its name could not be made durable: then the new one may be there.
+    """
+    _put(path, data, mode, owner, kernel, kernel.fsync)
+    sync_directory(path.parent, kernel=kernel)
+
+
+def write_hastily(
+    path: Path,
+    data: bytes,
+    mode: int = 0o600,
+    owner: tuple[int, int] | None = None,
+    *,
+    kernel: Kernel = os,
+) -> None:
+    """Replace `path` by `data` without waiting for the disk: a power cut may leave an empty file.
+
     Raises: OSError as the system gave it; then the old file is untouched and no other is left.
     """
+    _put(path, data, mode, owner, kernel, _not_at_all)
+
+
+def _put(
+    path: Path,
+    data: bytes,
+    mode: int,
+    owner: tuple[int, int] | None,
+    kernel: Kernel,
+    sync: Callable[[int], None],
+) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    handle = os.open(temporary, _FLAGS, mode)
+    handle = kernel.open(temporary, _FLAGS, mode)
     try:
         try:
-            _write_all(handle, data)
-            os.fchmod(handle, mode)
+            _write_all(kernel, handle, data)
+            kernel.fchmod(handle, mode)
             if owner is not None:
-                os.fchown(handle, *owner)
-            os.fsync(handle)
+                kernel.fchown(handle, *owner)
+            sync(handle)
         finally:
-            os.close(handle)
-        temporary.rename(path)
+            kernel.close(handle)
+        kernel.rename(temporary, path)
     except OSError:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
+        with contextlib.suppress(OSError):
+            kernel.unlink(temporary)
         raise
-    sync_directory(path.parent)
 
 
-def append_durably(path: Path, data: bytes) -> None:
+def _not_at_all(handle: int) -> None:
+    """Sync nothing."""
+
+
+def read(
+    path: Path, size_bytes: int | None = None, *, kernel: Kernel = os
+) -> tuple[bytes, os.stat_result]:
+    """Read a file (or its beginning), and say what it is; a link is not followed.
+
+    Raises: OSError as the system gave it.
+    """
+    handle = kernel.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        status = kernel.fstat(handle)
+        wanted = status.st_size if size_bytes is None else size_bytes
+        parts = []
+        while wanted > 0 and (part := kernel.read(handle, min(wanted, _AT_ONCE_BYTES))):
+            parts.append(part)
+            wanted -= len(part)
+        return b"".join(parts), status
+    finally:
+        kernel.close(handle)
+
+
+def append_durably(path: Path, data: bytes, *, kernel: Kernel = os) -> None:
     """Add to the end of an existing file: when this returns, it is on the disk.
 
     A reader may see a part of `data`, also after a power cut: lines need checksums. What an
@@ -50,31 +110,31 @@ def append_durably(path: Path, data: bytes) -> None:
 
     Raises: OSError as the system gave it; what was added is taken away again if that is possible.
     """
-    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+    handle = kernel.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        length = os.fstat(handle).st_size
-        torn = length and os.pread(handle, 1, length - 1) != b"\n"
+        length = kernel.fstat(handle).st_size
+        torn = length and kernel.pread(handle, 1, length - 1) != b"\n"
         try:
-            _write_all(handle, b"\n" + data if torn else data)
-            os.fdatasync(handle)
+            _write_all(kernel, handle, b"\n" + data if torn else data)
+            kernel.fdatasync(handle)
         except OSError:
             with contextlib.suppress(OSError):
-                os.ftruncate(handle, length)
+                kernel.ftruncate(handle, length)
             raise
     finally:
-        os.close(handle)
+        kernel.close(handle)
 
 
-def sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path, *, kernel: Kernel = os) -> None:
     """Make the names in a directory durable (after a rename, a link or an unlink)."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    handle = kernel.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(handle)
+        kernel.fsync(handle)
     finally:
-        os.close(handle)
+        kernel.close(handle)
 
 
-def _write_all(handle: int, data: bytes) -> None:
+def _write_all(kernel: Kernel, handle: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
-        rest = rest[os.write(handle, rest) :]
+        rest = rest[kernel.write(handle, rest) :]

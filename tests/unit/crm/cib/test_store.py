@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from crm.model.version import Reign
 from crm.plumbing import xml
 from crm.plumbing.errors import ConfigurationError
 from tests.kit.cib import LENIENT
+from tests.kit.frail_disk import FOLDER, FrailDisk
 
 NINE = Reign(9, "n1")
 
@@ -174,12 +176,13 @@ def test_a_failing_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert (tmp_path / "cib.xml").read_bytes() == before
 
 
-def test_a_signature_that_cannot_be_written_does_not_undo_a_durable_write(tmp_path: Path) -> None:
-    files = store.Store(tmp_path)
+def test_a_signature_that_cannot_be_written_does_not_undo_a_durable_write() -> None:
+    disk = FrailDisk()
+    files = store.Store(FOLDER, kernel=disk)
     files.write(text(5, "a"), NINE)
-    (tmp_path / ".cib.xml.sig.new").mkdir()
+    disk.fail("create", errno.ENOSPC, after=2)  # the counter and cib.xml find room
     files.write(text(6, "b"), NINE)
-    assert not (tmp_path / "cib.xml.sig").exists()
+    assert "cib.xml.sig" not in disk.files()
     assert files.load(rules.STANDARD).document.version.epoch == 6
 
 
@@ -214,12 +217,9 @@ def test_what_lost_is_archived_under_a_name_of_its_own(tmp_path: Path) -> None:
     assert xml.parse(one.read_bytes()).tag == "cib"
 
 
-def test_a_file_that_may_not_be_linked_is_copied_for_its_backup(tmp_path: Path) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    source, target = tmp_path / "cib.xml", tmp_path / "cib-0.raw"
-    source.write_bytes(b"<cib/>")
-    store.second_name(source, target, link=refuse)
-    assert target.read_bytes() == b"<cib/>"
-    assert not target.samefile(source)
+def test_a_file_that_may_not_be_linked_is_copied_for_its_backup() -> None:
+    disk = FrailDisk()
+    disk.put("cib.xml", b"<cib/>")
+    disk.fail("link", errno.EPERM)
+    store.second_name(FOLDER / "cib.xml", FOLDER / "cib-0.raw", kernel=disk)
+    assert disk.files() == {"cib-0.raw": b"<cib/>", "cib.xml": b"<cib/>"}
