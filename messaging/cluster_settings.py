@@ -21,6 +21,8 @@ class MediumKind(enum.Enum):
     UCAST = "ucast"
     BCAST = "bcast"
     MCAST = "mcast"
+    UCAST6 = "ucast6"
+    MCAST6 = "mcast6"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,15 @@ class RespawnLine:
     command: str
     failfast: bool = False
     line: int = 0
+
+
+@dataclass(frozen=True)
+class ApiRight:
+    """Which users and groups may register under the name of a client (`apiauth`)."""
+
+    client: str
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from crm.plumbing.errors import ConfigurationError, Problem, Severity, Unreachab
 from crm.plumbing.nursery import DAEMON_MODULES, Nursery
 from crm.plumbing.settings import Paths
 from messaging import core, startup
+from messaging.ha_cf import meaning
 from messaging.media import icmp, udp
 from messaging.programs import OWN_DAEMONS, Program
 
@@ -35,10 +36,13 @@ POLL_S = 0.1
 MAX_UNKNOWN_ENDS = 64
 EXIT_NOT_RUNNING = 3
 EXIT_STALE_PID = 1
-USAGE = """usage: heartbeat [-f] [-s | -k | -r | -V] [-d] [--root DIR] [--node NAME]
+KNOWN_WORDS = frozenset("fskrVvdMlD") | {"--check"}
+USAGE = """usage: heartbeat [-f] [-s | -k | -r | -D | -V | --check] [-d] [--root DIR] [--node NAME]
   -f  stay in the foreground      -s  show whether heartbeat runs
   -k  stop heartbeat in order     -r  read authkeys again
-  -d  debug level up              -V  show the version"""
+  -d  debug level up              -V  show the version
+  -D  print the defaults of ha.cf
+  --check  read ha.cf and authkeys, say what they mean or what is wrong, start nothing"""
 
 
 @dataclass
@@ -192,13 +196,18 @@ def main(argv: list[str] | None = None) -> int:
     options = parse_options("heartbeat", argv)
     words = [letter for word in options.extra for letter in _letters(word)]
     node = startup.node_name(options.node)
-    unknown = [word for word in words if word not in ("f", "s", "k", "r", "V", "v", "d", "M", "l")]
+    unknown = [word for word in words if word not in KNOWN_WORDS]
     if unknown:
         print(f"heartbeat: unknown option '{unknown[0]}'\n{USAGE}", file=sys.stderr)  # noqa: T201
         return 1
     if "V" in words:
         print(core.VERSION)  # noqa: T201
         return 0
+    if "D" in words:
+        print("\n".join(meaning.of_defaults()))  # noqa: T201
+        return 0
+    if "--check" in words:
+        return _check(options.paths, node)
     if "s" in words:
         return _show_status(options.paths, node)
     if "k" in words:
@@ -206,6 +215,16 @@ def main(argv: list[str] | None = None) -> int:
     if "r" in words:
         return _reload_running(options.paths)
     return _start(options, node, foreground="f" in words or "M" in words)
+
+
+def _check(paths: Paths, node: str) -> int:
+    lines, problems, code = startup.check(paths, node)
+    report(problems)
+    if lines:
+        print("\n".join(lines))  # noqa: T201
+    else:
+        print(f"{paths.ha_cf}: heartbeat would not start", file=sys.stderr)  # noqa: T201
+    return code
 
 
 def _letters(word: str) -> Iterable[str]:

@@ -31,7 +31,7 @@ from crm.plumbing.machine import (
     Tell,
     info,
 )
-from messaging.ha_cf import parse_time
+from messaging.ha_cf.values import time_s
 
 NAME = "pingd"
 FAREWELL_S = 0.2
@@ -72,7 +72,7 @@ def parse_wishes(words: Sequence[str]) -> Wishes:
         raise UsageError(f"pingd: option '-m': '{multiplier}' is not a number up to 1000000")
     dampen = values.get("-d", ["0"])[-1]
     try:
-        dampen_ms = round(parse_time(dampen) * 1000)
+        dampen_ms = round(time_s(dampen) * 1000)
     except ValueError as problem:
         raise UsageError(f"pingd: option '-d', value '{dampen}': {problem}") from problem
     return Wishes(

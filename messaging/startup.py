@@ -17,12 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crm.plumbing import atomicfile
-from crm.plumbing.errors import Problem, error, has_errors
+from crm.plumbing.errors import Problem, error, has_errors, warning
 from crm.plumbing.log import LogTargets
 from crm.plumbing.settings import CLUSTER_USER, Paths
-from messaging import authkeys, ha_cf, programs
+from messaging import authkeys, programs
 from messaging.authkeys import KeyFile
 from messaging.cluster_settings import ClusterSettings
+from messaging.ha_cf import meaning
+from messaging.ha_cf import reading as ha_cf
 from messaging.media import icmp
 from messaging.programs import Program
 
@@ -78,6 +80,44 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
         return None, problems, EXIT_NOT_CONFIGURED
     all_programs = (*programs.own_daemons(place), *extra)
     return Readings(settings, keys, all_programs, addresses), problems, 0
+
+
+def check(paths: Paths, node: str) -> tuple[list[str], list[Problem], int]:
+    """Read all files as a start would; tell what they mean, what is wrong, and the exit code.
+
+    Also looks whether the interfaces are there, which a start does not wait for.
+    """
+    readings, problems, code = read_all(paths, node)
+    if readings is None:
+        return [], problems, code
+    settings = readings.settings
+    statements, _ = ha_cf.read_statements(paths.ha_cf.read_text(encoding="utf-8", errors="replace"))
+    there = {name for _, name in socket.if_nameindex()}
+    problems += [
+        warning(
+            "no-interface",
+            str(paths.ha_cf),
+            f"{paths.ha_cf}: there is no interface '{device}' on this host now",
+            f"it has {', '.join(sorted(there))}",
+        )
+        for device in settings.links
+        if device not in there
+    ]
+    idle = meaning.of_idle_lines(statements)
+    lines = [
+        *meaning.of_settings(settings, node),
+        *(["", "without effect:"] if idle else []),
+        *(f"  {line}" for line in idle),
+        "",
+        _of_keys(readings.keys),
+    ]
+    return lines, problems, 0
+
+
+def _of_keys(keys: KeyFile) -> str:
+    others = [str(key.number) for key in keys.keys if key.number != keys.signing]
+    also = f", and those sealed with {', '.join(others)} are accepted" if others else ""
+    return f"packets are sealed with key {keys.signing} of authkeys{also}"
 
 
 def read_keys(path: Path) -> tuple[KeyFile | None, list[Problem], int]:

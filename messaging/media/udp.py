@@ -1,4 +1,4 @@
-"""UDP over one interface: ucast, bcast and mcast lines that share a port share a socket.
+"""UDP over one interface: lines of one IP version that share a port share a socket.
 
 Responsible for opening, sending, receiving, and for outliving an interface that goes away. Not
 responsible for what the bytes mean.
@@ -28,14 +28,18 @@ REOPEN_PAUSE_S = 1.0
 DSCP_CS6 = 0xC0
 _SO_RCVBUFFORCE = 33
 _SIOCGIFBRDADDR = 0x8919
+_IPV6 = frozenset((MediumKind.UCAST6, MediumKind.MCAST6))
 _STALE = frozenset((errno.ENODEV, errno.ENXIO, errno.EBADF, errno.EINVAL, errno.EADDRNOTAVAIL))
+
+Address = tuple[str, int] | tuple[str, int, int, int]
+"""Where a datagram goes, as the socket module writes it for IPv4 and IPv6."""
 
 Receive = Callable[[str, str, bytes], None]
 """Called with link, source ("address:port") and bytes."""
 
 
 class UdpLink:
-    """All media lines of one interface and port: one socket, any number of destinations."""
+    """All media lines of one interface, IP version and port: one socket, many destinations."""
 
     def __init__(
         self,
@@ -46,10 +50,11 @@ class UdpLink:
         self._media = tuple(media)
         self.device = self._media[0].device
         self._port = self._media[0].port
+        self._is_ipv6 = self._media[0].kind in _IPV6
         self._receive = receive
         self._loop = loop
         self._socket: socket.socket | None = None
-        self._destinations: list[tuple[str, int]] = []
+        self._destinations: list[Address] = []
         self._trouble = ""
         self._reopen_at = 0.0
 
@@ -72,8 +77,13 @@ class UdpLink:
             self._reopen()
         if self._socket is None:
             return
-        targets = [_address(destination)] if destination else self._destinations
         trouble = ""
+        targets = self._destinations
+        if destination:
+            if (destination.count(":") > 1) is not self._is_ipv6:
+                return  # it was heard on the socket of the other IP version
+            host, _, port = destination.rpartition(":")
+            targets = [self._address(host, int(port))]
         for target in targets:
             try:
                 self._socket.sendto(data, target)
@@ -130,52 +140,71 @@ class UdpLink:
     # --- opening ----------------------------------------------------------------------------
 
     def _make_socket(self) -> socket.socket:
-        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        family = socket.AF_INET6 if self._is_ipv6 else socket.AF_INET
+        made = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         try:
             made.setblocking(False)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(PermissionError):
                 name = self.device.encode() + b"\0"
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name)
-            made.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, DSCP_CS6)
+            _mark_urgent(made, is_ipv6=self._is_ipv6)
             _enlarge_buffers(made)
             for medium in self._media:
                 if medium.kind is MediumKind.BCAST:
                     made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
                 elif medium.kind is MediumKind.MCAST:
                     _join_group(made, medium)
+                elif medium.kind is MediumKind.MCAST6:
+                    _join_ipv6_group(made, medium)
             made.bind(("", self._port))
         except OSError:
             made.close()
             raise
         return made
 
-    def _destination(self, medium: Medium) -> tuple[str, int]:
+    def _address(self, host: str, port: int) -> Address:
+        """An address on this link; one of IPv6 is told its interface, for those of the link."""
+        if self._is_ipv6:
+            return host, port, 0, socket.if_nametoindex(self.device)
+        return host, port
+
+    def _destination(self, medium: Medium) -> Address:
         assert self._socket is not None
-        if medium.kind is MediumKind.MCAST:
-            return medium.address, medium.port
+        if medium.kind in (MediumKind.MCAST, MediumKind.MCAST6):
+            return self._address(medium.address, medium.port)
         if medium.kind is MediumKind.BCAST:
             return _broadcast_address(self._socket, medium.device), medium.port
         try:
-            found = socket.getaddrinfo(medium.address, medium.port, socket.AF_INET)
+            found = socket.getaddrinfo(medium.address, medium.port, self._socket.family)
         except socket.gaierror as problem:
             raise OSError(errno.EADDRNOTAVAIL, f"unknown host {medium.address}") from problem
-        return str(found[0][4][0]), medium.port
+        return self._address(str(found[0][4][0]), medium.port)
 
 
 def open_links(
     media: Iterable[Medium], receive: Receive, loop: asyncio.AbstractEventLoop
 ) -> dict[str, list[UdpLink]]:
     """Open all media; the links of one interface share its name."""
-    groups: dict[tuple[str, int], list[Medium]] = {}
+    groups: dict[tuple[str, int, bool], list[Medium]] = {}
     for medium in media:
-        groups.setdefault((medium.device, medium.port), []).append(medium)
+        key = (medium.device, medium.port, medium.kind in _IPV6)
+        groups.setdefault(key, []).append(medium)
     opened: dict[str, list[UdpLink]] = {}
-    for (device, _), members in groups.items():
+    for (device, _, _), members in groups.items():
         link = UdpLink(members, receive, loop)
         link.open()
         opened.setdefault(device, []).append(link)
     return opened
+
+
+def _mark_urgent(made: socket.socket, *, is_ipv6: bool) -> None:
+    """Ask the network to carry these packets before bulk traffic."""
+    if is_ipv6:
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, DSCP_CS6)
+    else:
+        made.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, DSCP_CS6)
 
 
 def _enlarge_buffers(made: socket.socket) -> None:
@@ -198,15 +227,19 @@ def _join_group(made: socket.socket, medium: Medium) -> None:
     made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, medium.loop)
 
 
+def _join_ipv6_group(made: socket.socket, medium: Medium) -> None:
+    index = socket.if_nametoindex(medium.device)
+    request = socket.inet_pton(socket.AF_INET6, medium.address) + struct.pack("@I", index)
+    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
+    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, medium.ttl)
+    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, medium.loop)
+
+
 def _broadcast_address(made: socket.socket, device: str) -> str:
     request = struct.pack("256s", device.encode()[:15])
     answer = fcntl.ioctl(made.fileno(), _SIOCGIFBRDADDR, request)
     return socket.inet_ntoa(answer[20:24])
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return host, int(port)
 
 
 def _opening_line(medium: Medium) -> str:
@@ -216,12 +249,12 @@ def _opening_line(medium: Medium) -> str:
                 f"glib: UDP Broadcast heartbeat started on port {medium.port} ({medium.port})"
                 f" interface {medium.device}"
             )
-        case MediumKind.UCAST:
+        case MediumKind.UCAST | MediumKind.UCAST6:
             return (
-                f"glib: ucast: started on port {medium.port} interface {medium.device}"
-                f" to {medium.address}"
+                f"glib: {medium.kind.value}: started on port {medium.port}"
+                f" interface {medium.device} to {medium.address}"
             )
-        case MediumKind.MCAST:
+        case MediumKind.MCAST | MediumKind.MCAST6:
             return (
                 f"glib: UDP multicast heartbeat started for group {medium.address}"
                 f" port {medium.port} interface {medium.device}"

@@ -71,13 +71,23 @@ def _await_owner(lab: Lab, node: str) -> None:
             ("mcast eth1 239.77.0.1 694 1 0",),
             "UDP multicast heartbeat started for group 239.77.0.1 port 694 interface eth1",
         ),
+        (
+            ("ucast6 eth1 fd77::1", "ucast6 eth1 fd77::2"),
+            "ucast6: started on port 694 interface eth1 to fd77::2",
+        ),
+        (
+            ("mcast6 eth1 ff12::77 694 1 0",),
+            "UDP multicast heartbeat started for group ff12::77 port 694 interface eth1",
+        ),
     ],
-    ids=["ucast", "bcast", "mcast"],
+    ids=["ucast", "bcast", "mcast", "ucast6", "mcast6"],
 )
 def test_one_medium_alone_carries_start_crash_and_takeover(
     lines: tuple[str, ...], said: str, make_lab: Callable[[LabPlan], Lab]
 ) -> None:
     lab = make_lab(_plan(*lines))
+    for number, node in enumerate(_NODES, 1):
+        lab.run(node, "ip", "-6", "addr", "add", f"fd77::{number}/64", "dev", "eth1", "nodad")
     lab.start()
     _await_owner(lab, "node1")
     assert not _holds(lab, "node2")

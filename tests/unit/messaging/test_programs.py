@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from crm.plumbing.errors import Problem, Severity
-from messaging import ha_cf, programs
+from messaging import programs
+from messaging.ha_cf import reading as ha_cf
 from messaging.programs import Program
 
 BASE = "keepalive 1\ndeadtime 10\nbcast eth1\nnode n1\ncrm yes\nlogfacility daemon\n"

@@ -115,3 +115,29 @@ def test_lines_go_where_ha_cf_says_and_never_nowhere(
     targets = startup.log_targets(settings, Paths(tmp_path), "n1")
     assert targets.logfile == (str(tmp_path / logfile) if logfile else "")
     assert targets.logfile or targets.debugfile or targets.facility
+
+
+def test_a_check_tells_what_the_files_mean_and_which_lines_do_nothing(tmp_path: Path) -> None:
+    paths = installed(tmp_path, ha_cf=HA_CF.replace("eth1", "lo") + "realtime on\n")
+    lines, problems, code = startup.check(paths, "n1")
+    assert (problems, code) == ([], 0)
+    assert "nodes       n1 (this node)" in lines
+    assert "media       lo: bcast, port 694" in lines
+    assert "  line 7: realtime on: the service manager sets the scheduling class" in lines
+    assert lines[-1] == "packets are sealed with key 1 of authkeys"
+
+
+def test_a_check_names_an_interface_that_is_not_there(tmp_path: Path) -> None:
+    paths = installed(tmp_path, ha_cf=HA_CF.replace("eth1", "nosuch0"))
+    _, problems, code = startup.check(paths, "n1")
+    assert [problem.code for problem in problems] == ["no-interface"]
+    assert "lo" in problems[0].hint
+    assert code == 0, "it may come later"
+
+
+def test_a_check_of_bad_files_tells_their_problems_and_nothing_else(tmp_path: Path) -> None:
+    paths = installed(tmp_path, ha_cf=HA_CF + "keepalife 2\n")
+    lines, problems, code = startup.check(paths, "n1")
+    assert lines == []
+    assert [problem.code for problem in problems] == ["unknown-directive"]
+    assert code == startup.EXIT_NOT_CONFIGURED

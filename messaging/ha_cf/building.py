@@ -1,0 +1,317 @@
+"""Builds the settings from what the lines of ha.cf state, and checks them as a whole.
+
+Responsible for defaults that follow from other values, for the order of lines where it matters
+(`udpport`), for what may not be stated twice, and for what must be there. Not for lines and words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from crm.plumbing.errors import Problem, error, warning
+from messaging.cluster_settings import (
+    DEFAULT_CLUSTER,
+    DEFAULT_PORT,
+    ClusterSettings,
+    LogSettings,
+    Medium,
+    PingTarget,
+    RespawnLine,
+    Timing,
+)
+from messaging.ha_cf.directives import Directive
+from messaging.ha_cf.values import PORT_ABOVE
+
+MAX_NODES = 100
+MAX_MEDIA = 64
+_AS_ON = frozenset(("manual", "minimal", "ccm-only", "valgrind"))
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One value of one directive, and where it stands."""
+
+    line: int
+    directive: Directive
+    text: str
+    # Any: each directive has a type of its own; whoever asks for one by name knows which.
+    value: Any
+
+
+def build(
+    statements: Sequence[Statement], *, path: str, node: str, has_haresources: bool
+) -> tuple[ClusterSettings, list[Problem]]:
+    """Build the settings of the node called `node`, and say what is wrong with the whole."""
+    builder = _Builder(statements, path)
+    settings = builder.build()
+    builder.check_timing(settings.timing)
+    builder.check_presence(settings, node, has_haresources=has_haresources)
+    builder.check_log(settings.log)
+    return settings, builder.problems
+
+
+class _Builder:
+    """Everything stated, by the name it is kept under."""
+
+    def __init__(self, statements: Sequence[Statement], path: str) -> None:
+        self.problems: list[Problem] = []
+        self._path = path
+        self._statements = statements
+        self._by_name: dict[str, list[Statement]] = {}
+        for statement in statements:
+            self._by_name.setdefault(statement.directive.kept_as, []).append(statement)
+        self._note_what_is_overruled()
+
+    def build(self) -> ClusterSettings:
+        """Put the settings together."""
+        timing = self._timing()
+        return ClusterSettings(
+            nodes=self._nodes(),
+            media=self._media(),
+            pings=self._pings(),
+            respawns=self._programs(),
+            timing=timing,
+            cluster=self._last("cluster", DEFAULT_CLUSTER),
+            crm=self._last("crm", "off") != "off",
+            auto_failback=self._last("auto_failback", "legacy"),
+            compression=self._last("compression", "zlib"),
+            compression_threshold_bytes=1024 * self._last("compression_threshold", 2),
+            log=self._log(),
+            environment=dict(statement.value for statement in self._all("env")),
+            parameters=self._parameters(timing),
+        )
+
+    def check_timing(self, timing: Timing) -> None:
+        """Refuse deadlines that would declare living nodes dead."""
+        if timing.deadtime_s <= 2 * timing.keepalive_s:
+            self._fail(
+                "deadtime-too-small",
+                "deadtime",
+                f"Dead time [{_ms(timing.deadtime_s)}] is too small compared to"
+                f" keeplive [{_ms(timing.keepalive_s)}]",
+                "deadtime must be above twice the keepalive (milliseconds are shown)",
+            )
+        if timing.initdead_s < timing.deadtime_s:
+            self._fail(
+                "initdead-too-small",
+                "initdead",
+                f"Initial dead time [{_ms(timing.initdead_s)}] is smaller than"
+                f" deadtime [{_ms(timing.deadtime_s)}]",
+                "initdead must be at least deadtime (milliseconds are shown)",
+            )
+        elif timing.initdead_s < 10:
+            text = f"Initial dead time [{_ms(timing.initdead_s)} ms] may be too small!"
+            self._warn("initdead-small", "initdead", text)
+        if timing.deadping_s <= 2 * timing.keepalive_s:
+            self._fail(
+                "deadping-too-small",
+                "deadping",
+                f"Dead ping time [{_ms(timing.deadping_s)}] is too small compared to"
+                f" keepalive [{_ms(timing.keepalive_s)}]",
+                "deadping must be above twice the keepalive (milliseconds are shown)",
+            )
+
+    def check_presence(
+        self, settings: ClusterSettings, node: str, *, has_haresources: bool
+    ) -> None:
+        """Refuse a file that lacks what no cluster can be without."""
+        if not settings.media:
+            self._fail(
+                "no-media",
+                "",
+                "No heartbeat media defined",
+                "add a line such as 'bcast eth1' or 'ucast eth1 ADDRESS'",
+            )
+        if not settings.nodes:
+            self._fail("no-nodes", "", "no node is listed", "add 'node NAME' lines")
+        elif node not in settings.nodes:
+            self._fail(
+                "local-node-missing",
+                "node",
+                f"Current node [{node}] not in configuration!",
+                "nodes are listed by the name 'uname -n' prints",
+            )
+        if not settings.crm and not has_haresources:
+            self._fail(
+                "no-resources",
+                "crm",
+                "neither 'crm yes' nor a haresources file: haresources cannot be opened",
+                "add 'crm yes', or write /etc/ha.d/haresources",
+            )
+        if settings.crm and has_haresources:
+            for text in (
+                "File haresources exists.",
+                "This file is not used because crm is enabled",
+            ):
+                self._warn("haresources-unused", "crm", text)
+        if not settings.crm and has_haresources and settings.auto_failback == "legacy":
+            for text in (
+                "Deprecated 'legacy' auto_failback option selected.",
+                "Please convert to 'auto_failback on'.",
+            ):
+                self._warn("legacy-failback", "auto_failback", text)
+        word = self._last("crm", "off")
+        if word in _AS_ON:
+            self._warn("without-effect", "crm", f"crm {word} has the effect of 'crm on' here")
+
+    def check_log(self, log: LogSettings) -> None:
+        """Refuse a file after which nothing would be logged."""
+        is_named = bool(log.logfile or log.debugfile or self._all("logfacility"))
+        if not is_named and log.use_logd is False:
+            self._fail(
+                "no-log", "use_logd", "no log is named", "state 'use_logd yes' or a 'logfile'"
+            )
+        elif not is_named and log.use_logd is None:
+            self._warn("no-log", "", "No log entry found in ha.cf -- use logd")
+
+    # --- what is stated -----------------------------------------------------------------------
+
+    def _all(self, name: str) -> list[Statement]:
+        return self._by_name.get(name, [])
+
+    # Any: the caller knows the type of what it asks for by name.
+    def _last(self, name: str, default: Any) -> Any:
+        """The value that counts: the last one stated."""
+        statements = self._all(name)
+        return statements[-1].value if statements else default
+
+    def _note_what_is_overruled(self) -> None:
+        for name, statements in self._by_name.items():
+            last = statements[-1]
+            for earlier in statements[:-1]:
+                if not last.directive.is_list and name != "udpport" and earlier.line != last.line:
+                    self.problems.append(
+                        warning(
+                            "stated-again",
+                            f"{self._path}:{earlier.line}",
+                            f"{self._path}:{earlier.line}: '{name} {earlier.text}' is overruled by"
+                            f" line {last.line}",
+                            "remove one of the lines",
+                        )
+                    )
+
+    def _timing(self) -> Timing:
+        deadtime_s = self._last("deadtime", 30.0)
+        long_s = deadtime_s if deadtime_s > 10 else (12.0 if deadtime_s < 6 else 2 * deadtime_s)
+        return Timing(
+            keepalive_s=self._last("keepalive", 1.0),
+            deadtime_s=deadtime_s,
+            warntime_s=self._last("warntime", deadtime_s / 2),
+            initdead_s=self._last("initdead", long_s),
+            deadping_s=self._last("deadping", deadtime_s),
+        )
+
+    def _media(self) -> tuple[Medium, ...]:
+        """The media, each with the port that stands above it or in its own line."""
+        port = DEFAULT_PORT
+        media: list[Medium] = []
+        for statement in self._statements:
+            if statement.directive.name == "udpport":
+                port = statement.value
+                if media:
+                    self._warn_at(
+                        statement,
+                        "udpport-below-media",
+                        "directive 'udpport' applies to media lines below it only",
+                        "move it above the first bcast, ucast or mcast line",
+                    )
+            elif statement.directive.kept_as == "media":
+                stated: Medium = statement.value
+                medium = replace(stated, port=port) if stated.port == PORT_ABOVE else stated
+                if medium not in media:
+                    media.append(medium)
+                    self._check_room(statement, len(media), MAX_MEDIA, "media")
+        return tuple(media[:MAX_MEDIA])
+
+    def _nodes(self) -> tuple[str, ...]:
+        names: list[str] = []
+        for statement in self._all("node"):
+            if statement.value in names:
+                self._refuse(statement, f"node '{statement.value}' is listed twice")
+                continue
+            names.append(statement.value)
+            self._check_room(statement, len(names), MAX_NODES, "nodes")
+        return tuple(names[:MAX_NODES])
+
+    def _pings(self) -> tuple[PingTarget, ...]:
+        targets: dict[str, PingTarget] = {}
+        for statement in self._all("pings"):
+            target: PingTarget = statement.value
+            if target.name in targets:
+                self._refuse(statement, f"ping node '{target.name}' is listed twice")
+            targets.setdefault(target.name, target)
+        return tuple(targets.values())
+
+    def _programs(self) -> tuple[RespawnLine, ...]:
+        clients: set[str] = set()
+        for statement in self._all("apiauth"):
+            if statement.value.client in clients:
+                self._refuse(statement, f"client '{statement.value.client}' is listed twice")
+            clients.add(statement.value.client)
+        return tuple(
+            replace(statement.value, line=statement.line) for statement in self._all("programs")
+        )
+
+    def _log(self) -> LogSettings:
+        facility = self._last("logfacility", "")
+        return LogSettings(
+            logfile=self._last("logfile", ""),
+            debugfile=self._last("debugfile", ""),
+            facility="" if facility == "none" else facility,
+            use_logd=self._last("use_logd", None),
+            debug=self._last("debug", 0),
+            syslog_format=self._last("syslogmsgfmt", True),
+        )
+
+    def _parameters(self, timing: Timing) -> dict[str, str]:
+        """What `cl_status hbparameter` answers; times in milliseconds."""
+        parameters: dict[str, str] = {}
+        for statement in self._statements:
+            name = statement.directive.name
+            known = parameters.get(name) if statement.directive.is_list else None
+            parameters[name] = statement.text if known is None else f"{known} {statement.text}"
+        parameters.setdefault("udpport", str(DEFAULT_PORT))
+        parameters.setdefault("auto_failback", "legacy")
+        parameters.setdefault("cluster", DEFAULT_CLUSTER)
+        for name, seconds in (
+            ("keepalive", timing.keepalive_s),
+            ("deadtime", timing.deadtime_s),
+            ("warntime", timing.warntime_s),
+            ("initdead", timing.initdead_s),
+            ("deadping", timing.deadping_s),
+        ):
+            parameters[name] = str(_ms(seconds))
+        return parameters
+
+    # --- problems -----------------------------------------------------------------------------
+
+    def _check_room(self, statement: Statement, count: int, most: int, what: str) -> None:
+        if count == most + 1:
+            self._refuse(statement, f"there are more than {most} {what}")
+
+    def _refuse(self, statement: Statement, why: str) -> None:
+        where = f"{self._path}:{statement.line}"
+        what = f"{where}: directive '{statement.directive.name}', value '{statement.text}'"
+        self.problems.append(error("bad-value", where, what, why))
+
+    def _warn_at(self, statement: Statement, code: str, what: str, hint: str) -> None:
+        where = f"{self._path}:{statement.line}"
+        self.problems.append(warning(code, where, f"{where}: {what}", hint))
+
+    def _fail(self, code: str, name: str, message: str, hint: str) -> None:
+        where = self._where(self._all(name))
+        self.problems.append(error(code, where, f"{where}: {message}", hint))
+
+    def _warn(self, code: str, name: str, message: str) -> None:
+        self.problems.append(warning(code, self._where(self._all(name)), message))
+
+    def _where(self, statements: Iterable[Statement]) -> str:
+        for statement in statements:
+            return f"{self._path}:{statement.line}"
+        return self._path
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,339 @@
+"""Every directive of ha.cf: what it accepts, what it makes of it, and every refusal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from crm.plumbing.errors import Severity
+from messaging.cluster_settings import (
+    ClusterSettings,
+    Medium,
+    MediumKind,
+    PingTarget,
+    RespawnLine,
+    Timing,
+)
+from messaging.ha_cf import meaning, reading
+from messaging.ha_cf.directives import DIRECTIVES, Stance
+
+MANUAL = Path(__file__).resolve().parents[4] / "docs/ha.cf.md"
+_NEEDED = {
+    "keepalive": "keepalive 1",
+    "deadtime": "deadtime 10",
+    "initdead": "initdead 20",
+    "media": "bcast eth1",
+    "node": "node n1 n2",
+    "crm": "crm yes",
+    "logfacility": "logfacility daemon",
+}
+
+Look = Callable[[ClusterSettings], object]
+
+
+def read(*lines: str) -> tuple[ClusterSettings | None, list[str], list[str]]:
+    """Read lines with what else a file needs; settings, codes of errors, codes of warnings."""
+    stated = {
+        DIRECTIVES[name].kept_as
+        for name in (line.split()[0] for line in lines)
+        if name in DIRECTIVES
+    }
+    rest = [line for key, line in _NEEDED.items() if key not in stated]
+    settings, problems = reading.read("\n".join([*lines, *rest]), node="n1")
+    by_severity: dict[Severity, list[str]] = {Severity.ERROR: [], Severity.WARNING: []}
+    for problem in problems:
+        by_severity[problem.severity].append(problem.code)
+    return settings, by_severity[Severity.ERROR], by_severity[Severity.WARNING]
+
+
+def media(settings: ClusterSettings) -> object:
+    return settings.media
+
+
+def timing(settings: ClusterSettings) -> Timing:
+    return settings.timing
+
+
+VALID: list[tuple[str, Look, object]] = [
+    ("keepalive 200ms", lambda s: timing(s).keepalive_s, 0.2),
+    ("keepalive 2 3", lambda s: timing(s).keepalive_s, 3.0),
+    ("warntime 5", lambda s: timing(s).warntime_s, 5.0),
+    ("deadtime 15", lambda s: timing(s).deadtime_s, 15.0),
+    ("initdead 30", lambda s: timing(s).initdead_s, 30.0),
+    ("deadping 12", lambda s: timing(s).deadping_s, 12.0),
+    ("udpport 700", media, (Medium(MediumKind.BCAST, "eth1", 700),)),
+    ("bcast eth1,eth2", lambda s: s.links, ("eth1", "eth2")),
+    ("udp eth1", media, (Medium(MediumKind.BCAST, "eth1", 694),)),
+    ("ucast eth1 peer.example", media, (Medium(MediumKind.UCAST, "eth1", 694, "peer.example"),)),
+    ("ucast6 eth1 fd00:0::2", media, (Medium(MediumKind.UCAST6, "eth1", 694, "fd00::2"),)),
+    (
+        "mcast eth1 225.0.0.1 700 255 1",
+        media,
+        (Medium(MediumKind.MCAST, "eth1", 700, "225.0.0.1", 255, 1),),
+    ),
+    (
+        "mcast6 eth1 ff05::694 694 1 0",
+        media,
+        (Medium(MediumKind.MCAST6, "eth1", 694, "ff05::694", 1, 0),),
+    ),
+    ("ping gw,10.0.0.1", lambda s: [each.name for each in s.pings], ["gw", "10.0.0.1"]),
+    ("ping_group net a b", lambda s: s.pings, (PingTarget("net", ("a", "b")),)),
+    ("node N1,n2 n3", lambda s: s.nodes, ("n1", "n2", "n3")),
+    ("autojoin none", lambda s: s.nodes, ("n1", "n2")),
+    ("cluster lab", lambda s: s.cluster, "lab"),
+    ("crm on", lambda s: s.mode, "crm"),
+    ("crm respawn", lambda s: s.crm, True),
+    ("pacemaker true", lambda s: s.crm, True),
+    ("auto_failback legacy", lambda s: s.auto_failback, "legacy"),
+    ("auto_failback No", lambda s: s.auto_failback, "off"),
+    ("nice_failback on", lambda s: s.auto_failback, "off"),
+    (
+        "respawn hacluster /usr/lib/heartbeat/pingd -m 100",
+        lambda s: s.respawns,
+        (RespawnLine("hacluster", "/usr/lib/heartbeat/pingd -m 100", failfast=False, line=1),),
+    ),
+    (
+        "failfast root /usr/bin/guard",
+        lambda s: s.respawns,
+        (RespawnLine("root", "/usr/bin/guard", failfast=True, line=1),),
+    ),
+    ("env A=b=c", lambda s: s.environment, {"A": "b=c"}),
+    ("debug 3", lambda s: s.log.debug, 3),
+    ("debugfile /var/log/ha-debug", lambda s: s.log.debugfile, "/var/log/ha-debug"),
+    ("logfile /var/log/ha-log", lambda s: s.log.logfile, "/var/log/ha-log"),
+    ("logfacility LOCAL0", lambda s: s.log.facility, "local0"),
+    ("logfacility none", lambda s: s.log.facility, ""),
+    ("use_logd yes", lambda s: s.log.use_logd, True),
+    ("syslogmsgfmt off", lambda s: s.log.syslog_format, False),
+    ("compression bz2", lambda s: s.compression, "bz2"),
+    ("compression_threshold 4", lambda s: s.compression_threshold_bytes, 4096),
+]
+
+IDLE = [
+    "hbgenmethod time",
+    "normalpoll on",
+    "max_rexmit_delay 250",
+    "baud 19200",
+    "uuidfrom nodename",
+    "memreserve 6500",
+    "crm_daemon_dir /usr/lib/heartbeat",
+    "crmd_spawns_pengine off",
+    "apiauth ipfail uid=hacluster gid=haclient,root",
+    "watchdog /dev/watchdog",
+    "hopfudge 1",
+    "coredumps true",
+    "coreroot /var/lib/heartbeat/cores",
+    "realtime off",
+    "rtprio 5",
+    "record_config_changes on",
+    "record_pengine_inputs on",
+    "enable_config_writes on",
+    "conn_logd_time 60",
+    "log_badpack on",
+    "msgfmt netstring",
+    "traditional_compression no",
+]
+
+REFUSALS = [
+    ("keepalive 0", "bad-value"),
+    ("keepalive x", "bad-value"),
+    ("keepalive 2min", "bad-value"),
+    ("keepalive -1", "bad-value"),
+    ("keepalive 90000", "bad-value"),
+    ("keepalive ٣", "bad-value"),
+    ("keepalive 6", "deadtime-too-small"),
+    ("warntime soon", "bad-value"),
+    ("deadtime 2", "deadtime-too-small"),
+    ("deadtime 0", "bad-value"),
+    ("initdead 5", "initdead-too-small"),
+    ("initdead 0", "bad-value"),
+    ("deadping 2", "deadping-too-small"),
+    ("deadping x", "bad-value"),
+    ("hbgenmethod clock", "bad-value"),
+    ("normalpoll maybe", "bad-value"),
+    ("max_rexmit_delay 0", "bad-value"),
+    ("max_rexmit_delay 2s", "bad-value"),
+    ("udpport 0", "bad-value"),
+    ("udpport 65536", "bad-value"),
+    ("udpport ha-cluster", "bad-value"),
+    ("bcast eth1/0", "bad-value"),
+    ("bcast a-name-that-is-too-long", "bad-value"),
+    ("udp eth1/0", "bad-value"),
+    ("ucast eth1", "bad-value"),
+    ("ucast eth1 10.0.0.1 10.0.0.2", "bad-value"),
+    ("ucast eth1 10.0.0.1/24", "bad-value"),
+    ("ucast eth1 fd00::1", "bad-value"),
+    ("ucast6 eth1", "bad-value"),
+    ("ucast6 eth1 fd00:::1", "bad-value"),
+    ("mcast eth1 10.0.0.1 694 1 0", "bad-value"),
+    ("mcast eth1 group 694 1 0", "bad-value"),
+    ("mcast eth1 225.0.0.1 694 1", "bad-value"),
+    ("mcast eth1 225.0.0.1 0 1 0", "bad-value"),
+    ("mcast eth1 225.0.0.1 694 256 0", "bad-value"),
+    ("mcast eth1 225.0.0.1 694 1 2", "bad-value"),
+    ("mcast6 eth1 fd00::1 694 1 0", "bad-value"),
+    ("mcast6 eth1 225.0.0.1 694 1 0", "bad-value"),
+    ("mcast6 eth1 ff05::694 694 1", "bad-value"),
+    ("baud 7", "bad-value"),
+    ("serial /dev/ttyS0", "unsupported-directive"),
+    ("rds eth1", "unsupported-directive"),
+    ("tipc eth1", "unsupported-directive"),
+    ("ping gw gw", "bad-value"),
+    ("ping a/b", "bad-value"),
+    ("ping_group lonely", "bad-value"),
+    ("ping_group net a/b", "bad-value"),
+    ("ping6 fd00::1", "unsupported-directive"),
+    ("hbaping fc0", "unsupported-directive"),
+    ("node n1 N1", "bad-value"),
+    ("node n$", "bad-value"),
+    ("node -n", "bad-value"),
+    ("autojoin any", "bad-value"),
+    ("autojoin perhaps", "bad-value"),
+    ("uuidfrom clock", "bad-value"),
+    ("quorum_server q", "unsupported-directive"),
+    ("memreserve lots", "bad-value"),
+    (f"cluster {'x' * 101}", "bad-value"),
+    ("crm maybe", "bad-value"),
+    ("crm no", "no-resources"),
+    ("pacemaker perhaps", "bad-value"),
+    ("crm_daemon_dir lib", "bad-value"),
+    ("crmd_spawns_pengine perhaps", "bad-value"),
+    ("auto_failback perhaps", "bad-value"),
+    ("nice_failback perhaps", "bad-value"),
+    ("stonith external/ssh /etc/x", "unsupported-directive"),
+    ("stonith_host * ssh a", "unsupported-directive"),
+    ("respawn hacluster pingd", "bad-value"),
+    ("respawn /usr/bin/pingd", "bad-value"),
+    ("failfast root guard", "bad-value"),
+    ("apiauth x", "bad-value"),
+    ("apiauth x pid=3", "bad-value"),
+    ("apiauth x uid=", "bad-value"),
+    ("watchdog watchdog", "bad-value"),
+    ("hopfudge 256", "bad-value"),
+    ("coredumps perhaps", "bad-value"),
+    ("coreroot cores", "bad-value"),
+    ("realtime perhaps", "bad-value"),
+    ("rtprio 0", "bad-value"),
+    ("rtprio 100", "bad-value"),
+    ("use_apphbd off", "unsupported-directive"),
+    ("record_config_changes perhaps", "bad-value"),
+    ("record_pengine_inputs perhaps", "bad-value"),
+    ("enable_config_writes perhaps", "bad-value"),
+    ("env A", "bad-value"),
+    ("env 1=2", "bad-value"),
+    ("debug 256", "bad-value"),
+    ("debugfile ha-debug", "bad-value"),
+    ("logfile //var/log/ha-log", "bad-value"),
+    ("logfacility local8", "bad-value"),
+    ("use_logd perhaps", "bad-value"),
+    ("conn_logd_time never", "bad-value"),
+    ("syslogmsgfmt perhaps", "bad-value"),
+    ("log_badpack perhaps", "bad-value"),
+    ("msgfmt xml", "bad-value"),
+    ("compression lzma", "bad-value"),
+    ("compression_threshold 0", "bad-value"),
+    ("traditional_compression perhaps", "bad-value"),
+]
+
+
+def test_every_directive_is_tried_both_ways() -> None:
+    accepted = {line.split()[0] for line in (*(line for line, _, _ in VALID), *IDLE)}
+    refused = {line.split()[0] for line, _ in REFUSALS}
+    unsupported = {d.name for d in DIRECTIVES.values() if d.stance is Stance.REFUSED}
+
+    assert accepted == set(DIRECTIVES) - unsupported
+    assert refused == set(DIRECTIVES)
+
+
+@pytest.mark.parametrize(("line", "look", "value"), VALID, ids=[line for line, _, _ in VALID])
+def test_a_right_line_says_what_it_means(line: str, look: Look, value: object) -> None:
+    settings, errors, _ = read(line)
+
+    assert settings is not None, errors
+    assert look(settings) == value
+
+
+@pytest.mark.parametrize("line", IDLE)
+def test_a_line_without_effect_is_read_and_its_reason_told(line: str) -> None:
+    settings, errors, _ = read(line)
+    statements, _ = reading.read_statements(line)
+
+    assert settings is not None, errors
+    assert len(meaning.of_idle_lines(statements)) == 1
+
+
+@pytest.mark.parametrize(("line", "code"), REFUSALS, ids=[line for line, _ in REFUSALS])
+def test_a_wrong_line_is_refused_with_a_way_out(line: str, code: str) -> None:
+    settings, errors, _ = read(line)
+    _, problems = reading.read(line, node="n1")
+
+    assert settings is None
+    assert code in errors
+    assert all(problem.hint for problem in problems if problem.severity is Severity.ERROR)
+
+
+@pytest.mark.parametrize("name", sorted(DIRECTIVES))
+def test_a_directive_without_a_value_is_refused(name: str) -> None:
+    _, errors, _ = read(name)
+
+    is_supported = DIRECTIVES[name].stance is not Stance.REFUSED
+    assert ("missing-value" if is_supported else "unsupported-directive") in errors
+
+
+@pytest.mark.parametrize("name", sorted(d.name for d in DIRECTIVES.values() if d.may_stand_once))
+def test_what_may_stand_once_is_refused_the_second_time(name: str) -> None:
+    line = next(line for line in (*(row[0] for row in VALID), *IDLE) if line.split()[0] == name)
+
+    assert read(line, line)[1] == ["bad-value"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        (("watchdog /dev/watchdog",), "without-effect"),
+        (("baud 19200",), "without-effect"),
+        (("crm manual",), "without-effect"),
+        (("udp eth1",), "old-name"),
+        (("nice_failback on",), "old-name"),
+        (("bcast eth1", "udpport 700"), "udpport-below-media"),
+        (("crm yes", "crm_daemon_dir /usr/lib/heartbeat"), "too-low"),
+        (("keepalive 1", "keepalive 2"), "stated-again"),
+        (("keepalive 1 2",), "stated-again"),
+        (("deadtime 2", "keepalive 500ms", "initdead 9"), "initdead-small"),
+    ],
+)
+def test_what_surprises_is_warned_of(lines: tuple[str, ...], code: str) -> None:
+    settings, errors, warnings = read(*lines)
+
+    assert settings is not None, errors
+    assert warnings == [code]
+
+
+def test_there_is_room_for_a_hundred_nodes_and_64_media() -> None:
+    names = " ".join(f"n{number}" for number in range(1, 102))
+    devices = " ".join(f"eth{number}" for number in range(1, 66))
+
+    assert read(f"node {names}")[1] == ["bad-value"]
+    assert read(f"bcast {devices}")[1] == ["bad-value"]
+
+
+def test_the_stated_defaults_are_those_of_an_empty_file() -> None:
+    needed = ("bcast eth1", "node n1", "logfacility daemon")
+    defaults = [line for line in meaning.of_defaults() if not line.startswith(("crm ", "use_logd"))]
+    silent, _ = reading.read("\n".join([*needed, "crm on"]), node="n1")
+    spoken, problems = reading.read("\n".join([*defaults, *needed, "crm on"]), node="n1")
+
+    assert problems == []
+    assert silent is not None and spoken is not None
+    assert replace(spoken, parameters={}) == replace(silent, parameters={})
+
+
+def test_the_manual_lists_every_directive_as_the_table_does() -> None:
+    if os.environ.get("BLESS"):
+        MANUAL.write_text(meaning.manual(), encoding="utf-8")
+
+    assert MANUAL.read_text(encoding="utf-8") == meaning.manual()
