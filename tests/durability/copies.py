@@ -1,0 +1,99 @@
+"""What stood on the disks of the nodes while they were worn down, and whether it ever forked.
+
+A copy names its version and the reign it was written under. With one reign, a version names one
+content on every node and for ever; that is looked at for each file that is ever seen. (Two reigns
+may use the same numbers: what an earlier one wrote without being acknowledged goes at the merge.)
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from crm.cib import document as documents
+from crm.cib import revisions
+from crm.plumbing.errors import ConfigurationError
+
+EVERY_S = 0.5
+_REIGN = re.compile(rb'<!-- pacekeeper reign="(\d+)" dc="([^"]*)" digest="[0-9a-f]{64}" -->\s*\Z')
+
+Key = tuple[int, str, int, int]
+"""Reign, its DC, admin_epoch, epoch."""
+
+
+class Copies(threading.Thread):
+    """Reads every copy that appears in the folders of the nodes' cibs, until stopped."""
+
+    def __init__(self, folders: dict[str, Path]) -> None:
+        super().__init__(name="copies", daemon=True)
+        self.seen: dict[Key, tuple[str, str]] = {}
+        self.forks: list[str] = []
+        self._folders = folders
+        self._known: set[tuple[int, int, int]] = set()
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Look again and again."""
+        while not self._ended.wait(EVERY_S):
+            self.look()
+
+    def stop(self) -> None:
+        """Look a last time."""
+        self._ended.set()
+        self.join()
+        self.look()
+
+    def look(self) -> None:
+        """Read what has not been read before."""
+        for node, folder in self._folders.items():
+            for path in [*folder.glob("cib.xml"), *folder.glob("cib-*.raw")]:
+                try:
+                    status = path.stat()
+                    key = (status.st_dev, status.st_ino, status.st_mtime_ns)
+                    if key not in self._known:
+                        self._known.add(key)
+                        self._read(node, path.read_bytes())
+                except FileNotFoundError:
+                    continue  # replaced while we looked
+
+    def _read(self, node: str, data: bytes) -> None:
+        found = _REIGN.search(data)
+        if found is None:
+            return  # the file the node began with
+        try:
+            document = documents.Document.parse(data)
+        except ConfigurationError as problem:
+            self.forks.append(f"{node} has a broken copy: {problem}")
+            return
+        version, digest = document.version, document.digest()
+        key = (int(found[1]), found[2].decode(), version.admin_epoch, version.epoch)
+        known = self.seen.setdefault(key, (digest, node))
+        if known[0] != digest:
+            reign = f"{key[0]}@{key[1]}"
+            text = f"{version} of reign {reign}: {digest} on {node}, {known[0]} on {known[1]}"
+            self.forks.append(text)
+
+
+def reasons_in(journal: Path) -> dict[tuple[int, int], str]:
+    """Read which write made which version, as the history beside a cib.xml has it."""
+    try:
+        entries, _ = revisions.decode(journal.read_bytes())
+    except FileNotFoundError:
+        return {}
+    return {
+        (entry.after.admin_epoch, entry.after.epoch): entry.reason
+        for entry in entries
+        if entry.is_known
+    }
+
+
+def differing(digests: Iterable[tuple[str, str, str]]) -> list[str]:
+    """Tell which nodes have another version or digest than the first; (node, version, digest)."""
+    first, *others = digests
+    return [
+        f"{node} has {version} {digest}, {first[0]} has {first[1]} {first[2]}"
+        for node, version, digest in others
+        if (version, digest) != first[1:]
+    ]
