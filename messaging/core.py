@@ -75,6 +75,13 @@ class KeysRead:
     keys: KeyFile
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsRead:
+    """A changed ha.cf was accepted; these settings hold from now on."""
+
+    settings: ClusterSettings
+
+
 EchoArrived = pings.EchoArrived
 ChildStarted = children.ChildStarted
 ChildEnded = children.ChildEnded
@@ -83,6 +90,7 @@ Event = (
     Started
     | DatagramArrived
     | KeysRead
+    | SettingsRead
     | pings.EchoArrived
     | children.ChildStarted
     | children.ChildEnded
@@ -211,6 +219,10 @@ class Messaging:
             case KeysRead(keys):
                 self._wire.replace_keys(keys)
                 effects.append(info("heartbeat", "Rereading authentication file."))
+            case SettingsRead(settings):
+                self._settings = settings
+                self._links.adjust(settings.timing)
+                self._pings.adjust(settings.timing)
             case StopRequested():
                 effects += self._stop(now)
             case PeerConnected():

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crm.api import membership
@@ -25,7 +25,7 @@ from crm.plumbing.errors import ConfigurationError, Problem, Severity, Unreachab
 from crm.plumbing.nursery import DAEMON_MODULES, Nursery
 from crm.plumbing.settings import Paths
 from messaging import core, startup
-from messaging.ha_cf import meaning
+from messaging.ha_cf import changes, meaning
 from messaging.media import icmp, udp
 from messaging.programs import OWN_DAEMONS, Program
 
@@ -39,7 +39,7 @@ EXIT_STALE_PID = 1
 KNOWN_WORDS = frozenset("fskrVvdMlD") | {"--check"}
 USAGE = """usage: heartbeat [-f] [-s | -k | -r | -D | -V | --check] [-d] [--root DIR] [--node NAME]
   -f  stay in the foreground      -s  show whether heartbeat runs
-  -k  stop heartbeat in order     -r  read authkeys again
+  -k  stop heartbeat in order     -r  read ha.cf and authkeys again
   -d  debug level up              -V  show the version
   -D  print the defaults of ha.cf
   --check  read ha.cf and authkeys, say what they mean or what is wrong, start nothing"""
@@ -182,13 +182,32 @@ class _Deeds:
         self.shell.receive(core.ChildEnded(name, max(code, 0), max(-code, 0)))
 
     def _reread(self) -> None:
+        """Read all files again, in a thread: names may have to be looked up."""
         assert self.shell is not None
-        keys, problems, _ = startup.read_keys(self.paths.authkeys)
+        loop = self.shell.loop
+        reading = self.midwife.submit(startup.read_all, self.paths, self.shell.options.node)
+        reading.add_done_callback(
+            lambda done: loop.call_soon_threadsafe(self._take_over, *done.result()[:2])
+        )
+
+    def _take_over(self, new: startup.Readings | None, problems: list[Problem]) -> None:
+        """Apply what may change while we run; files that are refused change nothing."""
+        assert self.shell is not None
         report(problems)
-        if keys is None:
-            log.error("authkeys is refused; the old keys stay in use")
+        if new is None:
+            log.error("the changed files are refused; the settings and keys in use stay")
             return
-        self.shell.receive(core.KeysRead(keys))
+        change = changes.between(self.readings.settings, new.settings)
+        targets = startup.log_targets(change.settings, self.paths, self.shell.options.node)
+        if change.taken:
+            log.info("ha.cf: taken over: %s", ", ".join(change.taken))
+            ha_log.configure(startup.own_log_targets(targets), "heartbeat")
+            self.shell.receive(core.SettingsRead(change.settings))
+        for name in change.later:
+            log.warning("ha.cf: '%s' has changed; this takes effect at the next start", name)
+        if new.keys != self.readings.keys:
+            self.shell.receive(core.KeysRead(new.keys))
+        self.readings = replace(self.readings, settings=change.settings, keys=new.keys)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -34,7 +34,7 @@ from typing import NamedTuple
 from crm.api.membership import LinkStatus, NodeKind, NodeStatus
 from crm.plumbing.machine import Note, error, info, warn
 from messaging import frame, quorum
-from messaging.cluster_settings import ClusterSettings
+from messaging.cluster_settings import ClusterSettings, Timing
 from messaging.standing import ShowLink, ShowNode
 
 NEVER = float("-inf")
@@ -206,6 +206,10 @@ class Links:
         }
 
     # --- the machine ------------------------------------------------------------------------
+
+    def adjust(self, timing: Timing) -> None:
+        """Take over deadlines that may change while we run (`ha_cf.changes`)."""
+        self._timing = timing
 
     def receive(self, event: Event, now: float) -> list[Effect]:
         """Take in what was heard or decided."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from crm.api.membership import LinkStatus, NodeKind, NodeStatus
 from crm.plumbing.machine import Note, info, warn
-from messaging.cluster_settings import ClusterSettings, PingTarget
+from messaging.cluster_settings import ClusterSettings, PingTarget, Timing
 from messaging.standing import ShowLink, ShowNode
 
 NEVER = float("-inf")
@@ -65,6 +65,10 @@ class Pings:
         self._dead_at = now + settings.timing.initdead_s
         self._due = now
         self.nodes = {target.name: PingState(target) for target in settings.pings}
+
+    def adjust(self, timing: Timing) -> None:
+        """Take over deadlines that may change while we run (`ha_cf.changes`)."""
+        self._timing = timing
 
     def receive(self, event: EchoArrived, now: float) -> list[Effect]:
         """Take in an answer, if it is one."""

@@ -113,3 +113,26 @@ def test_an_unknown_directive_keeps_heartbeat_from_starting(
     said = done.stdout + done.stderr
     assert "keepalife" in said
     assert f":{len(ha_cf.read_text().splitlines())}" in said or "line 13" in said
+
+
+def test_a_reload_takes_over_what_it_can_and_refuses_bad_files_without_harm(
+    plan: LabPlan, make_lab: Callable[[LabPlan], Lab]
+) -> None:
+    lab = make_lab(plan)
+    lab.start()
+    place = ["--root", str(lab.root("node1")), "--node", "node1"]
+    ha_cf = lab.root("node1") / "etc/ha.d/ha.cf"
+    good = ha_cf.read_text()
+    log = log_of(lab, "node1")
+    log.await_line("Local status now set to: 'active'", limit_s=30)
+
+    mark = log.mark()
+    ha_cf.write_text(f"{good}warntime 1\nnode node3\n")
+    assert lab.run("node1", "heartbeat", "-r", *place).returncode == 0
+    log.await_line("ha.cf: taken over: warntime", since=mark, limit_s=10)
+    log.await_line("'node' has changed; this takes effect at the next start", limit_s=10)
+
+    ha_cf.write_text(f"{good}keepalife 2\n")
+    assert lab.run("node1", "heartbeat", "-r", *place).returncode == 0
+    log.await_line("the changed files are refused", since=mark, limit_s=10)
+    assert lab.run("node1", "heartbeat", "-s", *place).returncode == 0
