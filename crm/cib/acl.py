@@ -37,7 +37,7 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from crm.cib import document as documents
-from crm.cib import upgrade_steps
+from crm.cib import upgrade_access
 from crm.model import options
 from crm.plumbing import errors
 
@@ -124,7 +124,7 @@ def permissions_of(root: etree._Element, subject: Subject) -> tuple[Permission, 
         return ()
     if any(item.tag in _OLD_WORDS for item in acls.iter(etree.Element)):
         acls = copy.deepcopy(acls)
-        upgrade_steps.modernise_access(acls)
+        upgrade_access.modernise_access(acls)
     roles = {role.get("id"): role for role in acls.iterchildren("acl_role")}
     named: dict[str, None] = {}
     for holder in acls.iterchildren("acl_target", "acl_group"):

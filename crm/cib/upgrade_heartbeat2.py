@@ -10,31 +10,13 @@ from __future__ import annotations
 
 from lxml import etree
 
-from crm.cib import upgrade_constraints, upgrade_ids, upgrade_resources
-from crm.cib.upgrade_pairs import SET_TAGS, add_pair, children, is_guarded, pairs, unwrap
+from crm.cib import upgrade_constraints, upgrade_ids, upgrade_options, upgrade_resources
+from crm.cib.upgrade_pairs import SET_TAGS, add_pair, children, pairs, take, unwrap
 from crm.model import options
-from crm.plumbing import errors
 from crm.plumbing.errors import Problem
 
 _ROOT_KEPT = ("crm_feature_set", "admin_epoch", "epoch", "num_updates")
 _ROOT_RENAMED = {"dc_uuid": "dc-uuid", "remote_access_port": "remote-tls-port"}
-_TO_RESOURCE_DEFAULTS = {
-    "default-resource-stickiness": "resource-stickiness",
-    "is-managed-default": "is-managed",
-    "default-migration-threshold": "migration-threshold",
-}
-_TO_OPERATION_DEFAULTS = {"default-action-timeout": "timeout"}
-_FAILURE_STICKINESS = "default-resource-failure-stickiness"
-_DROPPED = frozenset({"short-resource-names"})
-_OLD_OPTIONS = frozenset(
-    {
-        *_TO_RESOURCE_DEFAULTS,
-        *_TO_OPERATION_DEFAULTS,
-        *_DROPPED,
-        _FAILURE_STICKINESS,
-        "transition-idle-timeout",
-    }
-)
 
 
 def convert(root: etree._Element, target: str) -> tuple[etree._Element, list[Problem]]:
@@ -104,15 +86,10 @@ def _empty_status(root: etree._Element) -> None:
 def _convert_options(configuration: etree._Element) -> list[Problem]:
     crm_config = configuration.find("crm_config")
     assert crm_config is not None, "the sections were made before"
+    for pair_set in crm_config.findall("cluster_property_set"):
+        upgrade_constraints.convert_rules(pair_set)
+    moved = upgrade_options.convert_property_sets(crm_config)
     sets = crm_config.findall("cluster_property_set")
-    for pair_set in sets:
-        _spell_names(pair_set)
-    moved = _Moved()
-    has_delay = any(
-        pair.get("name") == "cluster-delay" for pair_set in sets for pair in pairs(pair_set)
-    )
-    for pair_set in sets:
-        _convert_property_set(pair_set, moved, has_delay=has_delay)
     if not any(
         pair.get("name") == "stonith-enabled" for pair_set in sets for pair in pairs(pair_set)
     ):
@@ -120,71 +97,9 @@ def _convert_options(configuration: etree._Element) -> list[Problem]:
     for pair_set in crm_config.findall("cluster_property_set"):
         if not pairs(pair_set):
             crm_config.remove(pair_set)
-    _write_defaults(configuration, "rsc_defaults", "rsc-options", moved.resource)
-    _write_defaults(configuration, "op_defaults", "op-options", moved.operation)
-    return moved.problems
-
-
-class _Moved:
-    """Options on their way from the property sets to the defaults of resources and operations."""
-
-    def __init__(self) -> None:
-        self.resource: dict[str, str] = {}
-        self.operation: dict[str, str] = {}
-        self.problems: list[Problem] = []
-
-    def take(self, pair_set: etree._Element, name: str, value: str) -> None:
-        """Remember an option that moves; the first one in the document wins."""
-        if name == _FAILURE_STICKINESS:
-            if value.strip().upper() not in {"-INFINITY", "-INF"}:
-                if value.strip() != "0":
-                    self._warn("option-dropped", name, f"'{name}={value}' has no equivalent")
-                return
-            name, value = "migration-threshold", "1"
-            self.resource.setdefault(name, value)
-        elif name in _TO_RESOURCE_DEFAULTS:
-            self.resource.setdefault(_TO_RESOURCE_DEFAULTS[name], value)
-        else:
-            self.operation.setdefault(_TO_OPERATION_DEFAULTS[name], value)
-        if is_guarded(pair_set):
-            self._warn(
-                "guard-lost",
-                pair_set.get("id", ""),
-                f"'{name}' now holds always: the rule or score of its set does not move with it",
-            )
-
-    def _warn(self, code: str, subject: str, message: str) -> None:
-        self.problems.append(errors.warning(code, subject, message))
-
-
-def _spell_names(pair_set: etree._Element) -> None:
-    """Spell known options with hyphens; of an option given twice the first stays."""
-    seen: set[str] = set()
-    for pair in pairs(pair_set):
-        name = pair.get("name", "")
-        spelled = name.replace("_", "-")
-        if spelled in _OLD_OPTIONS or options.cluster_option(spelled) is not None:
-            pair.set("name", spelled)
-            name = spelled
-        if name in seen:
-            pair_set.remove(pair)
-        seen.add(name)
-
-
-def _convert_property_set(pair_set: etree._Element, moved: _Moved, *, has_delay: bool) -> None:
-    moving = {*_TO_RESOURCE_DEFAULTS, *_TO_OPERATION_DEFAULTS, _FAILURE_STICKINESS}
-    upgrade_constraints.convert_rules(pair_set)
-    for pair in pairs(pair_set):
-        name, value = pair.get("name", ""), pair.get("value", "")
-        if name in moving:
-            moved.take(pair_set, name, value)
-            pair_set.remove(pair)
-        elif name in _DROPPED or (name == "transition-idle-timeout" and has_delay):
-            pair_set.remove(pair)
-        elif name == "transition-idle-timeout":
-            pair.set("name", "cluster-delay")
-        elif name == "stonith-action" and value.strip().lower() == "poweroff":
-            pair.set("value", "off")
+    for pair in (*moved.resource.values(), *moved.operation.values()):
+        take(pair, "id")
+    return [*moved.problems, *upgrade_options.write_defaults(configuration, moved)]
 
 
 def _state_old_default(crm_config: etree._Element) -> None:
@@ -196,19 +111,6 @@ def _state_old_default(crm_config: etree._Element) -> None:
     else:
         target = etree.SubElement(crm_config, "cluster_property_set", id="cib-bootstrap-options")
     add_pair(target, "stonith-enabled", "false")
-
-
-def _write_defaults(
-    configuration: etree._Element, tag: str, identity: str, values: dict[str, str]
-) -> None:
-    if not values:
-        return
-    section = configuration.find(tag)
-    if section is None:
-        section = etree.SubElement(configuration, tag)
-    pair_set = etree.SubElement(section, "meta_attributes", id=identity)
-    for name, value in values.items():
-        add_pair(pair_set, name, value)
 
 
 # --- nodes ----------------------------------------------------------------------------------

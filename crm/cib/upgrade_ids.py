@@ -11,6 +11,7 @@ Source: docs/decisions/0031-dialects.md, "Ids".
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 from lxml import etree
 
@@ -77,13 +78,19 @@ def mend_ids(root: etree._Element) -> list[Problem]:
 
 
 def fill_missing_ids(root: etree._Element) -> None:
-    """Make the ids that sets and pairs lack, in place; those that are there stay."""
+    """Make the ids that sets and what is in them lack, in place; those that are there stay."""
     used = {element.get("id", "") for element in root.iter("*")}
-    for element in root.iter("nvpair", *SET_TAGS):
-        if element.get("id") is None and element.get("id-ref") is None:
-            identity = _free(element, None, used)
-            used.add(identity)
-            element.set("id", identity)
+    for pair_set in root.iter(*SET_TAGS):
+        for element in pair_set.iter(*_IDENTIFIED):
+            if element.get("id") is None and element.get("id-ref") is None:
+                identity = _free(element, None, used)
+                used.add(identity)
+                element.set("id", identity)
+
+
+def unused(wanted: str, used: Container[str]) -> str:
+    """Make a valid id like the one wanted that is not in use."""
+    return _numbered(_REFUSED.sub("-", wanted), used)
 
 
 def _free(element: etree._Element, given: str | None, used: set[str]) -> str:
@@ -93,6 +100,10 @@ def _free(element: etree._Element, given: str | None, used: set[str]) -> str:
         wanted = _valid(element, given)
         if wanted in used:
             wanted = _valid(element, _stand_in(element, wanted))
+    return _numbered(wanted, used)
+
+
+def _numbered(wanted: str, used: Container[str]) -> str:
     candidate, number = wanted, 2
     while candidate in used:
         candidate = f"{wanted}-{number}"

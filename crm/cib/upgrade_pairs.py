@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from copy import deepcopy
 
 from lxml import etree
 
@@ -47,6 +48,45 @@ def pairs(pair_set: etree._Element) -> list[etree._Element]:
 def is_guarded(pair_set: etree._Element) -> bool:
     """Tell whether a set holds only sometimes, or ranks among others: it has a rule or score."""
     return pair_set.get("score") is not None or pair_set.find("rule") is not None
+
+
+def guarded_twin(pair_set: etree._Element) -> etree._Element:
+    """Make an empty set of meta attributes that holds whenever this set does.
+
+    Its id is the set's with `-meta`; what guards it gets ids later, with all missing ids.
+    """
+    twin = etree.Element("meta_attributes", id=f"{pair_set.get('id')}-meta")
+    if (score := pair_set.get("score")) is not None:
+        twin.set("score", score)
+    for rule in pair_set.findall("rule"):
+        copied = deepcopy(rule)
+        for element in copied.iter("*"):
+            take(element, "id")
+        twin.append(copied)
+    return twin
+
+
+def resolved(configuration: etree._Element, element: etree._Element) -> etree._Element:
+    """Give what an element with `id-ref` stands for, or itself when there is no such thing."""
+    reference = element.get("id-ref")
+    if reference is None:
+        return element
+    for candidate in configuration.iter(element.tag):
+        if candidate.get("id") == reference:
+            return candidate
+    return element
+
+
+def own_meta_set(configuration: etree._Element, resource: etree._Element) -> etree._Element:
+    """Find or make a set of meta attributes that always holds, and for this resource alone."""
+    shared = {other.get("id-ref") for other in configuration.iter("meta_attributes")}
+    for pair_set in resource.findall("meta_attributes"):
+        owned = pair_set.get("id-ref") is None and pair_set.get("id") not in shared
+        if owned and not is_guarded(pair_set):
+            return pair_set
+    made = etree.Element("meta_attributes")
+    resource.insert(0, made)
+    return made
 
 
 def add_pair(pair_set: etree._Element, name: str, value: str) -> etree._Element:

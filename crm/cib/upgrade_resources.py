@@ -8,20 +8,19 @@ order of sets in the result keeps it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import deepcopy
 
 from lxml import etree
 
 from crm.cib.upgrade_constraints import convert_rules
 from crm.cib.upgrade_pairs import (
     add_pair,
+    guarded_twin,
     hyphenated,
     is_default,
     is_guarded,
     pairs,
     replaced,
     role,
-    take,
 )
 from crm.model import options
 from crm.plumbing import errors
@@ -191,7 +190,7 @@ class _Resource:
         """
         convert_rules(pair_set)
         guarded = is_guarded(pair_set)
-        target = self._guarded_twin(pair_set) if guarded else self.made
+        target = guarded_twin(pair_set) if guarded else self.made
         newly_stated: set[str] = set()
         for pair in pairs(pair_set):
             name = hyphenated(pair.get("name", ""))
@@ -209,17 +208,6 @@ class _Resource:
         if not guarded:
             stated |= newly_stated
         return target if guarded and pairs(target) else None
-
-    def _guarded_twin(self, pair_set: etree._Element) -> etree._Element:
-        twin = etree.Element("meta_attributes", id=f"{pair_set.get('id', self.id)}-meta")
-        if (score := pair_set.get("score")) is not None:
-            twin.set("score", score)
-        for rule in pair_set.findall("rule"):
-            copied = deepcopy(rule)
-            for element in copied.iter():
-                take(element, "id")
-            twin.append(copied)
-        return twin
 
     # --- operations -------------------------------------------------------------------------
 
