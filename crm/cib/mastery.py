@@ -108,6 +108,7 @@ class Mastery:
         self.reign = reign
         self.sequence = 0
         self.promise_kept = False
+        self.promise_problem = ""
         self._configuration_sequence = 0  # the last one that members acknowledge
         self._was_settled = False
         self._copy = copy
@@ -187,6 +188,7 @@ class Mastery:
         if message.reign != self.reign:
             return
         self._presented[node] = message.standing
+        self._failing.pop(node, None)  # it could write the promise
         self._installed.pop(node, None)
         self._flush(now)
         self._take_or_install(node, now)
@@ -243,12 +245,12 @@ class Mastery:
 
     def acknowledged(self, node: str, message: wire.Acknowledge, now: float) -> None:
         """Note how far a member has come."""
-        if message.reign != self.reign or node not in self._presented:
+        if message.reign != self.reign or node not in self.members:
             return
         if message.problem:
             self._failing[node] = message.problem
             self._refuse_undurable(message.sequence, f"{node}: {message.problem}")
-        else:
+        elif node in self._presented:
             self._failing.pop(node, None)
             self._installed[node] = max(message.sequence, self._installed.get(node, 0))
         self.advance(now)
@@ -262,7 +264,7 @@ class Mastery:
 
     def asked(self, asker: Asker, change: api.Change, now: float) -> None:
         """Make a change, or hold it until it may be made."""
-        if self._may_begin(change, now):
+        if self._may_begin(change, now) or self._is_hopeless(change):
             self._make(asker, change, now)
         elif len(self._held) >= MAX_HELD:
             self._not_ready(asker, "too many changes are waiting")
@@ -345,7 +347,7 @@ class Mastery:
         self._was_settled = self._was_settled or self.is_settled
         held, self._held = self._held, deque()
         for item in held:
-            if self._may_begin(item.change, now):
+            if self._may_begin(item.change, now) or self._is_hopeless(item.change):
                 self._make(item.asker, item.change, now)
             else:
                 self._held.append(item)
@@ -360,6 +362,16 @@ class Mastery:
         if api.touches_configuration(change.operations) and not change.dry_run:
             return False
         return now >= self._grace_until and not self._awaited
+
+    def _is_hopeless(self, change: api.Change) -> bool:
+        """Tell whether a change would be refused even if the reign were settled by now."""
+        configuration = api.touches_configuration(change.operations) and not change.dry_run
+        return configuration and bool(self._failing_disks())
+
+    def _failing_disks(self) -> dict[str, str]:
+        """Name the members that cannot write, and why."""
+        own = self._disk.problem or self.promise_problem
+        return {**self._failing, **({self.node: own} if own else {})}
 
     def _may_write_without_force(self) -> bool:
         if self._view is not None and self._view.quorate:
@@ -414,12 +426,9 @@ class Mastery:
             message = "this partition has no quorum, its configuration stays as it is"
             hint = "wait for more nodes, or force the change"
             return api.Outcome.NO_QUORUM, errors.error("no-quorum", "cib", message, hint)
-        failing = dict(self._failing)
-        if self._disk.problem:
-            failing[self.node] = self._disk.problem
-        if failing:
+        if failing := self._failing_disks():
             where = ", ".join(f"{node}: {reason}" for node, reason in failing.items())
-            return api.Outcome.NOT_DURABLE, _not_durable(where)
+            return api.Outcome.NOT_DURABLE, _not_durable("nothing was changed", where)
         if len(self._pending) >= MAX_PENDING:
             problem = errors.error("busy", "cib", "too many changes wait for the disks")
             return api.Outcome.NOT_READY, problem
@@ -518,7 +527,7 @@ class Mastery:
         for pending in self._pending:
             if pending.sequence <= sequence:
                 version = self._copy.document.version
-                problem = _not_durable(where)
+                problem = _not_durable("the change was made, but may be lost again", where)
                 self._outbox.refuse(pending.asker, api.Outcome.NOT_DURABLE, version, problem)
             else:
                 kept.append(pending)
@@ -571,10 +580,10 @@ def _no_quorum_policy(copy: LocalCopy) -> str:
     return "stop"
 
 
-def _not_durable(where: str) -> Problem:
+def _not_durable(what_now: str, where: str) -> Problem:
     return errors.error(
         "not-durable",
         "cib",
-        f"the configuration cannot be written to every disk: {where}",
+        f"{what_now}: the configuration cannot be written to every disk: {where}",
         "free space or repair the disk; writing is tried again by itself",
     )

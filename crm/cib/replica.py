@@ -546,6 +546,7 @@ class Replica:
         if not event.ok:
             self._outbox.error(f"The promise to {written} could not be kept: {event.reason}")
             self._promise_retry_at = now + PROMISE_RETRY_S
+            self._tell_of_broken_promise(event.reason, now)
             return
         self._promise_kept = written
         if written < self.promised:
@@ -553,9 +554,19 @@ class Replica:
             return
         if self._mastery is not None:
             self._mastery.promise_kept = True
+            self._mastery.promise_problem = ""
             self._mastery.advance(now)
         else:
             self._present()
+
+    def _tell_of_broken_promise(self, reason: str, now: float) -> None:
+        """Name the disk that keeps a reign from being settled, so that nobody waits in vain."""
+        if self._mastery is not None:
+            self._mastery.promise_problem = reason
+            self._mastery.advance(now)
+        elif self._present_to is not None:
+            node, reign = self._present_to
+            self._outbox.to_node(node, wire.Acknowledge(reign, 0, reason))
 
 
 def _holds(view: membership.View, node: str) -> bool:

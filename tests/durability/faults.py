@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cli.lab.remote import Lab
@@ -78,19 +78,25 @@ def small_disk(lab: Lab, node: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def full_disk(lab: Lab, node: str) -> Iterator[None]:
-    """Fill a node's small disk to the last byte, and empty it again."""
+def full_disk(lab: Lab, node: str) -> Iterator[Callable[[], None]]:
+    """Fill a node's small disk to the last byte, and empty it again.
+
+    What is given fills it once more: each write of the cib may let an old backup go.
+    """
     ballast = state_directory(lab, node) / "ballast"
-    block = b"\0" * 65536
     with ballast.open("wb", buffering=0) as file:
-        for size in (len(block), 4096, 1):
-            with contextlib.suppress(OSError):
-                while file.write(block[:size]) == size:
-                    pass
-    try:
-        yield
-    finally:
-        ballast.unlink()
+
+        def fill() -> None:
+            for size in (65536, 4096, 1):
+                with contextlib.suppress(OSError):
+                    while file.write(b"\0" * size) == size:
+                        pass
+
+        fill()
+        try:
+            yield fill
+        finally:
+            ballast.unlink()
 
 
 @contextlib.contextmanager

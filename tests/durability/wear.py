@@ -27,10 +27,13 @@ NODES = ("node1", "node2", "node3")
 SMALL = "node3"
 """The node whose cib has a small disk of its own."""
 
+KILLS = ("two nodes killed", "two nodes without power")
+
 RECOVER_S = 90.0
 """So long after a fault a write must be acknowledged again; generous, machines are shared."""
 
 COMPLAIN_S = 45.0
+AGAIN_S = 0.2
 REST_S = 120.0
 
 
@@ -107,7 +110,7 @@ class Wear:
         yield from list(self._faults)
         while time.monotonic() < until and self._faults:
             # Killing is what must be survived most often.
-            chosen = self._rng.choice(["two nodes killed", *self._faults])
+            chosen = self._rng.choice([*KILLS, *KILLS, *KILLS, *self._faults])
             if chosen in self._faults:
                 yield chosen
 
@@ -132,14 +135,14 @@ class Wear:
 
     def _fill(self) -> None:
         self._require_small_disk()
-        with faults.full_disk(self.lab, SMALL):
-            self._await_complaint("No space left on device")
+        with faults.full_disk(self.lab, SMALL) as fill:
+            self._await_complaint("No space left on device", fill)
 
     def _fill_and_kill(self) -> None:
         self._require_small_disk()
-        with faults.full_disk(self.lab, SMALL):
+        with faults.full_disk(self.lab, SMALL) as fill:
             self._kill()
-            self._await_complaint("No space left on device")
+            self._await_complaint("No space left on device", fill)
 
     def _fail(self) -> None:
         with faults.failing_disk(self.lab, self._rng.choice(NODES)):
@@ -149,10 +152,18 @@ class Wear:
         if not faults.state_directory(self.lab, SMALL).is_mount():
             raise faults.CannotInject("mounting a small disk needs root")
 
-    def _await_complaint(self, text: str) -> None:
-        """Wait until a writer is told what is wrong with a disk: nobody may be told "ok"."""
-        if not self.book.await_said(text, len(self.book.writes), COMPLAIN_S):
-            self._find(f"no writer was told of '{text}' within {COMPLAIN_S:.0f} s")
+    def _await_complaint(self, text: str, again: Callable[[], None] = lambda: None) -> None:
+        """Wait until a writer is told what is wrong with a disk: nobody may be told "ok".
+
+        The fault is repeated (`again`) until then.
+        """
+        since = len(self.book.writes)
+        until = time.monotonic() + COMPLAIN_S
+        while not self.book.await_said(text, since, AGAIN_S):
+            if time.monotonic() > until:
+                self._find(f"no writer was told of '{text}' within {COMPLAIN_S:.0f} s")
+                return
+            again()
 
     # --- judgement ----------------------------------------------------------------------------
 

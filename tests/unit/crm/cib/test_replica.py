@@ -166,6 +166,28 @@ def test_a_full_disk_at_a_follower_refuses_and_later_recovers() -> None:
     assert outcome(network, "n1", third) is api.Outcome.OK
 
 
+@pytest.mark.parametrize("where", ["n1", "n2"], ids=["the master", "a follower"])
+def test_a_full_disk_under_a_new_reign_is_named_at_once_and_later_recovers(where: str) -> None:
+    network = together()
+    network.nodes[where].disk.broken = True
+    network.elect()  # a promise must be kept, and cannot be
+    network.run(0.1)
+    waiting = network.change("n3", create("a"))
+    network.run(1.0)
+    late = network.change("n1", create("b"))
+    network.run(1.0)
+    for name, request in (("n3", waiting), ("n1", late)):
+        assert outcome(network, name, request) is api.Outcome.NOT_DURABLE
+        (finding,) = network.outcomes[name, request].findings
+        assert f"{where}: " in finding.message
+    assert network.replica("n1").document.by_id("a") is None, "nothing was begun"
+    network.nodes[where].disk.broken = False
+    network.run(10.0)
+    third = network.change("n3", create("c"))
+    network.run(1.0)
+    assert outcome(network, "n3", third) is api.Outcome.OK
+
+
 def test_a_node_whose_disk_refuses_to_write_can_be_stopped() -> None:
     network = together()
     network.nodes["n2"].disk.broken = True
