@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 DEFAULT_PORT = 694
+DEFAULT_BAUD = 19200
 DEFAULT_CLUSTER = "linux-ha"
 
 
@@ -23,11 +24,15 @@ class MediumKind(enum.Enum):
     MCAST = "mcast"
     UCAST6 = "ucast6"
     MCAST6 = "mcast6"
+    SERIAL = "serial"
 
 
 @dataclass(frozen=True)
 class Medium:
-    """One media line: the interface is also the name of the link, as the logs print it."""
+    """One media line: the interface is also the name of the link, as the logs print it.
+
+    A serial line has its device file for an interface, and a `baud` rate instead of a port.
+    """
 
     kind: MediumKind
     device: str
@@ -35,6 +40,7 @@ class Medium:
     address: str = ""
     ttl: int = 1
     loop: int = 0
+    baud: int = 0
 
 
 @dataclass(frozen=True)
@@ -145,6 +151,7 @@ class ClusterSettings:
     cluster: str = DEFAULT_CLUSTER
     crm: bool = True
     auto_failback: str = "legacy"
+    hopfudge: int = 1
     compression: str = "zlib"
     compression_threshold_bytes: int = 2048
     log: LogSettings = field(default_factory=LogSettings)
@@ -160,6 +167,11 @@ class ClusterSettings:
     def links(self) -> tuple[str, ...]:
         """The names of the links, each once, in the order of the file."""
         return tuple(dict.fromkeys(medium.device for medium in self.media))
+
+    @property
+    def slow_links(self) -> frozenset[str]:
+        """The links that carry heartbeats well, and everything else slowly."""
+        return frozenset(medium.device for medium in self.media if medium.kind is MediumKind.SERIAL)
 
     @property
     def sorted_nodes(self) -> tuple[str, ...]:

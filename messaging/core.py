@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import msgspec
 
 from crm.api import membership as api
-from crm.api.membership import ClientStatus, NodeKind, NodeStatus, ViewEvent
+from crm.api.membership import ClientStatus, LinkStatus, NodeKind, NodeStatus, ViewEvent
 from crm.plumbing.errors import RemoteProtocolError
 from crm.plumbing.machine import (
     Exit,
@@ -342,7 +342,15 @@ class Messaging:
                 SendDatagram(link, data, states[link].source if link in states else "")
                 for link in self._settings.links
             ]
-        best = max(states, key=lambda name: (states[name].heard_at, name))
+        slow = self._settings.slow_links
+        best = max(
+            states,
+            key=lambda name: (
+                states[name].status is LinkStatus.UP and name not in slow,
+                states[name].heard_at,
+                name,
+            ),
+        )
         return [SendDatagram(best, data, states[best].source)]
 
     # --- effects of the parts ---------------------------------------------------------------

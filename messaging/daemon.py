@@ -25,8 +25,10 @@ from crm.plumbing.errors import ConfigurationError, Problem, Severity, Unreachab
 from crm.plumbing.nursery import DAEMON_MODULES, Nursery
 from crm.plumbing.settings import Paths
 from messaging import core, startup
+from messaging.cluster_settings import MediumKind
 from messaging.ha_cf import changes, meaning
 from messaging.media import icmp, udp
+from messaging.media.serial import SerialRing
 from messaging.programs import OWN_DAEMONS, Program
 
 log = logging.getLogger("ha.heartbeat")
@@ -54,6 +56,7 @@ class _Deeds:
     environment: dict[str, str]
     paths: Paths
     udp_links: dict[str, list[udp.UdpLink]] = field(default_factory=dict)
+    serial_ring: SerialRing | None = None
     pinger: icmp.Pinger | None = None
     shell: Shell | None = None
     names: dict[int, str] = field(default_factory=dict)
@@ -67,7 +70,13 @@ class _Deeds:
     def start(self, shell: Shell) -> None:
         """Open sockets and listen to signals, inside the running loop."""
         self.shell = shell
-        self.udp_links = udp.open_links(self.readings.settings.media, self._on_datagram, shell.loop)
+        settings = self.readings.settings
+        lines = [medium for medium in settings.media if medium.kind is MediumKind.SERIAL]
+        others = [medium for medium in settings.media if medium.kind is not MediumKind.SERIAL]
+        self.udp_links = udp.open_links(others, self._on_datagram, shell.loop)
+        ttl = settings.hopfudge + len(settings.nodes)
+        self.serial_ring = SerialRing(lines, self._on_datagram, shell.loop, ttl=ttl)
+        self.serial_ring.open()
         if self.readings.settings.pings:
             self.pinger = icmp.Pinger(self.readings.ping_addresses, self._on_echo, shell.loop)
             self.pinger.open()
@@ -80,6 +89,8 @@ class _Deeds:
         """Do one thing."""
         match effect:
             case core.SendDatagram(link, data, destination):
+                if self.serial_ring is not None and self.serial_ring.send(link, data):
+                    return
                 for udp_link in self.udp_links.get(link, ()):
                     udp_link.send(data, destination)
             case core.SendEcho(host, token):
@@ -95,6 +106,8 @@ class _Deeds:
         for links in self.udp_links.values():
             for link in links:
                 link.close()
+        if self.serial_ring is not None:
+            self.serial_ring.close()
         if self.pinger is not None:
             self.pinger.close()
 

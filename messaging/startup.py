@@ -22,10 +22,11 @@ from crm.plumbing.log import LogTargets
 from crm.plumbing.settings import CLUSTER_USER, Paths
 from messaging import authkeys, programs
 from messaging.authkeys import KeyFile
-from messaging.cluster_settings import ClusterSettings
+from messaging.cluster_settings import ClusterSettings, MediumKind
 from messaging.ha_cf import meaning
 from messaging.ha_cf import reading as ha_cf
 from messaging.media import icmp
+from messaging.media.serial import is_character_device
 from messaging.programs import Program
 
 EXIT_UNREADABLE = 4
@@ -65,6 +66,16 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
         is_user=is_user,
     )
     problems += found
+    problems += [
+        error(
+            "no-device",
+            str(paths.ha_cf),
+            f"{paths.ha_cf}: serial line: '{medium.device}' is not a character device",
+            "name the device file of the line, such as /dev/ttyS0",
+        )
+        for medium in settings.media
+        if medium.kind is MediumKind.SERIAL and not is_character_device(medium.device)
+    ]
     hosts = [host for ping in settings.pings for host in ping.hosts]
     addresses, unknown = icmp.resolve(hosts)
     problems += [
@@ -101,7 +112,7 @@ def check(paths: Paths, node: str) -> tuple[list[str], list[Problem], int]:
             f"it has {', '.join(sorted(there))}",
         )
         for device in settings.links
-        if device not in there
+        if device not in there and device not in settings.slow_links
     ]
     idle = meaning.of_idle_lines(statements)
     lines = [

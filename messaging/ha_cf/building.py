@@ -12,11 +12,13 @@ from typing import Any
 
 from crm.plumbing.errors import Problem, error, warning
 from messaging.cluster_settings import (
+    DEFAULT_BAUD,
     DEFAULT_CLUSTER,
     DEFAULT_PORT,
     ClusterSettings,
     LogSettings,
     Medium,
+    MediumKind,
     PingTarget,
     RespawnLine,
     Timing,
@@ -76,6 +78,7 @@ class _Builder:
             cluster=self._last("cluster", DEFAULT_CLUSTER),
             crm=self._last("crm", "off") != "off",
             auto_failback=self._last("auto_failback", "legacy"),
+            hopfudge=self._last("hopfudge", 1),
             compression=self._last("compression", "zlib"),
             compression_threshold_bytes=1024 * self._last("compression_threshold", 2),
             log=self._log(),
@@ -218,8 +221,11 @@ class _Builder:
                         "move it above the first bcast, ucast or mcast line",
                     )
             elif statement.directive.kept_as == "media":
-                stated: Medium = statement.value
-                medium = replace(stated, port=port) if stated.port == PORT_ABOVE else stated
+                medium: Medium = statement.value
+                if medium.kind is MediumKind.SERIAL:
+                    medium = replace(medium, baud=self._last("baud", DEFAULT_BAUD))
+                elif medium.port == PORT_ABOVE:
+                    medium = replace(medium, port=port)
                 if medium not in media:
                     media.append(medium)
                     self._check_room(statement, len(media), MAX_MEDIA, "media")

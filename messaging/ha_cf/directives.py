@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from messaging.cluster_settings import DEFAULT_CLUSTER, DEFAULT_PORT
+from messaging.cluster_settings import DEFAULT_BAUD, DEFAULT_CLUSTER, DEFAULT_PORT
 from messaging.ha_cf import values
 
 
@@ -175,16 +175,23 @@ _MEDIA = (
         key="media",
         is_list=True,
     ),
-    _idle(
+    Directive(
         "baud",
         "RATE",
-        "it is the speed of serial lines, which are not supported",
-        values.one_of("9600", "19200", "38400", "57600", "115200", "230400", "460800"),
-        default="19200",
+        "speed of the serial lines, 9600 to 460800 bits per second",
+        values.baud,
+        str(DEFAULT_BAUD),
         may_stand_once=True,
-        is_missed=True,
+        must_precede="serial",
     ),
-    _refused("serial", "DEVICE...", "serial lines are not supported; use ucast, bcast or mcast"),
+    Directive(
+        "serial",
+        "DEVICE...",
+        "heartbeats over serial lines; a node with two of them passes packets on, around a ring",
+        values.serial,
+        key="media",
+        is_list=True,
+    ),
     _refused("rds", "...", "this medium is not supported; use ucast, bcast or mcast"),
     _refused("tipc", "...", "this medium is not supported; use ucast, bcast or mcast"),
     Directive(
@@ -336,12 +343,12 @@ _RESOURCES = (
         may_stand_once=True,
         is_missed=True,
     ),
-    _idle(
+    Directive(
         "hopfudge",
         "NUMBER",
-        "packets are not passed on from node to node",
+        "serial lines a packet may travel, beyond the number of nodes",
         values.number(0, 255),
-        default="1",
+        "1",
     ),
     _idle("coredumps", "BOOLEAN", "the limits of the service manager hold", values.boolean),
     _idle("coreroot", "FOLDER", "black boxes lie in the state directory", values.path),

@@ -87,6 +87,8 @@ def _facts(settings: ClusterSettings, node: str) -> Iterator[tuple[str, str]]:
 def _medium(medium: Medium) -> str:
     where = f"{medium.device}: {medium.kind.value}, port {medium.port}"
     match medium.kind:
+        case MediumKind.SERIAL:
+            return f"{medium.device}: serial, {medium.baud} baud"
         case MediumKind.BCAST:
             return where
         case MediumKind.UCAST | MediumKind.UCAST6:

@@ -84,6 +84,7 @@ class _Reader:
 
     def _may_stand_here(self, number: int, directive: Directive) -> bool:
         """Refuse what may stand once only, and note what stands below what it is for."""
+        self._first_lines.setdefault(directive.name, number)
         first = self._first_lines.setdefault(directive.kept_as, number)
         if directive.may_stand_once and first != number:
             self._fail(

@@ -228,6 +228,16 @@ def mcast6(line: str) -> Medium:
     return _multicast(MediumKind.MCAST6, interface, str(address), (port, ttl, loop))
 
 
+def serial(word: str) -> Medium:
+    """Read the device of a serial line."""
+    return Medium(MediumKind.SERIAL, path(word), 0)
+
+
+def baud(word: str) -> int:
+    """Read the speed of serial lines, in bits per second."""
+    return int(one_of("9600", "19200", "38400", "57600", "115200", "230400", "460800")(word))
+
+
 def ping(word: str) -> PingTarget:
     """Read a host that is pinged."""
     return PingTarget(word, (host(word),))

@@ -260,3 +260,5 @@ def _opening_line(medium: Medium) -> str:
                 f" port {medium.port} interface {medium.device}"
                 f" (ttl={medium.ttl} loop={medium.loop})"
             )
+        case MediumKind.SERIAL:
+            raise AssertionError("serial lines are opened by messaging.media.serial")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import pty
+import select
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -98,6 +102,49 @@ def test_one_medium_alone_carries_start_crash_and_takeover(
 
     _await_owner(lab, "node2")
     log_of(lab, "node2").await_line("Link node1:eth1 dead.", limit_s=1)
+
+
+@pytest.fixture
+def cable() -> Iterator[tuple[str, str]]:
+    """A null-modem cable of two pseudo-terminals: the devices at its ends."""
+    masters, slaves = zip(*(pty.openpty() for _ in range(2)), strict=True)
+    ended, end = os.pipe()
+    carrier = threading.Thread(target=_carry, args=(masters, ended))
+    carrier.start()
+    yield os.ttyname(slaves[0]), os.ttyname(slaves[1])
+    os.close(end)
+    carrier.join()
+    for handle in (*masters, *slaves, ended):
+        os.close(handle)
+
+
+def _carry(masters: tuple[int, int], ended: int) -> None:
+    """Write what one end says to the other, until the cable is taken away."""
+    other = dict(zip(masters, masters[::-1], strict=True))
+    while True:
+        ready, _, _ = select.select([*masters, ended], [], [])
+        if ended in ready:
+            return
+        for handle in ready:
+            os.write(other[handle], os.read(handle, 4096))
+
+
+def test_a_serial_line_alone_carries_start_crash_and_takeover(
+    cable: tuple[str, str], make_lab: Callable[[LabPlan], Lab]
+) -> None:
+    plan = _plan("baud 115200", "serial DEVICE")
+    for host, device in zip(plan.hosts, cable, strict=True):
+        host.files["etc/ha.d/ha.cf"] = host.files["etc/ha.d/ha.cf"].replace("DEVICE", device)
+    lab = make_lab(plan)
+    lab.start()
+    _await_owner(lab, "node1")
+    assert not _holds(lab, "node2")
+    log_of(lab, "node2").await_line(f"Link node1:{cable[1]} up.", limit_s=1)
+
+    lab.crash("node1")
+
+    _await_owner(lab, "node2")
+    log_of(lab, "node2").await_line(f"Link node1:{cable[1]} dead.", limit_s=1)
 
 
 def test_of_two_media_one_may_be_cut_without_a_failover(

@@ -120,7 +120,6 @@ def test_remarks_printed_with_slashes_are_refused_and_explained() -> None:
         ("respawn hacluster pingd", "bad-value"),
         ("apiauth x", "bad-value"),
         ("apiauth x pid=3", "bad-value"),
-        ("serial /dev/ttyS0", "unsupported-directive"),
         ("stonith external/ssh /etc/x", "unsupported-directive"),
         ("keepalife 2", "unknown-directive"),
         ("// a remark", "unknown-directive"),
@@ -199,7 +198,7 @@ def test_what_is_missing_is_named(text: str, code: str) -> None:
 
 
 def test_a_whole_file_shows_all_its_problems_at_once() -> None:
-    _, codes = read("keepalive x\nfoo bar\nserial /dev/ttyS0\n")
+    _, codes = read("keepalive x\nfoo bar\ntipc eth0\n")
 
     assert len(codes) == 7
 
