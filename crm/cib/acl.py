@@ -19,7 +19,10 @@ One exception: `read` on something inside what may be written takes nothing away
 with its id and no other attribute. *Writing.* Judged by what the operation came to: changed
 attributes, removals and moves need `write` where the element stood before; a new element needs
 `write` by the permissions as they select in the result. A new element without attributes (or
-with an id only) needs no right outside `acls`, so that a permission for what goes inside is enough.
+with an id only) needs no right outside `acls`, so that a permission for what goes inside is enough;
+an id that refers to something else is content, and who has no permission at all makes nothing.
+What is denied is not removed together with what it stands in, and nothing is changed into what a
+permission for the element itself denies.
 
 An XPath that cannot be read selects nothing; with `deny` it selects everything.
 
@@ -31,7 +34,7 @@ from __future__ import annotations
 import copy
 import enum
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lxml import etree
@@ -56,6 +59,9 @@ class Level(enum.IntEnum):
     WRITE = 2
     DENY = 3
 
+
+_Parents = Mapping[etree._Element, etree._Element]
+"""Where stood what an edit took out of the tree."""
 
 _FEW = 100
 _SIMPLE = re.compile(
@@ -169,14 +175,17 @@ class Access:
     root: etree._Element
     permissions: Sequence[Permission]
     _own: dict[etree._Element, Decision] = field(init=False, default_factory=dict)
+    _denies: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         """Find out what each permission selects."""
         for permission in self.permissions:
+            decision = Decision(permission.level, permission)
             for element in self._selected(permission):
                 known = self._own.get(element)
                 if known is None or known.level < permission.level:
-                    self._own[element] = Decision(permission.level, permission)
+                    self._own[element] = decision
+        self._denies = any(own.level is Level.DENY for own in self._own.values())
 
     def _selected(self, permission: Permission) -> list[etree._Element]:
         try:
@@ -190,6 +199,12 @@ class Access:
 
     def of(self, element: etree._Element) -> Decision:
         """Say what decides about an element."""
+        return self.of_removed(element, {})
+
+    def of_removed(
+        self, element: etree._Element, parents: Mapping[etree._Element, etree._Element]
+    ) -> Decision:
+        """Say what decided about an element; `parents` are those of what was taken out since."""
         reading: Decision | None = None
         step: etree._Element | None = element
         while step is not None:
@@ -198,8 +213,19 @@ class Access:
                 reading = reading or own
             elif own is not None:
                 return own if own.level is Level.WRITE else reading or own
-            step = step.getparent()
+            above = step.getparent()
+            step = parents.get(step) if above is None else above
         return reading or _NO_PERMISSION
+
+    def first_denied_in(self, part: etree._Element) -> tuple[etree._Element, Decision] | None:
+        """Find what a permission of its own denies inside a part of the tree."""
+        if not self._denies:
+            return None
+        for element in part.iterdescendants(etree.Element):
+            own = self._own.get(element)
+            if own is not None and own.level is Level.DENY:
+                return element, own
+        return None
 
     def shown(self, part: etree._Element) -> etree._Element | None:
         """Show what of a part of the tree the user may see; None if that is nothing.
@@ -323,15 +349,21 @@ class Guard:
         `bumps` tells that raising the version is what the user asked for.
         """
         after: Access | None = None
+        parents = {
+            change.element: change.parent
+            for change in edit.changes
+            if isinstance(change, documents.Deleted)
+        }
         for change in edit.changes:
             if isinstance(change, documents.Created):
                 after = after or Access(self._root, self.permissions)
-                wrong = self._creation(change, after)
+                wrong = self._creation(change, after, parents)
             elif isinstance(change, documents.Modified):
-                wrong = self._modification(change, bumps=bumps)
+                if self._has_denials:
+                    after = after or Access(self._root, self.permissions)
+                wrong = self._modification(change, after, parents, bumps=bumps)
             else:
-                verb = "move" if isinstance(change, documents.Moved) else "remove"
-                wrong = self._need_write(verb, change.element, self._decision_on(change))
+                wrong = self._removal(change, parents)
             if wrong is not None:
                 return wrong
         return None
@@ -344,29 +376,54 @@ class Guard:
         """Tell whether there is anything in the CIB that the user may see."""
         return self.shown() is not None
 
-    def _decision_on(self, change: documents.Deleted | documents.Moved) -> Decision:
-        """Decide about an element that may have been taken out of the tree."""
-        own = self._then.own(change.element)
-        if own is not None and own.level is not Level.READ:
-            return own
-        parent = change.parent if isinstance(change, documents.Deleted) else None
-        above = self._then.of(change.element if parent is None else parent)
-        return own if own is not None and above.level is not Level.WRITE else above
+    @property
+    def _has_denials(self) -> bool:
+        return any(each.level is Level.DENY for each in self.permissions)
 
-    def _modification(self, change: documents.Modified, *, bumps: bool) -> errors.Problem | None:
+    def _removal(
+        self, change: documents.Deleted | documents.Moved, parents: _Parents
+    ) -> errors.Problem | None:
+        decision = self._then.of_removed(change.element, parents)
+        if isinstance(change, documents.Moved):
+            return self._need_write("move", change.element, decision)
+        denied = self._then.first_denied_in(change.element)
+        if denied is not None and decision.level is Level.WRITE:
+            return self._need_write("remove", *denied)
+        return self._need_write("remove", change.element, decision)
+
+    def _modification(
+        self,
+        change: documents.Modified,
+        after: Access | None,
+        parents: _Parents,
+        *,
+        bumps: bool,
+    ) -> errors.Problem | None:
         names = set(change.attributes)
         if change.element is self._root and not bumps:
             names -= _COUNTED_BY_ITSELF
         if not names:
             return None
         what = "change " + " and ".join(f"'{name}'" for name in sorted(names)) + " of"
-        return self._need_write(what, change.element, self._then.of(change.element))
+        decision = self._then.of_removed(change.element, parents)
+        become = None if after is None else after.own(change.element)
+        if become is not None and become.level is Level.DENY and decision.level is Level.WRITE:
+            decision = become
+        return self._need_write(what, change.element, decision)
 
-    def _creation(self, change: documents.Created, after: Access) -> errors.Problem | None:
+    def _creation(
+        self, change: documents.Created, after: Access, parents: _Parents
+    ) -> errors.Problem | None:
+        if not documents.is_element(change.element):
+            above = change.element.getparent()
+            home = parents.get(change.element) if above is None else above
+            level = _NO_PERMISSION if home is None else after.of_removed(home, parents)
+            return self._need_write("create", change.element, level)
         for element in change.element.iter(etree.Element):
-            if _is_shell(element) and next(element.iterancestors("acls"), None) is None:
+            is_free = self.permissions and _is_shell(element)
+            if is_free and next(element.iterancestors("acls"), None) is None:
                 continue
-            wrong = self._need_write("create", element, after.of(element))
+            wrong = self._need_write("create", element, after.of_removed(element, parents))
             if wrong is not None:
                 return wrong
         return None
@@ -376,8 +433,9 @@ class Guard:
     ) -> errors.Problem | None:
         if decision.level is Level.WRITE:
             return None
-        identity = element.get("id")
-        name = f"<{element.tag} id='{identity}'>" if identity else f"<{element.tag}>"
+        identity = element.get("id") if documents.is_element(element) else None
+        tag = element.tag if documents.is_element(element) else "!--"
+        name = f"<{tag} id='{identity}'>" if identity else f"<{tag}>"
         permission = decision.permission
         if permission is None:
             why = "no acl_permission lets the user"
@@ -387,7 +445,7 @@ class Guard:
             why = f"the acl_permission '{permission.id}' lets the user read it only"
         return errors.error(
             "access-denied",
-            identity or str(element.tag),
+            identity or str(tag),
             f"the user '{self.subject.user}' may not {verb} {name}: {why}",
             "cibadmin --query --show-access --user NAME shows a user's rights; they are given by"
             " an acl_permission of the kind write in an acl_role of the user's acl_target",
@@ -403,4 +461,6 @@ def hastened(xpath: str) -> str:
 
 
 def _is_shell(element: etree._Element) -> bool:
+    if element.tag in documents.REFERENCES:
+        return False
     return all(name == "id" for name in element.attrib)

@@ -133,11 +133,14 @@ def _dangling_constraints(configuration: etree._Element) -> Iterator[Problem]:
 def _unknown(code: str, who: str, subject: str, target: str, known: list[str]) -> Problem:
     near = options.nearest(target, known)
     what = code.removeprefix("unknown-")
+    article = "an" if what[0] in "aeiou" else "a"
     return errors.error(
         code,
         subject,
         f"{who} names '{target}', which does not exist",
-        f"there is a {what} '{near}'" if near else f"there is no {what} with a similar name",
+        f"there is {article} {what} '{near}'"
+        if near
+        else f"there is no {what} with a similar name",
     )
 
 
@@ -154,6 +157,7 @@ def _dangling_references(configuration: etree._Element) -> Iterator[Problem]:
             parent = role.getparent()
             user = parent.get("id", "") if parent is not None else ""
             yield _unknown("unknown-role", f"user '{user}'", user, target, roles)
+    yield from _dangling_permissions(configuration)
     borrowers = configuration.findall(".//*[@id-ref]")
     if not borrowers:
         return
@@ -162,6 +166,21 @@ def _dangling_references(configuration: etree._Element) -> Iterator[Problem]:
         if (target := borrower.get("id-ref", "")) not in known:
             similar = [str(each.get("id")) for each in configuration.iter(str(borrower.tag))]
             yield _unknown("unknown-object", f"<{borrower.tag}>", target, target, similar)
+
+
+def _dangling_permissions(configuration: etree._Element) -> Iterator[Problem]:
+    """Find rights to objects that are gone: with the next object of that id they would be back."""
+    permissions = configuration.findall("acls/acl_role/acl_permission[@reference]")
+    if not permissions:
+        return
+    root = configuration.getroottree().getroot()
+    known = {element.get("id"): None for element in root.iter("*")}
+    for permission in permissions:
+        if (target := permission.get("reference", "")) not in known:
+            role = permission.getparent()
+            who = f"permission '{permission.get('id')}' of role '{role.get('id')}'"  # type: ignore[union-attr]
+            similar = [identity for identity in known if identity is not None]
+            yield _unknown("unknown-object", who, permission.get("id", ""), target, similar)
 
 
 # --- values ---------------------------------------------------------------------------------

@@ -52,6 +52,21 @@ def test_an_id_used_twice_is_an_error_that_names_both_places() -> None:
     assert "<group>" in problem.message
 
 
+def test_a_right_to_an_object_that_is_gone_is_refused() -> None:
+    role = '<acl_role id="r"><acl_permission id="x" kind="write" reference="{}"/></acl_role>'
+    acls = f"<acls>{role}</acls>"
+
+    assert semantics.check(cib(rest=acls.format("vip"))) == []
+    problem = the_problem(cib(rest=acls.format("vipp")))
+    assert (problem.code, problem.severity, problem.subject) == (
+        "unknown-object",
+        Severity.ERROR,
+        "x",
+    )
+    assert problem.message == "permission 'x' of role 'r' names 'vipp', which does not exist"
+    assert problem.hint == "there is an object 'vip'"
+
+
 def test_ids_of_nodes_users_and_references_are_not_ours_to_judge() -> None:
     root = cib(
         constraints='<rsc_order id="o"><resource_set id="s0"><resource_ref id="vip"/>'

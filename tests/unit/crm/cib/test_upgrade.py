@@ -96,7 +96,7 @@ def test_role_words_of_a_modern_document_stay() -> None:
 
 def test_access_lists_of_version_1_become_targets_and_permissions() -> None:
     root = modern(
-        '<acl_role id="r"><write id="w" tag="nvpair" attribute="value"/><deny id="d" ref="x"/>'
+        '<acl_role id="r"><write id="w" tag="nvpair" attribute="value"/><deny id="d" ref="r"/>'
         '</acl_role><acl_user id="u"><role_ref id="r"/></acl_user>'
         '<acl_user id="v"><read id="all" xpath="/cib"/></acl_user><tag/>',
         "pacemaker-1.2",
