@@ -18,7 +18,7 @@ from typing import Any
 from crm.api import cib as api
 from crm.api import membership
 from crm.cib import disguise, revisions, rules
-from crm.cib.disk import KeepPromise, Persist, Persisted
+from crm.cib.disk import Append, KeepPromise, Persist, Persisted
 from crm.cib.localcopy import Archive
 from crm.cib.replica import Replica
 from crm.cib.store import Loaded, Store
@@ -40,7 +40,9 @@ class Writer:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._orders: queue.SimpleQueue[Persist | KeepPromise | Archive] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Persist | Append | KeepPromise | Archive] = (
+            queue.SimpleQueue()
+        )
         self._shell: Shell | None = None
         self._problem = ""
 
@@ -59,14 +61,17 @@ class Writer:
             if result is not None and self._shell is not None:
                 self._shell.receive_soon(result)
 
-    def _carry_out(self, order: Persist | KeepPromise | Archive) -> Persisted | None:
+    def _carry_out(self, order: Persist | Append | KeepPromise | Archive) -> Persisted | None:
         ticket = 0 if isinstance(order, Archive) else order.ticket
         try:
             match order:
                 case Persist(data=data, written=written, journal=journal):
                     digest = self._store.write(data, written, journal)
                     self._complain()
-                    return Persisted(ticket, True, digest=digest)
+                    return Persisted(ticket, True, digest=digest, may_append=self._store.may_append)
+                case Append(lines=lines, journal=journal):
+                    self._store.append(lines, journal)
+                    return Persisted(ticket, True)
                 case KeepPromise(reign=reign):
                     self._store.keep_promise(reign)
                     return Persisted(ticket, True)

@@ -213,6 +213,11 @@ class Document:
         """The name of the schema the document says it follows."""
         return self.root.get("validate-with", "")
 
+    @property
+    def has_all_sections(self) -> bool:
+        """Tell whether the sections are there that a document that is read is given anyway."""
+        return all(self.configuration.find(name) is not None for name in SECTIONS[:4])
+
     def section(self, name: str) -> etree._Element | None:
         """Find a section by its name; `cib` or an unknown name is the root."""
         if name == "status":

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 import msgspec
 
 from crm.api import cib as api
-from crm.cib import acl, revisions, wire
+from crm.cib import acl, ahead, revisions, wire
 from crm.cib.disk import Content, Mark
 from crm.cib.document import Document
 from crm.cib.operations import Rules
 from crm.model.version import Reign
+
+_Reached = tuple[int, int, Reign, str]
+"""Where a configuration stands: admin_epoch, epoch, reign of its last write, digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,9 @@ class LocalCopy:
         self.rules = rules
         self.written = written
         self.history = revisions.History() if history is None else history
+        self._steps: list[bytes] = []
+        self._reached: _Reached | None = None
+        """Where the steps lead that were noted since the last whole write; None: not known."""
 
     def guard(self, origin: api.Origin) -> acl.Guard | None:
         """Make what stands between the one who asks for a change and this copy, if anything."""
@@ -66,13 +72,43 @@ class LocalCopy:
         return wire.pack(self.document.text())
 
     def content(self, mark: Mark) -> Content:
-        """Say what belongs on the disk now."""
+        """Say what cib.xml is to hold now."""
         document = self.document
+        self._steps = []
+        self._reached = self._here()
         data = document.configuration_text()
-        return Content(data, document.version, self.written, mark, self.history.take())
+        journal = self.history.take()
+        return Content(document.version, self.written, mark, journal, data=data)
+
+    def steps(self, mark: Mark) -> Content | None:
+        """Say which changes lead to the present from what was to be on the disk last.
+
+        None if that is not known, or if a reader of cib.xml could not repeat them.
+        """
+        here = self._here()
+        if here is None or here != self._reached or self.history.is_to_be_written_anew:
+            return None
+        taken, self._steps = tuple(self._steps), []
+        journal = self.history.take()
+        return Content(self.document.version, self.written, mark, journal, lines=taken)
+
+    def _here(self) -> _Reached | None:
+        """Say where the copy stands; None where what is read again differs from what was written.
+
+        A reader puts in the sections that must be there.
+        """
+        if not self.document.has_all_sections:
+            return None
+        version = self.document.version
+        return version.admin_epoch, version.epoch, self.written, self.document.digest()
 
     def note(
-        self, trace: revisions.Trace | None, change: wire.Replicated, digest: str, master: str
+        self,
+        trace: revisions.Trace | None,
+        change: wire.Replicated,
+        digest: str,
+        master: str,
+        written: Reign,
     ) -> None:
         """Enter a change into the history, if it is one of the configuration."""
         if trace is None:
@@ -84,6 +120,10 @@ class LocalCopy:
             trace, change.before, change.after, digest=digest, origin=origin, at=change.at
         )
         self.history.append(entry)
+        self._steps.append(ahead.encode(ahead.Step(entry, written, change.patch)))
+        before = change.before
+        if self._reached is not None and self._reached[:2] == (before.admin_epoch, before.epoch):
+            self._reached = (change.after.admin_epoch, change.after.epoch, written, digest)
 
     def is_beaten_by(self, packed: bytes, written: Reign) -> bool:
         """Tell whether another node's document is the better one.
@@ -106,6 +146,8 @@ class LocalCopy:
         own = self.document
         if text == own.text():
             configuration_differs = written != self.written
+            if configuration_differs:
+                self._reached = None
             self.written = written
             return Adopted(False, configuration_differs, None)
         new = Document.parse(text)
@@ -122,6 +164,7 @@ class LocalCopy:
             self.history.append(revisions.of_takeover(own, new, giver=giver, at=at))
         self.document = new
         self.written = written
+        self._reached = None
         return Adopted(True, not unchanged, given_up)
 
 

@@ -461,7 +461,7 @@ class Mastery:
             if self._view is not None and self._view.quorate:
                 self._copy.written = self.reign
             digest = self._copy.document.digest()
-            self._copy.note(carried.trace, change, digest, self.node)
+            self._copy.note(carried.trace, change, digest, self.node, self._copy.written)
             self._flush(now, digest=digest)
             self._disk.want()
         elif now >= self._last_batch + BATCH_S:
@@ -504,7 +504,7 @@ class Mastery:
 
     def _is_durable(self, sequence: int) -> bool:
         mark = self._disk.durable
-        here = self._disk.is_idle or (mark[0] == self.reign and mark[1] >= sequence)
+        here = self._disk.is_durable or (mark[0] == self.reign and mark[1] >= sequence)
         return here and all(self._installed.get(m, -1) >= sequence for m in self.members)
 
     def _give_up(self, concerns: Callable[[_Pending], bool], reason: str) -> None:

@@ -29,7 +29,7 @@ from collections.abc import Callable
 from crm.api import cib as api
 from crm.api import controller, membership
 from crm.cib import operations, patch, revisions, wire
-from crm.cib.disk import Disk, KeepPromise, Mark, Persisted
+from crm.cib.disk import Content, Disk, KeepPromise, Mark, Persisted
 from crm.cib.document import Document
 from crm.cib.forwarding import Forwarding
 from crm.cib.localcopy import LocalCopy
@@ -158,11 +158,14 @@ class Replica:
         return self._mastery is not None
 
     def _conclude(self, now: float) -> list[object]:
-        write = self._disk.write(lambda: self._copy.content(self._mark()), now)
+        mark = self._mark()
+        write = self._disk.write(
+            lambda: self._copy.content(mark), lambda: self._copy.steps(mark), now
+        )
         if write is not None:
             self._outbox.add(write)
         if self._stopping and self._disk.may_be_left:
-            if not self._disk.is_idle:
+            if not self._disk.is_durable:
                 lost = f"{self.document.version} of the CIB is not on this disk"
                 self._outbox.error(f"write_cib_contents: Version {lost}: {self._disk.problem}")
             self._outbox.tell(membership.SERVICE, membership.SignOff())
@@ -178,6 +181,7 @@ class Replica:
 
     def _stop(self) -> None:
         self._stopping = True
+        self._disk.hurry()
         if self._mastery is not None:
             self._step_down()
 
@@ -491,7 +495,8 @@ class Replica:
                 self._outbox.error(f"A change of {node} does not fit: {why}")
                 return False
             if trace is not None:
-                self._copy.note(trace, change, message.digest or self.document.digest(), node)
+                digest = message.digest or self.document.digest()
+                self._copy.note(trace, change, digest, node, message.written)
             self._outbox.changed(change, alone=False)
         if message.digest and message.digest != self.document.digest():
             self._outbox.error(f"{node} has another configuration at {self.document.version}")
@@ -507,7 +512,7 @@ class Replica:
         if changed:
             self._disk.want()
         self._due = self._installed
-        if self._disk.is_idle:
+        if self._disk.is_durable:
             self._acknowledge(self._due)
 
     def _acknowledge(self, mark: Mark | None) -> None:
@@ -524,20 +529,26 @@ class Replica:
         content = self._disk.finished(event, now)
         if content is None:
             return
-        if event.ok:
-            self._outbox.info(
-                f"write_cib_contents: Wrote version {content.version} of the CIB to disk"
-                f" (digest: {event.digest})"
-            )
-        else:
-            self._outbox.error(
-                f"write_cib_contents: Version {content.version} of the CIB could not be written:"
-                f" {event.reason}"
-            )
+        self._log_write(content, event)
+        if not event.ok and not self._disk.problem:
+            return  # it is tried in the other way at once
         if self._mastery is not None:
             self._mastery.written(content.mark, now)
         else:
             self._acknowledge(content.mark)
+
+    def _log_write(self, content: Content, event: Persisted) -> None:
+        if event.ok and content.data:
+            self._outbox.info(
+                f"write_cib_contents: Wrote version {content.version} of the CIB to disk"
+                f" (digest: {event.digest})"
+            )
+        elif not event.ok:
+            where = "" if content.data else " ahead of cib.xml"
+            self._outbox.error(
+                f"write_cib_contents: Version {content.version} of the CIB could not be written"
+                f"{where}: {event.reason}"
+            )
 
     def _promise_written(self, event: Persisted, now: float) -> None:
         if event.ticket != self._promise_ticket or self._promise_under_way is None:

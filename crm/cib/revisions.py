@@ -28,7 +28,7 @@ import msgspec
 from lxml import etree
 
 from crm.api.cib import Origin, Revision
-from crm.cib import compare, patch
+from crm.cib import compare, lines, patch
 from crm.cib import document as documents
 from crm.cib.disk import Journal
 from crm.model.version import Version
@@ -49,7 +49,6 @@ MAX_OBJECTS = 1_000
 MAX_REASON = 500
 MAX_PATCH_BYTES = 64 * 1024 * 1024
 
-_LINE = re.compile(rb"(?P<sum>[0-9a-f]{8}) (?P<body>\{.*\})\Z")
 _OBJECT = re.compile(
     r"/cib/configuration/(?P<section>[\w.-]+)"
     r"(?:/(?P<tag>[\w.-]+)(?:\[@id=(?:'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\")\])?)?"
@@ -271,6 +270,11 @@ class History:
         self._useless = 0
 
     @property
+    def is_to_be_written_anew(self) -> bool:
+        """Tell whether more has to be done to the journal than to add to it."""
+        return self._whole
+
+    @property
     def entries(self) -> tuple[Revision, ...]:
         """The revisions, the oldest first."""
         return tuple(entry for entry, _ in self._lines)
@@ -298,8 +302,7 @@ class History:
     def take(self) -> Journal:
         """Hand over what has to be written with the next version; it counts as written then."""
         count = len(self._lines) if self._whole else self._unwritten
-        lines = tuple(line for _, line in self._lines[len(self._lines) - count :])
-        journal = Journal(lines, self._whole)
+        journal = Journal(tuple(line for _, line in self._lines[-count:] if count), self._whole)
         if self._whole:
             self._useless = 0
         self._unwritten = 0
@@ -309,8 +312,7 @@ class History:
 
 def encode(entry: Revision) -> bytes:
     """Write an entry as a line of the journal, with a checksum before it."""
-    body = msgspec.json.encode(entry)
-    return f"{zlib.crc32(body):08x} ".encode() + body + b"\n"
+    return lines.seal(msgspec.json.encode(entry))
 
 
 def decode(data: bytes) -> tuple[list[Revision], int]:
@@ -320,11 +322,11 @@ def decode(data: bytes) -> tuple[list[Revision], int]:
     for line in data.split(b"\n"):
         if not line:
             continue
-        found = _LINE.match(line)
+        body = lines.unseal(line)
         try:
-            if found is None or zlib.crc32(found["body"]) != int(found["sum"], 16):
+            if body is None:
                 raise ValueError("not what was written")
-            entries.append(msgspec.json.decode(found["body"], type=Revision))
+            entries.append(msgspec.json.decode(body, type=Revision))
         except (ValueError, msgspec.DecodeError):
             bad += 1
     return entries, bad

@@ -1,4 +1,4 @@
-"""The CIB on the disk: cib.xml, its digest, numbered backups, the promise, archived losers.
+"""The CIB on the disk: cib.xml and what is ahead of it, backups, the promise, archived losers.
 
 Responsible for choosing what to start with, and for writing so that a power cut at any moment
 leaves a complete copy. Not responsible for when something is written (`disk`).
@@ -7,6 +7,8 @@ A file that we wrote ends with a comment that holds the digest of all before it 
 was written under, so file and digest can never be torn apart. The classic `cib.xml.sig` is
 written as well, and decides about files without that comment. A file without either was put
 there by hand and is believed.
+
+`cib.ahead` holds the changes that were made since cib.xml was written (`ahead`, decision 0025).
 
 Choosing: the newest copy that is whole and valid wins. A broken cib.xml is renamed, never
 removed; a good one is never overwritten by an empty start.
@@ -17,6 +19,7 @@ Source: docs/protocol/cib.md, "On disk"; faults-and-security 37 to 40.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import os
 import re
@@ -26,6 +29,7 @@ from pathlib import Path
 
 from lxml import etree
 
+from crm.cib import ahead, revisions
 from crm.cib import document as documents
 from crm.cib.disk import NOTHING, Journal
 from crm.cib.operations import Rules
@@ -39,9 +43,13 @@ SIGNATURE = "cib.xml.sig"
 COUNTER = "cib.last"
 PROMISE = "cib.reign"
 REVISIONS = "cib.revisions"
+AHEAD = "cib.ahead"
 MAX_LATE = 1_000
 MAX_REVISIONS_BYTES = 32 * 1024 * 1024
 """A longer journal than this is not ours; it is set aside, not read."""
+MAX_AHEAD_BYTES = 256 * 1024 * 1024
+"""A longer file of changes than this is not ours."""
+
 MAX_SMALL_BYTES = 4096
 MAX_BACKUPS = 100
 MAX_ARCHIVES = 20
@@ -58,11 +66,17 @@ _PROMISE = re.compile(r"(?P<number>\d{1,18}) (?P<dc>\S*)\s*\Z")
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One file that was read: its tree and the reign it was written under."""
+    """One file that was read: its tree and the reign it was written under.
+
+    `digest` is what the file says of itself, if that is true. `steps` counts the changes of
+    `cib.ahead` that the tree was led on by; then the reign is that of the last.
+    """
 
     path: Path
     root: etree._Element
     written: Reign
+    digest: str = ""
+    steps: int = 0
 
     @property
     def standing(self) -> tuple[int, Reign, int]:
@@ -128,8 +142,11 @@ class Store:
         self.journal_problem = ""
         self._owner = owner
         self._kernel = kernel
+        self.may_append = False
         self._late: tuple[bytes, ...] = ()
         self._is_backed_up = False
+        self._ahead = ahead.Ahead()
+        self._must_replace_ahead = True
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -142,6 +159,7 @@ class Store:
         problems: list[Problem] = []
         self._sweep()
         promised = self._read_promise(problems)
+        self._read_ahead(problems)
         main = self._read(FILE, rules, problems)
         best = main
         for name in self._backups()[: 1 if main is not None else MAX_BACKUPS]:
@@ -152,6 +170,7 @@ class Store:
             return self._start_empty(promised, problems)
         if best is not main:
             self._set_aside(problems, best)
+        self._judge_ahead(best, problems)
         return self._modernised(best, rules, promised, problems)
 
     def _sweep(self) -> None:
@@ -166,6 +185,7 @@ class Store:
         if keep:
             raise ConfigurationError(keep[0].message, problems)
         self._set_aside(problems, None)
+        self._judge_ahead(None, problems)
         document = documents.Document(documents.empty())
         return Loaded(document, Reign(), promised, True, problems)
 
@@ -180,7 +200,7 @@ class Store:
         if upgraded:
             document = documents.Document(with_next_epoch(document.root, document.version))
         document.status[:] = []
-        fresh = upgraded or copy.path.name != FILE
+        fresh = upgraded or copy.path.name != FILE or copy.steps > 0
         return Loaded(document, copy.written, max(promised, copy.written), fresh, problems)
 
     def _read(self, name: str, rules: Rules, problems: list[Problem]) -> Copy | None:
@@ -207,7 +227,66 @@ class Store:
             hint = "correct it with an editor and remove cib.xml.sig, or put a good copy there"
             problems.append(errors.error("cib-invalid", name, message, hint))
             return None
+        return self._led_on(copy, problems)
+
+    # --- what is ahead of cib.xml ---------------------------------------------------------------
+
+    def _read_ahead(self, problems: list[Problem]) -> None:
+        """Read the changes made since cib.xml was written; what is not ours is set aside."""
+        path = self.directory / AHEAD
+        try:
+            data, status = atomicfile.read(path, MAX_AHEAD_BYTES, kernel=self._kernel)
+            self._check_owner(path, status)
+            if status.st_size > MAX_AHEAD_BYTES:
+                raise _wrong("ahead-foreign", AHEAD, "it is too long to be ours")
+            self._ahead = ahead.decode(data)
+        except FileNotFoundError:
+            pass
+        except (OSError, ConfigurationError) as problem:
+            reason = problem.strerror if isinstance(problem, OSError) else problem
+            self._put_ahead_aside(problems, f"it cannot be read: {reason}")
+
+    def _led_on(self, copy: Copy, problems: list[Problem]) -> Copy:
+        """Repeat the changes made since a file was written, if it is the one they go on from."""
+        if not copy.digest or copy.digest != self._ahead.base:
+            return copy
+        document = documents.Document(copy.root)
+        for count, step in enumerate(self._ahead.steps):
+            try:
+                ahead.repeat(document, step)
+            except errors.CrmError as problem:
+                text = f"change {step.revision.name} in it cannot be repeated: {problem}"
+                self._put_ahead_aside(problems, text)
+                return copy
+            copy = dataclasses.replace(copy, written=step.written, steps=count + 1)
         return copy
+
+    def _judge_ahead(self, used: Copy | None, problems: list[Problem]) -> None:
+        """Keep for an administrator what may have been lost; note what the history lacks.
+
+        A line that breaks off is a change nobody was told of. Changes that go on from another
+        file are old news, unless they lead further than the copy that is used.
+        """
+        found, self._ahead = self._ahead, ahead.Ahead()
+        if used is not None and found.base and found.base == used.digest:
+            self._late = tuple(revisions.encode(step.revision) for step in found.steps)
+            if found.bad > 1:
+                self._put_ahead_aside(problems, f"{found.bad} lines at its end are damaged")
+            return
+        if found.steps:
+            last = found.steps[-1]
+            reached = (last.revision.after.admin_epoch, last.written, last.revision.after.epoch)
+            if used is None or used.standing < reached:
+                text = f"it leads to {last.revision.after}, but not from what is used now"
+                self._put_ahead_aside(problems, text)
+
+    def _put_ahead_aside(self, problems: list[Problem], reason: str) -> None:
+        kept = self._free_name(AHEAD)
+        with contextlib.suppress(OSError):
+            self._kernel.rename(self.directory / AHEAD, kept)
+        message = f"the last changes in {AHEAD} are not used: {reason}; it is kept as {kept.name}"
+        hint = "compare with another node, which has what was acknowledged"
+        problems.append(errors.error("ahead-unused", AHEAD, message, hint))
 
     def _check_owner(self, path: Path, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
@@ -230,8 +309,9 @@ class Store:
         if trailer is not None:
             written = Reign(int(trailer["number"]), trailer["dc"].decode())
             body = data[: trailer.start()]
-            if hashlib.sha256(body).hexdigest() == trailer["digest"].decode():
-                return Copy(path, root, written)
+            digest = trailer["digest"].decode()
+            if hashlib.sha256(body).hexdigest() == digest:
+                return Copy(path, root, written, digest)
         signature = self._signature(path)
         if signature and signature != classic_digest(root):
             hint = "remove the .sig file if the change was meant"
@@ -305,7 +385,18 @@ class Store:
         return self.directory / f"{stem}-{MAX_ARCHIVES}"
 
     def read_journal(self) -> bytes:
-        """Read the history; what cannot be read counts as none and is set aside when possible."""
+        """Read the history, with the entries that are still ahead; call it after `load`.
+
+        What cannot be read counts as none and is set aside when possible.
+        """
+        data = self._read_revisions()
+        known = set(data.split(b"\n"))
+        self._late = tuple(line for line in self._late if line[:-1] not in known)
+        if not self._late:
+            return data
+        return data + (b"\n" if data[-1:] not in (b"", b"\n") else b"") + b"".join(self._late)
+
+    def _read_revisions(self) -> bytes:
         path = self.directory / REVISIONS
         try:
             data, status = atomicfile.read(path, MAX_REVISIONS_BYTES, kernel=self._kernel)
@@ -326,8 +417,10 @@ class Store:
         """Make a configuration durable, its history before it, and return its classic digest.
 
         The old file becomes a numbered backup first (a second name for the same content, so it
-        costs nothing). Raises: OSError as the system gave it, ConfigurationError if the data are no
-        XML; the old file is then in place.
+        costs nothing). What was ahead of the old file is then ahead of nothing.
+
+        Raises: OSError as the system gave it, ConfigurationError if the data are no XML; the old
+        file is then in place.
         """
         signature = _classic_digest_of_text(data)  # also refuses what is no XML
         self._note(journal)
@@ -340,7 +433,47 @@ class Store:
         self._replace(path, data + trailer.encode())
         self._is_backed_up = False
         self._write_hint(SIGNATURE, signature + "\n")
+        self._go_on_from(digest)
         return signature
+
+    def append(self, lines: tuple[bytes, ...], journal: Journal = NOTHING) -> None:
+        """Make changes durable ahead of cib.xml; their history goes with the next whole write.
+
+        Only while `may_append`, which ends when this fails: then cib.xml has to be written.
+
+        Raises: OSError as the system gave it.
+        """
+        assert self.may_append, "nothing may be appended before cib.xml was written"
+        self._late = (self._late + journal.lines)[-MAX_LATE:]
+        if not lines:
+            return
+        try:
+            path = self.directory / AHEAD
+            atomicfile.append_durably(path, b"".join(lines), kernel=self._kernel)
+        except OSError:
+            self.may_append = False
+            self._must_replace_ahead = True
+            raise
+
+    def _go_on_from(self, digest: str) -> None:
+        """Begin to collect what comes after the cib.xml with this digest.
+
+        What was ahead of the last one stays harmless if this fails: it goes on from another. A
+        file that could not be synced once is never used again: its next sync would say that all
+        is well.
+        """
+        path = self.directory / AHEAD
+        try:
+            if self._must_replace_ahead:
+                self._replace(path, ahead.header(digest))
+            else:
+                atomicfile.begin_anew(path, ahead.header(digest), kernel=self._kernel)
+        except OSError:
+            self.may_append = False
+            self._must_replace_ahead = True
+            return
+        self.may_append = True
+        self._must_replace_ahead = False
 
     def _note(self, journal: Journal) -> None:
         """Make entries of the history durable, before the version they tell of.

@@ -125,6 +125,21 @@ def append_durably(path: Path, data: bytes, *, kernel: Kernel = os) -> None:
         kernel.close(handle)
 
 
+def begin_anew(path: Path, data: bytes, *, kernel: Kernel = os) -> None:
+    """Have an existing file hold nothing but `data`, without waiting for the disk.
+
+    What `append_durably` adds to it is not durable without this.
+
+    Raises: OSError as the system gave it; what the file holds then is not known.
+    """
+    handle = kernel.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        kernel.ftruncate(handle, 0)
+        _write_all(kernel, handle, data)
+    finally:
+        kernel.close(handle)
+
+
 def sync_directory(directory: Path, *, kernel: Kernel = os) -> None:
     """Make the names in a directory durable (after a rename, a link or an unlink)."""
     handle = kernel.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 from crm.api import cib as api
 from crm.api import membership
+from crm.cib import ahead, revisions
 from crm.cib import document as documents
-from crm.cib import revisions
-from crm.cib.disk import KeepPromise, Persist, Persisted
+from crm.cib.disk import Append, KeepPromise, Persist, Persisted
 from crm.cib.localcopy import Archive
 from crm.cib.operations import Rules
 from crm.cib.replica import Replica
@@ -47,6 +47,31 @@ class Disk:
     promised: Reign = field(default_factory=Reign)
     broken: bool = False
     archived: list[Archive] = field(default_factory=list)
+    ahead: bytes = b""
+    may_append: bool = True
+
+    def read(self) -> tuple[documents.Document, Reign]:
+        """Read what a new life of the process finds, as the store does."""
+        return led_on(document(self.data), self.written, self.ahead)
+
+    def read_journal(self) -> bytes:
+        late = [revisions.encode(step.revision) for step in steps_of(self.ahead)]
+        known = self.journal.split(b"\n")
+        return self.journal + b"".join(line for line in late if line[:-1] not in known)
+
+
+def steps_of(lines: bytes) -> tuple[ahead.Step, ...]:
+    return ahead.decode(ahead.header("0" * 64) + lines).steps
+
+
+def led_on(
+    copy: documents.Document, written: Reign, lines: bytes
+) -> tuple[documents.Document, Reign]:
+    """Repeat the changes that are ahead of a document."""
+    for step in steps_of(lines):
+        ahead.repeat(copy, step)
+        written = step.written
+    return copy, written
 
 
 def _note(disk: Disk, effect: Persist) -> None:
@@ -94,18 +119,19 @@ class Network:
     def start(self, name: str) -> None:
         node = self.nodes[name]
         node.life += 1
-        stored = document(node.disk.data)
-        history, _ = revisions.restore(node.disk.journal, stored)
+        stored, written = node.disk.read()
+        history, _ = revisions.restore(node.disk.read_journal(), stored)
         node.replica = Replica(
             stored,
             rules=LENIENT,
             node=name,
-            written=node.disk.written,
-            promised=max(node.disk.promised, node.disk.written),
+            written=written,
+            promised=max(node.disk.promised, written),
             wall=lambda: "",
             clock=lambda: 1000.0 + self.now,
             history=history,
             life=node.life,
+            fresh=bool(node.disk.ahead),
         )
         self.give(name, MessageArrived("crmd", api.Subscribe()))
 
@@ -140,12 +166,17 @@ class Network:
                 else membership.ViewEvent.INVALID
             )
             for name in members:
+                # A node hears of views in their order.
+                moment = self.now + self.rng.uniform(0.0005, 0.02)
+                moment = max(moment, self._last.get(("", name), 0.0))
+                self._last["", name] = moment
                 self.later(
                     lambda name=name, view=view, event=event: self.give(
                         name,
                         MessageArrived("heartbeat", membership.ViewInstalled(event, view)),
                     ),
                     life_of=name,
+                    at=moment,
                 )
 
     def rule(self, master: str, followers: Iterable[str]) -> None:
@@ -239,7 +270,7 @@ class Network:
                     node.told.append(message)
                 case Note(_, _, text):
                     node.notes.append(f"{self.now:.4f} {text}")
-                case Persist() | KeepPromise():
+                case Persist() | Append() | KeepPromise():
                     self._write(node, effect)
                 case Archive():
                     node.disk.archived.append(effect)
@@ -255,8 +286,8 @@ class Network:
 
     def _check_durable(self, token: str) -> None:
         """What is acknowledged is on the disks of a majority at that moment (I2)."""
-        quoted = f'id="{token}"'.encode()
-        holders = sum(quoted in (node.disk.data or b"") for node in self.nodes.values())
+        copies = [node.disk.read()[0] for node in self.nodes.values()]
+        holders = sum(copy.by_id(token) is not None for copy in copies)
         assert 2 * holders > len(self.nodes), f"{token} was acknowledged with {holders} copies"
 
     def _connected(self, one: str, other: str) -> bool:
@@ -277,7 +308,7 @@ class Network:
 
         self.later(arrive, life_of=target, at=moment)
 
-    def _write(self, node: Node, effect: Persist | KeepPromise) -> None:
+    def _write(self, node: Node, effect: Persist | Append | KeepPromise) -> None:
         """A write reaches the disk some time before its end is known; one after the other."""
         start = max(self.now, self._busy_until.get(node.name, 0.0))
         moment = start + self.rng.choice((0.001, 0.005, 0.08)) * self.rng.random()
@@ -292,21 +323,24 @@ class Network:
             self.later(lambda: _note(node.disk, effect), life_of=node.name, at=between)
 
         def reach() -> None:
-            if isinstance(effect, KeepPromise):
-                node.disk.promised = effect.reign
-            else:
-                node.disk.data, node.disk.written = effect.data, effect.written
-                self._check_content(effect)
+            match effect:
+                case KeepPromise(reign=reign):
+                    node.disk.promised = reign
+                case Append(lines=lines):
+                    node.disk.ahead += b"".join(lines)
+                case Persist(data=data, written=written):
+                    node.disk.data, node.disk.written, node.disk.ahead = data, written, b""
+            self._check_content(node.disk)
 
         self.later(reach, life_of=node.name, at=moment)
-        done = Persisted(effect.ticket, True)
+        done = Persisted(effect.ticket, True, may_append=node.disk.may_append)
         self.later(lambda: self.give(node.name, done), life_of=node.name, at=moment + 0.0005)
 
-    def _check_content(self, effect: Persist) -> None:
+    def _check_content(self, disk: Disk) -> None:
         """One version of one reign names one configuration (I3)."""
-        version = effect.version
-        key = (effect.written, version.admin_epoch, version.epoch)
-        digest = document(effect.data).digest()
+        copy, written = disk.read()
+        key = (written, copy.version.admin_epoch, copy.version.epoch)
+        digest = copy.digest()
         assert self.contents.setdefault(key, digest) == digest, f"two contents for {key}"
 
     # --- what a test looks at ---------------------------------------------------------------

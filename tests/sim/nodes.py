@@ -15,7 +15,7 @@ from uuid import UUID
 
 from crm.api.scheduler import Schedule, Scheduled
 from crm.attrd.attributes import Attributes
-from crm.cib.disk import KeepPromise, Persist, Persisted
+from crm.cib.disk import Append, KeepPromise, Persist, Persisted
 from crm.cib.document import Document
 from crm.cib.localcopy import Archive
 from crm.cib.operations import Rules
@@ -42,6 +42,7 @@ from messaging.core import (
     Started,
 )
 from pengine import pipeline
+from tests.kit.cib import led_on
 from tests.sim.agents import World
 from tests.sim.engine import Engine
 from tests.sim.network import Network
@@ -84,6 +85,11 @@ class Disk:
     shortest_s: float = 0.001
     longest_s: float = 0.02
     archived: list[Archive] = field(default_factory=list)
+    ahead: bytes = b""
+
+    def read(self) -> tuple[Document, Reign]:
+        """Read what a new life of the cib finds, as the store does."""
+        return led_on(Document.parse(self.cib), self.written, self.ahead)
 
 
 class Scheduler:
@@ -277,12 +283,14 @@ class Node:
         maker = self._makers[name]
         match name:
             case "cib":
+                document, written = self.disk.read()
                 return maker(
-                    Document.parse(self.disk.cib),
+                    document,
                     rules=RULES,
                     node=self.name,
-                    written=self.disk.written,
-                    promised=self.disk.promised,
+                    written=written,
+                    promised=max(self.disk.promised, written),
+                    fresh=bool(self.disk.ahead),
                     wall=lambda: str(int(self.wall())),
                     life=self.engine.random.getrandbits(31),
                 )
@@ -353,7 +361,7 @@ class Node:
 
     def _carry_out_cib(self, effect: object) -> None:
         match effect:
-            case Persist() | KeepPromise():
+            case Persist() | Append() | KeepPromise():
                 chance = self.engine.random
                 length_s = chance.uniform(self.disk.shortest_s, self.disk.longest_s)
                 process = self.bus.process("cib")
@@ -372,13 +380,16 @@ class Node:
         """The write has reached the disk, though nobody knows it yet; a dead writer's does not."""
         if life != self.life or not self.is_up or not process.alive:
             return
-        if isinstance(effect, Persist):
-            self.disk.cib, self.disk.written = effect.data, effect.written
-        elif isinstance(effect, KeepPromise):
-            self.disk.promised = effect.reign
+        match effect:
+            case Persist(data=data, written=written):
+                self.disk.cib, self.disk.written, self.disk.ahead = data, written, b""
+            case Append(lines=lines):
+                self.disk.ahead += b"".join(lines)
+            case KeepPromise(reign=reign):
+                self.disk.promised = reign
 
-    def _on_disk(self, effect: Persist | KeepPromise, process: Process) -> None:
-        process.receive(Persisted(effect.ticket, True))
+    def _on_disk(self, effect: Persist | Append | KeepPromise, process: Process) -> None:
+        process.receive(Persisted(effect.ticket, True, may_append=True))
 
     def _carry_out_lrmd(self, effect: object) -> None:
         process = self.bus.process("lrmd")

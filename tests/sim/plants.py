@@ -16,7 +16,7 @@ from crm.api.cib import Change, ChangeReply, Outcome
 from crm.api.membership import ClientChanged, ClientStatus, ClusterMessage, ViewInstalled
 from crm.api.peers import PEERS, JoinOffer
 from crm.api.scheduler import Scheduled
-from crm.cib.disk import Persist, Persisted
+from crm.cib.disk import Append, Persist, Persisted
 from crm.model.graph import Graph, Synapse
 from crm.plumbing.machine import MessageArrived, Tell
 from lrmd.operations import AgentEnded, StartAgent
@@ -177,8 +177,8 @@ class AcknowledgedUnwritten(Planted):
     """The cib takes a write for done when it has only begun."""
 
     def out(self, effect: Any, now: float) -> list[Any]:
-        if isinstance(effect, Persist):
-            done = Persisted(effect.ticket, True)
+        if isinstance(effect, Persist | Append):
+            done = Persisted(effect.ticket, True, may_append=True)
             return [effect, *self._meddle(self.inner.receive(done, now), now)]
         return [effect]
 
@@ -202,7 +202,10 @@ class Corrupting(Planted):
 
     def receive(self, event: object, now: float) -> list[Any]:
         effects = super().receive(event, now)
-        if any(isinstance(effect, Persist) for effect in effects) and not self.inner.is_master:
+        if (
+            any(isinstance(effect, Persist | Append) for effect in effects)
+            and not self.inner.is_master
+        ):
             option = self.inner.document.by_id("o4")
             if option is not None:
                 option.set("value", "true")
