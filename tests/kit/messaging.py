@@ -122,6 +122,8 @@ class Network:
         self.past: list[Life] = []
         self.loss = 0.0
         self.duplication = 0.0
+        self.corruption = 0.0
+        self.losses: dict[tuple[str, str], float] = {}
         self.delay_s = (0.0002, 0.0008)
         self.cuts: set[tuple[str, str]] = set()
         self.frozen: dict[str, list[object]] = {}
@@ -284,8 +286,16 @@ class Network:
             self.packets += 1
             copies = 1 + (self.rng.random() < self.duplication)
             for _ in range(copies):
-                if self.rng.random() < self.loss:
+                if self.rng.random() < self.losses.get((name, other), self.loss):
                     continue
                 at = self.now + self.rng.uniform(*self.delay_s)
-                event = core.DatagramArrived(link, name, data)
+                arrived = self._damaged(data) if self.rng.random() < self.corruption else data
+                event = core.DatagramArrived(link, name, arrived)
                 heapq.heappush(self._queue, (at, next(self._numbers), other, link, None, event))
+
+    def _damaged(self, data: bytes) -> bytes:
+        """What a bad wire makes of a packet: a bit turned over, or the end cut off."""
+        if self.rng.random() < 0.3:
+            return data[: self.rng.randrange(len(data))]
+        at = self.rng.randrange(len(data))
+        return data[:at] + bytes([data[at] ^ 1 << self.rng.randrange(8)]) + data[at + 1 :]

@@ -1,0 +1,66 @@
+"""A few lives of the cluster layer with every fast test run, and proof that the checks see."""
+
+from __future__ import annotations
+
+import pytest
+
+from crm.api import membership as api
+from messaging.cluster_settings import Timing
+from tests.kit.messaging import Life, Network
+from tests.sim import wires
+
+
+@pytest.mark.parametrize("seed", range(1, 3))
+def test_the_cluster_layer_keeps_its_promises(seed: int) -> None:
+    story = wires.live(seed)
+
+    assert story.delivered > 0
+    assert story.converged_in < 2
+
+
+def test_the_same_seed_lives_the_same_life() -> None:
+    assert wires.live(7) == wires.live(7)
+
+
+class LongLease(Timing):
+    """A planted bug: a node relies on its quorum long after the others have gone on."""
+
+    @property
+    def lease_s(self) -> float:
+        """Three deadtimes instead of less than one."""
+        return 3 * self.deadtime_s
+
+
+def test_a_lease_that_is_too_long_is_found() -> None:
+    def is_found(seed: int) -> bool:
+        try:
+            wires.live(seed, [LongLease(keepalive_s=0.2, deadtime_s=1.0, initdead_s=2.0)])
+        except wires.Broken as broken:
+            return "acts on view" in str(broken)
+        return False
+
+    assert any(is_found(seed) for seed in range(1, 20))
+
+
+def told(*texts: str) -> Life:
+    """A life whose client was told these messages, without a change of the view."""
+    network = Network(3)
+    network.start()
+    life = network.lives["a"]
+    messages = [api.ClusterMessage("b", "crmd", text.encode()) for text in texts]
+    life.told.extend((0.0, "crmd", message) for message in messages)
+    return life
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [("x * 1", "x * 1"), ("x * 2", "x * 1"), ("x * 1", "x * 3")],
+    ids=["twice", "reordered", "lost"],
+)
+def test_a_message_that_does_not_come_once_and_in_order_is_found(texts: tuple[str, ...]) -> None:
+    with pytest.raises(AssertionError):
+        wires.Listener(told(*texts)).check()
+
+
+def test_streams_of_two_destinations_are_counted_apart() -> None:
+    assert wires.Listener(told("x * 1", "x a 1", "x * 2", "x a 2")).check() == 4
