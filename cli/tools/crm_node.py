@@ -1,7 +1,7 @@
 """`crm_node`: the nodes, the partition and the quorum, as the cluster layer sees them.
 
-Responsible for the options, texts and exit codes. It asks the running cluster, also when
-`CIB_file` names a file: membership is not written in any CIB.
+`ccm_tool` is its name of old. Responsible for the options, texts and exit codes. It asks the
+running cluster, also when `CIB_file` names a file: membership is not written in any CIB.
 
 Source: tools.md section 2.
 """
@@ -42,6 +42,7 @@ _DANGER = (
 @click.option("-q", "--quorum", is_flag=True, help="1 if this partition has quorum, else 0.")
 @click.option("-n", "--name", "own_name", is_flag=True, help="The name of this node.")
 @click.option("-i", "--cluster-id", "own_id", is_flag=True, help="The id of this node.")
+@click.option("-e", "--epoch", is_flag=True, help="The membership in which this node joined.")
 @click.option("-N", "--name-for-id", metavar="ID", help="The name of the node with this id.")
 @click.option("-R", "--remove", metavar="NAME", help="Forget a node that left. Needs --force.")
 @click.option("-f", "--force", is_flag=True, help="Do it without asking.")
@@ -56,7 +57,7 @@ def crm_node(answer: result.Answer, /, **options: Any) -> int:  # Any: click's o
     """Show what the cluster layer knows of the nodes."""
     showing: dict[str, Callable[[result.Answer, ClusterDescription], None]] = {
         "listed": _list, "partition": _partition, "quorum": _quorum, "own_name": _own_name,
-        "own_id": _own_id,
+        "own_id": _own_id, "epoch": _epoch,
     }  # fmt: skip
     asked = next((name for name in showing if options[name]), "")
     if not asked and options["name_for_id"] is None and options["remove"] is None:
@@ -128,6 +129,13 @@ def _own_id(answer: result.Answer, cluster: ClusterDescription) -> None:
     own = next((node.uuid for node in cluster.nodes if node.node == cluster.node), "")
     answer.line(own)
     answer.element("node-info", {"nodeid": own})
+
+
+def _epoch(answer: result.Answer, cluster: ClusterDescription) -> None:
+    members = cluster.view.members if cluster.view is not None else ()
+    born = next((str(member.born) for member in members if member.name == cluster.node), "0")
+    answer.line(born)
+    answer.element("cluster-info", {"epoch": born})
 
 
 def _name_of(answer: result.Answer, cluster: ClusterDescription, identity: str) -> None:

@@ -8,8 +8,8 @@ damage), and between them clients send numbered messages. What must hold:
 - whoever can talk to all of its side, and to nobody else, agrees on one view of exactly that side;
 - below 20 % of loss alone nobody is declared dead;
 - a flapping wire changes the membership no more often than a deadtime allows;
-- messages of one client arrive in order, none twice, and none is missing unless a view without its
-  sender came between;
+- messages of one client arrive in order, none twice, and none is missing unless a view came between
+  that its sender, or the receiver, was not in or is new in;
 - two deadtimes after the last fault everybody is in one view.
 """
 
@@ -347,10 +347,15 @@ class Listener:
         return count
 
     def _take_view(self, installed: api.ViewInstalled) -> None:
-        """A sender that was outside a view, even for a moment, may have been missed."""
-        is_joined = installed.event is api.ViewEvent.NEW_MEMBERSHIP
-        members = {member.incarnation for member in installed.view.members if is_joined}
-        self._may_have_missed |= {stream for stream in self._last if stream[0] not in members}
+        """Who is new in a view, or outside it, may have been missed; everybody, if we are new."""
+        view = installed.view
+        stayed = [member for member in view.members if member.name not in view.new]
+        own = self._life.machine.incarnation
+        is_continued = installed.event is api.ViewEvent.NEW_MEMBERSHIP and any(
+            member.incarnation == own for member in stayed
+        )
+        lives = {member.incarnation for member in stayed if is_continued}
+        self._may_have_missed |= {stream for stream in self._last if stream[0] not in lives}
 
     def _take_message(self, text: str) -> None:
         sender, to, number_text = text.split()

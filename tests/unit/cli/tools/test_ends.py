@@ -106,6 +106,7 @@ def test_failures_of_one_operation_are_forgotten_by_attrd(served: ClusterAtTheGa
         ("-q", "0\n"),
         ("-n", "node1\n"),
         ("-i", "uuid-1\n"),
+        ("-e", "1\n"),
         ("-N uuid-2", "node2\n"),
     ],
 )
