@@ -23,6 +23,7 @@ from crm.cib.upgrade_pairs import (
     resolved,
     take,
 )
+from crm.model import options
 from crm.plumbing import errors
 from crm.plumbing.errors import Problem
 
@@ -32,6 +33,7 @@ _DEVICE_PARAMETERS = {
     for verb in ("list", "monitor", "off", "on", "reboot", "status")
 }
 _ARGUMENT_MAP, _HOST_ARGUMENT, _MAPPED_ARGUMENT = "pcmk_arg_map", "pcmk_host_argument", "port:"
+_WITH_AGENT = frozenset({"primitive", "template"})
 _ISOLATION = frozenset({"isolation", "isolation-host", "isolation-instance", "isolation-wrapper"})
 _OPERATION_OPTIONS = frozenset(
     {
@@ -114,8 +116,10 @@ def _convert_resources(configuration: etree._Element) -> list[Problem]:
     for resource in configuration.iter(*_RESOURCES):
         subject = resource.get("id", "")
         for pair_set in resource.findall("meta_attributes"):
+            if resource.tag in _WITH_AGENT:
+                problems += _end_isolation(pair_set, subject)
             problems += _convert_meta(pair_set, subject)
-        if resource.tag in {"primitive", "template"}:
+        if resource.tag in _WITH_AGENT:
             for pair_set in resource.findall("instance_attributes"):
                 problems += _convert_parameters(pair_set, subject)
     for pair_set in configuration.iterfind("rsc_defaults/meta_attributes"):
@@ -126,15 +130,7 @@ def _convert_resources(configuration: etree._Element) -> list[Problem]:
 def _convert_meta(pair_set: etree._Element, subject: str) -> Iterator[Problem]:
     for pair in pairs(pair_set):
         name, value = pair.get("name", ""), pair.get("value", "")
-        if name in _ISOLATION:
-            pair_set.remove(pair)
-            yield errors.warning(
-                "option-dropped",
-                subject,
-                f"'{name}={value}' has no effect any more",
-                "put the resource into a bundle to run it in a container",
-            )
-        elif name == upgrade_options.FAILURE_STICKINESS:
+        if name == upgrade_options.FAILURE_STICKINESS:
             threshold = upgrade_options.threshold_for(value)
             stated = {other.get("name") for other in pairs(pair_set)}
             if threshold is None or "migration-threshold" in stated:
@@ -144,6 +140,31 @@ def _convert_meta(pair_set: etree._Element, subject: str) -> Iterator[Problem]:
                 pair.set("value", threshold)
             if threshold is None:
                 yield from upgrade_options.lost_failure_stickiness(subject, name, value)
+
+
+def _end_isolation(pair_set: etree._Element, subject: str) -> Iterator[Problem]:
+    """Keep a resource stopped that was to run in a container: it must not run without one."""
+    isolation = [pair for pair in pairs(pair_set) if pair.get("name") in _ISOLATION]
+    if not isolation:
+        return
+    for pair in isolation:
+        pair_set.remove(pair)
+    wanted = not any(
+        pair.get("name") == "isolation" and not options.is_true(pair.get("value", ""))
+        for pair in isolation
+    )
+    stated = any(pair.get("name") == "target-role" for pair in pairs(pair_set))
+    if wanted and not stated:
+        isolation[0].set("name", "target-role")
+        isolation[0].set("value", "Stopped")
+        pair_set.append(isolation[0])
+    yield errors.warning(
+        "option-dropped",
+        subject,
+        f"the options isolation* of '{subject}' have no effect any more"
+        + ("; it is kept stopped" if wanted and not stated else ""),
+        "put the resource into a bundle to run it in a container, then start it",
+    )
 
 
 def _convert_parameters(pair_set: etree._Element, subject: str) -> Iterator[Problem]:
@@ -172,7 +193,7 @@ def _convert_operations(configuration: etree._Element) -> list[Problem]:
     problems: list[Problem] = []
     required = [
         (resource, found)
-        for resource in configuration.iter("primitive", "template")
+        for resource in configuration.iter(*_WITH_AGENT)
         if (found := list(_requirements(configuration, resource)))
     ]
     for operation in configuration.iter("op"):

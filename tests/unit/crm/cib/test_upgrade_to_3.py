@@ -172,15 +172,28 @@ def test_notifications_are_lost_and_the_cure_is_said(name: str) -> None:
 # --- resources ------------------------------------------------------------------------------
 
 
-def test_isolation_is_lost_and_the_cure_is_said() -> None:
-    inner = (
-        '<meta_attributes id="m"><nvpair id="m-1" name="isolation-wrapper" value="x"/>'
-        "</meta_attributes>"
+@pytest.mark.parametrize(
+    ("given", "today"),
+    [
+        ({"isolation-wrapper": "x"}, {"target-role": "Stopped"}),
+        ({"isolation": "true", "isolation-host": "h"}, {"target-role": "Stopped"}),
+        ({"isolation": "false", "isolation-host": "h"}, {}),
+        ({"target-role": "Started", "isolation": "true"}, {"target-role": "Started"}),
+    ],
+)
+def test_what_ran_in_a_container_is_kept_stopped_until_somebody_decides(
+    given: dict[str, str], today: dict[str, str]
+) -> None:
+    inner = "".join(
+        f'<nvpair id="m-{number}" name="{name}" value="{value}"/>'
+        for number, (name, value) in enumerate(given.items())
     )
 
-    result = upgraded(document(resources=primitive(inner)))
+    result = upgraded(
+        document(resources=primitive(f'<meta_attributes id="m">{inner}</meta_attributes>'))
+    )
 
-    assert pairs(result.root, "meta_attributes") == {}
+    assert pairs(result.root, "meta_attributes") == today
     assert [(p.code, p.subject) for p in result.problems] == [("option-dropped", "a")]
     assert "bundle" in result.problems[0].hint
 
