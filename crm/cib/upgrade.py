@@ -40,6 +40,28 @@ class Upgrade(msgspec.Struct, frozen=True):
 _HEARTBEAT_2_SCHEMAS = frozenset({"pacemaker-0.6", "pacemaker-0.7", "transitional-0.6"})
 
 
+_OLD_ROOT_ATTRIBUTES = (
+    "have_quorum",
+    "dc_uuid",
+    "num_peers",
+    "ccm_transition",
+    "cib_feature_revision",
+    "generated",
+    "ignore_dtd",
+    "remote_access_port",
+)
+_OLD_ATTRIBUTES = {
+    "rsc_order": ("from", "to"),
+    "rsc_colocation": ("from", "to"),
+    "op": ("prereq", "disabled", "on_fail", "start_delay"),
+    "rule": ("boolean_op", "score_attribute"),
+    "primitive": ("is_managed", "resource_stickiness", "restart_type", "multiple_active"),
+    "group": ("is_managed", "resource_stickiness", "ordered", "collocated"),
+    "clone": ("is_managed", "notify", "ordered", "interleave", "globally_unique"),
+}
+"""Attributes only Heartbeat 2 wrote."""
+
+
 def dialect_of(root: etree._Element) -> Dialect:
     """Tell which dialect a `<cib>` is written in.
 
@@ -61,12 +83,18 @@ def dialect_of(root: etree._Element) -> Dialect:
 
 
 def _has_old_forms(root: etree._Element) -> bool:
-    if root.get("have_quorum") is not None or root.get("dc_uuid") is not None:
+    if any(name in root.attrib for name in _OLD_ROOT_ATTRIBUTES):
         return True
-    old_relations = (
-        element.get("from") is not None for element in root.iter("rsc_order", "rsc_colocation")
+    if next(root.iter("attributes", "master_slave"), None) is not None:
+        return True
+    if root.find("configuration/crm_config/nvpair") is not None:
+        return True
+    return any(
+        element.get(name) is not None
+        for tag, names in _OLD_ATTRIBUTES.items()
+        for element in root.iter(tag)
+        for name in names
     )
-    return next(root.iter("attributes", "master_slave"), None) is not None or any(old_relations)
 
 
 def _has_new_forms(root: etree._Element) -> bool:

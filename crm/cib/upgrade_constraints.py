@@ -8,6 +8,7 @@ from copy import deepcopy
 from lxml import etree
 
 from crm.cib.upgrade_pairs import children, replaced, role, score, take
+from crm.model import options
 from crm.plumbing import errors
 from crm.plumbing.errors import Problem
 
@@ -24,10 +25,12 @@ def convert(configuration: etree._Element) -> list[Problem]:
             case "rsc_location":
                 problems += _convert_location(constraint)
             case "rsc_order":
-                _convert_lifetime(constraint)
+                problems += _convert_lifetime(constraint)
+                problems += _unknown_attributes(constraint)
                 replaced(constraint, _order_attributes(constraint))
             case "rsc_colocation":
-                _convert_lifetime(constraint)
+                problems += _convert_lifetime(constraint)
+                problems += _one_sided(constraint)
                 replaced(constraint, _colocation_attributes(constraint))
     return problems
 
@@ -35,13 +38,21 @@ def convert(configuration: etree._Element) -> list[Problem]:
 # --- rules ----------------------------------------------------------------------------------
 
 
-def convert_rules(owner: etree._Element) -> None:
+def convert_rules(owner: etree._Element) -> list[Problem]:
     """Convert the rules directly below an element, with all that is in them."""
-    for rule in owner.findall("rule"):
-        _convert_rule(rule)
+    return [problem for rule in owner.findall("rule") for problem in _convert_rule(rule)]
 
 
-def _convert_rule(rule: etree._Element) -> None:
+def _convert_rule(rule: etree._Element) -> Iterator[Problem]:
+    attribute = rule.get("score_attribute", rule.get("score-attribute"))
+    if attribute is not None and rule.get("score") is not None:
+        yield errors.warning(
+            "option-overruled",
+            rule.get("id", ""),
+            f"'score_attribute={attribute}' is left out: the rule has the score "
+            f"'{rule.get('score')}' as well",
+            "remove the score if the attribute shall be the score",
+        )
     replaced(rule, _rule_attributes(rule))
     if not any(child.tag in _CONDITIONS for child in children(rule)):
         attributes = {"id": f"{rule.get('id')}-expr"} if rule.get("id") is not None else {}
@@ -50,7 +61,7 @@ def _convert_rule(rule: etree._Element) -> None:
         if date.get("operation") is None:
             date.set("operation", "in_range")
     for nested in rule.findall("rule"):
-        _convert_rule(nested)
+        yield from _convert_rule(nested)
 
 
 def _rule_attributes(rule: etree._Element) -> Iterator[tuple[str, str]]:
@@ -102,8 +113,8 @@ def _convert_location(location: etree._Element) -> list[Problem]:
     lifetime = location.find("lifetime")
     if lifetime is not None:
         location.remove(lifetime)
-        convert_rules(lifetime)
-    convert_rules(location)
+        problems += convert_rules(lifetime)
+    problems += convert_rules(location)
     rules = location.findall("rule")
     identity, node = location.get("id", ""), location.get("node")
     if rules and node is not None:
@@ -111,7 +122,19 @@ def _convert_location(location: etree._Element) -> list[Problem]:
             errors.warning(
                 "option-dropped",
                 identity,
-                f"location '{identity}' names the node '{node}' beside its rules; the rules count",
+                f"location '{identity}' names the node '{node}' (score "
+                f"{location.get('score', '0')}) beside its rules; the rules count",
+                "make a second location for the node if both shall count",
+            )
+        )
+    elif rules and location.get("score") is not None:
+        problems.append(
+            errors.warning(
+                "option-dropped",
+                identity,
+                f"location '{identity}' has the score '{location.get('score')}' beside its rules; "
+                "the scores of the rules count",
+                "change the score of the rule if that was meant",
             )
         )
     if rules:
@@ -161,10 +184,40 @@ def _lifetime_rule(lifetime: etree._Element, stem: str) -> etree._Element:
 # --- orders and colocations -----------------------------------------------------------------
 
 
-def _convert_lifetime(constraint: etree._Element) -> None:
+_ORDER_ATTRIBUTES = frozenset(
+    {"id", "from", "to", "action", "to_action", "type", "score", "symmetrical"}
+)
+
+
+def _convert_lifetime(constraint: etree._Element) -> list[Problem]:
+    problems: list[Problem] = []
     for lifetime in constraint.findall("lifetime"):
         lifetime.attrib.clear()
-        convert_rules(lifetime)
+        problems += convert_rules(lifetime)
+    return problems
+
+
+def _unknown_attributes(order: etree._Element) -> Iterator[Problem]:
+    for raw_name, raw_value in order.attrib.items():
+        name, value = str(raw_name), str(raw_value)
+        if name not in _ORDER_ATTRIBUTES:
+            yield errors.warning(
+                "attribute-dropped",
+                order.get("id", ""),
+                f"an order has no attribute '{name}'; '{name}={value}' is left out",
+                f"an order of Heartbeat 2 has: {', '.join(sorted(_ORDER_ATTRIBUTES))}",
+            )
+
+
+def _one_sided(colocation: etree._Element) -> Iterator[Problem]:
+    if options.is_true(colocation.get("symmetrical", "")):
+        yield errors.warning(
+            "option-dropped",
+            colocation.get("id", ""),
+            "'symmetrical=true' of a colocation has no equivalent: "
+            f"'{colocation.get('from')}' is placed relative to '{colocation.get('to')}' only",
+            "make a second colocation for the other direction if it is needed",
+        )
 
 
 def _order_attributes(order: etree._Element) -> Iterator[tuple[str, str]]:

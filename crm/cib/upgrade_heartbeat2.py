@@ -13,22 +13,40 @@ from lxml import etree
 from crm.cib import upgrade_constraints, upgrade_ids, upgrade_options, upgrade_resources
 from crm.cib.upgrade_pairs import SET_TAGS, add_pair, children, pairs, take, unwrap
 from crm.model import options
+from crm.plumbing import errors
 from crm.plumbing.errors import Problem
 
+_BOOTSTRAP = "cib-bootstrap-options"
 _ROOT_KEPT = ("crm_feature_set", "admin_epoch", "epoch", "num_updates")
+_ROOT_MEANINGLESS = frozenset(
+    {
+        "cib_feature_revision",
+        "cib-last-written",
+        "cib_last_written",
+        "ccm_transition",
+        "debug_source",
+        "generated",
+        "ignore_dtd",
+        "num_peers",
+        "timestamp",
+        "validate-with",
+    }
+)
+"""What a cluster of Heartbeat 2 wrote about itself."""
+
 _ROOT_RENAMED = {"dc_uuid": "dc-uuid", "remote_access_port": "remote-tls-port"}
 
 
 def convert(root: etree._Element, target: str) -> tuple[etree._Element, list[Problem]]:
     """Convert a document in place; returns it with all warnings."""
-    problems: list[Problem] = []
-    _convert_root(root, target)
+    problems = _convert_root(root, target)
     configuration = _sections(root)
+    _gather_options(configuration)
     for tag in SET_TAGS:
         for pair_set in list(configuration.iter(tag)):
             unwrap(pair_set)
     problems += _convert_options(configuration)
-    _convert_nodes(configuration)
+    problems += _convert_nodes(configuration)
     problems += upgrade_resources.convert(configuration)
     problems += upgrade_constraints.convert(configuration)
     problems += upgrade_ids.mend_ids(configuration)
@@ -36,7 +54,7 @@ def convert(root: etree._Element, target: str) -> tuple[etree._Element, list[Pro
     return root, problems
 
 
-def _convert_root(root: etree._Element, target: str) -> None:
+def _convert_root(root: etree._Element, target: str) -> list[Problem]:
     old = {str(name): str(value) for name, value in root.attrib.items()}
     root.attrib.clear()
     root.set("validate-with", target)
@@ -51,6 +69,17 @@ def _convert_root(root: etree._Element, target: str) -> None:
     for before, after in _ROOT_RENAMED.items():
         if (value := old.get(before, old.get(after))) is not None:
             root.set(after, value)
+    known = {*_ROOT_KEPT, *_ROOT_MEANINGLESS, *root.attrib, *_ROOT_RENAMED, "have_quorum"}
+    return [
+        errors.warning(
+            "attribute-dropped",
+            "cib",
+            f"'{name}={value}' of the root is left out: it means nothing today",
+            "options of the cluster stand in crm_config",
+        )
+        for name, value in old.items()
+        if name not in known
+    ]
 
 
 def _is_true(text: str) -> bool:
@@ -74,6 +103,27 @@ def _sections(root: etree._Element) -> etree._Element:
     return configuration
 
 
+def _gather_options(configuration: etree._Element) -> None:
+    """Put options that stand in crm_config without a set (early releases) into one."""
+    crm_config = configuration.find("crm_config")
+    assert crm_config is not None, "the sections were made before"
+    unwrap(crm_config)
+    loose = pairs(crm_config)
+    if not loose:
+        return
+    target = _bootstrap_options(crm_config)
+    crm_config.insert(0, target)
+    target[:0] = loose
+
+
+def _bootstrap_options(crm_config: etree._Element) -> etree._Element:
+    """Find or make the property set the cluster itself began with."""
+    for pair_set in crm_config.findall("cluster_property_set"):
+        if pair_set.get("id") == _BOOTSTRAP:
+            return pair_set
+    return etree.SubElement(crm_config, "cluster_property_set", id=_BOOTSTRAP)
+
+
 def _empty_status(root: etree._Element) -> None:
     for status in root.findall("status"):
         root.remove(status)
@@ -86,8 +136,9 @@ def _empty_status(root: etree._Element) -> None:
 def _convert_options(configuration: etree._Element) -> list[Problem]:
     crm_config = configuration.find("crm_config")
     assert crm_config is not None, "the sections were made before"
+    problems: list[Problem] = []
     for pair_set in crm_config.findall("cluster_property_set"):
-        upgrade_constraints.convert_rules(pair_set)
+        problems += upgrade_constraints.convert_rules(pair_set)
     moved = upgrade_options.convert_property_sets(crm_config)
     sets = crm_config.findall("cluster_property_set")
     if not any(
@@ -99,30 +150,35 @@ def _convert_options(configuration: etree._Element) -> list[Problem]:
             crm_config.remove(pair_set)
     for pair in (*moved.resource.values(), *moved.operation.values()):
         take(pair, "id")
-    return [*moved.problems, *upgrade_options.write_defaults(configuration, moved)]
+    return [*problems, *moved.problems, *upgrade_options.write_defaults(configuration, moved)]
 
 
 def _state_old_default(crm_config: etree._Element) -> None:
     """Say that nodes are not fenced: what was left unsaid then means the opposite today."""
-    sets = crm_config.findall("cluster_property_set")
-    same = [pair_set for pair_set in sets if pair_set.get("id") == "cib-bootstrap-options"]
-    if same:
-        target = same[0]
-    else:
-        target = etree.SubElement(crm_config, "cluster_property_set", id="cib-bootstrap-options")
-    add_pair(target, "stonith-enabled", "false")
+    add_pair(_bootstrap_options(crm_config), "stonith-enabled", "false")
 
 
 # --- nodes ----------------------------------------------------------------------------------
 
 
-def _convert_nodes(configuration: etree._Element) -> None:
+def _convert_nodes(configuration: etree._Element) -> list[Problem]:
+    problems: list[Problem] = []
     nodes = configuration.find("nodes")
     assert nodes is not None, "the sections were made before"
     for node in children(nodes):
         if node.get("type") == "ping":
             nodes.remove(node)
+            problems.append(
+                errors.warning(
+                    "node-dropped",
+                    node.get("uname", node.get("id", "")),
+                    f"the ping node '{node.get('uname', node.get('id'))}' is left out: "
+                    "ping nodes are no nodes of the cluster",
+                    "a clone of ocf:pacemaker:ping watches connectivity",
+                )
+            )
         elif node.get("type") == "normal":
             node.set("type", "member")
         for pair_set in node.findall("instance_attributes"):
-            upgrade_constraints.convert_rules(pair_set)
+            problems += upgrade_constraints.convert_rules(pair_set)
+    return problems

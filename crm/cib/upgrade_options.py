@@ -100,6 +100,7 @@ def _spell_names(pair_set: etree._Element) -> list[Problem]:
                     pair_set.get("id", ""),
                     f"'{written}={pair.get('value')}' is left out: "
                     f"'{name}={seen[name]}' stands before it",
+                    "change the option that is left if this value was meant",
                 )
             )
     return problems
@@ -155,6 +156,7 @@ def _overruled(subject: str, name: str, value: str) -> Problem:
         "option-overruled",
         subject,
         f"'{name}={value}' is left out: the option is stated elsewhere already",
+        "change it in rsc_defaults or op_defaults if this value was meant",
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from lxml import etree
 
+from crm.cib import upgrade_options
 from crm.cib.upgrade_constraints import convert_rules
 from crm.cib.upgrade_pairs import (
     add_pair,
@@ -66,6 +67,13 @@ _IDENTITY = {
     "clone": ("id", "description"),
     "master_slave": ("id", "description"),
 }
+_ATTRIBUTES = {
+    "start_prereq": "requires",
+    "max_masters": "promoted-max",
+    "max_node_masters": "promoted-node-max",
+}
+"""XML attributes of early releases that are called otherwise today."""
+
 _OPERATION_NAMES = {
     "start_delay": "start-delay",
     "on_fail": "on-fail",
@@ -122,9 +130,9 @@ class _Resource:
 
     # --- options ----------------------------------------------------------------------------
 
-    def _take_attributes(self) -> set[str]:
-        """Turn the resource's XML attributes into pairs; returns the names they state."""
-        stated: set[str] = set()
+    def _take_attributes(self) -> dict[str, str]:
+        """Turn the resource's XML attributes into pairs; returns what they state."""
+        stated: dict[str, str] = {}
         kept: list[tuple[str, str]] = []
         for raw_name, raw_value in self.element.attrib.items():
             name, value = str(raw_name), str(raw_value)
@@ -132,17 +140,17 @@ class _Resource:
                 if name != "provider" or self.element.get("class") == "ocf":
                     kept.append((name, value))
                 continue
-            stated |= self._state(self.made, hyphenated(name), value)
+            stated |= self._state(self.made, _ATTRIBUTES.get(name, hyphenated(name)), value)
         replaced(self.element, iter(kept))
         return stated
 
-    def _state(self, pair_set: etree._Element, name: str, value: str) -> set[str]:
+    def _state(self, pair_set: etree._Element, name: str, value: str) -> dict[str, str]:
         """Write an option into a set as it is called and spelled today, if it still is one."""
         converted = self._converted(name, value)
         if converted is None:
-            return set()
+            return {}
         add_pair(pair_set, *converted)
-        return {name, converted[0]}
+        return {name: converted[1], converted[0]: converted[1]}
 
     def _converted(self, name: str, value: str) -> tuple[str, str] | None:
         if is_default(value):
@@ -150,12 +158,12 @@ class _Resource:
         match name:
             case "target-role":
                 return name, role(value)
-            case "resource-failure-stickiness":
-                if value.strip().upper() in {"-INFINITY", "-INF"}:
-                    return "migration-threshold", "1"
-                if value.strip() != "0":
-                    self._warn("option-dropped", f"'{name}={value}' has no equivalent")
-                return None
+            case upgrade_options.FAILURE_STICKINESS:
+                threshold = upgrade_options.threshold_for(value)
+                if threshold is None:
+                    self.problems += upgrade_options.lost_failure_stickiness(self.id, name, value)
+                    return None
+                return "migration-threshold", threshold
             case "restart-type":
                 self._warn(
                     "option-dropped",
@@ -167,41 +175,50 @@ class _Resource:
                 return None
         return name, value
 
-    def _convert_meta_set(self, pair_set: etree._Element) -> set[str]:
-        stated: set[str] = set()
-        convert_rules(pair_set)
+    def _convert_meta_set(self, pair_set: etree._Element) -> dict[str, str]:
+        self.problems += convert_rules(pair_set)
+        stated: dict[str, str] = {}
         for pair in pairs(pair_set):
             name = pair.get("name", "")
             if hyphenated(name) in _KNOWN_META | {"resource-failure-stickiness", "restart-type"}:
                 name = hyphenated(name)
             converted = self._converted(name, pair.get("value", ""))
-            if converted is None or converted[0] in stated:
+            if converted is not None and converted[0] in stated:
+                self._overrule(pair, stated[converted[0]], converted[1])
+                converted = None
+            if converted is None:
                 pair_set.remove(pair)
                 continue
-            stated |= {name, converted[0]}
+            stated |= {name: converted[1], converted[0]: converted[1]}
             pair.set("name", converted[0])
             pair.set("value", converted[1])
         return stated
 
-    def _move_options(self, pair_set: etree._Element, stated: set[str]) -> etree._Element | None:
+    def _move_options(
+        self, pair_set: etree._Element, stated: dict[str, str]
+    ) -> etree._Element | None:
         """Move options from among the agent's parameters to where options stand.
 
         Returns a set of their own when they cannot join the resource's because of a guard.
         """
-        convert_rules(pair_set)
+        self.problems += convert_rules(pair_set)
         guarded = is_guarded(pair_set)
         target = guarded_twin(pair_set) if guarded else self.made
-        newly_stated: set[str] = set()
+        newly_stated: dict[str, str] = {}
         for pair in pairs(pair_set):
-            name = hyphenated(pair.get("name", ""))
+            name, value = hyphenated(pair.get("name", "")), pair.get("value", "")
             if name in self.options:
-                if name not in stated:
-                    newly_stated |= self._state(target, name, pair.get("value", ""))
+                if name in stated or name in newly_stated:
+                    converted = self._converted(name, value)
+                    if converted is not None:
+                        self._overrule(pair, {**newly_stated, **stated}[name], converted[1])
+                else:
+                    newly_stated |= self._state(target, name, value)
                 pair_set.remove(pair)
             elif self.tag in {"clone", "master_slave"}:
                 self._warn(
                     "parameter-dropped",
-                    f"'{pair.get('name')}' of a clone reaches no agent",
+                    f"'{pair.get('name')}={value}' of a clone reaches no agent",
                     "give it to the resource in the clone",
                 )
                 pair_set.remove(pair)
@@ -211,17 +228,29 @@ class _Resource:
 
     # --- operations -------------------------------------------------------------------------
 
-    def _convert_operations(self, stated: set[str]) -> None:
+    def _convert_operations(self, stated: dict[str, str]) -> None:
         requires: list[str] = []
         for operation in self.element.iterfind("operations/op"):
             prereq = operation.get("prereq")
             if prereq is not None and operation.get("name") in {"start", "promote"}:
                 requires.append(prereq)
             replaced(operation, _operation_attributes(operation))
-            for pair_set in operation.findall("instance_attributes"):
-                convert_rules(pair_set)
-        if requires and "requires" not in stated and not is_default(requires[0]):
-            add_pair(self.made, "requires", requires[0])
+            for pair_set in operation.findall("*"):
+                self.problems += convert_rules(pair_set)
+        requires = [value for value in dict.fromkeys(requires) if not is_default(value)]
+        if not requires:
+            return
+        holds = stated.get("requires", requires[0])
+        if "requires" not in stated:
+            add_pair(self.made, "requires", holds)
+        for other in requires:
+            if other != holds:
+                self._warn(
+                    "option-overruled",
+                    f"an operation's 'prereq={other}' is left out: 'requires={holds}' holds for "
+                    "the whole resource",
+                    "choose one of them for the resource",
+                )
 
     # --- the whole --------------------------------------------------------------------------
 
@@ -252,6 +281,15 @@ class _Resource:
                 "instances of a clone were told apart (globally_unique) unless said otherwise; "
                 "today they are not",
                 "set globally-unique=true if the agent relies on it",
+            )
+
+    def _overrule(self, pair: etree._Element, holds: str, wanted: str) -> None:
+        if holds != wanted:
+            self._warn(
+                "option-overruled",
+                f"'{pair.get('name')}={pair.get('value')}' is left out: "
+                f"the option is stated elsewhere as '{holds}'",
+                "change it there if this value was meant",
             )
 
     def _warn(self, code: str, message: str, hint: str = "") -> None:

@@ -246,6 +246,7 @@ def _require(
             resource.get("id", ""),
             f"an operation's 'requires={other}' is left out: 'requires={holds}' holds for the "
             "whole resource",
+            "choose one of them for the resource",
         )
 
 
@@ -267,6 +268,7 @@ def _move_operation_options(
                 operation.get("id", ""),
                 f"'{pair.get('name')}={pair.get('value')}' among the parameters is left out: "
                 "the operation states the option itself",
+                "change it there if this value was meant",
             )
         else:
             target.append(pair)
