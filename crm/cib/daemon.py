@@ -18,8 +18,7 @@ from typing import Any
 from crm.api import cib as api
 from crm.api import membership
 from crm.cib import disguise, revisions, rules
-from crm.cib.disk import Append, KeepPromise, Persist, Persisted
-from crm.cib.localcopy import Archive
+from crm.cib.keeper import Keeper, Order
 from crm.cib.replica import Replica
 from crm.cib.store import Loaded, Store
 from crm.plumbing import accounts, daemon, log
@@ -39,12 +38,9 @@ class Writer:
     """Carries out what must be durable, one thing after the other, beside the event loop."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
-        self._orders: queue.SimpleQueue[Persist | Append | KeepPromise | Archive] = (
-            queue.SimpleQueue()
-        )
+        self._keeper = Keeper(store, log.note)
+        self._orders: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._shell: Shell | None = None
-        self._problem = ""
 
     def start(self, shell: Shell) -> None:
         """Begin to work; results go to this shell's machine."""
@@ -57,45 +53,9 @@ class Writer:
 
     def _work(self) -> None:
         while True:
-            result = self._carry_out(self._orders.get())
+            result = self._keeper.carry_out(self._orders.get())
             if result is not None and self._shell is not None:
                 self._shell.receive_soon(result)
-
-    def _carry_out(self, order: Persist | Append | KeepPromise | Archive) -> Persisted | None:
-        ticket = 0 if isinstance(order, Archive) else order.ticket
-        try:
-            match order:
-                case Persist(data=data, written=written, journal=journal):
-                    digest = self._store.write(data, written, journal)
-                    self._complain()
-                    return Persisted(ticket, True, digest=digest, may_append=self._store.may_append)
-                case Append(lines=lines, journal=journal):
-                    self._store.append(lines, journal)
-                    return Persisted(ticket, True)
-                case KeepPromise(reign=reign):
-                    self._store.keep_promise(reign)
-                    return Persisted(ticket, True)
-                case Archive(data=data, reason=reason):
-                    path = self._store.archive(data, reason)
-                    log.note(Note(logging.WARNING, "cib", f"Kept what lost in {path}: {reason}"))
-        except OSError as problem:
-            reason = f"{problem.strerror} ({problem.filename or self._store.directory})"
-            if ticket:
-                return Persisted(ticket, False, reason)
-            log.note(Note(logging.ERROR, "cib", f"Could not keep what lost: {reason}"))
-        return None
-
-    def _complain(self) -> None:
-        """Say once that the history cannot be written, and once that it can again."""
-        problem = self._store.journal_problem
-        if problem != self._problem:
-            text = (
-                f"The history waits to be written: {problem}"
-                if problem
-                else "The history is written again"
-            )
-            log.note(Note(logging.WARNING, "cib", text))
-            self._problem = problem
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -15,18 +15,20 @@ from uuid import UUID
 
 from crm.api.scheduler import Schedule, Scheduled
 from crm.attrd.attributes import Attributes
-from crm.cib.disk import Append, KeepPromise, Persist, Persisted
-from crm.cib.document import Document
+from crm.cib import revisions
+from crm.cib.disk import Append, KeepPromise, Persist
+from crm.cib.keeper import Keeper, Order
 from crm.cib.localcopy import Archive
 from crm.cib.operations import Rules
 from crm.cib.replica import Replica
+from crm.cib.store import FILE, Store
 from crm.controller.core import Controller
 from crm.model.graph import Graph
 from crm.model.readxml import cluster as readcluster
-from crm.model.version import Reign
 from crm.plumbing import xml
 from crm.plumbing.errors import ConfigurationError
-from crm.plumbing.machine import Exit, MessageArrived, StopRequested, Tell
+from crm.plumbing.kernel import Kernel
+from crm.plumbing.machine import Exit, MessageArrived, Note, StopRequested, Tell
 from lrmd.operations import AgentEnded, KillAgent, Operations, StartAgent
 from messaging.authkeys import KeyFile, SharedKey
 from messaging.children import ChildPlan
@@ -42,7 +44,7 @@ from messaging.core import (
     Started,
 )
 from pengine import pipeline
-from tests.kit.cib import led_on
+from tests.kit.frail_disk import FOLDER, FrailDisk, Interrupted
 from tests.sim.agents import World
 from tests.sim.engine import Engine
 from tests.sim.network import Network
@@ -57,6 +59,7 @@ CHILDREN = tuple(
 )
 RULES = Rules(validate=lambda root: [], upgrade=lambda root: (root, []))
 SCHEDULING_S = (0.002, 0.015)
+EXIT_DO_NOT_RESPAWN = 100
 
 Makers = dict[str, Callable[..., Any]]
 """How the cores are made, by daemon; a planted bug replaces one."""
@@ -66,6 +69,8 @@ def real_makers() -> Makers:
     """The cores as they are."""
     return {
         "heartbeat": Messaging,
+        "kernel": _same,
+        "store": Store,
         "cib": Replica,
         "crmd": Controller,
         "attrd": Attributes,
@@ -75,21 +80,22 @@ def real_makers() -> Makers:
     }
 
 
+def _same(disk: FrailDisk) -> Kernel:
+    return disk
+
+
 @dataclass
 class Disk:
-    """What a node has made durable. Units: seconds."""
+    """The folder of the CIB, and how long the disk takes for a write. Units: seconds.
 
-    cib: bytes
-    written: Reign = field(default_factory=Reign)
-    promised: Reign = field(default_factory=Reign)
+    `cuts_power` says what the call is that `folder.interrupt_after` counts to: the power fails
+    there, or only the cib is killed.
+    """
+
+    folder: FrailDisk = field(default_factory=FrailDisk)
     shortest_s: float = 0.001
     longest_s: float = 0.02
-    archived: list[Archive] = field(default_factory=list)
-    ahead: bytes = b""
-
-    def read(self) -> tuple[Document, Reign]:
-        """Read what a new life of the cib finds, as the store does."""
-        return led_on(Document.parse(self.cib), self.written, self.ahead)
+    cuts_power: bool = True
 
 
 class Scheduler:
@@ -177,7 +183,8 @@ class Node:
         self.world = world
         self.name = name
         self.uuid = uuid
-        self.disk = Disk(cib)
+        self.disk = Disk()
+        self.disk.folder.put(FILE, cib)
         self.is_up = False
         self.life = 0
         self.changed_at = 0.0
@@ -189,6 +196,7 @@ class Node:
         self._pid = 100
         self._runs: dict[tuple[int, int], int] = {}
         self._kills: set[tuple[int, int]] = set()
+        self._keeper: Keeper | None = None
         self._disk_free_at = 0.0
         self.settings = ClusterSettings(
             nodes=tuple(nodes),
@@ -238,6 +246,7 @@ class Node:
             return
         self.engine.remember(self.name, "!", "crash")
         self._die()
+        self.disk.folder.cut_power(self.engine.random)
         self.world.lose(self.name)
 
     def leave(self) -> None:
@@ -283,17 +292,7 @@ class Node:
         maker = self._makers[name]
         match name:
             case "cib":
-                document, written = self.disk.read()
-                return maker(
-                    document,
-                    rules=RULES,
-                    node=self.name,
-                    written=written,
-                    promised=max(self.disk.promised, written),
-                    fresh=bool(self.disk.ahead),
-                    wall=lambda: str(int(self.wall())),
-                    life=self.engine.random.getrandbits(31),
-                )
+                return self._make_cib(maker)
             case "crmd":
                 return maker(new_uuid=self._new_uuid, wall=self.wall, pid=self._pid)
             case "attrd":
@@ -305,6 +304,35 @@ class Node:
                 return maker(self.engine)
         return maker()
 
+    def _make_cib(self, maker: Callable[..., Any]) -> Any:
+        """Start a cib from the disk.
+
+        Raises: ConfigurationError or OSError when it cannot start.
+        """
+        self.disk.folder.restart_process()
+        kernel = self._makers["kernel"](self.disk.folder)
+        store = self._makers["store"](FOLDER, kernel=kernel)
+        self._keeper = Keeper(store, self._say)
+        loaded = store.load(RULES)
+        history, damage = revisions.restore(store.read_journal(), loaded.document)
+        for problem in [*loaded.problems, *damage]:
+            self.engine.remember(f"{self.name}/cib", "#", str(problem))
+        return maker(
+            loaded.document,
+            rules=RULES,
+            node=self.name,
+            written=loaded.written,
+            promised=loaded.promised,
+            wall=lambda: str(int(self.wall())),
+            clock=self.wall,
+            history=history,
+            life=self.engine.random.getrandbits(31),
+            fresh=loaded.fresh,
+        )
+
+    def _say(self, note: Note) -> None:
+        self.engine.remember(f"{self.name}/cib", "#", note.text)
+
     def _new_uuid(self) -> str:
         return str(UUID(int=self.engine.random.getrandbits(128), version=4))
 
@@ -312,7 +340,14 @@ class Node:
         if not self.is_up or life != self.life or self.bus.process(name) is not None:
             return
         self._pid += 1
-        self._start(name, self._make(name))
+        try:
+            machine = self._make(name)
+        except (ConfigurationError, OSError) as problem:
+            self.engine.remember(f"{self.name}/{name}", "#", f"cannot start: {problem}")
+            ended = ChildEnded(name, EXIT_DO_NOT_RESPAWN)
+            self.engine.after(0.002, self._tell_heartbeat, ended, life)
+            return
+        self._start(name, machine)
         self._tell_heartbeat(ChildStarted(name, self._pid), life)
 
     def _exited(self, process: Process, code: int) -> None:
@@ -361,7 +396,7 @@ class Node:
 
     def _carry_out_cib(self, effect: object) -> None:
         match effect:
-            case Persist() | Append() | KeepPromise():
+            case Persist() | Append() | KeepPromise() | Archive():
                 chance = self.engine.random
                 length_s = chance.uniform(self.disk.shortest_s, self.disk.longest_s)
                 process = self.bus.process("cib")
@@ -369,27 +404,34 @@ class Node:
                 start = max(self._disk_free_at, self.engine.now)
                 self._disk_free_at = start + length_s
                 middle = start + length_s * chance.random()
-                self.engine.at(middle, self._reach_disk, effect, self.life, process)
-                self.engine.at(start + length_s, self._on_disk, effect, process)
-            case Archive():
-                self.disk.archived.append(effect)
+                self.engine.at(
+                    middle, self._reach_disk, effect, self.life, process, start + length_s
+                )
             case _:
                 raise AssertionError(f"cib wants {effect!r}")
 
-    def _reach_disk(self, effect: object, life: int, process: Process) -> None:
-        """The write has reached the disk, though nobody knows it yet; a dead writer's does not."""
+    def _reach_disk(
+        self,
+        effect: Order,
+        life: int,
+        process: Process,
+        ends_at: float,
+    ) -> None:
+        """The write reaches the disk, though nobody knows it yet; a dead writer's does not."""
         if life != self.life or not self.is_up or not process.alive:
             return
-        match effect:
-            case Persist(data=data, written=written):
-                self.disk.cib, self.disk.written, self.disk.ahead = data, written, b""
-            case Append(lines=lines):
-                self.disk.ahead += b"".join(lines)
-            case KeepPromise(reign=reign):
-                self.disk.promised = reign
-
-    def _on_disk(self, effect: Persist | Append | KeepPromise, process: Process) -> None:
-        process.receive(Persisted(effect.ticket, True, may_append=True))
+        assert self._keeper is not None, "a living cib has a keeper"
+        try:
+            result = self._keeper.carry_out(effect)
+        except Interrupted as call:
+            self.engine.remember(self.name, "!", f"interrupted at {call}")
+            if self.disk.cuts_power:
+                self.crash()
+            else:
+                self.kill("cib")
+            return
+        if result is not None:
+            self.engine.at(ends_at, process.receive, result)
 
     def _carry_out_lrmd(self, effect: object) -> None:
         process = self.bus.process("lrmd")

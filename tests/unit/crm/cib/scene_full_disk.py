@@ -10,8 +10,8 @@ from pathlib import Path
 
 from crm.cib import document as documents
 from crm.cib import rules
-from crm.cib.daemon import Writer
 from crm.cib.disk import KeepPromise, Persist
+from crm.cib.keeper import Keeper
 from crm.cib.store import Store
 from crm.model.version import Reign
 from crm.plumbing import xml
@@ -52,11 +52,11 @@ def main(directory: Path) -> None:
         store.write(configuration(1, epoch), REIGN)
     backups = {path: path.read_bytes() for path in directory.glob("cib-*.raw")}
     filler = fill(directory, "filler", room=ROOM_BYTES)
-    writer = Writer(store)
+    keeper = Keeper(store, print)
     version = documents.Document(documents.empty()).version
     for _ in range(RETRIES):
         order = Persist(2, configuration(400, 4), version, REIGN)
-        ended = writer._carry_out(order)
+        ended = keeper.carry_out(order)
         assert ended is not None and not ended.ok, ended
         assert "No space left on device" in ended.reason, ended
         assert str(directory) in ended.reason, ended
@@ -67,12 +67,12 @@ def main(directory: Path) -> None:
     assert loaded.document.version.epoch == 3, loaded
     assert loaded.promised == REIGN, loaded
     more = fill(directory, "more", room=0)
-    promise = writer._carry_out(KeepPromise(1, Reign(9, "n2")))
+    promise = keeper.carry_out(KeepPromise(1, Reign(9, "n2")))
     assert promise is not None and not promise.ok, promise
     assert Store(directory).load(rules.STANDARD).promised == REIGN
     more.unlink()
     filler.unlink()
-    ended = writer._carry_out(Persist(4, configuration(400, 4), version, REIGN))
+    ended = keeper.carry_out(Persist(4, configuration(400, 4), version, REIGN))
     assert ended is not None and ended.ok, ended
     assert Store(directory).load(rules.STANDARD).document.version.epoch == 4
     left = [path.name for path in directory.iterdir() if path.name.startswith(".cib.xml.")]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from crm.cib.daemon import Writer
 from crm.cib.disk import NOTHING, Journal, Persist
+from crm.cib.keeper import Keeper
 from crm.cib.store import Store
 from crm.model.version import Reign, Version
 
@@ -45,7 +45,9 @@ class FailingStore(Store):
 
 
 def test_a_disk_that_cannot_sync_is_a_write_that_failed_with_its_reason(tmp_path: Path) -> None:
-    ended = Writer(FailingStore(tmp_path))._carry_out(Persist(2, b"<cib/>", Version(), Reign()))
+    ended = Keeper(FailingStore(tmp_path), print).carry_out(
+        Persist(2, b"<cib/>", Version(), Reign())
+    )
     assert ended is not None
     assert not ended.ok
     assert ended.reason == f"Input/output error ({tmp_path}/cib.xml)"
