@@ -1,8 +1,8 @@
 """What is durable of the local copy, and what still has to become so.
 
 Responsible for one write at a time: while one is under way, later changes merge into the next
-(group commit); a failed one is tried again. Not responsible for files: the shell carries effects
-out and answers with `Persisted`.
+(group commit); a failed one is tried again, and a second failure is a problem. Not responsible
+for files: the shell carries effects out and answers with `Persisted`.
 
 Theory of operation. A change becomes durable in one of two ways: as lines added to `cib.ahead`
 (`Append`), which costs what the change is, or by writing `cib.xml` as a whole (`Persist`), after
@@ -23,6 +23,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from crm.model.version import Reign, Version
+
+FIRST_RETRY_S = 0.2
+"""A write that failed is made once more, as a new file, before anybody is troubled."""
 
 RETRY_S = 5.0
 
@@ -116,6 +119,7 @@ class Disk:
     def __init__(self, most_ahead_bytes: int = MAX_AHEAD_BYTES) -> None:
         self.durable: Mark = (Reign(), 0)
         self.problem = ""
+        self._failures = 0
         self._dirty = False
         self._ticket = 0
         self._under_way: _UnderWay | None = None
@@ -185,6 +189,7 @@ class Disk:
         under_way, self._under_way = self._under_way, None
         content = under_way.content
         if event.ok:
+            self._failures = 0
             self.durable = content.mark
             self.problem = ""
             if content.data:
@@ -192,11 +197,13 @@ class Disk:
                 self._is_ahead = False
                 self._ahead_bytes = 0
             return content
+        self._failures += 1
         self._may_append = False
         self._dirty = self._dirty or under_way.is_needed
         if content.data:
-            self.problem = event.reason or "the write failed"
-            self._retry_at = now + RETRY_S
+            if self._failures > 1:
+                self.problem = event.reason or "the write failed"
+            self._retry_at = now + (RETRY_S if self.problem else FIRST_RETRY_S)
         return content
 
     def next_deadline(self) -> float | None:

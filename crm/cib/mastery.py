@@ -65,6 +65,8 @@ ACKNOWLEDGE_S = 20.0
 SYNC_S = 10.0
 FETCH_S = 5.0
 BATCH_S = 0.005
+UNKNOWN_HINT = "look whether it was made"
+UNDURABLE_HINT = "free space or repair the disk; writing is tried again by itself"
 MAX_HELD = 2_000
 MAX_PENDING = 2_000
 
@@ -249,7 +251,7 @@ class Mastery:
             return
         if message.problem:
             self._failing[node] = message.problem
-            self._refuse_undurable(message.sequence, f"{node}: {message.problem}")
+            self._report_undurable(message.sequence, f"{node}: {message.problem}")
         elif node in self._presented:
             self._failing.pop(node, None)
             self._installed[node] = max(message.sequence, self._installed.get(node, 0))
@@ -259,7 +261,7 @@ class Mastery:
         """Note that our own write ended, one way or the other."""
         if self._disk.problem:
             sequence = mark[1] if mark[0] == self.reign else 0
-            self._refuse_undurable(sequence, f"{self.node}: {self._disk.problem}")
+            self._report_undurable(sequence, f"{self.node}: {self._disk.problem}")
         self.advance(now)
 
     def asked(self, asker: Asker, change: api.Change, now: float) -> None:
@@ -428,7 +430,7 @@ class Mastery:
             return api.Outcome.NO_QUORUM, errors.error("no-quorum", "cib", message, hint)
         if failing := self._failing_disks():
             where = ", ".join(f"{node}: {reason}" for node, reason in failing.items())
-            return api.Outcome.NOT_DURABLE, _not_durable("nothing was changed", where)
+            return api.Outcome.NOT_DURABLE, _not_durable(where)
         if len(self._pending) >= MAX_PENDING:
             problem = errors.error("busy", "cib", "too many changes wait for the disks")
             return api.Outcome.NOT_READY, problem
@@ -507,31 +509,27 @@ class Mastery:
         here = self._disk.is_durable or (mark[0] == self.reign and mark[1] >= sequence)
         return here and all(self._installed.get(m, -1) >= sequence for m in self.members)
 
-    def _give_up(self, concerns: Callable[[_Pending], bool], reason: str) -> None:
+    def _give_up(
+        self, concerns: Callable[[_Pending], bool], reason: str, hint: str = UNKNOWN_HINT
+    ) -> None:
         kept: deque[_Pending] = deque()
         for pending in self._pending:
             if concerns(pending):
-                self._unknown(pending, reason)
+                self._unknown(pending, reason, hint)
             else:
                 kept.append(pending)
         self._pending = kept
 
-    def _unknown(self, pending: _Pending, reason: str) -> None:
+    def _unknown(self, pending: _Pending, reason: str, hint: str = UNKNOWN_HINT) -> None:
         message = f"whether the change stays is not known: {reason}"
-        problem = errors.error("unknown-outcome", "cib", message, "look whether it was made")
+        problem = errors.error("unknown-outcome", "cib", message, hint)
         version = self._copy.document.version
         self._outbox.refuse(pending.asker, api.Outcome.UNKNOWN_OUTCOME, version, problem)
 
-    def _refuse_undurable(self, sequence: int, where: str) -> None:
-        kept: deque[_Pending] = deque()
-        for pending in self._pending:
-            if pending.sequence <= sequence:
-                version = self._copy.document.version
-                problem = _not_durable("the change was made, but may be lost again", where)
-                self._outbox.refuse(pending.asker, api.Outcome.NOT_DURABLE, version, problem)
-            else:
-                kept.append(pending)
-        self._pending = kept
+    def _report_undurable(self, sequence: int, where: str) -> None:
+        """Tell who waits that a disk refused: what was made stays, and is written if that works."""
+        reason = f"it is made, but cannot be written to every disk: {where}"
+        self._give_up(lambda pending: pending.sequence <= sequence, reason, UNDURABLE_HINT)
 
     def _not_ready(self, asker: Asker, reason: str) -> None:
         problem = errors.error("not-ready", "cib", reason, "try again")
@@ -580,10 +578,10 @@ def _no_quorum_policy(copy: LocalCopy) -> str:
     return "stop"
 
 
-def _not_durable(what_now: str, where: str) -> Problem:
+def _not_durable(where: str) -> Problem:
     return errors.error(
         "not-durable",
         "cib",
-        f"{what_now}: the configuration cannot be written to every disk: {where}",
-        "free space or repair the disk; writing is tried again by itself",
+        f"nothing was changed: the configuration cannot be written to every disk: {where}",
+        UNDURABLE_HINT,
     )

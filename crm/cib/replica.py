@@ -94,6 +94,7 @@ class Replica:
         self._promise_retry_at: float | None = None
         self._present_to: tuple[str, Reign] | None = None
         self._stopping = False
+        self._master_named = ""
         self._early: dict[str, bytes] = {}
 
     # --- the machine --------------------------------------------------------------------------
@@ -262,6 +263,7 @@ class Replica:
         )
         self._outbox.info(f"cib_process_readwrite: We are now in R/W mode (reign {self.promised})")
         self._keep_promise()
+        self._master_named = ""
         self._forwarding.set_master("", self.document.version, now)
         self._mastery.viewed(self._view, now)
         for asker, change in [*waiting, *self._forwarding.take_back()]:
@@ -271,8 +273,8 @@ class Replica:
         self._wants_to_rule = False
         self._rebid_at = None
         waiting = self._step_down()
-        target = "" if master == self.node else master
-        self._forwarding.set_master(target, self.document.version, now)
+        self._master_named = "" if master == self.node else master
+        self._forwarding.set_master(self._master_named, self.document.version, now)
         for asker, change in waiting:
             self._forwarding.add(asker, change, self.document.version, now)
 
@@ -382,7 +384,7 @@ class Replica:
             case wire.Snapshot() if master is not None:
                 master.given(node, message, now)
             case wire.Snapshot():
-                self._install(node, message)
+                self._install(node, message, now)
             case wire.Give(reign=reign) if reign == self.promised:
                 snapshot = wire.Snapshot(reign, 0, self._copy.written, self._copy.packed())
                 self._outbox.to_node(node, snapshot)
@@ -449,12 +451,15 @@ class Replica:
         self._present_to = None
         self._outbox.to_node(node, wire.Present(reign, self.promised, self._copy.standing()))
 
-    def _install(self, node: str, message: wire.Snapshot) -> None:
+    def _install(self, node: str, message: wire.Snapshot, now: float) -> None:
         if message.reign != self.promised or message.reign.dc != node:
             return
         before = self.document.version
         adopted = self._copy.adopt(message.packed, message.written, giver=node, at=self._clock())
         self._installed = (message.reign, message.sequence)
+        # He may have told us that he is no master when he was not yet, or not any more.
+        if node == self._master_named:
+            self._forwarding.set_master(node, self.document.version, now)
         if adopted.given_up is not None:
             self._outbox.warn(f"Archived our configuration: {adopted.given_up.reason}")
             self._outbox.add(adopted.given_up)
@@ -534,7 +539,7 @@ class Replica:
             return  # it is tried in the other way at once
         if self._mastery is not None:
             self._mastery.written(content.mark, now)
-        else:
+        elif event.ok or self._disk.problem:
             self._acknowledge(content.mark)
 
     def _log_write(self, content: Content, event: Persisted) -> None:

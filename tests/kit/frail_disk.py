@@ -97,6 +97,7 @@ class FrailDisk:
         self.calls: list[str] = []
         self.read_only = False
         self.broken = False
+        self.unreadable: set[str] = set()
         self.interrupt_after: int | None = None
         self._failures: dict[str, list[int]] = {}
         self._names: dict[str, Inode] = {}
@@ -135,6 +136,7 @@ class FrailDisk:
     def repair(self) -> None:
         """End all trouble; what is lost stays lost."""
         self.read_only = self.broken = False
+        self.unreadable.clear()
         self.interrupt_after = None
         self._failures.clear()
 
@@ -167,6 +169,8 @@ class FrailDisk:
 
     def open(self, path: Path, flags: int, mode: int = 0o777) -> int:
         name = path.name
+        if name in self.unreadable:
+            raise _error(errno.EACCES, path)
         if flags & os.O_DIRECTORY or path == FOLDER:
             self._enter("open")
             return self._descriptor_of(None, flags)

@@ -112,10 +112,11 @@ class Checks:
         """The checks that need no particular event."""
         self.counted += 1
         self._no_quorum_no_service()
-        if self._stable_for() > STABLE_S:
+        if self.stable_for() > STABLE_S:
             self._one_dc()
 
-    def _stable_for(self) -> float:
+    def stable_for(self) -> float:
+        """For how many seconds nothing has changed from outside."""
         cluster = self._cluster
         moments = [cluster.network.changed_at, *(node.changed_at for node in cluster.up())]
         moments += [node.changed_at for node in cluster.nodes.values()]

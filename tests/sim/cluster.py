@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from tests.sim import cluster_cib, faults
 from tests.sim.agents import World
 from tests.sim.checks import REST_BOUND_S, Checks
 from tests.sim.engine import Engine, Violation
-from tests.sim.faults import Fault
+from tests.sim.faults import Fault, Script
 from tests.sim.network import Network
 from tests.sim.nodes import Makers, Node, real_makers
 from tests.sim.processes import Process
@@ -40,14 +41,13 @@ class Cluster:
     def __init__(self, seed: int, *, makers: Makers | None = None, length_s: float = 80.0) -> None:
         self.engine = Engine(seed)
         chance = self.engine.random
-        count = chance.choices((2, 3, 4, 5, 7), (2, 8, 2, 2, 1))[0]
-        names = [f"n{number + 1}" for number in range(count)]
+        names = [f"n{number + 1}" for number in range(self._size(chance))]
         uuids = {name: str(UUID(int=chance.getrandbits(128), version=4)) for name in names}
         self.network = Network(self.engine, names)
         self.world = World(self.engine)
-        self.resources = cluster_cib.resources()
+        self.resources = self._resources()
         self.trouble_at = 0.0
-        cib = cluster_cib.text(chance, uuids)
+        cib = self._configuration(chance, uuids)
         self.nodes = {
             name: Node(
                 self.engine,
@@ -65,13 +65,27 @@ class Cluster:
         for node in self.nodes.values():
             node.watchers.append(self.checks.watch)
             self.engine.at(chance.uniform(0, 1.5), node.boot)
-        self.script = faults.write(chance, names, self.resources, length_s)
+        self.script = self._script(chance, names, length_s)
         for fault in self.script.faults:
             self.engine.at(fault.when, self._befall, fault)
         self.engine.at(LOOK_EVERY_S, self._look)
         self._tokens: dict[tuple[str, int, int], str] = {}
         self._rested_from: float | None = None
         self._token = 0
+
+    # --- what another profile may have otherwise ---
+
+    def _size(self, chance: random.Random) -> int:
+        return chance.choices((2, 3, 4, 5, 7), (2, 8, 2, 2, 1))[0]
+
+    def _resources(self) -> list[str]:
+        return cluster_cib.resources()
+
+    def _configuration(self, chance: random.Random, uuids: dict[str, str]) -> bytes:
+        return cluster_cib.text(chance, uuids)
+
+    def _script(self, chance: random.Random, names: list[str], length_s: float) -> Script:
+        return faults.write(chance, names, self.resources, length_s)
 
     # --- the run ---
 
@@ -82,6 +96,17 @@ class Cluster:
         """
         self.engine.run_until(self.script.quiet_from)
         self._make_good()
+        rested_at = self._come_to_rest()
+        self._collect_answers()
+        self.checks.at_end()
+        return rested_at - self.script.quiet_from
+
+    def _come_to_rest(self) -> float:
+        """Let time pass until all is at rest; gives the moment from which it was.
+
+        Raises: Violation if that does not come.
+        """
+        self._rested_from = None
         end = self.engine.now + REST_BOUND_S
         while self.engine.now < end:
             for node in self.nodes.values():
@@ -95,10 +120,13 @@ class Cluster:
             elif self._rested_from is None:
                 self._rested_from = self.engine.now
             elif self.engine.now - self._rested_from >= REST_S:
-                self._collect_answers()
-                self.checks.at_end()
-                return self._rested_from - self.script.quiet_from
+                return self._rested_from
         raise Violation("I7 live", f"{REST_BOUND_S:.0f} s after the last fault: {complaint}")
+
+    @property
+    def acknowledged(self) -> int:
+        """How many changes of the configuration were answered "ok"."""
+        return len(self.checks.acknowledged)
 
     def up(self) -> list[Node]:
         """The nodes that run."""
@@ -251,9 +279,15 @@ class Cluster:
             answers.clear()
 
 
-def run_seed(seed: int, *, makers: Makers | None = None, lines: int = 60) -> RunResult:
+def run_seed(
+    seed: int,
+    *,
+    makers: Makers | None = None,
+    lines: int = 60,
+    kind: type[Cluster] = Cluster,
+) -> RunResult:
     """Run one seed to its end; a violation, or a bug of a core, becomes part of the outcome."""
-    cluster = Cluster(seed, makers=makers)
+    cluster = kind(seed, makers=makers)
     engine = cluster.engine
     violation = ""
     rested_s = 0.0
@@ -276,7 +310,7 @@ def run_seed(seed: int, *, makers: Makers | None = None, lines: int = 60) -> Run
         rested_s,
         engine.events,
         cluster.world.starts,
-        len(cluster.checks.acknowledged),
+        cluster.acknowledged,
         cluster.network.sent,
     )
 

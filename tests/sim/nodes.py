@@ -249,6 +249,13 @@ class Node:
         self.disk.folder.cut_power(self.engine.random)
         self.world.lose(self.name)
 
+    def halt(self) -> None:
+        """Every process is killed at once; the disk keeps what it was given."""
+        if self.is_up:
+            self.engine.remember(self.name, "!", "every process killed")
+            self._die()
+            self.world.lose(self.name)
+
     def leave(self) -> None:
         """An administrator stops heartbeat."""
         heartbeat = self.bus.process("heartbeat")

@@ -233,7 +233,14 @@ PLANTS: dict[str, Makers] = {
 }
 """The bugs by name."""
 
+CIB_PLANTS: dict[str, Makers] = {
+    "early-answer": PLANTS["early-answer"],
+    "ack-before-persist": PLANTS["ack-before-persist"],
+    "silent-corruption": PLANTS["silent-corruption"],
+}
+"""Those for the profile `cib`."""
 
-def makers(plant: str) -> Makers:
+
+def makers(plant: Makers) -> Makers:
     """The cores, one of them with a bug."""
-    return {**nodes.real_makers(), **PLANTS[plant]}
+    return {**nodes.real_makers(), **plant}

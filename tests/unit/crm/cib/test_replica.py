@@ -32,6 +32,10 @@ def outcome(network: Network, name: str, request: int) -> api.Outcome | None:
     return None if reply is None else reply.outcome
 
 
+def said_to(network: Network, name: str, request: int) -> str:
+    return " ".join(f.message for f in network.outcomes[name, request].findings)
+
+
 def test_a_write_at_the_master_reaches_every_disk_before_it_is_answered() -> None:
     network = together()
     request = network.change("n1", create("a"))
@@ -156,8 +160,11 @@ def test_a_full_disk_at_a_follower_refuses_and_later_recovers() -> None:
     network.run(1.0)
     second = network.change("n1", create("b"))
     network.run(1.0)
-    assert outcome(network, "n1", first) is api.Outcome.NOT_DURABLE
+    # The first was made before anybody knew, the second certainly is not.
+    assert outcome(network, "n1", first) is api.Outcome.UNKNOWN_OUTCOME
+    assert "n2: No space left on device" in said_to(network, "n1", first)
     assert outcome(network, "n1", second) is api.Outcome.NOT_DURABLE
+    assert "n2: No space left on device" in said_to(network, "n1", second)
     assert network.replica("n1").document.by_id("b") is None
     network.nodes["n2"].disk.broken = False
     network.run(10.0)
@@ -186,6 +193,18 @@ def test_a_full_disk_under_a_new_reign_is_named_at_once_and_later_recovers(where
     third = network.change("n3", create("c"))
     network.run(1.0)
     assert outcome(network, "n3", third) is api.Outcome.OK
+
+
+def test_a_write_that_fails_once_is_made_again_and_only_late() -> None:
+    network = together()
+    network.nodes["n2"].disk.broken = True
+    network.nodes["n1"].disk.broken = True
+    request = network.change("n1", create("a"))
+    network.run(0.15)
+    for name in ("n1", "n2"):
+        network.nodes[name].disk.broken = False
+    network.run(1.0)
+    assert outcome(network, "n1", request) is api.Outcome.OK
 
 
 def test_a_node_whose_disk_refuses_to_write_can_be_stopped() -> None:
@@ -400,3 +419,14 @@ def test_a_hail_that_was_faster_than_the_view_is_heard_with_the_view() -> None:
     installed = membership.ViewInstalled(membership.ViewEvent.NEW_MEMBERSHIP, view)
     (promise,) = promises(replica.receive(MessageArrived("heartbeat", installed), 1.1))
     assert promise.reign == Reign(9, "n2")
+
+
+def test_a_change_that_came_before_its_master_ruled_is_sent_again_when_he_does() -> None:
+    network = Network(3)
+    network.partition(NAMES)
+    network.give("n2", MessageArrived("crmd", api.BecomeFollower("n1")))
+    request = network.change("n2", create("a"))
+    network.run(0.5)
+    network.rule("n1", ())
+    network.run(3.0)
+    assert outcome(network, "n2", request) is api.Outcome.OK

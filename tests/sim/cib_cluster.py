@@ -1,0 +1,236 @@
+"""A run of the profile `cib`: writers on every node, and disks that forget, fail and lie.
+
+The cluster is the usual one without resources. In the end every node must take a write again,
+and in half of the runs the power fails everywhere once more before the last look.
+"""
+
+from __future__ import annotations
+
+import errno
+import random
+
+from crm.api.cib import Change, ChangeReply, Origin, Outcome
+from crm.cib import store as stores
+from crm.cib.document import Document
+from crm.model.version import Reign
+from crm.plumbing.kernel import Kernel
+from tests.kit.frail_disk import FOLDER, FrailDisk
+from tests.sim import cib_faults, cib_writers
+from tests.sim.cluster import Cluster
+from tests.sim.engine import Violation
+from tests.sim.faults import Script
+from tests.sim.ledger import Entry, Ledger
+from tests.sim.nodes import Makers, Node
+
+SIZES = ((2, 3, 4, 5), (2, 10, 2, 2))
+LENGTH_S = 90.0
+LAST_WRITE_BOUND_S = 10.0
+FOREIGN_NODES = {"m1": "6e9d25a5-aaaa-4b6c-9d10-6d1f1a2a3b01"}
+
+
+class CibCluster(Cluster):
+    """A cluster whose only work is its configuration."""
+
+    def __init__(
+        self, seed: int, *, makers: Makers | None = None, length_s: float = LENGTH_S
+    ) -> None:
+        self.ledger = Ledger(dict.fromkeys(cib_writers.REGISTERS, "first"))
+        self._open: dict[tuple[str, int, int], Entry] = {}
+        super().__init__(seed, makers=makers, length_s=length_s)
+        self._writers = cib_writers.Writers(self.engine.random, self.ledger)
+        for write in cib_faults.writes(self.engine.random, list(self.nodes), length_s):
+            self.engine.at(write.when, self._befall, write)
+
+    # --- what is different from the usual run ---------------------------------------------------
+
+    def _size(self, chance: random.Random) -> int:
+        return chance.choices(*SIZES)[0]
+
+    def _resources(self) -> list[str]:
+        return []
+
+    def _configuration(self, chance: random.Random, uuids: dict[str, str]) -> bytes:
+        return cib_writers.text(uuids)
+
+    def _script(self, chance: random.Random, names: list[str], length_s: float) -> Script:
+        return cib_faults.write(chance, names, length_s)
+
+    @property
+    def acknowledged(self) -> int:
+        """How many changes of the configuration were answered "ok"."""
+        return self.ledger.acknowledged
+
+    def run(self) -> float:
+        """Live through the script, come to rest, write everywhere, and perhaps do without power.
+
+        Raises: Violation when an invariant does not hold.
+        """
+        rested_s = super().run()
+        self._judge()
+        self._write_everywhere()
+        if self.engine.random.random() < 0.5:
+            for node in self.nodes.values():
+                node.crash()
+            self.engine.run_until(self.engine.now + 0.5)
+            self._come_to_rest()
+            self._judge()
+        return rested_s
+
+    def _write_everywhere(self) -> None:
+        """I7: nothing keeps a node from taking a write once all is well again.
+
+        A disk that was bad a moment ago may refuse until the next try of its node.
+        """
+        for node in self.nodes.values():
+            end = self.engine.now + LAST_WRITE_BOUND_S
+            entry = None
+            while self.engine.now < end and (entry is None or entry.outcome is not Outcome.OK):
+                if entry is None or entry.outcome is Outcome.NOT_DURABLE:
+                    entry = self._write(node, "modify")
+                self.engine.run_until(self.engine.now + 1.0)
+                self._collect_answers()
+            if entry is None or entry.outcome is not Outcome.OK:
+                raise Violation("I7 live", f"all is well on {node.name}, but {entry}")
+        self._judge()
+
+    def _judge(self) -> None:
+        """I2: every copy holds what was answered.
+
+        Two nodes are not judged: each may rule alone while the other is down, and when they take
+        turns neither has seen what the other acknowledged.
+        """
+        for node in self.nodes.values():
+            document = self._document(node)
+            if document is not None and len(self.nodes) > 2:
+                self.ledger.check(node.name, document)
+
+    def _look(self) -> None:
+        super()._look()
+        for node in self.nodes.values():
+            document = self._document(node)
+            if document is not None:
+                self.ledger.check_refused(node.name, document)
+        if self.checks.stable_for() > cib_faults.CALM_S - 2 and not self.checks.why_not_at_rest():
+            self._judge()
+
+    @staticmethod
+    def _document(node: Node) -> Document | None:
+        process = node.process("cib")
+        document: Document | None = getattr(process and process.machine, "document", None)
+        return document
+
+    # --- writers ----------------------------------------------------------------------------------
+
+    def _write(self, node: Node, kind: str = "") -> Entry | None:
+        """Somebody changes the configuration at a node; the answer is looked at later."""
+        process = node.process("mgmtd")
+        document = self._document(node)
+        if process is None or document is None:
+            return None
+        wish = self._writers.wish(node.name, document, kind)
+        request, question = process.machine.ask(
+            "cib",
+            lambda number: Change(
+                number, wish.operations, Origin("cibadmin", node.name), wish.based_on
+            ),
+        )
+        if wish.entry is not None:
+            self._open[node.name, id(process), request] = wish.entry
+        process.receive(question)
+        return wish.entry
+
+    def _collect_answers(self) -> None:
+        for node in self.up():
+            process = node.process("mgmtd")
+            if process is None:
+                continue
+            answers = process.machine.answers
+            for request, answer in answers.items():
+                entry = self._open.pop((node.name, id(process), request), None)
+                if entry is not None and isinstance(answer, ChangeReply):
+                    self.engine.remember(node.name, "?", f"{answer.outcome.name}: {entry}")
+                    if len(self.nodes) > 2:
+                        self.ledger.answered(entry, answer.outcome, answer.version)
+                    else:
+                        entry.outcome = answer.outcome
+            answers.clear()
+
+    # --- misfortune -------------------------------------------------------------------------------
+
+    def _befall_node(self, node: Node, kind: str, detail: str, number: float) -> None:
+        disk = node.disk
+        match kind:
+            case "power-at-call" | "kill-at-call":
+                disk.folder.interrupt_after = int(number)
+                disk.cuts_power = kind == "power-at-call"
+            case "full":
+                disk.folder.fail(detail, errno.ENOSPC, times=int(number))
+            case "sync-error":
+                disk.folder.fail(detail, errno.EIO, times=int(number))
+            case "broken":
+                disk.folder.broken = True
+            case "read-only":
+                disk.folder.read_only = True
+            case "good-disk":
+                disk.folder.repair()
+                super()._befall_node(node, kind, detail, number)
+            case "halt":
+                node.halt()
+            case "damage":
+                _damage(disk.folder, detail, self.engine.random)
+            case "write":
+                self._write(node)
+            case _:
+                super()._befall_node(node, kind, detail, number)
+
+
+def _damage(disk: FrailDisk, kind: str, chance: random.Random) -> None:
+    """Spoil what was durable on the disk of a node that is down."""
+    files = disk.files()
+    data = files.get(stores.FILE, b"")
+    match kind:
+        case "empty":
+            disk.put(stores.FILE, b"")
+        case "torn":
+            disk.put(stores.FILE, data[: chance.randrange(len(data) + 1)])
+        case "flipped":
+            _flip(disk, stores.FILE, chance)
+        case "zeroed":
+            disk.put(stores.FILE, bytes(len(data)))
+        case "older":
+            backups = [name for name in files if name.endswith(".raw")]
+            if backups:
+                disk.put(stores.FILE, files[chance.choice(backups)])
+        case "foreign":
+            disk.put(stores.FILE, _foreign())
+        case "removed":
+            disk.remove(stores.FILE)
+        case "new-disk":
+            for name in files:
+                disk.remove(name)
+        case "journal":
+            _flip(disk, stores.REVISIONS, chance)
+        case "journal-removed":
+            disk.remove(stores.REVISIONS)
+        case "promise":
+            disk.put(stores.PROMISE, chance.choice((b"", b"\xff\xfe", b"7", b"-1 n1")))
+        case "signature":
+            disk.put(stores.SIGNATURE, b"0" * 32 + b"\n")
+
+
+def _flip(disk: FrailDisk, name: str, chance: random.Random) -> None:
+    data = bytearray(disk.files().get(name, b""))
+    if data:
+        data[chance.randrange(len(data))] ^= 1 << chance.randrange(7)
+        disk.put(name, bytes(data))
+
+
+def _foreign() -> bytes:
+    """A whole cib.xml as another cluster with a long past has it."""
+    other = FrailDisk()
+    kernel: Kernel = other
+    document = Document.parse(
+        cib_writers.text(FOREIGN_NODES).replace(b'epoch="1"', b'epoch="4711"', 1)
+    )
+    stores.Store(FOLDER, kernel=kernel).write(document.configuration_text(), Reign(900, "m1"))
+    return other.files()[stores.FILE]
