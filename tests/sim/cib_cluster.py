@@ -20,10 +20,10 @@ from tests.sim.cluster import Cluster
 from tests.sim.engine import Violation
 from tests.sim.faults import Script
 from tests.sim.ledger import Entry, Ledger
-from tests.sim.nodes import Makers, Node
+from tests.sim.nodes import IdleScheduler, Makers, Node, real_makers
 
 SIZES = ((2, 3, 4, 5), (2, 10, 2, 2))
-LENGTH_S = 90.0
+LENGTH_S = 60.0
 LAST_WRITE_BOUND_S = 10.0
 FOREIGN_NODES = {"m1": "6e9d25a5-aaaa-4b6c-9d10-6d1f1a2a3b01"}
 
@@ -36,6 +36,7 @@ class CibCluster(Cluster):
     ) -> None:
         self.ledger = Ledger(dict.fromkeys(cib_writers.REGISTERS, "first"))
         self._open: dict[tuple[str, int, int], Entry] = {}
+        makers = {**(makers or real_makers()), "pengine": IdleScheduler}
         super().__init__(seed, makers=makers, length_s=length_s)
         self._writers = cib_writers.Writers(self.engine.random, self.ledger)
         for write in cib_faults.writes(self.engine.random, list(self.nodes), length_s):

@@ -213,32 +213,26 @@ class Corrupting(Planted):
         return effects
 
 
-def _wrapped(daemon: str, plant: type[Planted]) -> Makers:
+def wrapped(daemon: str, plant: type[Planted]) -> Makers:
+    """A daemon's core inside a plant."""
     real = nodes.real_makers()[daemon]
     return {daemon: lambda *arguments, **named: plant(real(*arguments, **named))}
 
 
 PLANTS: dict[str, Makers] = {
     "no-quorum-lease": {"heartbeat": _without_lease},
-    "always-quorate": _wrapped("heartbeat", AlwaysQuorate),
-    "lost-forgotten": _wrapped("heartbeat", LostForgotten),
-    "blind-to-quorum": _wrapped("pengine", BlindToQuorum),
-    "unordered-graph": _wrapped("pengine", Unordered),
-    "start-before-probe": _wrapped("pengine", Unprobed),
-    "false-stop": _wrapped("lrmd", FalseStop),
-    "early-answer": _wrapped("cib", EarlyAnswer),
-    "ack-before-persist": _wrapped("cib", AcknowledgedUnwritten),
-    "deaf-to-offers": _wrapped("crmd", DeafToOffers),
-    "silent-corruption": _wrapped("cib", Corrupting),
+    "always-quorate": wrapped("heartbeat", AlwaysQuorate),
+    "lost-forgotten": wrapped("heartbeat", LostForgotten),
+    "blind-to-quorum": wrapped("pengine", BlindToQuorum),
+    "unordered-graph": wrapped("pengine", Unordered),
+    "start-before-probe": wrapped("pengine", Unprobed),
+    "false-stop": wrapped("lrmd", FalseStop),
+    "early-answer": wrapped("cib", EarlyAnswer),
+    "ack-before-persist": wrapped("cib", AcknowledgedUnwritten),
+    "deaf-to-offers": wrapped("crmd", DeafToOffers),
+    "silent-corruption": wrapped("cib", Corrupting),
 }
 """The bugs by name."""
-
-CIB_PLANTS: dict[str, Makers] = {
-    "early-answer": PLANTS["early-answer"],
-    "ack-before-persist": PLANTS["ack-before-persist"],
-    "silent-corruption": PLANTS["silent-corruption"],
-}
-"""Those for the profile `cib`."""
 
 
 def makers(plant: Makers) -> Makers:

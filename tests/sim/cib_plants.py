@@ -1,0 +1,266 @@
+"""Bugs planted in how the configuration is kept and agreed on; the profile `cib` must find each.
+
+The number beside each is how many seeds may be needed (`./run sim PROFILE=cib PLANTS=all`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from lxml import etree
+
+from crm.api.cib import Change, ChangeReply, Outcome
+from crm.api.membership import ClusterMessage
+from crm.cib import document as documents
+from crm.cib import wire
+from crm.cib.disk import NOTHING, Journal, KeepPromise, Persisted
+from crm.cib.localcopy import LocalCopy
+from crm.cib.mastery import Mastery
+from crm.cib.replica import Replica
+from crm.cib.store import FILE, Copy, Store
+from crm.model.version import Reign
+from crm.plumbing import xml
+from crm.plumbing.kernel import Kernel
+from crm.plumbing.machine import MessageArrived, Tell
+from tests.kit.frail_disk import FrailDisk
+from tests.sim import plants
+from tests.sim.nodes import Makers
+from tests.sim.plants import Planted, wrapped
+
+# --- between the store and the disk -------------------------------------------------------------
+
+
+class Meddling:
+    """A kernel that passes calls on."""
+
+    def __init__(self, disk: FrailDisk) -> None:
+        self._disk = disk
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._disk, name)
+
+    def _is_folder(self, fd: int) -> bool:
+        return (self._disk.fstat(fd).st_mode & 0o170000) == 0o040000
+
+
+class SkipsSync(Meddling):
+    """Files are not synced."""
+
+    def fsync(self, fd: int) -> None:
+        if self._is_folder(fd):
+            self._disk.fsync(fd)
+
+    def fdatasync(self, fd: int) -> None:
+        pass
+
+
+class SkipsFolderSync(Meddling):
+    """Names are not synced."""
+
+    def fsync(self, fd: int) -> None:
+        if not self._is_folder(fd):
+            self._disk.fsync(fd)
+
+
+class TrustsRetriedSync(Meddling):
+    """A sync that failed is tried again, and believed."""
+
+    def fsync(self, fd: int) -> None:
+        try:
+            self._disk.fsync(fd)
+        except OSError as problem:
+            if problem.errno != errno.EIO:
+                raise
+            self._disk.fsync(fd)
+
+
+def _kernel(kind: type[Meddling]) -> Makers:
+    def make(disk: FrailDisk) -> Kernel:
+        kernel: Any = kind(disk)  # it passes on what it does not define
+        made: Kernel = kernel
+        return made
+
+    return {"kernel": make}
+
+
+# --- the store ----------------------------------------------------------------------------------
+
+
+class ForgetsDigest(Store):
+    """Any cib.xml that can be parsed is whole."""
+
+    def _whole(self, path: Path, data: bytes) -> Copy:
+        found = super()._whole if path.name != FILE else None
+        if found is not None:
+            return found(path, data)
+        root = xml.parse(data, keep_comments=True)
+        documents.Document(root)
+        last = root.getnext()
+        words = "" if last is None or last.tag is not etree.Comment else str(last.text)
+        reign, dc = words.partition('reign="')[2], words.partition('dc="')[2]
+        number = reign.partition('"')[0]
+        return Copy(path, root, Reign(int(number or 0), dc.partition('"')[0]))
+
+
+class LatchesOff(Store):
+    """After a full disk, nothing is written any more."""
+
+    _is_off = False
+
+    def write(self, data: bytes, written: Reign, journal: Journal = NOTHING) -> str:
+        if self._is_off:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), FILE)
+        try:
+            return super().write(data, written, journal)
+        except OSError as problem:
+            self._is_off = problem.errno == errno.ENOSPC
+            raise
+
+
+class WritesInPlace(Store):
+    """Files are overwritten where they are."""
+
+    def _replace(self, path: Path, data: bytes) -> None:
+        flags = os.O_WRONLY | os.O_CREAT
+        handle = self._kernel.open(path, flags, 0o600)
+        try:
+            self._kernel.ftruncate(handle, 0)
+            self._kernel.write(handle, memoryview(data))
+            self._kernel.fsync(handle)
+        finally:
+            self._kernel.close(handle)
+
+
+class StartsEmpty(Store):
+    """Where there is no good cib.xml, an empty one with a great number takes its place."""
+
+    def _backups(self) -> list[str]:
+        return []
+
+
+# --- the replica --------------------------------------------------------------------------------
+
+
+class ObeysAnybody(Planted):
+    """A master of an earlier reign is followed as well."""
+
+    def into(self, event: object) -> object | None:
+        match event:
+            case MessageArrived(_, ClusterMessage(payload=payload, from_node=node)):
+                message = wire.PEERS.decode(payload)
+                of_his = isinstance(message, wire.Hail | wire.Apply) and message.reign.dc == node
+                if of_his and message.reign < self.inner.promised and not self.inner.is_master:
+                    self.inner.promised = Reign()
+        return event
+
+
+class ForgetsPromise(Planted):
+    """Promises are not written down."""
+
+    def out(self, effect: Any, now: float) -> list[Any]:
+        if isinstance(effect, KeepPromise):
+            return self._meddle(self.inner.receive(Persisted(effect.ticket, True), now), now)
+        return [effect]
+
+
+class IgnoresBase(Planted):
+    """It does not matter which version a change was made for."""
+
+    def into(self, event: object) -> object | None:
+        if isinstance(event, MessageArrived) and isinstance(event.message, Change):
+            return MessageArrived(event.peer, msgspec.structs.replace(event.message, based_on=None))
+        return event
+
+
+class DeniesWhatItMade(Planted):
+    """What was made and could not be written is answered as if it had never been made."""
+
+    def out(self, effect: Any, now: float) -> list[Any]:
+        match effect:
+            case Tell(
+                peer, ChangeReply(outcome=Outcome.UNKNOWN_OUTCOME, findings=findings) as told
+            ):
+                if any("cannot be written" in finding.message for finding in findings):
+                    told = msgspec.structs.replace(told, outcome=Outcome.NOT_DURABLE)
+                return [Tell(peer, told)]
+        return [effect]
+
+
+class CountersOnly(LocalCopy):
+    """Copies are compared by their counters alone."""
+
+    def standing(self) -> wire.Standing:
+        return msgspec.structs.replace(super().standing(), written=Reign())
+
+    def is_beaten_by(self, packed: bytes, written: Reign) -> bool:
+        return super().is_beaten_by(packed, Reign())
+
+
+class OwnCopyIsBest(Mastery):
+    """A new master never takes over the better copy of a member."""
+
+    def _is_better(self, theirs: wire.Standing) -> bool:
+        return False
+
+
+class WaitsForNobody(Mastery):
+    """A change is answered when it is durable here; the members will follow."""
+
+    def _is_durable(self, sequence: int) -> bool:
+        mark = self._disk.durable
+        return self._disk.is_idle or (mark[0] == self.reign and mark[1] >= sequence)
+
+
+class WritesBeforeAll(Mastery):
+    """A reign begins to write when the master likes, whoever has shown what he has."""
+
+    @property
+    def is_settled(self) -> bool:
+        return self._view is not None and self.promise_kept and not self._awaited
+
+
+class OtherCopy(Replica):
+    """A replica with another kind of copy."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._copy.__class__ = CountersOnly
+
+
+def _ruled_by(kind: type[Mastery]) -> Makers:
+    class Ruled(Replica):
+        """A replica whose masteries are of another kind."""
+
+        def _rule(self, number: int, now: float) -> None:
+            super()._rule(number, now)
+            if self._mastery is not None:
+                self._mastery.__class__ = kind
+
+    return {"cib": Ruled}
+
+
+CIB_PLANTS: dict[str, tuple[Makers, int]] = {
+    "skip-fsync": (_kernel(SkipsSync), 20),
+    "skip-folder-sync": (_kernel(SkipsFolderSync), 20),
+    "trust-retried-fsync": (_kernel(TrustsRetriedSync), 200),
+    "forget-digest": ({"store": ForgetsDigest}, 200),
+    "latch-off": ({"store": LatchesOff}, 50),
+    "write-in-place": ({"store": WritesInPlace}, 50),
+    "ignore-backups": ({"store": StartsEmpty}, 200),
+    "obey-anybody": (wrapped("cib", ObeysAnybody), 200),
+    "forget-promise": (wrapped("cib", ForgetsPromise), 200),
+    "ignore-base": (wrapped("cib", IgnoresBase), 10),
+    "deny-what-was-made": (wrapped("cib", DeniesWhatItMade), 20),
+    "counters-only": ({"cib": OtherCopy}, 200),
+    "own-copy-is-best": (_ruled_by(OwnCopyIsBest), 20),
+    "wait-for-nobody": (_ruled_by(WaitsForNobody), 100),
+    "write-before-all": (_ruled_by(WritesBeforeAll), 200),
+    "early-answer": (plants.PLANTS["early-answer"], 10),
+    "ack-before-persist": (plants.PLANTS["ack-before-persist"], 50),
+    "silent-corruption": (plants.PLANTS["silent-corruption"], 50),
+}
+"""The bugs by name, and within how many seeds they are found."""
