@@ -186,11 +186,13 @@ class Network:
         self.later(
             lambda: self.give(master, MessageArrived("crmd", api.BecomeMaster(0, reign))),
             life_of=master,
+            at=self._in_order("crmd", master),
         )
         for name in followers:
             if name != master:
                 order = MessageArrived("crmd", api.BecomeFollower(master, reign))
-                self.later(functools.partial(self.give, name, order), life_of=name)
+                at = self._in_order("crmd", name)
+                self.later(functools.partial(self.give, name, order), life_of=name, at=at)
 
     def elect(self) -> None:
         """Let the first living member of each group rule it."""
@@ -246,6 +248,13 @@ class Network:
                 action()
 
         heapq.heappush(self._heap, (moment, self._count, act))
+
+    def _in_order(self, sender: str, name: str) -> float:
+        """A moment for a message that overtakes no earlier one of this local sender."""
+        soon = self.now + self.rng.uniform(0.0005, 0.02)
+        moment = max(soon, self._last.get((sender, name), 0.0) + 1e-6)
+        self._last[sender, name] = moment
+        return moment
 
     def give(self, name: str, event: object) -> None:
         replica = self.nodes[name].replica
