@@ -24,10 +24,8 @@ from dataclasses import dataclass
 
 from crm.model.version import Reign, Version
 
-FIRST_RETRY_S = 0.2
-"""A write that failed is made once more, as a new file, before anybody is troubled."""
-
 RETRY_S = 5.0
+"""So long after a second failure; the first is made good at once, in a new file."""
 
 PAUSE_S = 0.5
 """While changes follow each other, cib.xml is written so often."""
@@ -200,10 +198,9 @@ class Disk:
         self._failures += 1
         self._may_append = False
         self._dirty = self._dirty or under_way.is_needed
-        if content.data:
-            if self._failures > 1:
-                self.problem = event.reason or "the write failed"
-            self._retry_at = now + (RETRY_S if self.problem else FIRST_RETRY_S)
+        if content.data and self._failures > 1:
+            self.problem = event.reason or "the write failed"
+            self._retry_at = now + RETRY_S
         return content
 
     def next_deadline(self) -> float | None:

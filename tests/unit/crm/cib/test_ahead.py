@@ -11,8 +11,8 @@ import pytest
 from crm.api import cib as api
 from crm.cib import document as documents
 from crm.cib import operations, revisions, rules, store, wire
-from crm.cib.daemon import Writer
 from crm.cib.disk import MAX_AHEAD_BYTES, Append, Disk, Persist, Persisted
+from crm.cib.keeper import Keeper
 from crm.cib.localcopy import LocalCopy
 from crm.model.version import Reign, Version
 from crm.plumbing import xml
@@ -37,7 +37,7 @@ class Life:
             self.loaded.document, LENIENT, self.loaded.written or NINE, history=history
         )
         self.writes = Disk(most_ahead_bytes)
-        self._writer = Writer(self.store)
+        self._keeper = Keeper(self.store, print)
         if self.loaded.fresh:
             self.writes.want()
 
@@ -70,7 +70,7 @@ class Life:
             order = self.next_write()
             assert order is not None, self.writes.problem
             ways.append(type(order).__name__)
-            ended = self._writer._carry_out(order)
+            ended = self._keeper.carry_out(order)
             assert ended is not None
             self.writes.finished(ended, self.now)
         return ways
@@ -80,7 +80,7 @@ class Life:
         self.writes.hurry()
         order = self.next_write()
         if order is not None:
-            ended = self._writer._carry_out(order)
+            ended = self._keeper.carry_out(order)
             assert ended is not None
             self.writes.finished(ended, self.now)
 
@@ -456,14 +456,24 @@ def test_a_cib_that_ends_waits_until_cib_xml_says_all() -> None:
 
 def test_a_rewriting_that_fails_is_a_problem_and_tried_again() -> None:
     disk, life = begun("a")
-    life.writes.hurry()
-    disk.fail("fsync", errno.ENOSPC, after=1)  # the first is that of the history
+    disk.fail("create", errno.ENOSPC, times=9)
+    life.rewrite()
+    assert life.writes.problem == "", "it is tried once more first"
     life.rewrite()
     assert "No space" in life.writes.problem
     assert life.writes.is_durable
     assert life.writes.next_deadline() == 5.0
     life.now = 5.0
     assert told(life) == "Persist"
+
+
+def test_a_write_that_fails_once_is_made_again_at_once_and_troubles_nobody() -> None:
+    disk, life = begun("a")
+    life.change("b")
+    disk.fail("fsync", errno.EIO)
+    assert life.settle() == ["Append", "Persist"]
+    life.writes.want()
+    assert life.writes.problem == ""
 
 
 def test_what_is_ahead_has_a_bound() -> None:

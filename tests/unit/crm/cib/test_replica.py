@@ -195,18 +195,6 @@ def test_a_full_disk_under_a_new_reign_is_named_at_once_and_later_recovers(where
     assert outcome(network, "n3", third) is api.Outcome.OK
 
 
-def test_a_write_that_fails_once_is_made_again_and_only_late() -> None:
-    network = together()
-    network.nodes["n2"].disk.broken = True
-    network.nodes["n1"].disk.broken = True
-    request = network.change("n1", create("a"))
-    network.run(0.15)
-    for name in ("n1", "n2"):
-        network.nodes[name].disk.broken = False
-    network.run(1.0)
-    assert outcome(network, "n1", request) is api.Outcome.OK
-
-
 def test_a_node_whose_disk_refuses_to_write_can_be_stopped() -> None:
     network = together()
     network.nodes["n2"].disk.broken = True
