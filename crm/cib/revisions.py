@@ -28,7 +28,7 @@ import msgspec
 from lxml import etree
 
 from crm.api.cib import Origin, Revision
-from crm.cib import compare, lines, patch
+from crm.cib import compare, lines, patch, summary
 from crm.cib import document as documents
 from crm.cib.disk import Journal
 from crm.model.version import Version
@@ -44,17 +44,10 @@ MAX_AGE_S = 365 * 24 * 3600.0
 MAX_USELESS = 100
 """So many dropped entries may still stand in the journal before it is written anew."""
 
-MAX_SUMMARY = 160
 MAX_OBJECTS = 1_000
 MAX_REASON = 500
 MAX_PATCH_BYTES = 64 * 1024 * 1024
 
-_OBJECT = re.compile(
-    r"/cib/configuration/(?P<section>[\w.-]+)"
-    r"(?:/(?P<tag>[\w.-]+)(?:\[@id=(?:'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\")\])?)?"
-)
-_RESOURCES = ("primitive", "group", "clone", "master", "bundle", "template")
-_MEMBER = re.compile(rf"(?:{'|'.join(_RESOURCES)})\[@id=['\"]([^'\"]*)['\"]\]")
 _NAME = re.compile(r"(?:(?P<admin>\d{1,15})\.)?(?P<epoch>\d{1,15})\Z", re.ASCII)
 
 
@@ -88,9 +81,9 @@ class Trace:
 
 def trace_of(edit: documents.Edit) -> Trace:
     """Take down what a change did, while its edit is still at hand."""
-    named = dict.fromkeys(_object_of(change)[0] for change in edit.changes)
-    objects = tuple(name for name in named if name)[:MAX_OBJECTS]
-    return Trace(summary_of(edit.changes), objects, pack(write_backward(edit.reversals)))
+    objects = summary.objects_of(edit.changes)[:MAX_OBJECTS]
+    text = summary.summary_of(edit.changes, edit.document)
+    return Trace(text, objects, pack(write_backward(edit.reversals)))
 
 
 def entry_of(
@@ -160,80 +153,6 @@ def _write_attribute(listing: etree._Element, step: documents.Reversal) -> None:
         attribute.set("value", step.value)
     if step.expected is not None:
         attribute.set("expected", step.expected)
-
-
-def summary_of(changes: Iterable[documents.Change]) -> str:
-    """Say in one line what was created, changed and deleted; names only, never values."""
-    kinds: dict[str, dict[str, dict[str, None]]] = {"created": {}, "changed": {}, "deleted": {}}
-    for change in changes:
-        name, kind = _object_of(change)
-        if name:
-            details = kinds[kind].setdefault(name, {})
-            if kind == "changed" and (detail := _detail_of(change)):
-                details[detail] = None
-    for kind in ("created", "deleted"):
-        for name in kinds[kind]:
-            kinds["changed"].pop(name, None)
-    for name in [name for name in kinds["created"] if name in kinds["deleted"]]:
-        del kinds["created"][name], kinds["deleted"][name]
-        kinds["changed"].setdefault(name, {})
-    parts = [f"{kind} {_listed(names)}" for kind, names in kinds.items() if names]
-    text = "; ".join(parts) or "nothing but the version"
-    return text if len(text) <= MAX_SUMMARY else text[: MAX_SUMMARY - 3] + "..."
-
-
-def _listed(names: dict[str, dict[str, None]]) -> str:
-    return ", ".join(f"{n} ({', '.join(d)})" if d else n for n, d in names.items())
-
-
-def _object_of(change: documents.Change) -> tuple[str, str]:
-    """Name the object a change is about ("" = none), and what was done to it as a whole."""
-    found = _OBJECT.match(change.path)
-    if found is None:
-        if isinstance(change, documents.Created) and change.path == "/cib/configuration":
-            return str(change.element.tag), "created"
-        if isinstance(change, documents.Modified) and "validate-with" in change.attributes:
-            return "validate-with", "changed"
-        return "", "changed"
-    name = _named(found)
-    whole = change.path.count("/") - _quoted_slashes(found)
-    match change:
-        case documents.Created(element=element) if found["tag"] is None:
-            if not documents.is_element(element):
-                return found["section"], "changed"
-            return element.get("id") or str(element.tag), "created"
-        case documents.Deleted() if whole <= 4 and found.end() == len(change.path):
-            return name, "deleted"
-        case _:
-            return name, "changed"
-
-
-def _quoted_slashes(found: re.Match[str]) -> int:
-    return (found["single"] or found["double"] or "").count("/")
-
-
-def _named(found: re.Match[str]) -> str:
-    identity = found["single"] if found["single"] is not None else found["double"]
-    return identity or found["tag"] or found["section"]
-
-
-def _detail_of(change: documents.Change) -> str:
-    """Name what of an object was changed: the option if it is one, else member and attributes."""
-    inner = _MEMBER.findall(change.path.partition("/cib/configuration/resources/")[2])[1:]
-    member = inner[-1] + " " if inner else ""
-    match change:
-        case documents.Created(element=element) if element.tag in _RESOURCES:
-            return f"with {element.get('id', '')}"
-        case documents.Deleted(element=element) if element.tag in _RESOURCES:
-            return f"without {element.get('id', '')}"
-        case documents.Created(element=element) | documents.Deleted(element=element):
-            return member + str(element.get("name", "")) if element.tag == "nvpair" else member[:-1]
-        case documents.Modified(element=element, attributes=attributes):
-            if element.tag == "nvpair":
-                return member + element.get("name", "")
-            return "" if element.tag == "cib" else member + ", ".join(attributes)
-        case _:
-            return "order"
 
 
 def pack(data: bytes) -> bytes:
@@ -524,12 +443,8 @@ def _take_back(edit: documents.Edit, step: etree._Element) -> None:
 
 
 def _subject(step: etree._Element) -> str:
-    found = _OBJECT.match(step.get("path", ""))
-    if found is None:
-        return "cib"
-    if found["tag"] is None and len(step) and documents.is_element(step[0]):
-        return step[0].get("id") or found["section"]
-    return _named(found)
+    found = step[0] if len(step) and documents.is_element(step[0]) else None
+    return summary.object_at(step.get("path", ""), found) or "cib"
 
 
 def _conflict(subject: str, obstacle: str, later: Sequence[Revision]) -> errors.Problem:
