@@ -274,7 +274,11 @@ def _start(options: Options, node: str, *, foreground: bool) -> int:
     if running is not None:
         print(f"heartbeat: already running [pid {running}].", file=sys.stderr)  # noqa: T201
         return 0
-    startup.prepare_directories(paths)
+    try:
+        startup.prepare_directories(paths)
+    except ConfigurationError as problem:
+        print(f"ERROR: Heartbeat not started: {problem}", file=sys.stderr)  # noqa: T201
+        return startup.EXIT_NOT_CONFIGURED
     if not foreground and _become_daemon():
         return 0
     targets = startup.log_targets(readings.settings, paths, node)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crm.plumbing import atomicfile
-from crm.plumbing.errors import Problem, error, has_errors, warning
+from crm.plumbing.errors import ConfigurationError, Problem, error, has_errors, warning
 from crm.plumbing.log import LogTargets
 from crm.plumbing.settings import CLUSTER_USER, Paths
 from messaging import authkeys, programs
@@ -199,15 +199,24 @@ def next_generation(path: Path) -> int:
 
 
 def prepare_directories(paths: Paths) -> None:
-    """Make the folders our children write to, owned by the user they run as."""
+    """Make the folders our children write to, owned by the user they run as.
+
+    One that is theirs already is left alone: it may be on a disk that cannot be written.
+
+    Raises: ConfigurationError with the folder that cannot be made.
+    """
     owner = _cluster_owner()
-    paths.run_dir.mkdir(parents=True, exist_ok=True)
-    paths.agent_state_dir.mkdir(parents=True, exist_ok=True)
-    paths.log_dir.mkdir(parents=True, exist_ok=True)
-    for directory in (paths.cib_dir, paths.pengine_dir, paths.blackbox_dir):
-        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-        if owner is not None:
-            os.chown(directory, *owner)
+    try:
+        for directory in (paths.run_dir, paths.agent_state_dir, paths.log_dir):
+            directory.mkdir(parents=True, exist_ok=True)
+        for directory in (paths.cib_dir, paths.pengine_dir, paths.blackbox_dir):
+            directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+            status = directory.stat()
+            if owner is not None and (status.st_uid, status.st_gid) != owner:
+                os.chown(directory, *owner)
+    except OSError as problem:
+        reason = "it is no folder" if isinstance(problem, FileExistsError) else problem.strerror
+        raise ConfigurationError(f"'{problem.filename}' cannot be used: {reason}") from problem
 
 
 def prepare_logs(targets: LogTargets) -> None:

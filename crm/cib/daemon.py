@@ -12,7 +12,6 @@ import queue
 import secrets
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 from crm.api import cib as api
@@ -66,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         log.configure(targets, options.name)
     store = Store(options.paths.cib_dir, _owner())
     try:
-        loaded = _load(store, options.paths.cib_dir)
+        loaded = _load(store)
         if os.environ.get(MODE_VARIABLE) == "haresources":
             loaded = disguise.put_on(loaded, options.paths)
     except ConfigurationError as problem:
@@ -108,12 +107,13 @@ def _say(finding: Problem) -> None:
     log.note(Note(level, "cib", str(finding).replace("\n  ", "; ")))
 
 
-def _load(store: Store, directory: Path) -> Loaded:
+def _load(store: Store) -> Loaded:
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+        for finding in store.prepare():
+            _say(finding)
         return store.load(rules.STANDARD)
     except OSError as problem:
-        message = f"{directory} cannot be used: {problem.strerror}"
+        message = f"{problem.filename or store.directory} cannot be used: {problem.strerror}"
         raise ConfigurationError(message) from problem
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import os
 import re
@@ -37,6 +38,7 @@ from crm.model.version import Reign, Version
 from crm.plumbing import atomicfile, errors, xml
 from crm.plumbing.errors import ConfigurationError, Problem
 from crm.plumbing.kernel import Kernel
+from crm.plumbing.settings import CLUSTER_USER
 
 FILE = "cib.xml"
 SIGNATURE = "cib.xml.sig"
@@ -54,6 +56,10 @@ MAX_SMALL_BYTES = 4096
 MAX_BACKUPS = 100
 MAX_ARCHIVES = 20
 MODE = 0o600
+FOLDER_MODE = 0o750
+
+_MAY_BE_GOOD = ("cib-unreadable", "cib-invalid", "cib-digest", "cib-owner")
+"""What keeps a copy from being used although it may be what the administrator wants."""
 
 _BETWEEN_ELEMENTS = re.compile(rb">\s+<")
 _TRAILER = re.compile(
@@ -150,6 +156,27 @@ class Store:
 
     # --- reading ------------------------------------------------------------------------------
 
+    def prepare(self) -> list[Problem]:
+        """See to it that the folder is there and that only we write in it; tells what was done.
+
+        Raises: OSError as the system gave it.
+        """
+        try:
+            status = self._kernel.lstat(self.directory)
+        except FileNotFoundError:
+            self.directory.mkdir(parents=True, mode=FOLDER_MODE)
+            if self._owner is not None:
+                os.chown(self.directory, *self._owner)
+            return []
+        mode = stat.S_IMODE(status.st_mode)
+        if not stat.S_ISDIR(status.st_mode) or not mode & 0o022:
+            return []
+        with contextlib.suppress(OSError):
+            self.directory.chmod(mode & ~0o022)
+        message = f"{self.directory} could be written by others (mode {mode:04o}); this was ended"
+        hint = "see who changed what in it"
+        return [errors.warning("folder-open", str(self.directory), message, hint)]
+
     def load(self, rules: Rules) -> Loaded:
         """Choose the copy to start with; an empty one only if there is none at all.
 
@@ -160,10 +187,10 @@ class Store:
         self._sweep()
         promised = self._read_promise(problems)
         self._read_ahead(problems)
-        main = self._read(FILE, rules, problems)
+        main = self._believed(self._read(FILE, rules, problems), promised, problems)
         best = main
         for name in self._backups()[: 1 if main is not None else MAX_BACKUPS]:
-            backup = self._read(name, rules, problems)
+            backup = self._believed(self._read(name, rules, problems), promised, problems)
             if backup is not None and (best is None or backup.standing > best.standing):
                 best = backup
         if best is None:
@@ -173,6 +200,23 @@ class Store:
         self._judge_ahead(best, problems)
         return self._modernised(best, rules, promised, problems)
 
+    def _believed(self, copy: Copy | None, promised: Reign, problems: list[Problem]) -> Copy | None:
+        """Give no worth to the reign of a copy that this node cannot have written.
+
+        A reign is promised, durably, before anything is written under it. A greater one comes from
+        another cluster (or another node's folder), and must not beat what the nodes here have.
+        """
+        if copy is None or promised == Reign() or copy.written <= promised:
+            return copy
+        message = (
+            f"{copy.path} was written under the reign {copy.written}, but this node has promised"
+            f" none after {promised}: it comes from elsewhere, and loses against what other nodes"
+            " have"
+        )
+        hint = "to make it win, raise its admin_epoch"
+        problems.append(errors.warning("cib-from-elsewhere", copy.path.name, message, hint))
+        return dataclasses.replace(copy, written=Reign())
+
     def _sweep(self) -> None:
         """Remove what writes left behind that were interrupted; nobody else writes here."""
         with contextlib.suppress(OSError):
@@ -181,10 +225,17 @@ class Store:
                     self._kernel.unlink(self.directory / name)
 
     def _start_empty(self, promised: Reign, problems: list[Problem]) -> Loaded:
-        keep = [p for p in problems if p.code in ("cib-unreadable", "cib-invalid")]
+        keep = [p for p in problems if p.code in _MAY_BE_GOOD]
         if keep:
             raise ConfigurationError(keep[0].message, problems)
-        self._set_aside(problems, None)
+        if self._exists(self.directory / FILE):
+            self._set_aside(problems, None)
+        else:
+            message = (
+                f"there is no {FILE} in {self.directory}: this node begins with an empty"
+                " configuration, until it hears of another one"
+            )
+            problems.append(errors.warning("cib-missing", FILE, message))
         self._judge_ahead(None, problems)
         document = documents.Document(documents.empty())
         return Loaded(document, Reign(), promised, True, problems)
@@ -213,12 +264,16 @@ class Store:
             return None
         except OSError as problem:
             message = f"{path} cannot be read: {problem.strerror}"
-            problems.append(errors.error("cib-unreadable", name, message, "correct its owner"))
+            hint = "correct its owner and mode"
+            if problem.errno == errno.ELOOP:
+                message = f"{path} cannot be read: it is a symbolic link"
+                hint = "put the file itself there"
+            problems.append(errors.error("cib-unreadable", name, message, hint))
             return None
         except ConfigurationError as problem:
             found = problem.problems[0] if problem.problems else None
-            code = found.code if found is not None else "cib-corrupt"
-            problems.append(errors.error(code, name, f"{path}: {problem}"))
+            code, hint = (found.code, found.hint) if found is not None else ("cib-corrupt", "")
+            problems.append(errors.error(code, name, f"{path}: {problem}", hint))
             return None
         found_wrong = [p for p in rules.validate(copy.root) if errors.has_errors([p])]
         if found_wrong:
@@ -293,7 +348,10 @@ class Store:
             raise _wrong("cib-foreign", path.name, "it is not a plain file")
         trusted = {0, os.getuid()} | ({self._owner[0]} if self._owner else set())
         if status.st_uid not in trusted:
-            raise _wrong("cib-foreign", path.name, f"it belongs to user {status.st_uid}, not to us")
+            owner = CLUSTER_USER if self._owner else "the user the cib runs as"
+            hint = f"look at what it says; if it is right, give it to {owner}"
+            message = f"it belongs to user {status.st_uid}"
+            raise _wrong("cib-owner", path.name, message, hint)
 
     def _whole(self, path: Path, data: bytes) -> Copy:
         """Check that a file is complete, and read it.
@@ -314,7 +372,7 @@ class Store:
                 return Copy(path, root, written, digest)
         signature = self._signature(path)
         if signature and signature != classic_digest(root):
-            hint = "remove the .sig file if the change was meant"
+            hint = f"if it was edited on purpose, remove {path.name}.sig and start again"
             raise _wrong("cib-digest", path.name, "it does not match its digest", hint)
         return Copy(path, root, written)
 
@@ -368,14 +426,24 @@ class Store:
         path = self.directory / FILE
         if not self._exists(path):
             return
-        bad = any(problem.subject == FILE for problem in problems)
-        kept = self._free_name("cib.xml.corrupt" if bad else "cib.xml.older")
+        wrong = next((problem for problem in problems if problem.subject == FILE), None)
+        kept = self._free_name("cib.xml.older" if wrong is None else "cib.xml.corrupt")
         self._kernel.rename(path, kept)
         with contextlib.suppress(FileNotFoundError):
             self._kernel.rename(self.directory / SIGNATURE, kept.with_name(kept.name + ".sig"))
-        source = "an empty configuration" if instead is None else instead.path.name
-        message = f"{FILE} was set aside as {kept.name}, {source} is used"
-        problems.append(errors.warning("cib-set-aside", FILE, message, "look at what it says"))
+        source = "an empty configuration"
+        if instead is not None:
+            source = f"{instead.path.name} (version {documents.Document(instead.root).version})"
+        done = f"it was set aside as {kept.name}, and {source} is used"
+        if wrong is None:
+            message = f"{path} is older than its backup: {done}"
+            hint = f"to use {kept.name} all the same, raise its admin_epoch and put it back"
+            problems.append(errors.warning("cib-set-aside", FILE, message, hint))
+            return
+        problems.remove(wrong)  # one line tells what is wrong and what was done
+        hint = wrong.hint or f"if a change is missing, look for it in {kept.name}"
+        text = f"{wrong.message}; {done}"
+        problems.append(errors.error(wrong.code, FILE, text, hint))
 
     def _free_name(self, stem: str) -> Path:
         for number in range(1, MAX_ARCHIVES):

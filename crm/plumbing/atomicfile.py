@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,11 +88,15 @@ def read(
 ) -> tuple[bytes, os.stat_result]:
     """Read a file (or its beginning), and say what it is; a link is not followed.
 
+    Of what is no plain file nothing is read: a pipe would let its reader wait for ever.
+
     Raises: OSError as the system gave it.
     """
-    handle = kernel.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    handle = kernel.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = kernel.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            return b"", status
         wanted = status.st_size if size_bytes is None else size_bytes
         parts = []
         while wanted > 0 and (part := kernel.read(handle, min(wanted, _AT_ONCE_BYTES))):

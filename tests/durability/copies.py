@@ -12,15 +12,17 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
+from crm.cib import ahead
 from crm.cib import document as documents
-from crm.cib import revisions
+from crm.cib.store import AHEAD
+from crm.model.version import Reign, Version
 from crm.plumbing.errors import ConfigurationError
 
 EVERY_S = 0.5
 _REIGN = re.compile(rb'<!-- pacekeeper reign="(\d+)" dc="([^"]*)" digest="[0-9a-f]{64}" -->\s*\Z')
 
-Key = tuple[int, str, int, int]
-"""Reign, its DC, admin_epoch, epoch."""
+Key = tuple[Reign, int, int]
+"""Reign, admin_epoch, epoch."""
 
 
 class Copies(threading.Thread):
@@ -48,15 +50,21 @@ class Copies(threading.Thread):
     def look(self) -> None:
         """Read what has not been read before."""
         for node, folder in self._folders.items():
-            for path in [*folder.glob("cib.xml"), *folder.glob("cib-*.raw")]:
+            for path in [folder / AHEAD, *folder.glob("cib.xml"), *folder.glob("cib-*.raw")]:
                 try:
                     status = path.stat()
                     key = (status.st_dev, status.st_ino, status.st_mtime_ns)
-                    if key not in self._known:
-                        self._known.add(key)
-                        self._read(node, path.read_bytes())
+                    if key in self._known:
+                        continue
+                    self._known.add(key)
+                    data = path.read_bytes()
                 except FileNotFoundError:
                     continue  # replaced while we looked
+                if path.name == AHEAD:
+                    for step in ahead.decode(data).steps:
+                        self._note(node, step.written, step.revision.after, step.revision.digest)
+                else:
+                    self._read(node, data)
 
     def _read(self, node: str, data: bytes) -> None:
         found = _REIGN.search(data)
@@ -67,26 +75,15 @@ class Copies(threading.Thread):
         except ConfigurationError as problem:
             self.forks.append(f"{node} has a broken copy: {problem}")
             return
-        version, digest = document.version, document.digest()
-        key = (int(found[1]), found[2].decode(), version.admin_epoch, version.epoch)
+        written = Reign(int(found[1]), found[2].decode())
+        self._note(node, written, document.version, document.digest())
+
+    def _note(self, node: str, written: Reign, version: Version, digest: str) -> None:
+        key = (written, version.admin_epoch, version.epoch)
         known = self.seen.setdefault(key, (digest, node))
         if known[0] != digest:
-            reign = f"{key[0]}@{key[1]}"
-            text = f"{version} of reign {reign}: {digest} on {node}, {known[0]} on {known[1]}"
+            text = f"{version} of reign {written}: {digest} on {node}, {known[0]} on {known[1]}"
             self.forks.append(text)
-
-
-def reasons_in(journal: Path) -> dict[tuple[int, int], str]:
-    """Read which write made which version, as the history beside a cib.xml has it."""
-    try:
-        entries, _ = revisions.decode(journal.read_bytes())
-    except FileNotFoundError:
-        return {}
-    return {
-        (entry.after.admin_epoch, entry.after.epoch): entry.reason
-        for entry in entries
-        if entry.is_known
-    }
 
 
 def differing(digests: Iterable[tuple[str, str, str]]) -> list[str]:

@@ -20,7 +20,7 @@ from cli.lab.remote import Lab
 from crm.api import cib as api
 from crm.api import gateclient
 from tests.durability import faults, verdict
-from tests.durability.copies import Copies, differing, reasons_in
+from tests.durability.copies import Copies, differing
 from tests.durability.writers import Fate, Logbook, Writer, options_in
 
 NODES = ("node1", "node2", "node3")
@@ -183,8 +183,7 @@ class Wear:
         for node in NODES:
             slots, version, digest = self._configuration_of(node)
             described.append((node, version, digest))
-            journal = faults.state_directory(self.lab, node) / "cib.revisions"
-            histories[node] = reasons_in(journal)
+            histories[node] = self._history_of(node)
             report.findings += verdict.lost(writes, slots, node)
             report.findings += verdict.made_although_refused(
                 writes, slots, histories[node].values(), node
@@ -201,6 +200,17 @@ class Wear:
         assert isinstance(told, api.CibDescription), f"a question was answered by {told}"
         version = f"{told.version.admin_epoch}.{told.version.epoch}"
         return dict(options_in(reply.xml)), version, told.digest
+
+    def _history_of(self, node: str) -> dict[tuple[int, int], str]:
+        """Ask which write made which version."""
+        with gateclient.connect(self.lab.root(node), name="judge") as session:
+            told = session.ask(api.SERVICE, api.AskRevisions(0))
+        assert isinstance(told, api.Revisions), f"a question was answered by {told}"
+        return {
+            (entry.after.admin_epoch, entry.after.epoch): entry.reason
+            for entry in told.revisions
+            if entry.is_known
+        }
 
 
 def await_whole(lab: Lab) -> None:

@@ -283,7 +283,7 @@ def test_a_file_that_is_not_ours_is_set_aside(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_bytes(b"secret\n")
     files = store.Store(tmp_path)
     found = files.load(rules.STANDARD)
-    assert [each.code for each in found.problems] == ["ahead-unused"]
+    assert [each.code for each in found.problems] == ["ahead-unused", "cib-missing"]
     assert (tmp_path / f"{store.AHEAD}-1").is_symlink()
     files.write(found.document.configuration_text(), NINE)
     assert files.may_append

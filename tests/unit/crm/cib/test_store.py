@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def codes(loaded: store.Loaded) -> list[str]:
 def test_an_empty_folder_starts_with_the_empty_cib(tmp_path: Path) -> None:
     loaded = store.Store(tmp_path).load(rules.STANDARD)
     assert loaded.fresh
-    assert loaded.problems == []
+    assert codes(loaded) == ["cib-missing"]
     assert loaded.document.version.epoch == 0
 
 
@@ -60,6 +61,17 @@ def test_the_signature_is_the_one_of_the_classic_tools(tmp_path: Path, comment: 
     signature = store.Store(tmp_path).write(data, NINE)
     assert signature == store.classic_digest(xml.parse(data, keep_comments=True))
     assert (tmp_path / "cib.xml.sig").read_text() == signature + "\n"
+
+
+def test_a_missing_folder_is_made_and_one_that_others_may_write_is_closed(tmp_path: Path) -> None:
+    files = store.Store(tmp_path / "a" / "crm")
+    assert files.prepare() == []
+    assert files.load(rules.STANDARD).fresh
+    files.directory.chmod(0o777)
+    (told,) = files.prepare()
+    assert told.code == "folder-open"
+    assert files.directory.stat().st_mode & 0o777 == 0o755
+    assert files.prepare() == []
 
 
 def test_the_promise_survives(tmp_path: Path) -> None:
@@ -88,7 +100,11 @@ def test_a_broken_file_gives_way_to_the_newest_backup_and_is_kept(
     loaded = files.load(rules.STANDARD)
     assert loaded.document.by_id("r2") is not None
     assert loaded.fresh
-    assert "cib-set-aside" in codes(loaded)
+    (told,) = loaded.problems
+    assert told.message.startswith(f"{path}: "), "one line says where"
+    assert told.message.endswith(
+        "it was set aside as cib.xml.corrupt-1, and cib-1.raw (version 0.2.0) is used"
+    )
     assert (tmp_path / "cib.xml.corrupt-1").read_bytes() == broken
 
 
@@ -131,9 +147,67 @@ def test_a_foreign_file_with_a_classic_signature_is_checked_against_it(tmp_path:
     (tmp_path / "cib.xml.sig").write_text(store.classic_digest(xml.parse(data)))
     assert store.Store(tmp_path).load(rules.STANDARD).document.by_id("a") is not None
     (tmp_path / "cib.xml.sig").write_text("0" * 32)
-    loaded = store.Store(tmp_path).load(rules.STANDARD)
-    assert "cib-digest" in codes(loaded)
-    assert loaded.document.by_id("a") is None
+    with pytest.raises(ConfigurationError, match="does not match its digest") as refusal:
+        store.Store(tmp_path).load(rules.STANDARD)
+    assert "remove cib.xml.sig" in refusal.value.problems[0].hint
+    assert (tmp_path / "cib.xml").read_bytes() == data, "nothing else may be used instead of it"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_copy_of_somebody_else_is_not_thrown_away_for_an_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "cib.xml"
+    path.write_bytes(text(5, "a"))
+    os.chown(path, 4711, 4711)
+    files = store.Store(tmp_path)
+    with pytest.raises(ConfigurationError, match="belongs to user 4711"):
+        files.load(rules.STANDARD)
+    assert path.read_bytes() == text(5, "a")
+    os.chown(path, 0, 0)
+    assert files.load(rules.STANDARD).document.by_id("a") is not None
+
+
+def test_a_copy_of_another_cluster_loses_its_reign_and_is_told_of(tmp_path: Path) -> None:
+    elsewhere = store.Store(tmp_path / "elsewhere")
+    elsewhere.directory.mkdir()
+    elsewhere.write(text(99, "alien"), Reign(900, "other"))
+    files = store.Store(tmp_path)
+    files.keep_promise(NINE)
+    files.write(text(5, "a"), NINE)
+    files.write(text(6, "b"), NINE)
+    shutil.copy(elsewhere.directory / "cib.xml", tmp_path / "cib.xml")
+    loaded = files.load(rules.STANDARD)
+    assert loaded.document.by_id("a") is not None, "the newest of our own"
+    assert loaded.written == NINE
+    assert (tmp_path / "cib.xml.corrupt-1").exists()
+    assert any("comes from elsewhere" in problem.message for problem in loaded.problems)
+
+
+def test_a_lone_copy_of_another_cluster_is_used_but_beats_nobody(tmp_path: Path) -> None:
+    files = store.Store(tmp_path)
+    files.keep_promise(NINE)
+    files.write(text(99, "alien"), Reign(900, "other"))
+    loaded = files.load(rules.STANDARD)
+    assert loaded.document.by_id("alien") is not None
+    assert loaded.written == Reign()
+    assert codes(loaded) == ["cib-from-elsewhere"]
+
+
+def test_without_a_promise_every_reign_is_believed(tmp_path: Path) -> None:
+    files = store.Store(tmp_path)
+    files.write(text(5, "a"), NINE)
+    assert files.load(rules.STANDARD).written == NINE
+
+
+@pytest.mark.parametrize("name", ["cib.xml", "cib.xml.sig", "cib.reign", "cib.revisions"])
+def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(tmp_path: Path, name: str) -> None:
+    files = store.Store(tmp_path)
+    files.keep_promise(NINE)
+    files.write(text(5, "a"), NINE)
+    files.write(text(6, "b"), NINE)
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    assert files.load(rules.STANDARD).document.by_id("a") is not None or name != "cib.xml"
+    assert files.read_journal() == b""
 
 
 def test_an_older_file_gives_way_to_a_newer_backup(tmp_path: Path) -> None:
