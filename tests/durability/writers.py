@@ -37,6 +37,9 @@ _NOT_MADE = frozenset(
 )
 """Outcomes that say: certainly not made."""
 
+NOTHING_CHANGED = "nothing was changed"
+"""Words of a refusal for a full disk: it comes in two kinds, before and after the change."""
+
 
 class Fate(enum.Enum):
     """What a writer knows of a write."""
@@ -180,7 +183,7 @@ class Writer(threading.Thread):
             if reply.outcome is api.Outcome.OK:
                 fate = Fate.ACKNOWLEDGED
                 version = (reply.version.admin_epoch, reply.version.epoch)
-            elif reply.outcome in _NOT_MADE:
+            elif reply.outcome in _NOT_MADE or NOTHING_CHANGED in said:
                 fate = Fate.REFUSED
         except gateclient.AnswerTimeout as problem:
             fate, said = Fate.OVERDUE, str(problem)
