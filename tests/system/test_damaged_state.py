@@ -66,7 +66,7 @@ def _restart_damaged(lab: Lab, damage: Callable[[Path], None]) -> LogView:
     lab.stop("node3")
     folder = state_directory(lab, "node3")
     for path in folder.glob("cib.xml.*-*"):
-        path.unlink()
+        _remove(path)
     damage(folder)
     news = _NewsOf(log_of(lab, "node3"))
     lab.start("node3")
@@ -74,6 +74,13 @@ def _restart_damaged(lab: Lab, damage: Callable[[Path], None]) -> LogView:
     assert _configuration(lab, "node3") == before, "node3 has what the others had"
     assert _configuration(lab, "node1") == before, "and the others still have it"
     return news
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        path.rmdir()
+    else:
+        path.unlink()
 
 
 class _NewsOf(LogView):
