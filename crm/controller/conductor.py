@@ -6,10 +6,12 @@ run, and for results of operations; not for who belongs (`office`), nor for what
 Theory of operation. Whatever makes the present plan doubtful calls `want(reason)`. A running
 transition is then aborted: it starts nothing more, and what is in flight is waited for. When
 nothing is in flight, the whole CIB is read (after everything in the ledger was sent) and given to
-the scheduler; a reason that comes up meanwhile makes its answer stale, and the round begins
-again, a limited number of times. Results are entered in the ledger in the order in which they
-come. A failure also raises the fail count, through attrd, and the next round waits until that is
-written: otherwise the scheduler would repeat what has just failed.
+the scheduler; a reason that comes up meanwhile makes its answer stale, and the round begins again,
+a limited number of times. What only changes the configuration waits until the scheduler has rested
+for a few times as long as its last answer took: a lone change finds it rested, and a burst of them
+costs a fifth of the time instead of all of it. Results are entered in the ledger in the order in
+which they come. A failure also raises the fail count, through attrd, and the next round waits until
+that is written: otherwise the scheduler would repeat what has just failed.
 
 A node whose crmd or executor is away for a moment keeps its place: orders to it are not sent and
 stay in flight until it is back (what was under way is then known from its executor) or given up.
@@ -50,6 +52,13 @@ FENCING_PAUSE_S = 5.0
 """After a failed fencing the next round waits so long: a device is not to be hammered."""
 
 
+REST_FACTOR = 4
+"""So many times as long as a round took, changes of the configuration wait for the next one."""
+
+MAX_REST_S = 0.5
+"""They wait no longer than this."""
+
+
 @dataclass(slots=True)
 class Counters:
     """Numbers that outlive one reign of this crmd."""
@@ -62,6 +71,7 @@ class _Asking:
     """A round between the reading of the CIB and the scheduler's answer."""
 
     query: int
+    began: float
     schedule: int = 0
     transition: int = -1
 
@@ -88,6 +98,8 @@ class Conductor:
     _asking: _Asking | None = None
     _stale: int = 0
     _must_see_ledger: bool = False
+    _may_wait: bool = False
+    _rested_at: float = 0.0
     _sentence: str = ""
     _not_before: float | None = None
     _counting: dict[int, float] = field(default_factory=dict)
@@ -98,8 +110,22 @@ class Conductor:
 
     def want(self, reason: str) -> None:
         """Have the plan made anew; `reason` goes into the log."""
+        self._add(reason)
+        self._may_wait = False
+        self._abort(reason)
+
+    def want_when_rested(self, reason: str) -> None:
+        """Have the plan made anew, in one go with what may follow in a burst."""
+        if not self.reasons:
+            self._may_wait = True
+        self._add(reason)
+        self._abort(reason)
+
+    def _add(self, reason: str) -> None:
         if reason not in self.reasons and len(self.reasons) < 100:
             self.reasons.append(reason)
+
+    def _abort(self, reason: str) -> None:
         run = self.run
         if run is not None and not run.is_over and run.abort(reason):
             self._note(
@@ -150,14 +176,19 @@ class Conductor:
             return
         if self._must_see_ledger and not self.ledger.is_settled:
             return
+        if self._is_resting(now):
+            return
         if not {cib.SERVICE, scheduler.SERVICE} <= self.outbox.connected.keys():
             return
         self.run = None
         self.reasons.clear()
         self.ledger.flush(at_once=True)
         self._must_see_ledger = False
-        self._asking = _Asking(self.outbox.next_request())
+        self._asking = _Asking(self.outbox.next_request(), now)
         self.outbox.tell(cib.SERVICE, cib.Query(self._asking.query))
+
+    def _is_resting(self, now: float) -> bool:
+        return bool(self.reasons) and self._may_wait and now < self._rested_at
 
     def query_replied(self, reply: cib.QueryReply, now: float) -> bool:
         """Take in the CIB; False if it was not asked for here."""
@@ -168,8 +199,10 @@ class Conductor:
             # The cib holds our changes back: what it told us is from before them.
             self._asking = None
             self._must_see_ledger = True
-            self.reasons.append("the status was being written")
+            self.want("the status was being written")
             return True
+        if self._may_wait:
+            self.reasons.clear()  # what our cib told before its answer is in the answer
         if reply.outcome is not cib.Outcome.OK or self._is_stale():
             self._asking = None
             if reply.outcome is not cib.Outcome.OK:
@@ -203,6 +236,7 @@ class Conductor:
         if asking is None or answer.request != asking.schedule:
             return
         self._asking = None
+        self._rested_at = now + min(REST_FACTOR * (now - asking.began), MAX_REST_S)
         self._note(*(Note(line.level, line.entity, line.text) for line in answer.lines))
         if self._is_stale() or self.states.state is not State.POLICY_ENGINE:
             return
@@ -238,7 +272,7 @@ class Conductor:
         """Ask again once the scheduler is back."""
         if self._asking is not None and self._asking.schedule:
             self._asking = None
-            self.reasons.append("the scheduler was restarted")
+            self.want("the scheduler was restarted")
 
     # --- the run --------------------------------------------------------------------------
 
@@ -546,6 +580,8 @@ class Conductor:
         times = list(self._counting.values())
         if self._not_before is not None:
             times.append(self._not_before)
+        if self.states.state is State.POLICY_ENGINE and self._asking is None:
+            times += [self._rested_at] if self.reasons and self._may_wait else []
         if self.states.state is State.IDLE and self.recheck_at is not None:
             times.append(self.recheck_at)
         deadline = self.run.next_deadline() if self.run is not None else None

@@ -63,6 +63,7 @@ class Controller(Member):
         super().__init__(new_uuid=new_uuid, wall=wall)
         self._pid = pid
         self._settings_query = 0
+        self._must_ask_again = False
 
     # --- the shape of a machine ---------------------------------------------------------------
 
@@ -206,6 +207,7 @@ class Controller(Member):
                 self._announce(now)
 
     def _ask_settings(self) -> None:
+        self._must_ask_again = False
         self._settings_query = self._outbox.next_request()
         self._outbox.tell(cib.SERVICE, cib.Query(self._settings_query, section="crm_config"))
 
@@ -260,10 +262,15 @@ class Controller(Member):
             self._settings = settings.read(reply.xml)
             if self._office is not None:
                 self._office.conductor.settings = self._settings
+        if self._must_ask_again:
+            self._ask_settings()
 
     def _cib_changed(self, change: cib.CibChanged) -> None:
-        if any(touched.kind == "configuration" for touched in change.touched):
-            self._ask_settings()
+        if settings.may_concern(change):
+            if self._settings_query:
+                self._must_ask_again = True  # one question at a time, however fast changes come
+            else:
+                self._ask_settings()
         if self._office is not None:
             text = f"Processing diff (cib_update): {change.before} -> {change.after}"
             self._outbox.note(info("tengine", f"te_update_diff: {text}"))

@@ -393,8 +393,11 @@ class Office:
         for touched in change.touched:
             if touched.kind != "configuration" and (is_ours or touched.kind == "root"):
                 continue
-            subject = touched.subject or touched.node
-            self.conductor.want(f"{touched.kind} changed: {subject}")
+            reason = f"{touched.kind} changed: {touched.subject or touched.node}"
+            if touched.kind == "configuration":
+                self.conductor.want_when_rested(reason)
+            else:
+                self.conductor.want(reason)
 
     def cib_replaced(self, now: float) -> None:
         """Join everybody anew when the whole document was exchanged under a working DC."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crm.api.cib import CibChanged
 from crm.model import options
 from crm.plumbing import durations, xml
 from crm.plumbing.errors import ConfigurationError
@@ -27,6 +28,12 @@ class Settings:
 
 
 _DEFAULT = Settings()
+
+
+def may_concern(change: CibChanged) -> bool:
+    """Tell whether a change may be one of these options; the patch names the section if it is."""
+    touches = any(touched.kind == "configuration" for touched in change.touched)
+    return touches and (not change.patch or b"crm_config" in change.patch)
 
 
 def read(crm_config: bytes) -> Settings:

@@ -237,6 +237,8 @@ class ControllerCluster:
         self.born: dict[str, int] = {}
         self.view_id = 0
         self.graphs: list[Graph] = []
+        self.is_scheduler_busy = False
+        self.thinking: list[tuple[FakeNode, str, scheduler.Scheduled]] = []
         self.fencing: list[msgspec.Struct] = []
         self.quorum_of = lambda members: 2 * len(members) > len(names)
         self._number = 0
@@ -430,6 +432,14 @@ class ControllerCluster:
         self.now = end
         self.run()
 
+    def conclude(self, seconds: float) -> None:
+        """Let the scheduler, which is busy, answer what it was asked, after so long."""
+        self.pass_time(seconds)
+        thinking, self.thinking = self.thinking, []
+        for node, process, answer in thinking:
+            node.tell(process, PENGINE, answer)
+        self.run()
+
     def release(self, name: str) -> None:
         """Let an executor that was held back finish what it was told."""
         lrmd = self.nodes[name].lrmd
@@ -514,7 +524,10 @@ class ControllerCluster:
                 graph = self.policy(self, node.cib.document, message.transition)
                 self.graphs.append(graph)
                 answer = scheduler.Scheduled(message.request, graph, sentence="as the test wants")
-                node.tell(process, PENGINE, answer)
+                if self.is_scheduler_busy:
+                    self.thinking.append((node, process, answer))
+                else:
+                    node.tell(process, PENGINE, answer)
             case "attrd":
                 node.tell("attrd", process, message)
             case "crmd":
