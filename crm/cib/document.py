@@ -20,6 +20,7 @@ from typing import Any, cast
 
 from lxml import etree
 
+from crm.cib import texts
 from crm.model.version import Version
 from crm.plumbing import errors, xml
 
@@ -180,6 +181,7 @@ class Document:
         self._ids: dict[str, etree._Element] = {}
         self._histories: dict[tuple[str, str], etree._Element] = {}
         self._digests: dict[etree._Element, bytes] = {}
+        self._texts = texts.Texts(root, (self.configuration, self.status))
         for section in SECTIONS[:4]:
             if self.configuration.find(section) is None:
                 etree.SubElement(self.configuration, section)
@@ -256,7 +258,11 @@ class Document:
 
     def text(self, *, pretty: bool = False) -> bytes:
         """Write the whole document."""
-        return xml.serialise(self.root, pretty)
+        return xml.serialise(self.root, pretty) if pretty else self._texts.of(self.root)
+
+    def text_of(self, element: etree._Element) -> bytes:
+        """Write a part of the document (or an element of another tree)."""
+        return self._texts.of(element)
 
     def configuration_text(self) -> bytes:
         """Write the document without its status, in the form that is kept on the disk.
@@ -329,8 +335,9 @@ class Document:
             if key is not None and self._histories.get(key) is item:
                 del self._histories[key]
 
-    def forget_digest(self, element: etree._Element) -> None:
-        """Note that an element of the configuration no longer is what was hashed."""
+    def forget(self, element: etree._Element) -> None:
+        """Note that an element no longer is what was hashed and written."""
+        self._texts.forget(element)
         for step in _upwards(element):
             if self._digests.pop(step, None) is not None:
                 return
@@ -450,7 +457,7 @@ class Edit:
             else:
                 first.remove(element)
                 first.insert(second, element)
-            self.document.forget_digest(element)
+            self.document.forget(first if kind == "insert" else element)
         self._undo.clear()
         self.changes.clear()
         self.reversals.clear()
@@ -474,11 +481,11 @@ class Edit:
     def _mark(self, element: etree._Element) -> bool:
         """Note which part was touched; tells whether it was the configuration."""
         document = self.document
+        document.forget(element)
         if element is document.root:
             self.touches_root = True
         elif document.in_configuration(element):
             self.touches_configuration = True
-            document.forget_digest(element)
             return True
         else:
             self.touches_status = True

@@ -7,7 +7,6 @@ Source: docs/protocol/cib.md, "Queries"; tools.md section 2.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import msgspec
@@ -17,7 +16,6 @@ from crm.api import cib as api
 from crm.cib import acl
 from crm.cib import document as documents
 from crm.cib.document import Document
-from crm.plumbing import xml
 
 
 def answer_query(document: Document, query: api.Query, *, own_user: str = "") -> api.QueryReply:
@@ -36,17 +34,17 @@ def answer_query(document: Document, query: api.Query, *, own_user: str = "") ->
     if query.no_children:
         found = [_without_children(element) for element in found]
     if len(found) == 1:
-        text = xml.serialise(found[0])
+        text = document.text_of(found[0])
     else:
-        inner = b"".join(xml.serialise(element) for element in found)
+        inner = b"".join(map(document.text_of, found))
         text = b"<xpath-query>" + inner + b"</xpath-query>"
     return api.QueryReply(query.request, api.Outcome.OK, document.version, text)
 
 
 def _without_children(element: etree._Element) -> etree._Element:
-    bare = copy.copy(element)
-    for child in list(bare):
-        bare.remove(child)
+    attributes = {str(name): str(value) for name, value in element.attrib.items()}
+    bare = etree.Element(element.tag, attributes)
+    bare.text = element.text
     return bare
 
 

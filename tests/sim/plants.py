@@ -209,7 +209,7 @@ class Corrupting(Planted):
             option = self.inner.document.by_id("o4")
             if option is not None:
                 option.set("value", "true")
-                self.inner.document.forget_digest(option)
+                self.inner.document.forget(option)
         return effects
 
 
