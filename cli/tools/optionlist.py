@@ -5,6 +5,8 @@ Responsible for the layout; names, defaults and texts stand in `crm.model.option
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from cli.tools import result
 from cli.tools.result import Element
 from crm.model import options
@@ -15,24 +17,32 @@ _TITLE = "Cluster options"
 _TEXT = "These options set how the whole cluster behaves; the DC and the scheduler heed them."
 
 
-def show(answer: result.Answer, *, everything: bool) -> int:
-    """Say the options; advanced and generated ones only when `everything` is wanted."""
+def show(
+    answer: result.Answer,
+    *,
+    everything: bool,
+    known: Mapping[str, Option] = options.CLUSTER_OPTIONS,
+    name: str = "cluster-options",
+    title: str = _TITLE,
+    text: str = _TEXT,
+) -> int:
+    """Say the known options; advanced and generated ones only when `everything` is wanted."""
     shown = [
         option
-        for option in options.CLUSTER_OPTIONS.values()
+        for option in known.values()
         if everything or not (option.advanced or option.generated)
     ]
-    answer.line(f"{_TITLE}\n\n{_TEXT}")
+    answer.line(f"{title}\n\n{text}")
     for option in shown:
         answer.line(f"\n  * {option.name}: {option.text}\n    * Possible values: {_values(option)}")
     parameters = Element("parameters", {}, tuple(_parameter(option) for option in shown))
     answer.element(
         "resource-agent",
-        {"name": "cluster-options"},
+        {"name": name},
         (
             Element("version", {}, text="1.1"),
-            Element("longdesc", {"lang": "en"}, text=_TEXT),
-            Element("shortdesc", {"lang": "en"}, text=_TITLE),
+            Element("longdesc", {"lang": "en"}, text=text),
+            Element("shortdesc", {"lang": "en"}, text=title),
             parameters,
         ),
     )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from lxml import etree
 
 from cli.view.extras import counted, moment, shown_attributes
+from cli.view.resource_lines import is_managed, shown_items
 from crm.model.cluster import Cluster
 from crm.model.roles import Role
 from pengine.facts.facts import Facts
@@ -37,17 +38,18 @@ def status(
     expected = {state.id: state.expected for state in cluster.status}
     for node in facts.nodes:
         nodes.append(_node(facts, node, expected))
-    resources = etree.SubElement(root, "resources")
-    for item in facts.items:
-        if not (isinstance(item, Instance) and facts.is_invented(item.id)):
-            resources.append(_item(facts, item))
-    for instance in facts.removed:
-        if facts.activity[instance.id].nodes:
-            resources.append(_resource(facts, instance))
+    root.append(resources(facts))
     if attributes:
         root.append(_attributes(facts))
     if failures:
         root.append(_failures(facts))
+    return root
+
+
+def resources(facts: Facts, *, classic: bool = False) -> etree._Element:
+    """Write all resources as one element; `classic` as for `resource_lines.is_managed`."""
+    root = etree.Element("resources")
+    root.extend(item(facts, each, classic=classic) for each in shown_items(facts))
     return root
 
 
@@ -82,19 +84,21 @@ def _node(facts: Facts, node: NodeFacts, expected: Mapping[str, str]) -> etree._
     return element
 
 
-def _item(facts: Facts, item: Placeable) -> etree._Element:
-    match item:
+def item(facts: Facts, shown: Placeable, *, classic: bool = False) -> etree._Element:
+    """Write a resource with all that is in it."""
+    match shown:
         case Instance():
-            return _resource(facts, item)
+            return _resource(facts, shown, classic=classic)
         case GroupInstance():
-            element = etree.Element("group", id=item.id, number_resources=str(len(item.members)))
-            _set_common(facts, element, item.meta)
-            element.extend(_resource(facts, member) for member in item.members)
+            count = str(len(shown.members))
+            element = etree.Element("group", id=shown.id, number_resources=count)
+            _set_common(facts, element, shown.meta)
+            element.extend(_resource(facts, each, classic=classic) for each in shown.members)
             return element
         case CloneInstance():
-            return _clone(facts, item)
+            return _clone(facts, shown, classic=classic)
         case BundleInstance():
-            return _bundle(facts, item)
+            return _bundle(facts, shown, classic=classic)
 
 
 def _set_common(
@@ -108,7 +112,7 @@ def _set_common(
         element.set("managed", "false")
 
 
-def _clone(facts: Facts, clone: CloneInstance) -> etree._Element:
+def _clone(facts: Facts, clone: CloneInstance, *, classic: bool) -> etree._Element:
     element = etree.Element("clone", id=clone.id)
     element.set("multi_state", _yes(clone.promotable))
     element.set("unique", _yes(clone.is_unique))
@@ -119,7 +123,8 @@ def _clone(facts: Facts, clone: CloneInstance) -> etree._Element:
     wanted = clone.meta.pairs.get("target-role")
     if wanted:
         element.set("target_role", wanted)
-    element.extend(_item(facts, copy) for copy in clone.copies if _is_there(facts, copy))
+    there = (copy for copy in clone.copies if _is_there(facts, copy))
+    element.extend(item(facts, copy, classic=classic) for copy in there)
     return element
 
 
@@ -129,7 +134,7 @@ def _is_there(facts: Facts, copy: Instance | GroupInstance) -> bool:
     return any(facts.activity[i.id].nodes or not i.is_removed for i in found)
 
 
-def _bundle(facts: Facts, bundle: BundleInstance) -> etree._Element:
+def _bundle(facts: Facts, bundle: BundleInstance, *, classic: bool) -> etree._Element:
     element = etree.Element(
         "bundle", id=bundle.id, type=bundle.copies[0].resource.agent.type, image=bundle.image
     )
@@ -141,11 +146,11 @@ def _bundle(facts: Facts, bundle: BundleInstance) -> etree._Element:
     for number, replica in enumerate(bundle.replicas):
         holder = etree.SubElement(element, "replica", id=str(number))
         parts = (replica.address, replica.copy, replica.container, replica.connection)
-        holder.extend(_resource(facts, part) for part in parts if part is not None)
+        holder.extend(_resource(facts, part, classic=classic) for part in parts if part is not None)
     return element
 
 
-def _resource(facts: Facts, instance: Instance) -> etree._Element:
+def _resource(facts: Facts, instance: Instance, *, classic: bool) -> etree._Element:
     state = facts.activity[instance.id]
     is_plain = instance.is_removed or not instance.is_unique
     element = etree.Element("resource", id=instance.history_id if is_plain else instance.id)
@@ -161,7 +166,7 @@ def _resource(facts: Facts, instance: Instance) -> etree._Element:
         "active": bool(state.nodes),
         "orphaned": instance.is_removed,
         "blocked": state.blocked,
-        "managed": facts.is_looked_after(instance),
+        "managed": is_managed(facts, instance, classic=classic),
         "failed": state.failed,
         "failure_ignored": state.ignored,
     }

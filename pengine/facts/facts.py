@@ -151,9 +151,10 @@ class Facts(msgspec.Struct, frozen=True):
         return known
 
     def _look_after(self, instance: Instance) -> bool:
-        return self.may_start_anything and not self._is_held(instance)
+        return self.may_start_anything and not self.is_held(instance)
 
-    def _is_held(self, instance: Instance) -> bool:
+    def is_held(self, instance: Instance) -> bool:
+        """Tell whether configuration, a failure or its node keep the cluster from an instance."""
         state = self.activity[instance.id]
         if not self.is_entrusted(instance) or state.blocked:
             return True
@@ -168,7 +169,7 @@ class Facts(msgspec.Struct, frozen=True):
 
         That nothing can be fenced does not: it matters only when a node is to be chosen.
         """
-        return instance.id in self.tickets.frozen or self._is_held(instance)
+        return instance.id in self.tickets.frozen or self.is_held(instance)
 
     def is_invented(self, instance: str) -> bool:
         """Tell whether an instance is the connection of a guest, which nobody configured."""

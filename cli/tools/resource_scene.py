@@ -1,0 +1,200 @@
+"""What a run of `crm_resource` is about: the CIB, what the scheduler makes of it, one resource.
+
+Responsible for opening, for what a name given on the command line means, and for the words when it
+means nothing. What is true of a resource is read from the scheduler's facts and nowhere else.
+
+Source: tools.md section 2, "crm_resource".
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cli.tools import ends
+from cli.tools.result import Failure
+from crm.api import cib as api
+from crm.cib import document as documents
+from crm.model.cluster import Cluster
+from crm.model.exit_codes import Exit, exit_code
+from crm.model.readxml import cluster as reading
+from pengine import Decision, schedule
+from pengine.facts.facts import Facts
+from pengine.facts.instances import (
+    BundleInstance,
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    Placeable,
+    instances_of,
+)
+from pengine.facts.nodes import NodeFacts
+
+TOOL = "crm_resource"
+
+
+def failure(code: int, text: str = "") -> Failure:
+    """Make the end of a run in the classic words: what is wrong, then what the code means."""
+    meaning = f"Error performing operation: {exit_code(code).text}"
+    return Failure(code, f"{TOOL}: {text}\n{meaning}" if text else f"{TOOL}: {meaning}")
+
+
+def wrong_use(text: str) -> Failure:
+    """Make the end of a run that was called wrongly."""
+    return Failure(Exit.USAGE, f"{TOOL}: {text}")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a name means. `parents` are the containers around it, outermost first.
+
+    A plain name inside a clone (`web` for `web:0`, `web:1`) means its first copy where one has to
+    be chosen, and `copies` where all can be.
+    """
+
+    name: str
+    item: Placeable
+    parents: tuple[Placeable, ...] = ()
+    copies: tuple[Placeable, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The id of its element in the configuration."""
+        return configured_id(self.item)
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the name is that of one copy."""
+        return self.name != self.id
+
+    @property
+    def top(self) -> Placeable:
+        """The outermost container, or the resource itself."""
+        return self.parents[0] if self.parents else self.item
+
+    @property
+    def parent(self) -> Placeable | None:
+        """The container right around it."""
+        return self.parents[-1] if self.parents else None
+
+
+def configured_id(item: Placeable) -> str:
+    """Give the id something has in the configuration, where copies have no numbers."""
+    match item:
+        case Instance():
+            return item.resource.id
+        case GroupInstance() if item.number is not None:
+            return item.id.removesuffix(f":{item.number}")
+        case _:
+            return item.id
+
+
+def walk(
+    items: Iterable[Placeable], parents: tuple[Placeable, ...] = ()
+) -> Iterator[tuple[Placeable, tuple[Placeable, ...]]]:
+    """Yield everything placeable with the containers around it, containers first."""
+    for item in items:
+        yield item, parents
+        inside: Iterable[Placeable]
+        match item:
+            case Instance():
+                continue
+            case GroupInstance():
+                inside = item.members
+            case CloneInstance():
+                inside = item.copies
+            case BundleInstance():
+                parts = (p for r in item.replicas for p in (r.container, r.address, r.connection))
+                copies = (replica.copy for replica in item.replicas)
+                inside = [each for each in (*parts, *copies) if each is not None]
+        yield from walk(inside, (*parents, item))
+
+
+class Scene:
+    """A CIB that is open, and what is concluded from it when it is first asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.cib = ends.open_cib(TOOL, root)
+        self.now = datetime.now(UTC)
+
+    @functools.cached_property
+    def document(self) -> documents.Document:
+        """The CIB, as far as the caller may see it."""
+        return self.cib.document()
+
+    @functools.cached_property
+    def cluster(self) -> Cluster:
+        """The same as values."""
+        return reading.read(self.document.root)[0]
+
+    @functools.cached_property
+    def decision(self) -> Decision:
+        """What the scheduler decides about it."""
+        return schedule(self.cluster, self.now)
+
+    @property
+    def facts(self) -> Facts:
+        """What the scheduler takes for true."""
+        return self.decision.facts
+
+    @property
+    def is_live(self) -> bool:
+        """Whether this is a running cluster."""
+        return self.cib.session is not None
+
+    def subject(self, name: str) -> Subject:
+        """Find a resource: by its id, by that of a copy, or by the plain name of copies.
+
+        Raises: Failure if there is none.
+        """
+        plain: list[tuple[Placeable, tuple[Placeable, ...]]] = []
+        for item, parents in walk(self.facts.everything):
+            if item.id == name and configured_id(item) == name:
+                return Subject(name, item, parents, (item,))
+            if name in (item.id, configured_id(item)):
+                plain.append((item, parents))
+        for item, parents in plain:
+            if item.id == name:
+                return Subject(name, item, parents, (item,))
+        if not plain:
+            raise failure(Exit.NO_SUCH_OBJECT, f"Resource '{name}' not found")
+        item, parents = plain[0]
+        return Subject(name, item, parents, tuple(each for each, _parents in plain))
+
+    def node(self, name: str) -> NodeFacts:
+        """Find a node by its name.
+
+        Raises: Failure if there is none.
+        """
+        for node in self.facts.nodes:
+            if node.name.lower() == name.lower():
+                return node
+        raise failure(Exit.NO_SUCH_OBJECT, f"Node '{name}' not found")
+
+    def element(self, identity: str) -> Any:  # Any: an element, or None
+        """Find the element of a resource in the configuration."""
+        resources = self.document.section("resources")
+        for each in resources.iter() if resources is not None else ():
+            if each.get("id") == identity and each.tag in _RESOURCES:
+                return each
+        return None
+
+    def places(self, item: Placeable) -> list[str]:
+        """List the nodes on which anything of a resource is active."""
+        names = (n for i in instances_of(item) for n in self.facts.activity[i.id].nodes)
+        return list(dict.fromkeys(names))
+
+    def change(self, *changes: api.Operation) -> None:
+        """Carry operations out, all or none.
+
+        Raises: Failure if they were refused.
+        """
+        self.cib.change(changes, f"{TOOL}: Error performing operation")
+
+
+_RESOURCES = ("primitive", "group", "clone", "master", "bundle")
