@@ -10,16 +10,14 @@ from __future__ import annotations
 import datetime
 import re
 
+from cli import moves
 from cli.edits import need_resource, section
 from cli.levels.targets import apply_change, check_node, places_of
 from cli.shell.context import Call, CommandFailed, Context
 from cli.view.status import read_status
 from crm.model.configuration import Item
 
-_ISO_DURATION = re.compile(
-    r"P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
-    r"(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?\Z"
-)
+_ISO_DURATION = re.compile(r"P(?=.)(?:\d+[YMWD])*(?:T(?:\d+[HMS])+)?\Z")
 
 
 def _split_target(context: Context, words: tuple[str, ...]) -> tuple[str, str, bool]:
@@ -54,11 +52,10 @@ def move(context: Context, call: Call) -> None:
 
     def edit(configuration: Item) -> None:
         located = need_resource(configuration, name)
-        _drop_moves(configuration, name, node)
-        made = _preference(
-            f"cli-prefer-{name}", located.item.id, node, "INFINITY", _expires(lifetime)
-        )
-        section(configuration, "constraints").children.append(made)
+        constraints = section(configuration, "constraints")
+        _drop(configuration, moves.overruled(constraints, name, node))
+        made = moves.preference(located.item.id, node, until=_until(lifetime))
+        constraints.children.append(made)
 
     apply_change(context, edit)
     context.terminal.tell(f"Move constraint created for {name} to {node}")
@@ -86,12 +83,13 @@ def _ban(context: Context, name: str, node: str, lifetime: str) -> None:
         node = places[0][0]
 
     def edit(configuration: Item) -> None:
-        _drop(configuration, f"cli-ban-{name}-on-{node}")
-        made = _preference(f"cli-ban-{name}-on-{node}", name, node, "-INFINITY", _expires(lifetime))
-        section(configuration, "constraints").children.append(made)
+        constraints = section(configuration, "constraints")
+        made = moves.ban(name, node, until=_until(lifetime))
+        _drop(configuration, [each for each in constraints.children if each.id == made.id])
+        constraints.children.append(made)
 
     apply_change(context, edit)
-    identity = f"cli-ban-{name}-on-{node}"
+    identity = moves.ban_id(name, node)
     context.terminal.warn(
         f"Creating rsc_location constraint '{identity}' with a score of -INFINITY "
         f"for resource {name} on {node}."
@@ -105,58 +103,19 @@ def _ban(context: Context, name: str, node: str, lifetime: str) -> None:
     context.terminal.tell(f"Use `crm resource clear {name}` to remove this constraint")
 
 
-def _preference(identity: str, resource: str, node: str, score: str, end: str) -> Item:
-    made = Item("rsc_location", {"id": identity, "rsc": resource, "role": "Started"})
-    if not end:
-        made.attributes |= {"node": node, "score": score}
-        return made
-    base = "cli-prefer" if identity.startswith("cli-prefer") else "cli-ban"
-    suffix = identity.removeprefix(f"{base}-")
-    rule = Item("rule", {"id": f"{base}-rule-{suffix}", "score": score, "boolean-op": "and"})
-    rule.children = [
-        Item(
-            "expression",
-            {
-                "id": f"{base}-expr-{suffix}",
-                "attribute": "#uname",
-                "operation": "eq",
-                "value": node,
-                "type": "string",
-            },
-        ),
-        Item(
-            "date_expression",
-            {"id": f"{base}-lifetime-end-{suffix}", "operation": "lt", "end": end},
-        ),
-    ]
-    made.children.append(rule)
-    return made
-
-
-def _expires(lifetime: str) -> str:
+def _until(lifetime: str) -> str:
     """Turn a lifetime into the moment it ends; "" means for ever."""
-    found = _ISO_DURATION.match(lifetime)
-    if not lifetime or found is None:
+    if not _ISO_DURATION.match(lifetime):
         return lifetime
-    parts = {name: int(value) for name, value in found.groupdict().items() if value}
-    if not parts:
-        raise CommandFailed("invalid-lifetime", f"'{lifetime}' is no duration such as PT5M")
-    end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(**parts)
-    return end.strftime("%Y-%m-%d %H:%M:%SZ")
+    try:
+        return moves.end_of_lifetime(lifetime, datetime.datetime.now(datetime.UTC))
+    except ValueError as problem:
+        raise CommandFailed("invalid-lifetime", str(problem)) from problem
 
 
-def _drop(configuration: Item, identity: str) -> bool:
+def _drop(configuration: Item, unwanted: list[Item]) -> None:
     where = section(configuration, "constraints")
-    kept = [each for each in where.children if each.id != identity]
-    dropped = len(kept) != len(where.children)
-    where.children = kept
-    return dropped
-
-
-def _drop_moves(configuration: Item, name: str, node: str) -> None:
-    """Remove what an earlier move or a ban from the same node said."""
-    _drop(configuration, f"cli-prefer-{name}")
-    _drop(configuration, f"cli-ban-{name}-on-{node}")
+    where.children = [each for each in where.children if each not in unwanted]
 
 
 def clear(context: Context, call: Call) -> None:
@@ -167,13 +126,9 @@ def clear(context: Context, call: Call) -> None:
     removed: list[str] = []
 
     def edit(configuration: Item) -> None:
-        removed.clear()
-        for each in list(section(configuration, "constraints").children):
-            is_ban = each.id.startswith(f"cli-ban-{name}-on-{node}")
-            is_move = each.id == f"cli-prefer-{name}"
-            if is_ban or (is_move and node in ("", each.get("node"))):
-                _drop(configuration, each.id)
-                removed.append(each.id)
+        found = list(moves.left_over(section(configuration, "constraints"), name, node))
+        _drop(configuration, found)
+        removed[:] = [each.id for each in found]
 
     apply_change(context, edit)
     names = f": {', '.join(removed)}" if removed else " (there were none)"

@@ -17,7 +17,10 @@ from cli.tools.result import Element
 from crm.model import score
 from crm.model.exit_codes import Exit
 from crm.model.roles import Role
+from pengine.facts.instances import BundleInstance, CloneInstance, GroupInstance, Instance
 from pengine.facts.links import Together
+
+_KINDS = (Instance, GroupInstance, CloneInstance, BundleInstance)
 
 
 def constraints(scene: Scene, request: Request, answer: result.Answer) -> int:
@@ -37,22 +40,22 @@ def stack(scene: Scene, request: Request, answer: result.Answer) -> int:
 
 
 class _Telling:
-    """One answer; `seen` are the resources on the way to where it is, so that circles end."""
+    """One answer. What was followed already is not followed again, so that circles end."""
 
     def __init__(self, scene: Scene, answer: result.Answer, *, is_recursive: bool) -> None:
         self._scene = scene
         self._answer = answer
         self._is_recursive = is_recursive
         self._elements: list[Element] = []
-        self._priorities = {
-            item.id: item.meta.priority for item, _parents in walk(scene.facts.everything)
-        }
+        self._seen: set[str] = set()
+        self._items = {item.id: item for item, _parents in walk(scene.facts.everything)}
 
     def tell(self, resource: str) -> None:
         """Say everything about a resource."""
         self._locations(resource, 0)
-        self._colocations(resource, 0, (resource,), with_this=True)
-        self._colocations(resource, 0, (resource,), with_this=False)
+        for with_this in (True, False):
+            self._seen = {resource}
+            self._colocations(resource, 0, with_this=with_this)
         self._answer.element("constraints", {}, self._elements)
 
     def _line(self, depth: int, text: str) -> None:
@@ -68,16 +71,14 @@ class _Telling:
         ]
         if found:
             self._line(depth, "Locations:")
-        for node, points, constraint in found:
+        for node, points, constraint in reversed(found):
             amount = score.text(points)
             text = f"Node {node} (score={amount}, id={constraint}, rsc={resource})"
             self._line(depth + 1, text)
             words = {"node": node, "rsc": resource, "id": constraint, "score": amount}
             self._elements.append(Element("rsc_location", words))
 
-    def _colocations(
-        self, resource: str, depth: int, seen: tuple[str, ...], *, with_this: bool
-    ) -> None:
+    def _colocations(self, resource: str, depth: int, *, with_this: bool) -> None:
         """Say what has to be with a resource, or what it has to be with."""
         found = self._links(resource, with_this=with_this)
         if found:
@@ -88,25 +89,31 @@ class _Telling:
         for link in found:
             other = link.dependent if with_this else link.primary
             self._elements.append(_element(link))
-            if other in seen:
+            if other in self._seen:
                 self._line(depth + 1, f"{other} (id={link.constraint} - loop)")
                 continue
             details = _details(link, with_this=with_this)
             self._line(depth + 1, f"{other} ({details})")
             self._locations(other, depth + 2)
             if self._is_recursive:
-                self._colocations(other, depth + 2, (*seen, other), with_this=with_this)
+                self._seen.add(other)
+                self._colocations(other, depth + 2, with_this=with_this)
 
     def _links(self, resource: str, *, with_this: bool) -> list[Together]:
+        """List the colocations of a resource, by what the other one is, as the scheduler does.
+
+        Clones come before what is placed with this one, and after what this one is placed with.
+        """
         links = [
             link
             for link in self._scene.facts.links.together
             if not link.is_implied and resource == (link.primary if with_this else link.dependent)
         ]
 
-        def rank(link: Together) -> tuple[int, str]:
-            other = link.dependent if with_this else link.primary
-            return (-self._priorities.get(other, 0), other)
+        def rank(link: Together) -> tuple[int, int, str]:
+            other = self._items[link.dependent if with_this else link.primary]
+            kind = _KINDS.index(type(other))
+            return -other.meta.priority, -kind if with_this else kind, other.id
 
         return sorted(links, key=rank)
 

@@ -21,7 +21,14 @@ from cli.view.resource_lines import Lines, Style, shown_items
 from crm.model.exit_codes import Exit
 from crm.model.roles import Role
 from crm.plumbing import xml
-from pengine.facts.instances import CloneInstance, GroupInstance, Instance, Placeable, instances_of
+from pengine.facts.instances import (
+    BundleInstance,
+    CloneInstance,
+    GroupInstance,
+    Instance,
+    Placeable,
+    instances_of,
+)
 from pengine.facts.nodes import NodeFacts
 
 _STYLE = Style(places=False, classic=True)
@@ -30,13 +37,27 @@ _STYLE = Style(places=False, classic=True)
 def list_all(scene: Scene, _request: Request, answer: result.Answer) -> int:
     """Show all resources with what they are doing."""
     answer.line("Full List of Resources:")
-    for line in Lines(scene.facts, _STYLE).all(1):
+    style = Style(places=False, classic=True, descriptions=_descriptions(scene))
+    for line in Lines(scene.facts, style).all(1):
         answer.line(line)
     inner = tuple(element_of(each) for each in status_xml.resources(scene.facts, classic=True))
     answer.element("resources", {}, inner)
     if not shown_items(scene.facts):
         raise failure(Exit.NO_SUCH_OBJECT)
     return Exit.OK
+
+
+def _descriptions(scene: Scene) -> dict[str, str]:
+    """Read what is said of primitives, perhaps by their templates."""
+    found = {}
+    for primitive in scene.document.configuration.iter("primitive"):
+        template = scene.document.by_id(primitive.get("template", ""))
+        told = primitive.get("description", "")
+        if not told and template is not None:
+            told = template.get("description", "")
+        if told:
+            found[str(primitive.get("id"))] = str(told)
+    return found
 
 
 def list_raw(scene: Scene, _request: Request, answer: result.Answer) -> int:
@@ -235,18 +256,14 @@ def locate(scene: Scene, request: Request, answer: result.Answer) -> int:
 
 
 def _found_at(scene: Scene, subject: Subject) -> Iterator[tuple[str, bool]]:
-    """Yield nodes, and whether the resource is promoted there: copies the last first, as ever."""
-    copies = subject.copies
-    if isinstance(subject.item, CloneInstance):
-        copies = subject.item.copies
-    seen = set()
+    """Yield nodes, and whether the resource is promoted there: the last first, as ever."""
+    if isinstance(subject.item, BundleInstance):
+        yield from ((node, False) for node in reversed(scene.places(subject.item)))
+        return
+    copies = subject.item.copies if isinstance(subject.item, CloneInstance) else subject.copies
     for each in reversed(copies):
-        parts = list(instances_of(each))
-        roles = {scene.facts.activity[part.id].role for part in parts}
-        for node in scene.places(each):
-            if node not in seen:
-                seen.add(node)
-                yield node, Role.PROMOTED in roles and len(copies) >= 1
+        roles = {scene.facts.activity[part.id].role for part in instances_of(each)}
+        yield from ((node, Role.PROMOTED in roles) for node in scene.places(each))
 
 
 # --- why ----------------------------------------------------------------------------------------
@@ -293,7 +310,7 @@ def _why_there(scene: Scene, node: NodeFacts, answer: result.Answer) -> None:
 
 def _why_all(scene: Scene, answer: result.Answer) -> None:
     told = []
-    for item in shown_items(scene.facts):
+    for item in scene.facts.everything:
         is_up = bool(scene.places(item))
         answer.line(f"Resource {item.id} is {'' if is_up else 'not '}running")
         inner = (_check(scene, item, answer),)

@@ -75,8 +75,10 @@ def _is_meant(resource: str, instance: Instance, history: str) -> bool:
     return resource in ("", history, instance.id, instance.history_id, instance.resource.id)
 
 
-def _order(entry: etree._Element) -> int:
-    return _number(entry.get("call-id", ""))
+def _order(entry: etree._Element) -> tuple[bool, int]:
+    """Sort by call; what has none yet, or never gets one, comes last."""
+    call = _number(entry.get("call-id", ""))
+    return call < 0, call
 
 
 def _number(text: str) -> int:
@@ -118,8 +120,8 @@ def _recorded(instance: Instance, node: str, entry: etree._Element) -> Recorded:
         "agent": f"{agent.standard}:{agent.provider}:{agent.type}",
     }
     text = f"{key} (node={node}, call={attributes['call']}, rc={attributes['rc']}"
-    changed = _number(entry.get("last-rc-change", ""))
-    if changed:
+    if entry.get("last-rc-change") is not None:
+        changed = _number(entry.get("last-rc-change", ""))
         attributes["last-rc-change"] = moment(changed)
         text += f", last-rc-change='{moment(changed)}'"
     took = entry.get("exec-time")

@@ -8,7 +8,7 @@ Wording and layout are those users know; the cases beside the repository hold th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -48,6 +48,8 @@ class Style(msgspec.Struct, frozen=True):
 
     places: bool = True
     classic: bool = False
+    descriptions: Mapping[str, str] = {}
+    """What the configuration says of primitives, by id; it ends their lines."""
 
 
 def is_disabled(meta: Meta, is_promotable: bool) -> bool:
@@ -136,12 +138,15 @@ class Lines:
             may_lead = item.promotable
         else:
             may_lead = _is_copy_that_may_lead(item)
-        flags += ["disabled"] if is_disabled(item.meta, may_lead) else []
-        if item.meta.maintenance or (facts.settings.maintenance and not self.style.classic):
-            flags.append("maintenance")
-        elif facts.settings.maintenance or not item.meta.is_managed or self._lacks_a_device():
-            flags.append("unmanaged")
-        return flags
+        disabled = ["disabled"] if is_disabled(item.meta, may_lead) else []
+        is_kept = item.meta.maintenance or facts.settings.maintenance
+        if self.style.classic:
+            is_free = is_kept or not item.meta.is_managed
+            return [*flags, *(["unmanaged"] if is_free else []), *disabled]
+        if is_kept:
+            return [*flags, *disabled, "maintenance"]
+        is_free = not item.meta.is_managed or not facts.may_start_anything
+        return [*flags, *disabled, *(["unmanaged"] if is_free else [])]
 
     # --- one instance ---------------------------------------------------------------------------
 
@@ -168,7 +173,9 @@ class Lines:
         several = f" [ {' '.join(nodes)} ]" if len(nodes) > 1 else ""
         if not self.style.places:
             where = several = ""
-        return f"{name}\t({instance.resource.agent}):\t {word}{where}{_flags_text(flags)}{several}"
+        line = f"{name}\t({instance.resource.agent}):\t {word}{where}{_flags_text(flags)}{several}"
+        told = self.style.descriptions.get(instance.resource.id)
+        return f"{line} {told}" if told else line
 
     def _replica(self, replica: Replica) -> str:
         """Write what runs in a container, where the container is."""
@@ -224,7 +231,7 @@ class Lines:
             flags.append(f"target-role:{instance.meta.pairs.get('target-role', 'Unpromoted')}")
         if state.blocked:
             flags.append("blocked")
-        elif instance.meta.maintenance or self._is_in_maintenance(instance):
+        elif self._is_in_maintenance(instance):
             flags.append("maintenance")
         elif not is_managed(facts, instance, classic=self.style.classic) and not (
             self._is_kept_by_no_device(instance)
@@ -233,10 +240,6 @@ class Lines:
         if state.ignored:
             flags.append("failure ignored")
         return flags
-
-    def _lacks_a_device(self) -> bool:
-        """Tell whether it is to be said that nothing is managed for the lack of a device."""
-        return not self.facts.may_start_anything and not self.style.classic
 
     def _is_kept_by_no_device(self, instance: Instance) -> bool:
         """Tell whether only the lack of a fence device keeps a removed resource from being stopped.
@@ -249,7 +252,7 @@ class Lines:
     def _is_in_maintenance(self, instance: Instance) -> bool:
         if self.style.classic:
             return False
-        if self.facts.settings.maintenance:
+        if instance.meta.maintenance or self.facts.settings.maintenance:
             return True
         nodes = self.facts.activity[instance.id].nodes
         return any(self.facts.node(name).maintenance for name in nodes)

@@ -1,6 +1,6 @@
 """A gate for tools: one document, and what the daemons beside the cib would say.
 
-It serves one tool after the other. What attrd and crmd were told is kept in `told`.
+It serves several sessions at once. What attrd and crmd were told is kept in `told`.
 """
 
 from __future__ import annotations
@@ -28,11 +28,17 @@ NODES = (
 
 
 class ClusterAtTheGate:
-    """Serves one tool after the other with a document of its own."""
+    """Serves tools with a document of its own.
+
+    `waited` holds, for each wait, the document as it was then; `unrest` is what a wait ends with
+    instead of rest.
+    """
 
     def __init__(self, root: Path) -> None:
         self.document = documents.Document(documents.empty(epoch=1))
         self.told: list[msgspec.Struct] = []
+        self.waited: list[bytes] = []
+        self.unrest: controller.ControllerReply | None = None
         path = root / gate.SOCKET
         path.parent.mkdir(parents=True)
         self._listener = socket.socket(socket.AF_UNIX)
@@ -44,17 +50,20 @@ class ClusterAtTheGate:
     def _serve(self) -> None:
         while True:
             stream, _address = self._listener.accept()
-            with stream:
-                if gate_frames.read(stream) is None:
-                    return
-                gate_frames.send(
-                    stream, gate.Greeting(protocol=gate.PROTOCOL, name="mgmtd", node="node1")
-                )
-                while isinstance(envelope := gate_frames.read(stream), gate.Envelope):
-                    languages = BY_SERVICE[envelope.service]
-                    reply = self._answer(languages.requests.decode(envelope.payload))
-                    payload = languages.replies.encode(reply)
-                    gate_frames.send(stream, gate.Envelope(envelope.service, payload))
+            if gate_frames.read(stream) is None:
+                stream.close()
+                return
+            threading.Thread(target=self._converse, args=(stream,), daemon=True).start()
+
+    def _converse(self, stream: socket.socket) -> None:
+        with stream:
+            greeting = gate.Greeting(protocol=gate.PROTOCOL, name="mgmtd", node="node1")
+            gate_frames.send(stream, greeting)
+            while isinstance(envelope := gate_frames.read(stream), gate.Envelope):
+                languages = BY_SERVICE[envelope.service]
+                reply = self._answer(languages.requests.decode(envelope.payload))
+                payload = languages.replies.encode(reply)
+                gate_frames.send(stream, gate.Envelope(envelope.service, payload))
 
     def _answer(self, request: msgspec.Struct) -> msgspec.Struct:
         match request:
@@ -73,6 +82,10 @@ class ClusterAtTheGate:
             case controller.CleanUp():
                 self.told.append(request)
                 return controller.ControllerReply(request.request)
+            case controller.WaitUntilIdle():
+                self.waited.append(self.document.text())
+                answer = self.unrest or controller.ControllerReply(0)
+                return msgspec.structs.replace(answer, request=request.request)
             case membership.AskCluster():
                 view = View(1, (Member("node1", "uuid-1", 0, 1),), quorate=False)
                 return membership.ClusterDescription(request.request, "node1", NODES, view)
