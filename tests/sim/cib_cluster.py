@@ -20,7 +20,7 @@ from tests.sim.cluster import Cluster
 from tests.sim.engine import Violation
 from tests.sim.faults import Script
 from tests.sim.ledger import Entry, Ledger
-from tests.sim.nodes import IdleScheduler, Makers, Node, real_makers
+from tests.sim.nodes import Makers, Node
 
 SIZES = ((2, 3, 4, 5), (2, 10, 2, 2))
 LENGTH_S = 60.0
@@ -36,11 +36,10 @@ class CibCluster(Cluster):
     ) -> None:
         self.ledger = Ledger(dict.fromkeys(cib_writers.REGISTERS, "first"))
         self._open: dict[tuple[str, int, int], Entry] = {}
-        makers = {**(makers or real_makers()), "pengine": IdleScheduler}
         super().__init__(seed, makers=makers, length_s=length_s)
         self._writers = cib_writers.Writers(self.engine.random, self.ledger)
         for write in cib_faults.writes(self.engine.random, list(self.nodes), length_s):
-            self.engine.at(write.when, self._befall, write)
+            self.engine.at(write.when, self.befall, write)
 
     # --- what is different from the usual run ---------------------------------------------------
 
@@ -107,12 +106,19 @@ class CibCluster(Cluster):
 
     def _look(self) -> None:
         super()._look()
+        self.look_for_refused()
+        if self.checks.stable_for() > cib_faults.CALM_S - 2 and not self.checks.why_not_at_rest():
+            self._judge()
+
+    def look_for_refused(self) -> None:
+        """I2: no copy holds what was refused.
+
+        Raises: Violation.
+        """
         for node in self.nodes.values():
             document = self._document(node)
             if document is not None:
                 self.ledger.check_refused(node.name, document)
-        if self.checks.stable_for() > cib_faults.CALM_S - 2 and not self.checks.why_not_at_rest():
-            self._judge()
 
     @staticmethod
     def _document(node: Node) -> Document | None:

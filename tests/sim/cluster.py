@@ -67,7 +67,7 @@ class Cluster:
             self.engine.at(chance.uniform(0, 1.5), node.boot)
         self.script = self._script(chance, names, length_s)
         for fault in self.script.faults:
-            self.engine.at(fault.when, self._befall, fault)
+            self.engine.at(fault.when, self.befall, fault)
         self.engine.at(LOOK_EVERY_S, self._look)
         self._tokens: dict[tuple[str, int, int], str] = {}
         self._rested_from: float | None = None
@@ -170,7 +170,8 @@ class Cluster:
 
     # --- misfortune ---
 
-    def _befall(self, fault: Fault) -> None:
+    def befall(self, fault: Fault) -> None:
+        """Have something happen now."""
         self.engine.remember("fault", "!", str(fault))
         kind, _, detail = fault.kind.partition(":")
         node = self.nodes.get(fault.node)

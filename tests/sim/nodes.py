@@ -134,13 +134,6 @@ class Scheduler:
         return Scheduled(question.request, decision.graph)
 
 
-class IdleScheduler(Scheduler):
-    """Finds nothing to do, whatever the configuration says."""
-
-    def answer(self, question: Schedule) -> Scheduled:
-        return Scheduled(question.request, Graph(question.transition))
-
-
 class Tool:
     """Stands in for mgmtd: passes questions of the simulation on and keeps the answers."""
 
