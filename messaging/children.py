@@ -3,12 +3,13 @@
 Responsible for their order and for the respawn rule. Not responsible for making processes
 (`daemon` does, through the nursery).
 
-Theory of operation. All start in the order of the list once the node is active. One that ends
-with code 100 stays ended. Any other end is mended: at once after a run of `SHORT_RUN_S`, else
-after `PAUSE_S`; after more than `MAX_SHORT_RUNS` short runs in a row it is given up, and if the
-node cannot work without it, the node leaves. To stop, one after the other gets SIGTERM and is
-waited for: the controller first, because it moves its resources and needs all others for that,
-then the rest in reverse order. What does not end in time is killed.
+Theory of operation. All start in the order of the list once the node is active. One that ends with
+code 100 stays ended, and if the node cannot work without it, the node leaves. Any other end is
+mended: at once after a run of `SHORT_RUN_S`, else after `PAUSE_S`; after more than
+`MAX_SHORT_RUNS` short runs in a row it is given up, and if the node cannot work without it, the
+node leaves. To stop, one after the other gets SIGTERM and is waited for: the controller first,
+because it moves its resources and needs all others for that, then the rest in reverse order. What
+does not end in time is killed.
 
 Source: docs/protocol/links.md, "Children"; Heartbeat's respawn rule.
 """
@@ -165,7 +166,9 @@ class Children:
         how = f"killed by signal {event.signal}" if event.signal else f"exited with {event.code}"
         if event.code == EXIT_DO_NOT_RESPAWN and not event.signal:
             child.is_wanted = False
-            return [info("heartbeat", f'Client "{title}" {how}: exit and do not respawn')]
+            note = info("heartbeat", f'Client "{title}" {how}: exit and do not respawn')
+            failed = [VitalChildFailed(child.plan.name)] if child.plan.is_vital else []
+            return [note, *failed]
         if child.plan.is_failfast and (event.code or event.signal):
             child.is_wanted = False
             return [

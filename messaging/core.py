@@ -507,10 +507,8 @@ class Messaging:
         for effect in outcome:
             match effect:
                 case children.VitalChildFailed(name):
-                    text = f"this node cannot work without {name}: leaving the cluster"
-                    effects.append(error("heartbeat", text))
-                    self._exit_code = 1
-                    effects += self._stop(now)
+                    text = f"this node cannot work without {name}"
+                    effects += self._leave_because(text, now)
                 case children.ChildrenGone():
                     effects += self._take_leave(now)
                 case children.StartChild() | children.SignalChild() | Note():
@@ -527,6 +525,8 @@ class Messaging:
                 return self._lose_client(peer, now)
             case api.SendCluster(to_client, payload, to_node):
                 return self._send_cluster(peer, to_client, payload, to_node, now)
+            case api.LeaveCluster(reason):
+                return self._leave_because(f"{self._clients.get(peer, peer)}: {reason}", now)
             case api.AskCluster(request):
                 return [Tell(peer, self._describe(request, now))]
         return []
@@ -664,6 +664,12 @@ class Messaging:
             info("heartbeat", "Heartbeat shutdown in progress."),
             *self._follow_children(self._children.stop(now), now),
         ]
+
+    def _leave_because(self, reason: str, now: float) -> list[Effect]:
+        if self._is_stopping:
+            return []
+        self._exit_code = 1
+        return [error("heartbeat", f"{reason}: leaving the cluster"), *self._stop(now)]
 
     def _take_leave(self, now: float) -> list[Effect]:
         """All children are gone: say so to the peers, and go when they know."""

@@ -121,6 +121,12 @@ class SendCluster(Message, frozen=True, omit_defaults=True):
     to_node: str = ""
 
 
+class LeaveCluster(Message, frozen=True):
+    """This node has to leave the cluster in order, as if an administrator had stopped it."""
+
+    reason: str
+
+
 class AskCluster(Message, frozen=True):
     """Ask for the state of the cluster layer; answered by `ClusterDescription`."""
 
@@ -220,7 +226,7 @@ class ClusterDescription(Message, frozen=True, omit_defaults=True):
     resources_held: str = ""
 
 
-TO_HEARTBEAT = Codec(SignOn, SignOff, SendCluster, AskCluster)
+TO_HEARTBEAT = Codec(SignOn, SignOff, SendCluster, LeaveCluster, AskCluster)
 TO_CLIENT = Codec(
     SignedOn,
     NodeChanged,

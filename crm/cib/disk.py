@@ -27,6 +27,9 @@ from crm.model.version import Reign, Version
 RETRY_S = 5.0
 """So long after a second failure; the first is made good at once, in a new file."""
 
+BROKEN_AFTER = 3
+"""So many failures in a row of the disk itself, and it is given up."""
+
 PAUSE_S = 0.5
 """While changes follow each other, cib.xml is written so often."""
 
@@ -81,6 +84,7 @@ class KeepPromise:
 class Persisted:
     """A write ended; `reason` says why it failed, `digest` what was written.
 
+    `is_broken` says that the disk itself fails, or may not be written, and is not just full.
     `may_append`, after a whole write, tells that changes may be added to `cib.ahead` from now on.
     """
 
@@ -89,6 +93,7 @@ class Persisted:
     reason: str = ""
     digest: str = ""
     may_append: bool = False
+    is_broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,9 @@ class Disk:
     def __init__(self, most_ahead_bytes: int = MAX_AHEAD_BYTES) -> None:
         self.durable: Mark = (Reign(), 0)
         self.problem = ""
+        self.is_broken = False
         self._failures = 0
+        self._broken_calls = 0
         self._dirty = False
         self._ticket = 0
         self._under_way: _UnderWay | None = None
@@ -187,7 +194,8 @@ class Disk:
         under_way, self._under_way = self._under_way, None
         content = under_way.content
         if event.ok:
-            self._failures = 0
+            self._failures = self._broken_calls = 0
+            self.is_broken = False
             self.durable = content.mark
             self.problem = ""
             if content.data:
@@ -196,6 +204,8 @@ class Disk:
                 self._ahead_bytes = 0
             return content
         self._failures += 1
+        self._broken_calls = self._broken_calls + 1 if event.is_broken else 0
+        self.is_broken = self._broken_calls >= BROKEN_AFTER
         self._may_append = False
         self._dirty = self._dirty or under_way.is_needed
         if content.data and self._failures > 1:

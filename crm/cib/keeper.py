@@ -6,6 +6,7 @@ for files (`store`), nor for when something is kept (`disk`) or tried again.
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable
 
@@ -13,6 +14,9 @@ from crm.cib.disk import Append, KeepPromise, Persist, Persisted
 from crm.cib.localcopy import Archive
 from crm.cib.store import Store
 from crm.plumbing.machine import Note
+
+_BROKEN = (errno.EIO, errno.EROFS)
+"""EROFS because a file system with errors is made read-only by the kernel."""
 
 Order = Persist | Append | KeepPromise | Archive
 
@@ -47,7 +51,7 @@ class Keeper:
         except OSError as problem:
             reason = f"{problem.strerror} ({problem.filename or self._store.directory})"
             if ticket:
-                return Persisted(ticket, False, reason)
+                return Persisted(ticket, False, reason, is_broken=problem.errno in _BROKEN)
             self._note(logging.ERROR, f"Could not keep what lost: {reason}")
         return None
 

@@ -68,6 +68,9 @@ BATCH_S = 0.005
 UNKNOWN_HINT = "look whether it was made"
 UNDURABLE_HINT = "free space or repair the disk; writing is tried again by itself"
 MAX_HELD = 2_000
+PAIR = 2
+"""Of two nodes, one is enough."""
+
 MAX_PENDING = 2_000
 
 
@@ -111,6 +114,7 @@ class Mastery:
         self.sequence = 0
         self.promise_kept = False
         self.promise_problem = ""
+        self._broken: set[str] = set()
         self._configuration_sequence = 0  # the last one that members acknowledge
         self._was_settled = False
         self._copy = copy
@@ -182,6 +186,7 @@ class Mastery:
         self._presented.pop(node, None)
         self._installed.pop(node, None)
         self._failing.pop(node, None)
+        self._broken.discard(node)
         if self._awaited == node:
             self._awaited = ""
 
@@ -251,6 +256,9 @@ class Mastery:
             return
         if message.problem:
             self._failing[node] = message.problem
+            if message.is_broken:
+                self._broken.add(node)
+                self._dismiss()
             self._report_undurable(message.sequence, f"{node}: {message.problem}")
         elif node in self._presented:
             self._failing.pop(node, None)
@@ -259,10 +267,17 @@ class Mastery:
 
     def written(self, mark: Mark, now: float) -> None:
         """Note that our own write ended, one way or the other."""
+        if self._disk.is_broken:
+            self.own_disk_is_broken()
         if self._disk.problem:
             sequence = mark[1] if mark[0] == self.reign else 0
             self._report_undurable(sequence, f"{self.node}: {self._disk.problem}")
         self.advance(now)
+
+    def own_disk_is_broken(self) -> None:
+        """Leave, if the others can do without us."""
+        self._broken.add(self.node)
+        self._dismiss()
 
     def asked(self, asker: Asker, change: api.Change, now: float) -> None:
         """Make a change, or hold it until it may be made."""
@@ -374,6 +389,24 @@ class Mastery:
         """Name the members that cannot write, and why."""
         own = self._disk.problem or self.promise_problem
         return {**self._failing, **({self.node: own} if own else {})}
+
+    def _dismiss(self) -> None:
+        """Send those away whose disks are broken, if the others have quorum without them.
+
+        One disk must not keep everybody from writing; but where too many are broken at once,
+        what runs goes on, without changes.
+        """
+        if self._view is None or not self._view.quorate:
+            return
+        healthy = len(self._view.members) - len(self._failing_disks())
+        total = self._view.total_nodes
+        if 2 * healthy > total or (total == PAIR and healthy == 1):
+            for node in sorted(self._broken):
+                if node == self.node:
+                    self._outbox.leave(self._failing_disks()[node])
+                else:
+                    self._outbox.to_node(node, wire.Dismiss(self.reign))
+            self._broken.clear()
 
     def _may_write_without_force(self) -> bool:
         if self._view is not None and self._view.quorate:

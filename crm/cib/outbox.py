@@ -81,6 +81,11 @@ class Outbox:
         payload = wire.PEERS.encode(message)
         self.tell(membership.SERVICE, membership.SendCluster(api.SERVICE, payload, node))
 
+    def leave(self, problem: str) -> None:
+        """Have this node leave the cluster: others can do without its broken disk."""
+        reason = f"the disk with the CIB is broken: {problem}"
+        self.tell(membership.SERVICE, membership.LeaveCluster(reason))
+
     def answer(self, asker: Asker, answer: Answer) -> None:
         """Tell who asked how the change ended."""
         if isinstance(asker, RemoteAsker):

@@ -29,7 +29,7 @@ from collections.abc import Callable
 from crm.api import cib as api
 from crm.api import controller, membership
 from crm.cib import operations, patch, revisions, wire
-from crm.cib.disk import Content, Disk, KeepPromise, Mark, Persisted
+from crm.cib.disk import BROKEN_AFTER, Content, Disk, KeepPromise, Mark, Persisted
 from crm.cib.document import Document
 from crm.cib.forwarding import Forwarding
 from crm.cib.localcopy import LocalCopy
@@ -92,6 +92,8 @@ class Replica:
         self._promise_under_way: Reign | None = None
         self._promise_kept = promised
         self._promise_retry_at: float | None = None
+        self._promise_problem = ""
+        self._broken_promises = 0
         self._present_to: tuple[str, Reign] | None = None
         self._stopping = False
         self._master_named = ""
@@ -392,6 +394,8 @@ class Replica:
                 self._presented(node, message, now)
             case wire.Acknowledge() if master is not None:
                 master.acknowledged(node, message, now)
+            case wire.Dismiss(reign=reign) if reign == self.promised and reign.dc == node:
+                self._outbox.leave(self._disk.problem or self._promise_problem)
             case wire.Forward(token=token, change=change):
                 asker = RemoteAsker(node, token)
                 if master is None:
@@ -523,7 +527,10 @@ class Replica:
     def _acknowledge(self, mark: Mark | None) -> None:
         if mark is None or self._installed is None or mark[0] != self._installed[0]:
             return
-        self._outbox.to_node(mark[0].dc, wire.Acknowledge(mark[0], mark[1], self._disk.problem))
+        disk = self._disk
+        self._outbox.to_node(
+            mark[0].dc, wire.Acknowledge(mark[0], mark[1], disk.problem, disk.is_broken)
+        )
         if self._due is not None and self._due <= mark:
             self._due = None
 
@@ -562,8 +569,11 @@ class Replica:
         if not event.ok:
             self._outbox.error(f"The promise to {written} could not be kept: {event.reason}")
             self._promise_retry_at = now + PROMISE_RETRY_S
+            self._promise_problem = event.reason
+            self._broken_promises = self._broken_promises + 1 if event.is_broken else 0
             self._tell_of_broken_promise(event.reason, now)
             return
+        self._broken_promises = 0
         self._promise_kept = written
         if written < self.promised:
             self._keep_promise()
@@ -577,12 +587,15 @@ class Replica:
 
     def _tell_of_broken_promise(self, reason: str, now: float) -> None:
         """Name the disk that keeps a reign from being settled, so that nobody waits in vain."""
+        is_broken = self._broken_promises >= BROKEN_AFTER
         if self._mastery is not None:
             self._mastery.promise_problem = reason
+            if is_broken:
+                self._mastery.own_disk_is_broken()
             self._mastery.advance(now)
         elif self._present_to is not None:
             node, reign = self._present_to
-            self._outbox.to_node(node, wire.Acknowledge(reign, 0, reason))
+            self._outbox.to_node(node, wire.Acknowledge(reign, 0, reason, is_broken))
 
 
 def _holds(view: membership.View, node: str) -> bool:

@@ -89,11 +89,21 @@ class Apply(Message, frozen=True, omit_defaults=True):
 
 
 class Acknowledge(Message, frozen=True, omit_defaults=True):
-    """(Follower) all up to `sequence` is applied and durable, or cannot be made so (`problem`)."""
+    """(Follower) all up to `sequence` is applied and durable, or cannot be made so (`problem`).
+
+    `is_broken` says that the disk will not get well by itself.
+    """
 
     reign: Reign
     sequence: int
     problem: str = ""
+    is_broken: bool = False
+
+
+class Dismiss(Message, frozen=True):
+    """(Master) your disk is broken and we are enough without you: leave the cluster."""
+
+    reign: Reign
 
 
 class Forward(Message, frozen=True):
@@ -114,7 +124,7 @@ class Forwarded(Message, frozen=True, omit_defaults=True):
     not_master: bool = False
 
 
-PEERS = Codec(Hail, Present, Give, Snapshot, Apply, Acknowledge, Forward, Forwarded)
+PEERS = Codec(Hail, Present, Give, Snapshot, Apply, Acknowledge, Dismiss, Forward, Forwarded)
 
 
 def pack(document: bytes) -> bytes:

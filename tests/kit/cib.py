@@ -46,6 +46,7 @@ class Disk:
     written: Reign = field(default_factory=Reign)
     promised: Reign = field(default_factory=Reign)
     broken: bool = False
+    worn_out: bool = False
     archived: list[Archive] = field(default_factory=list)
     ahead: bytes = b""
     may_append: bool = True
@@ -322,8 +323,9 @@ class Network:
         start = max(self.now, self._busy_until.get(node.name, 0.0))
         moment = start + self.rng.choice((0.001, 0.005, 0.08)) * self.rng.random()
         self._busy_until[node.name] = moment + 0.0005
-        if node.disk.broken:
-            failed = Persisted(effect.ticket, False, "No space left on device")
+        if node.disk.broken or node.disk.worn_out:
+            reason = "Input/output error" if node.disk.worn_out else "No space left on device"
+            failed = Persisted(effect.ticket, False, reason, is_broken=node.disk.worn_out)
             self.later(lambda: self.give(node.name, failed), life_of=node.name, at=moment)
             return
 

@@ -64,6 +64,13 @@ def test_exit_code_100_ends_a_child_for_good() -> None:
     assert children.next_deadline() is None
 
 
+def test_a_vital_child_that_cannot_start_makes_the_node_leave() -> None:
+    children = started()
+    effects = children.receive(ChildEnded("cib", 100), 5.0)
+    assert names(effects, StartChild) == []
+    assert names(effects, VitalChildFailed) == ["cib"]
+
+
 def test_more_than_ten_short_runs_make_the_node_leave_when_the_child_is_vital() -> None:
     children = started()
     now = 0.0

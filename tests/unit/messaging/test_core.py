@@ -534,6 +534,23 @@ def test_a_node_without_a_vital_child_leaves_the_cluster() -> None:
     assert "Received shutdown notice from 'a'." in network.lives["b"].texts()
 
 
+def test_a_client_can_have_its_node_leave_the_cluster_in_order() -> None:
+    network = Network(2, child_plans=(ChildPlan("cib", "cib", is_vital=True),))
+    network.start()
+    network.run(0.5)
+    life = network.lives["a"]
+    asked = MessageArrived("cib", api.LeaveCluster("the disk is broken"))
+    network.feed("a", MessageArrived("cib", api.SignOn("cib", 1)))
+    network.feed("a", asked)
+    network.feed("a", asked)
+    assert [name for name, _ in life.signals] == ["cib"], "as an administrator would stop it"
+    network.feed("a", core.ChildEnded("cib", 0))
+    network.run(0.1)
+
+    assert life.exit_code == 1
+    assert life.texts().count("cib: the disk is broken: leaving the cluster") == 1
+
+
 def test_ping_nodes_are_shown_when_they_answer_and_when_they_stop() -> None:
     network = Network(1)
     settings = network.settings

@@ -418,3 +418,45 @@ def test_a_change_that_came_before_its_master_ruled_is_sent_again_when_he_does()
     network.rule("n1", ())
     network.run(3.0)
     assert outcome(network, "n2", request) is api.Outcome.OK
+
+
+def left(network: Network) -> list[str]:
+    """Name the nodes that were told to leave the cluster."""
+    leave = membership.LeaveCluster
+    nodes = network.nodes.values()
+    return [n.name for n in nodes if any(isinstance(told, leave) for told in n.told)]
+
+
+@pytest.mark.parametrize("where", ["n1", "n2"], ids=["the master", "a follower"])
+@pytest.mark.parametrize("when", ["a write", "a promise"])
+def test_a_node_whose_disk_is_broken_for_good_leaves(where: str, when: str) -> None:
+    network = together()
+    network.nodes[where].disk.worn_out = True
+    if when == "a promise":
+        network.elect()
+    request = network.change("n3", create("a"))
+    network.run(3.0)
+    assert left(network) == [], "it may get well"
+    assert outcome(network, "n3", request) is not api.Outcome.OK
+    network.run(15.0)
+    assert left(network) == [where]
+
+
+def test_a_full_disk_is_no_reason_to_leave() -> None:
+    network = together()
+    network.nodes["n2"].disk.broken = True
+    network.change("n1", create("a"))
+    network.run(60.0)
+    assert left(network) == []
+
+
+def test_nobody_leaves_where_too_many_disks_are_broken() -> None:
+    network = together()
+    for name in ("n1", "n2"):
+        network.nodes[name].disk.worn_out = True
+    network.change("n3", create("a"))
+    network.run(60.0)
+    assert left(network) == []
+    request = network.change("n3", api.SetNodeAttribute("n3", "uuid-n3", "pingd", "1"))
+    network.run(1.0)
+    assert outcome(network, "n3", request) is api.Outcome.OK, "what runs goes on"
