@@ -123,14 +123,16 @@ def convert(request: Request) -> int:
 def report(problems: Iterable[Problem]) -> None:
     """Say on standard error what could not be read, or needs a look.
 
-    Two complaints keep the words they always had.
+    Two complaints keep the words they always had; where it was follows with the hint.
     """
     for problem in problems:
+        where = f"{problem.subject}: "
         if problem.code in {"unreadable-line", "unknown-agent"}:
             click.echo(problem.message, err=True)
-        else:
-            prefix = "" if problem.severity is Severity.ERROR else "warning: "
-            click.echo(f"{prefix}{problem.subject}: {problem.message}", err=True)
+            click.echo(f"  hint: {where}{problem.hint}", err=True)
+            continue
+        prefix = "" if problem.severity is Severity.ERROR else "warning: "
+        click.echo(f"{prefix}{where}{problem.message}", err=True)
         if problem.hint:
             click.echo(f"  hint: {problem.hint}", err=True)
 

@@ -4,56 +4,35 @@ A line names a node and what shall run there; it becomes a resource (or a group)
 for that node. Of ha.cf only the node names, the `stonith_host` lines and `auto_failback` matter.
 What cannot be read is reported and left out; the rest is converted all the same.
 
-Not done here: writing the result anywhere (the tool and the cib daemon do), and modernising the
-dialect (`crm.cib.upgrade`).
+The parts have modules beside this one: reading lines (`haresources_lines`) and their fields
+(`haresources_fields`), writing elements (`haresources_elements`). Here stands what they add up to,
+with the ids counted as in Heartbeat 2. Not done here: writing the result anywhere (the tool and the
+cib daemon do), and modernising the dialect (`crm.cib.upgrade`).
 
 Source: docs/decisions/0030-haresources.md.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lxml import etree
 
+from crm.cib import haresources_elements as elements
+from crm.cib import haresources_fields as fields
+from crm.cib import haresources_lines as lines
 from crm.cib import upgrade
-from crm.cib.ha_cf import ClusterFile, read_cluster_file
+from crm.cib.ha_cf import ClusterFile, StonithHost, read_cluster_file
+from crm.cib.haresources_fields import Habits, Resource
 from crm.model import options
-from crm.model.heartbeat_agents import (
-    ADDRESS_AGENTS,
-    AGENT_PARAMETERS,
-    QUICK_AGENTS,
-    STONITH_PARAMETERS,
-)
+from crm.model.heartbeat_agents import STONITH_PARAMETERS
 from crm.model.names import node_name
 from crm.plumbing import errors
 from crm.plumbing.errors import ConfigurationError, Problem
 
-_OPTIONS = (
-    ("symmetric-cluster", "true"),
-    ("no-quorum-policy", "stop"),
-    ("default-resource-stickiness", "0"),
-    ("default-resource-failure-stickiness", "0"),
-    ("stonith-enabled", "false"),
-    ("stonith-action", "reboot"),
-    ("startup-fencing", "true"),
-    ("stop-orphan-resources", "true"),
-    ("stop-orphan-actions", "true"),
-    ("remove-after-stop", "false"),
-    ("short-resource-names", "true"),
-    ("transition-idle-timeout", "5min"),
-    ("default-action-timeout", "20s"),
-    ("is-managed-default", "true"),
-    ("cluster-delay", "60s"),
-    ("pe-error-series-max", "-1"),
-    ("pe-warn-series-max", "-1"),
-    ("pe-input-series-max", "-1"),
-)
-
-_ADDRESS = re.compile(r"[^./]+\.[^./]+\.[^./]+\.[^./]+(/|\Z)")
+_CLONE = "clone:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,58 +43,28 @@ class Conversion:
     problems: list[Problem]
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One logical line: its number in the file, its fields, its last field `#NAME` if any."""
-
-    number: int
-    fields: tuple[str, ...]
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Statement:
-    """A special comment (`#rsc_order …`, `#rsc_colocation …`), by words."""
-
-    number: int
-    words: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Resource:
-    """What a field says: the agent, its arguments, and the pairs (position, name, value)."""
-
-    type: str
-    agent_class: str
-    arguments: tuple[str, ...]
-    pairs: tuple[tuple[int, str, str], ...]
-
-
-def convert(
-    haresources: str,
-    *,
-    nodes: Sequence[str],
-    stonith_hosts: Sequence[str] = (),
-    auto_failback: str | None = None,
-    script_class: Callable[[str], str | None] = lambda _name: None,
-    no_ocf: bool = False,
-    no_monitor: bool = False,
-    historic: bool = False,
-) -> Conversion:
+def convert(haresources: str, cluster: ClusterFile, habits: Habits) -> Conversion:
     """Convert the text of a haresources file to a CIB in the Heartbeat-2 dialect.
 
-    `stonith_hosts` are the arguments of those lines of ha.cf; `script_class` tells whether a
-    script of a name exists in resource.d ("heartbeat") or init.d ("lsb"). `historic` repeats the
-    faults of the converter of Heartbeat 2.1.3 where they still make a readable CIB.
+    `habits.historic` repeats the faults of the converter of Heartbeat 2.1.3 where they still make
+    a readable CIB.
     """
-    habits = _Habits(script_class, no_ocf=no_ocf, no_monitor=no_monitor, historic=historic)
+    nodes = cluster.historic_node_words if habits.historic else cluster.nodes
     conversion = _Converter(habits, nodes)
     conversion.read(haresources)
-    for text in stonith_hosts:
-        conversion.add_stonith_host(text.split())
-    conversion.add_statements()
-    root = conversion.document(_option_values(stonith_hosts, auto_failback, historic=historic))
-    return Conversion(root, conversion.problems)
+    for line in cluster.stonith_hosts:
+        conversion.add_stonith_host(line)
+    conversion.add_relations()
+    values = dict(elements.OPTIONS)
+    if not habits.historic:
+        if conversion.has_devices:
+            values["stonith-enabled"] = "true"
+        if _is_no(cluster.auto_failback):
+            values["default-resource-stickiness"] = "INFINITY"
+    constraints = [*conversion.locations, *conversion.relations]
+    return Conversion(
+        elements.document(values, conversion.resources, constraints), conversion.problems
+    )
 
 
 def convert_files(
@@ -134,17 +83,11 @@ def convert_files(
     Raises: ConfigurationError if a file cannot be read.
     """
     cluster = read_cluster_file(_text_of(ha_cf_path))
-    conversion = convert(
-        _text_of(haresources_path),
-        nodes=cluster.historic_node_words if historic else cluster.nodes,
-        stonith_hosts=cluster.stonith_hosts,
-        auto_failback=cluster.auto_failback,
-        script_class=_catalogue(resource_d, init_d),
-        no_ocf=no_ocf,
-        no_monitor=no_monitor,
-        historic=historic,
+    habits = Habits(
+        _catalogue(resource_d, init_d), no_ocf=no_ocf, no_monitor=no_monitor, historic=historic
     )
-    problems = [*conversion.problems, *_left_to_do(cluster)]
+    conversion = convert(_text_of(haresources_path), cluster, habits)
+    problems = [*conversion.problems, *_left_to_do(cluster, conversion.root)]
     if dialect == "heartbeat-2":
         return Conversion(conversion.root, problems)
     modern = upgrade.upgrade(conversion.root)
@@ -152,10 +95,17 @@ def convert_files(
 
 
 def _text_of(path: Path) -> str:
+    """Read a file; bytes that are no UTF-8 are kept and complained of where they matter.
+
+    Raises: ConfigurationError if it cannot be read or is no text of single bytes at all.
+    """
     try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
+        content = path.read_bytes()
     except OSError as problem:
         raise ConfigurationError(f"cannot read {path}: {problem.strerror}") from problem
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ConfigurationError(f"cannot read {path}: it is UTF-16; write it in UTF-8")
+    return content.decode("utf-8", errors="surrogateescape")
 
 
 def _catalogue(resource_d: Path, init_d: Path) -> Callable[[str], str | None]:
@@ -169,27 +119,22 @@ def _catalogue(resource_d: Path, init_d: Path) -> Callable[[str], str | None]:
     return script_class
 
 
-def _left_to_do(cluster: ClusterFile) -> Iterator[Problem]:
+def _left_to_do(cluster: ClusterFile, root: etree._Element) -> Iterator[Problem]:
+    if next(root.iter("primitive"), None) is None:
+        yield errors.warning(
+            "nothing-to-run",
+            "haresources",
+            "no line names a resource; the configuration holds options only",
+            "a line names a node and then its resources: node1 10.0.0.1 httpd",
+        )
     if cluster.watches_connectivity:
         yield errors.warning(
             "connectivity-not-converted",
             "ha.cf",
-            "'ping' and 'respawn ... pingd' lines of ha.cf do not become resources or rules",
+            "'ping' lines and 'respawn ... pingd' or ipfail of ha.cf do not become resources "
+            "or rules",
             "add a location rule with score-attribute=pingd, or a clone of ocf:pacemaker:ping",
         )
-
-
-def _option_values(
-    stonith_hosts: Sequence[str], auto_failback: str | None, *, historic: bool
-) -> dict[str, str]:
-    values = dict(_OPTIONS)
-    if historic:
-        return values
-    if stonith_hosts:
-        values["stonith-enabled"] = "true"
-    if _is_no(auto_failback):
-        values["default-resource-stickiness"] = "INFINITY"
-    return values
 
 
 def _is_no(word: str | None) -> bool:
@@ -199,434 +144,250 @@ def _is_no(word: str | None) -> bool:
         return False  # legacy, and whatever heartbeat itself complains about
 
 
-@dataclass(frozen=True, slots=True)
-class _Habits:
-    """How lines are read: which scripts exist, and what was asked for on the command line."""
-
-    script_class: Callable[[str], str | None]
-    no_ocf: bool
-    no_monitor: bool
-    historic: bool
-
-
 @dataclass(slots=True)
 class _Converter:
     """Collects resources and constraints, and counts as the ids of Heartbeat 2 do."""
 
-    habits: _Habits
+    habits: Habits
     nodes: Sequence[str]
     problems: list[Problem] = field(default_factory=list)
     resources: list[etree._Element] = field(default_factory=list)
     locations: list[etree._Element] = field(default_factory=list)
     relations: list[etree._Element] = field(default_factory=list)
-    statements: list[_Statement] = field(default_factory=list)
-    used: set[str] = field(default_factory=set)
-    next_id: int = 1
-    next_group: int = 1
+    has_devices: bool = False
+    _related: list[lines.Order | lines.Colocation] = field(default_factory=list)
+    _used: set[str] = field(default_factory=set)
+    _next_id: int = 1
+    _next_group: int = 1
 
     # --- lines ------------------------------------------------------------------------------
 
     def read(self, text: str) -> None:
         """Take in all lines of a haresources file."""
-        for item in _logical_lines(text, keep_remarks=self.habits.historic):
-            if isinstance(item, _Statement):
-                self.statements.append(item)
-            else:
-                self._add_line(item)
+        for item in lines.read_as_of_old(text) if self.habits.historic else lines.read(text):
+            match item:
+                case Problem():
+                    self.problems.append(item)
+                case lines.Line():
+                    self._add_line(item)
+                case lines.Order() | lines.Colocation():
+                    self._related.append(item)
 
-    def _add_line(self, line: _Line) -> None:
-        if len(line.fields) < 2:
-            self.problems.append(
-                errors.error(
-                    "unreadable-line",
-                    f"haresources:{line.number}",
-                    f"can not parse this line:{' '.join(line.fields)}",
-                    "a line names a node and then its resources",
-                )
-            )
-            return
-        node = self._node(line)
-        resources = [self._resource(text, line.number) for text in line.fields[1:]]
-        if line.name.startswith("clone:"):
-            self._add_clone_line(resources[0], line.name.removeprefix("clone:"))
+    def _add_line(self, line: lines.Line) -> None:
+        node = self._node(line.fields[0], lines.place(line.number))
+        resources = [
+            fields.read_resource(text, line.number, self.habits, self.problems)
+            for text in line.fields[1:]
+        ]
+        if line.name.startswith(_CLONE):
+            self._add_clone_line(resources, line)
         elif len(resources) == 1:
-            self._add_single(resources[0], node, line.name)
+            self._add_single(resources[0], node, line)
         else:
-            self._add_group(resources, node, line.name, n_fields=len(line.fields))
+            self._add_group(resources, node, line)
 
-    def _node(self, line: _Line) -> str:
-        word = line.fields[0]
-        node = word if self.habits.historic else node_name(word)
+    def _node(self, word: str, subject: str) -> str:
         known = {node_name(name) for name in self.nodes}
         if known and node_name(word) not in known:
             near = options.nearest(node_name(word), known)
             self.problems.append(
                 errors.warning(
                     "unknown-node",
-                    f"haresources:{line.number}",
+                    subject,
                     f"node '{word}' is not named in ha.cf",
-                    f"there is a node '{near}'" if near else "",
+                    f"there is a node '{near}'" if near else f"there are: {', '.join(self.nodes)}",
                 )
             )
-        return node
+        return word if self.habits.historic else node_name(word)
 
-    def _add_single(self, resource: _Resource, node: str, name: str) -> None:
-        identity = self._free(name) if name else self._resource_id(resource, self.next_id)
-        self.next_id += 1
+    def _add_single(self, resource: Resource, node: str, line: lines.Line) -> None:
+        if line.name:
+            identity = self._chosen(line.name, line.number)
+        else:
+            identity = self._resource_id(resource, self._next_id, line.number)
+        self._next_id += 1
         self.resources.append(self._primitive(identity, resource))
-        self.locations.append(_location(identity, node))
+        self.locations.append(elements.location(identity, node))
 
-    def _add_group(self, members: list[_Resource], node: str, name: str, n_fields: int) -> None:
-        identity = self._free(name or f"group_{self.next_group}")
+    def _add_group(self, members: Sequence[Resource], node: str, line: lines.Line) -> None:
+        name = line.name
+        identity = (
+            self._chosen(name, line.number) if name else self._free(f"group_{self._next_group}")
+        )
         group = etree.Element("group", id=identity)
         for position, member in enumerate(members):
-            member_id = self._resource_id(member, self.next_group + position)
+            member_id = self._resource_id(member, self._next_group + position, line.number)
             group.append(self._primitive(member_id, member))
-        self.next_id += n_fields
-        self.next_group += 10
+        self._next_id += len(line.fields)
+        self._next_group += 10
         self.resources.append(group)
-        self.locations.append(_location(identity, node))
+        self.locations.append(elements.location(identity, node))
 
-    def _add_clone_line(self, resource: _Resource, name: str) -> None:
-        identity = self._free(name or f"clone_{self.next_group}")
-        clone = self._clone(identity)
-        clone.append(self._primitive(self._resource_id(resource, self.next_group), resource))
-        self.next_id += 1
-        self.next_group += 10
+    def _add_clone_line(self, resources: Sequence[Resource], line: lines.Line) -> None:
+        name = line.name.removeprefix(_CLONE)
+        identity = (
+            self._chosen(name, line.number) if name else self._free(f"clone_{self._next_group}")
+        )
+        for ignored in line.fields[2:]:
+            self.problems.append(
+                errors.warning(
+                    "resource-ignored",
+                    lines.place(line.number),
+                    f"'{ignored}' is left out: a clone line names one resource",
+                    "give it a line of its own",
+                )
+            )
+        clone = elements.clone(identity, len(self.nodes))
+        inner = self._resource_id(resources[0], self._next_group, line.number)
+        clone.append(self._primitive(inner, resources[0]))
+        self._next_id += 1
+        self._next_group += 10
         self.resources.append(clone)
+
+    def _primitive(self, identity: str, resource: Resource) -> etree._Element:
+        watch = () if self.habits.no_monitor else (elements.monitor(identity, resource.type),)
+        return elements.primitive(
+            identity,
+            agent_class=resource.agent_class,
+            kind=resource.type,
+            pairs=resource.pairs,
+            operations=watch,
+        )
 
     # --- ha.cf ------------------------------------------------------------------------------
 
-    def add_stonith_host(self, words: list[str]) -> None:
+    def add_stonith_host(self, line: StonithHost) -> None:
         """Take in one `stonith_host` line: host, type of device, parameters."""
-        if len(words) < 2:
+        subject = f"ha.cf:{line.line}"
+        if len(line.words) < 2 or not lines.is_writable(*line.words):
             self.problems.append(
                 errors.error(
                     "unreadable-line",
-                    "ha.cf",
-                    f"can not parse this line:stonith_host {' '.join(words)}",
+                    subject,
+                    f"can not parse this line:stonith_host {' '.join(line.words)}",
                     "expected: stonith_host HOST TYPE PARAMETERS",
                 )
             )
             return
-        host, device, *arguments = words
-        number = self.next_id
-        self.next_id += 1
-        identity = self._numbered("stonith", number)
-        names = STONITH_PARAMETERS.get(device)
-        if names is None:
-            self.problems.append(
-                errors.warning(
-                    "unknown-stonith-type",
-                    identity,
-                    f"the parameters of stonith device '{device}' are not known",
-                    f"known are: {', '.join(sorted(STONITH_PARAMETERS))}",
-                )
-            )
-            pairs = _positional(arguments)
-        else:
-            pairs = tuple((k + 2, name, value) for k, name, value in _named(names, arguments))
-        primitive = self._element(identity, device, "stonith", self._stonith_operations(identity))
-        _append_pairs(primitive, identity, pairs)
+        host, device, *arguments = line.words
+        identity = self._numbered("stonith", self._next_id)
+        operations = () if self.habits.no_monitor else elements.device_operations(identity)
+        primitive = elements.primitive(
+            identity,
+            agent_class="stonith",
+            kind=device,
+            pairs=self._device_pairs(device, arguments, subject),
+            operations=operations,
+        )
         if host == "*":
-            clone = self._clone(self._numbered("clone", number))
+            clone = elements.clone(self._numbered("clone", self._next_id), len(self.nodes))
             clone.append(primitive)
             self.resources.append(clone)
         else:
             self.resources.append(primitive)
-            self.locations.append(
-                _location(identity, host if self.habits.historic else node_name(host))
+            self.locations.append(elements.location(identity, self._node(host, subject)))
+        self._next_id += 1
+        self.has_devices = True
+
+    def _device_pairs(
+        self, device: str, arguments: Sequence[str], subject: str
+    ) -> tuple[fields.Pair, ...]:
+        names = STONITH_PARAMETERS.get(device)
+        if names is not None:
+            return tuple((k + 2, name, value) for k, name, value in fields.named(names, arguments))
+        self.problems.append(
+            errors.warning(
+                "unknown-stonith-type",
+                subject,
+                f"the parameters of stonith device '{device}' are not known; "
+                "they are named 1, 2, ...",
+                "give them their names in the CIB; known devices are: "
+                + ", ".join(sorted(STONITH_PARAMETERS)),
             )
+        )
+        return fields.positional(arguments)
 
     # --- special comments -------------------------------------------------------------------
 
-    def add_statements(self) -> None:
+    def add_relations(self) -> None:
         """Take in the special comments, now that all resources are known."""
-        for statement in self.statements:
-            match statement.words:
-                case ("#rsc_order", first, action, ("before" | "after") as when, second):
-                    if self._know(statement, first, second):
-                        self._relate(
-                            "rsc_order",
-                            first,
-                            second,
-                            {"action": action, "type": when, "symmetrical": "true"},
-                        )
-                case ("#rsc_colocation", first, second, score) if _is_score(score):
-                    if self._know(statement, first, second):
-                        self._relate("rsc_colocation", first, second, {"score": score})
-                case _:
-                    self.problems.append(
-                        errors.warning(
-                            "unreadable-comment",
-                            f"haresources:{statement.number}",
-                            f"can not read '{' '.join(statement.words)}'",
-                            "expected: #rsc_order A ACTION before|after B, "
-                            "or #rsc_colocation A B SCORE",
-                        )
-                    )
+        for item in self._related:
+            if not self._know(item):
+                continue
+            match item:
+                case lines.Order():
+                    more = {"action": item.action, "type": item.when, "symmetrical": "true"}
+                    self._relate("rsc_order", item, more)
+                case lines.Colocation():
+                    self._relate("rsc_colocation", item, {"score": item.score})
 
-    def _know(self, statement: _Statement, *names: str) -> bool:
+    def _know(self, item: lines.Order | lines.Colocation) -> bool:
         known = [
             str(element.get("id"))
             for resource in self.resources
             for element in resource.iter("primitive", "group", "clone")
         ]
-        missing = [name for name in names if name not in known]
+        missing = [name for name in (item.first, item.second) if name not in known]
         for name in missing:
             near = options.nearest(name, known)
             self.problems.append(
                 errors.warning(
                     "unknown-resource",
-                    f"haresources:{statement.number}",
-                    f"'{' '.join(statement.words)}' names '{name}', which does not exist",
-                    f"there is a resource '{near}'" if near else "",
+                    lines.place(item.number),
+                    f"the comment names '{name}', which does not exist; it is left out",
+                    f"there is a resource '{near}'"
+                    if near
+                    else "a last field #NAME gives the resource of a line a name",
                 )
             )
         return not missing
 
-    def _relate(self, tag: str, first: str, second: str, more: dict[str, str]) -> None:
-        identity = self._free(f"{tag}_{first}_{second}")
-        relation = etree.Element(tag, {"id": identity, "from": first, "to": second, **more})
-        self.relations.append(relation)
-
-    # --- resources --------------------------------------------------------------------------
-
-    def _resource(self, text: str, number: int) -> _Resource:
-        kind, arguments = _split(text, historic=self.habits.historic)
-        agent_class = self._class_of(kind)
-        if agent_class != "ocf":
-            return _Resource(kind, agent_class, tuple(arguments), _positional(arguments))
-        names = AGENT_PARAMETERS[kind]
-        if kind in ADDRESS_AGENTS and arguments:
-            if len(arguments) > 1:
-                self._ignore(text, arguments[1:], number)
-            values = _address_values(arguments[0], historic=self.habits.historic)
-            pairs = tuple(
-                (position, name, values[name])
-                for position, name in enumerate(names)
-                if values.get(name)
-            )
-        else:
-            if arguments and not names:
-                self._ignore(text, arguments, number)
-            pairs = tuple(_named(names, arguments))
-        return _Resource(kind, agent_class, tuple(arguments), pairs)
-
-    def _ignore(self, text: str, arguments: list[str], number: int) -> None:
-        self.problems.append(
-            errors.warning(
-                "arguments-ignored",
-                f"haresources:{number}",
-                f"'{text}': the agent takes no argument '{'::'.join(arguments)}'",
-            )
-        )
-
-    def _class_of(self, kind: str) -> str:
-        if kind in AGENT_PARAMETERS and not self.habits.no_ocf:
-            return "ocf"
-        found = self.habits.script_class(kind)
-        if found is None:
-            near = options.nearest(kind, AGENT_PARAMETERS)
-            self.problems.append(
-                errors.warning(
-                    "unknown-agent",
-                    kind,
-                    f"{kind} is an unknown Resource Agent",
-                    f"there is an agent '{near}'" if near else "taken to be an init script (lsb)",
-                )
-            )
-        return found or "lsb"
-
-    def _primitive(self, identity: str, resource: _Resource) -> etree._Element:
-        operations = () if self.habits.no_monitor else (_monitor(identity, resource.type),)
-        element = self._element(identity, resource.type, resource.agent_class, operations)
-        _append_pairs(element, identity, resource.pairs)
-        return element
-
-    def _element(
-        self,
-        identity: str,
-        kind: str,
-        agent_class: str,
-        operations: Sequence[etree._Element],
-    ) -> etree._Element:
-        attributes = {"id": identity, "type": kind, "class": agent_class, "provider": "heartbeat"}
-        element = etree.Element("primitive", attributes)
-        if operations:
-            etree.SubElement(element, "operations").extend(operations)
-        return element
-
-    def _stonith_operations(self, identity: str) -> Sequence[etree._Element]:
-        if self.habits.no_monitor:
-            return ()
-        watch = {"id": f"{identity}_mon", "name": "monitor", "interval": "5s"}
-        start = {"id": f"{identity}_start", "name": "start"}
-        rest = {"timeout": "20s", "prereq": "nothing"}
-        return (etree.Element("op", {**watch, **rest}), etree.Element("op", {**start, **rest}))
-
-    def _clone(self, identity: str) -> etree._Element:
-        clone = etree.Element("clone", id=identity)
-        _append_pairs(
-            clone,
-            identity,
-            ((1, "clone_max", str(len(self.nodes))), (2, "clone_node_max", "1")),
-        )
-        return clone
+    def _relate(self, tag: str, item: lines.Order | lines.Colocation, more: dict[str, str]) -> None:
+        identity = self._free(f"{tag}_{item.first}_{item.second}")
+        ends = {"id": identity, "from": item.first, "to": item.second}
+        self.relations.append(etree.Element(tag, {**ends, **more}))
 
     # --- ids --------------------------------------------------------------------------------
 
-    def _resource_id(self, resource: _Resource, number: int) -> str:
-        if resource.type == "IPaddr" and resource.arguments:
-            address = resource.arguments[0].partition("/")[0]
-            return self._free(f"IPaddr_{address.replace('.', '_')}")
-        return self._numbered(resource.type, number)
+    def _chosen(self, name: str, number: int) -> str:
+        """Give the id the line asks for."""
+        identity = self._free(name)
+        if identity != name:
+            self.problems.append(
+                errors.warning(
+                    "name-taken",
+                    lines.place(number),
+                    f"the name '{name}' is taken; the resource is called '{identity}'",
+                    "choose different names",
+                )
+            )
+        return identity
+
+    def _resource_id(self, resource: Resource, number: int, line: int) -> str:
+        if not resource.address:
+            return self._numbered(resource.type, number)
+        wanted = f"IPaddr_{resource.address.replace('.', '_')}"
+        identity = self._free(wanted)
+        if identity != wanted:
+            self.problems.append(
+                errors.warning(
+                    "address-repeated",
+                    lines.place(line),
+                    f"the address {resource.address} stands in another line already",
+                    "an address can be in one place only: remove one of them",
+                )
+            )
+        return identity
 
     def _numbered(self, stem: str, number: int) -> str:
-        while f"{stem}_{number}" in self.used:
+        while f"{stem}_{number}" in self._used:
             number += 1
         return self._free(f"{stem}_{number}")
 
     def _free(self, wanted: str) -> str:
         identity, number = wanted, 2
-        while identity in self.used:
+        while identity in self._used:
             identity = f"{wanted}_{number}"
             number += 1
-        self.used.add(identity)
+        self._used.add(identity)
         return identity
-
-    # --- the document -----------------------------------------------------------------------
-
-    def document(self, values: dict[str, str]) -> etree._Element:
-        """Put the CIB together."""
-        root = etree.Element("cib", admin_epoch="0", epoch="0", num_updates="0")
-        configuration = etree.SubElement(root, "configuration")
-        crm_config = etree.SubElement(configuration, "crm_config")
-        options_set = etree.SubElement(
-            crm_config, "cluster_property_set", id="cib-bootstrap-options"
-        )
-        wrapper = etree.SubElement(options_set, "attributes")
-        for name, value in values.items():
-            _append_pair(wrapper, f"cib-bootstrap-options-{name}", name, value)
-        etree.SubElement(configuration, "nodes")
-        etree.SubElement(configuration, "resources").extend(self.resources)
-        constraints = etree.SubElement(configuration, "constraints")
-        constraints.extend([*self.locations, *self.relations])
-        etree.SubElement(root, "status")
-        return root
-
-
-# --- reading --------------------------------------------------------------------------------
-
-
-def _logical_lines(text: str, *, keep_remarks: bool) -> Iterator[_Line | _Statement]:
-    pending, first_number = "", 0
-    for number, physical in enumerate(text.splitlines(), start=1):
-        if not pending:
-            first_number = number
-            if physical.lstrip().startswith("#"):
-                if physical.lstrip().startswith(("#rsc_order", "#rsc_colocation")):
-                    yield _Statement(number, tuple(physical.split()))
-                continue
-        pending += physical
-        if pending.endswith("\\"):
-            pending = pending[:-1] + " "
-            continue
-        if line := _read_line(first_number, pending, keep_remarks=keep_remarks):
-            yield line
-        pending = ""
-    if pending and (line := _read_line(first_number, pending, keep_remarks=keep_remarks)):
-        yield line
-
-
-def _read_line(number: int, text: str, *, keep_remarks: bool) -> _Line | None:
-    fields = text.split()
-    name = ""
-    if fields and fields[-1].startswith("#") and "#" not in "".join(fields[:-1]):
-        name = fields.pop()[1:]
-    elif not keep_remarks:
-        fields = text.partition("#")[0].split()
-    return _Line(number, tuple(fields), name) if fields else None
-
-
-def _split(text: str, *, historic: bool) -> tuple[str, list[str]]:
-    """Take a field apart into the agent's name and its arguments."""
-    if "::" not in text:
-        return ("IPaddr", [text]) if _ADDRESS.match(text) else (text, [])
-    kind, _, rest = text.partition("::")
-    if kind == "IPv6addr" and not historic:
-        return kind, [rest]
-    return kind, rest.split("::")
-
-
-def _address_values(argument: str, *, historic: bool) -> dict[str, str]:
-    """Read `ADDRESS[/MASK[/INTERFACE][/BROADCAST]]`."""
-    ip, *rest = argument.split("/")
-    mask, third, fourth = (*rest, "", "", "")[:3]
-    if historic and "." in mask:
-        return {"ip": ip, "broadcast": mask}
-    nic, broadcast = ("", third) if third[:1].isdigit() else (third, fourth)
-    if historic:
-        return {"ip": ip, "nic": mask, "cidr_netmask": nic, "broadcast": broadcast}
-    return {"ip": ip, "nic": nic, "cidr_netmask": mask, "broadcast": broadcast}
-
-
-def _named(names: Sequence[str], arguments: Sequence[str]) -> Iterator[tuple[int, str, str]]:
-    """Give arguments the names of the table; the last name takes what is left over."""
-    if not names:
-        return
-    values = [*arguments[: len(names) - 1], " ".join(arguments[len(names) - 1 :])]
-    for position, (name, value) in enumerate(zip(names, values, strict=False)):
-        if value:
-            yield position, name, value
-
-
-def _positional(arguments: Sequence[str]) -> tuple[tuple[int, str, str], ...]:
-    return tuple((k, str(k), value) for k, value in enumerate(arguments, start=1))
-
-
-def _is_score(text: str) -> bool:
-    try:
-        options.as_score(text)
-    except ValueError:
-        return False
-    return True
-
-
-# --- writing --------------------------------------------------------------------------------
-
-
-def _append_pair(parent: etree._Element, identity: str, name: str, value: str) -> None:
-    etree.SubElement(parent, "nvpair", {"id": identity, "name": name, "value": value})
-
-
-def _append_pairs(
-    parent: etree._Element, identity: str, pairs: Sequence[tuple[int, str, str]]
-) -> None:
-    if not pairs:
-        return
-    pair_set = etree.SubElement(parent, "instance_attributes", id=f"{identity}_inst_attr")
-    wrapper = etree.SubElement(pair_set, "attributes")
-    for number, name, value in pairs:
-        _append_pair(wrapper, f"{identity}_attr_{number}", name, value)
-
-
-def _monitor(identity: str, kind: str) -> etree._Element:
-    interval, timeout = ("5s", "5s") if kind in QUICK_AGENTS else ("120s", "60s")
-    attributes = {"id": f"{identity}_mon", "name": "monitor"}
-    return etree.Element("op", {**attributes, "interval": interval, "timeout": timeout})
-
-
-def _location(resource: str, node: str) -> etree._Element:
-    """Prefer a node for a resource (the misspelt ids are those of every Heartbeat 2)."""
-    location = etree.Element("rsc_location", id=f"rsc_location_{resource}", rsc=resource)
-    rule = etree.SubElement(location, "rule", id=f"prefered_location_{resource}", score="100")
-    etree.SubElement(
-        rule,
-        "expression",
-        id=f"prefered_location_{resource}_expr",
-        attribute="#uname",
-        operation="eq",
-        value=node,
-    )
-    return location

@@ -1,4 +1,4 @@
-"""The published CIBs of Heartbeat 2 become the published CIBs of today, byte for byte."""
+"""The published CIBs of Heartbeat 2 become those of today, byte for byte, also by command."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from cli.tools import cibadmin, crm_verify
 from crm.cib import upgrade
 
 EXAMPLES = Path(__file__).parents[3] / "shared" / "reference" / "cib-upgrade-examples"
@@ -51,3 +52,27 @@ def test_the_document_passed_in_stays_as_it_was(case: str) -> None:
     upgrade.upgrade(root)
 
     assert canonical(root) == canonical(read(EXAMPLES / case / "in.xml"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_cibadmin_upgrades_a_file(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "cib.xml"
+    file.write_bytes((EXAMPLES / case / "in.xml").read_bytes())
+    monkeypatch.setenv("CIB_file", str(file))
+
+    assert cibadmin.main(["--upgrade", "--force"]) == 0
+
+    result = read(file).find("configuration")
+    expected = read(EXAMPLES / case / "expected.xml").find("configuration")
+    assert canonical(result) == canonical(expected)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_crm_verify_accepts_the_result_and_warns_of_deprecated_things_only(case: str) -> None:
+    deprecated = case.startswith(("18-", "19-"))
+
+    code = crm_verify.main(["--xml-file", str(EXAMPLES / case / "expected.xml")])
+
+    assert code == (78 if deprecated else 0)

@@ -1,19 +1,34 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lxml import etree
 
-from crm.cib import haresources
-from crm.cib.ha_cf import read_cluster_file
+from crm.cib import haresources, schema, upgrade
+from crm.cib.ha_cf import ClusterFile, StonithHost, read_cluster_file
 from crm.cib.haresources import Conversion
+from crm.cib.haresources_fields import Habits
 from crm.plumbing.errors import ConfigurationError
 
 
-def convert(text: str, **more: Any) -> Conversion:
-    return haresources.convert(text, **{"nodes": ["alice", "bob"], **more})
+def convert(
+    text: str,
+    *,
+    nodes: tuple[str, ...] = ("alice", "bob"),
+    stonith_hosts: Sequence[str] = (),
+    auto_failback: str | None = None,
+    scripts: Mapping[str, str] | None = None,
+    **habits: bool,
+) -> Conversion:
+    """Convert with a cluster of two; `scripts` are those that exist, with their class."""
+    devices = tuple(StonithHost(9, tuple(text.split())) for text in stonith_hosts)
+    cluster = ClusterFile(nodes, devices, auto_failback, historic_node_words=nodes)
+    return haresources.convert(text, cluster, Habits((scripts or {}).get, **habits))
 
 
 def ids(root: etree._Element, *tags: str) -> list[str | None]:
@@ -88,7 +103,7 @@ def test_arguments_an_address_does_not_take_are_reported() -> None:
 
 
 def test_without_ocf_all_parameters_are_positional() -> None:
-    result = convert("alice IPaddr::10.0.0.1/24", no_ocf=True, script_class=lambda _: "heartbeat")
+    result = convert("alice IPaddr::10.0.0.1/24", no_ocf=True, scripts={"IPaddr": "heartbeat"})
 
     assert ids(result.root, "primitive") == ["IPaddr_10_0_0_1"]
     assert pairs(result.root, "IPaddr_10_0_0_1") == {"1": "10.0.0.1/24"}
@@ -181,7 +196,7 @@ def test_of_ha_cf_only_what_matters_is_read() -> None:
 
     assert cluster.nodes == ("alice", "bob", "carol")
     assert cluster.auto_failback == "off"
-    assert cluster.stonith_hosts == ("* ssh alice",)
+    assert cluster.stonith_hosts == (StonithHost(6, ("*", "ssh", "alice")),)
     assert cluster.watches_connectivity
 
 
@@ -231,3 +246,258 @@ def test_a_path_in_place_of_a_name_is_no_script(installation: Path) -> None:
     (installation / "haresources").write_text("alice ../init.d/smb\n")
 
     assert "unknown-agent" in codes(convert_files(installation))
+
+
+# --- lines as a whole -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("alice httpd", ["httpd_1"]),
+        ("alice 10.0.0.1", ["IPaddr_10_0_0_1"]),
+        ("alice IPaddr2::10.0.0.1", ["IPaddr2_1"]),
+        ("alice a b", ["group_1", "a_1", "b_2"]),
+        ("alice a b\nbob c d", ["group_1", "a_1", "b_2", "group_11", "c_11", "d_12"]),
+        ("alice a b\nbob c", ["group_1", "a_1", "b_2", "c_4"]),
+        ("alice a\nbob b\nbob c", ["a_1", "b_2", "c_3"]),
+        ("alice a #clone:x\nbob b", ["x", "a_1", "b_2"]),
+        ("alice a b\nbob c #clone:", ["group_1", "a_1", "b_2", "clone_11", "c_11"]),
+        ("alice 10.0.0.1 a", ["group_1", "IPaddr_10_0_0_1", "a_2"]),
+        ("alice a b #web", ["web", "a_1", "b_2"]),
+    ],
+)
+def test_ids_are_counted_as_heartbeat_2_counted_them(text: str, expected: list[str]) -> None:
+    assert ids(convert(text).root, "primitive", "group", "clone") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "subject"),
+    [
+        ("alice\n", "unreadable-line", "haresources:1"),
+        ("\ncarol httpd\n", "unknown-node", "haresources:2"),
+        ("alice a b #clone:x\n", "resource-ignored", "haresources:1"),
+        ("alice a #x\nbob b #x\n", "name-taken", "haresources:2"),
+        ("alice 10.0.0.1\nbob 10.0.0.1\n", "address-repeated", "haresources:2"),
+        ("alice a #x\n#rsc_colocation x y 1\n", "unknown-resource", "haresources:2"),
+        ("alice nothere\n", "unknown-agent", "haresources:1"),
+    ],
+)
+def test_what_is_odd_about_a_line_is_said_with_its_number(
+    text: str, code: str, subject: str
+) -> None:
+    problems = [p for p in convert(text).problems if p.code == code]
+
+    assert [problem.subject for problem in problems] == [subject]
+    assert all(problem.hint for problem in problems)
+
+
+def test_a_clone_line_makes_an_instance_for_each_node_of_ha_cf() -> None:
+    root = convert("alice a #clone:x", nodes=("alice", "bob", "carol")).root
+
+    assert pairs(root, "x") == {"clone_max": "3", "clone_node_max": "1"}
+    assert list(root.iter("rsc_location")) == []
+
+
+def test_a_clone_line_without_any_known_node_does_not_ask_for_no_instance() -> None:
+    assert pairs(convert("alice a #clone:x", nodes=()).root, "x") == {"clone_node_max": "1"}
+
+
+def test_a_remark_behind_a_special_comment_is_a_remark() -> None:
+    root = convert("alice a #x\nbob b #y\n#rsc_order x start before y # first x\n").root
+
+    [order] = root.iter("rsc_order")
+    assert dict(order.attrib) == {
+        "id": "rsc_order_x_y",
+        "from": "x",
+        "to": "y",
+        "action": "start",
+        "type": "before",
+        "symmetrical": "true",
+    }
+
+
+def test_members_of_groups_may_stand_in_special_comments() -> None:
+    result = convert("alice a b #x\nbob c #y\n#rsc_colocation a_1 y INFINITY\n")
+
+    assert len(list(result.root.iter("rsc_colocation"))) == 1
+
+
+# --- fencing devices ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("alice ssh bob", {"hostlist": "bob"}),
+        ("alice external/ssh bob", {"hostlist": "bob"}),
+        ("alice meatware bob", {"hostlist": "bob"}),
+        ("alice null bob carol", {"hostlist": "bob carol"}),
+        (
+            "alice baytech 10.0.0.3 me secret",
+            {"ipaddr": "10.0.0.3", "login": "me", "password": "secret"},
+        ),
+        ("alice apcmaster 10.0.0.3 me", {"ipaddr": "10.0.0.3", "login": "me"}),
+        ("alice wti_nps 10.0.0.3 secret", {"ipaddr": "10.0.0.3", "password": "secret"}),
+        ("alice rps10 /dev/ttyS1 bob 0", {"serial_to_targets": "/dev/ttyS1 bob 0"}),
+        ("alice apcsmart /dev/ttyS1 bob", {"ttydev": "/dev/ttyS1", "hostlist": "bob"}),
+    ],
+)
+def test_a_fencing_device_of_every_known_type(line: str, expected: dict[str, str]) -> None:
+    result = convert("", stonith_hosts=[line])
+
+    assert pairs(result.root, "stonith_1") == expected
+    assert option(result.root, "stonith-enabled") == "true"
+    assert ids(result.root, "rsc_location") == ["rsc_location_stonith_1"]
+    assert codes(result) == []
+
+
+def test_a_device_of_any_host_is_a_clone() -> None:
+    result = convert("", stonith_hosts=["* ssh bob"])
+
+    assert ids(result.root, "clone", "primitive") == ["clone_1", "stonith_1"]
+    assert list(result.root.iter("rsc_location")) == []
+
+
+def test_a_line_that_makes_no_device_turns_no_fencing_on() -> None:
+    result = convert("", stonith_hosts=["alice"])
+
+    assert option(result.root, "stonith-enabled") == "false"
+    assert [p.subject for p in result.problems] == ["ha.cf:9"]
+
+
+def test_the_host_of_a_device_must_be_a_node() -> None:
+    result = convert("", stonith_hosts=["alcie ssh bob"])
+
+    assert codes(result) == ["unknown-node"]
+    assert "'alice'" in result.problems[0].hint
+
+
+# --- ha.cf ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("node a b", ("a", "b")),
+        ("node a,b , c", ("a", "b", "c")),
+        ("node a\nnode b\nnode a", ("a", "b")),
+        ("node Alpha # node beta", ("alpha",)),
+        ("\tnode a", ("a",)),
+        ("#node a", ()),
+        ("node", ()),
+        ("nodes a", ()),
+        ("node a\r\nnode b\r\n", ("a", "b")),
+        ("", ()),
+    ],
+)
+def test_node_names_of_ha_cf(text: str, expected: tuple[str, ...]) -> None:
+    assert read_cluster_file(text).nodes == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", None),
+        ("auto_failback", None),
+        ("auto_failback off", "off"),
+        ("auto_failback off # not back", "off"),
+        ("auto_failback on\nauto_failback off", "off"),
+        ("auto_failback on off", "off"),
+        ("nice_failback on", "off"),
+        ("nice_failback off", "on"),
+    ],
+)
+def test_whether_resources_go_home(text: str, expected: str | None) -> None:
+    assert read_cluster_file(text).auto_failback == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ping 10.0.0.1", True),
+        ("ping6 fe80::1", True),
+        ("ping_group g 10.0.0.1 10.0.0.2", True),
+        ("respawn hacluster /usr/lib/heartbeat/pingd -m 100", True),
+        ("respawn hacluster /usr/lib/heartbeat/ipfail", True),
+        ("respawn hacluster /opt/mypingdata/run", False),
+        ("respawn hacluster", False),
+        ("#ping 10.0.0.1", False),
+        ("deadping 10", False),
+    ],
+)
+def test_connectivity_is_noticed(text: str, expected: bool) -> None:
+    assert read_cluster_file(text).watches_connectivity is expected
+
+
+# --- files ----------------------------------------------------------------------------------
+
+
+def test_an_empty_file_is_a_configuration_without_resources_and_said_to_be(
+    installation: Path,
+) -> None:
+    (installation / "haresources").write_text("# nothing yet\n")
+
+    assert "nothing-to-run" in codes(convert_files(installation))
+
+
+@pytest.mark.parametrize("name", ["haresources", "ha.cf"])
+def test_a_folder_in_place_of_a_file_is_named(installation: Path, name: str) -> None:
+    (installation / name).unlink()
+    (installation / name).mkdir()
+
+    with pytest.raises(ConfigurationError, match=name):
+        convert_files(installation)
+
+
+def test_bytes_that_are_no_text_cost_their_line_only(installation: Path) -> None:
+    (installation / "haresources").write_bytes(b"alice caf\xe9\nbob smb # caf\xe9\n")
+
+    result = convert_files(installation)
+
+    assert "unreadable-line" in codes(result)
+    assert ids(result.root, "primitive") == ["smb_1"]
+
+
+def test_a_file_in_utf_16_is_refused_with_the_cure(installation: Path) -> None:
+    (installation / "haresources").write_text("alice smb\n", encoding="utf-16")
+
+    with pytest.raises(ConfigurationError, match="UTF-8"):
+        convert_files(installation)
+
+
+_WORDS = st.one_of(
+    st.sampled_from(
+        [
+            "alice",
+            "10.0.0.1/24/eth0",
+            "IPaddr2::10.0.0.2/24/eth0/10.0.0.255",
+            "Filesystem::/dev/a::/b::ext3",
+            "httpd::start",
+            "#web",
+            "#clone:x",
+            "#clone:",
+            "#rsc_order",
+            "#rsc_colocation",
+            "before",
+            "start",
+            "100",
+            "\\",
+            "\n",
+            "\\\n",
+        ]
+    ),
+    st.text(max_size=8),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_WORDS, max_size=30), st.booleans(), st.booleans())
+def test_any_text_becomes_a_valid_cib(words: list[str], no_ocf: bool, historic: bool) -> None:
+    text = " ".join(words).encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape")
+
+    result = convert(text, no_ocf=no_ocf, historic=historic)
+
+    modern = upgrade.upgrade(result.root).root
+    assert [problem.message for problem in schema.check(modern)] == []
+    assert all(problem.subject and problem.hint for problem in result.problems)
