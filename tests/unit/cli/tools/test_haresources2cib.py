@@ -167,13 +167,19 @@ def test_no_ocf_and_no_monitor_hold_for_the_document(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--nonsense"], ["a", "b"], ["--dialect", "klingon"], ["-c"]]
+    ("arguments", "said"),
+    [
+        (["--nonsense"], "Usage"),
+        (["a", "b"], "Usage"),
+        (["--dialect", "klingon"], "heartbeat-2"),
+        (["-c"], "'-c' requires an argument"),
+    ],
 )
-def test_misuse_ends_with_1_and_says_how_to_use_it(
-    root: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+def test_misuse_ends_with_1_and_says_what_is_wrong(
+    root: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(root, *arguments) == 1
-    assert "Usage" in capsys.readouterr().err
+    assert said in capsys.readouterr().err
 
 
 def test_a_place_that_cannot_be_written_is_named(root: Path) -> None:
