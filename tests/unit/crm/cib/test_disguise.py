@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lxml import etree
+
 from crm.api import cib as api
 from crm.cib import disguise, operations, rules, store
 from crm.plumbing.settings import Paths
@@ -63,3 +65,125 @@ def test_a_changed_file_replaces_the_configuration_but_not_the_nodes(tmp_path: P
     assert again.document.version.epoch == loaded.document.version.epoch + 1
     assert [n.get("id") for n in again.document.select("//node")] == ["uuid-1", "uuid-2"]
     assert b"10.0.0.6" in again.document.text()
+
+
+# --- files that differ ----------------------------------------------------------------------
+
+
+def codes(loaded: store.Loaded) -> list[str]:
+    return [problem.code for problem in loaded.problems]
+
+
+def replicate(loaded: store.Loaded, *others: Paths) -> None:
+    """Have the other nodes hold the document, as the cib sees to when they are members."""
+    for paths in others:
+        keep(paths, loaded)
+
+
+def test_a_forgotten_file_does_not_bring_the_old_configuration_back(tmp_path: Path) -> None:
+    first, second = (installation(tmp_path / name, "n1 10.0.0.5\n") for name in ("n1", "n2"))
+    keep(first, start(first))
+    keep(second, start(second))
+    first.haresources.write_text("n1 10.0.0.6\n")
+    changed = start(first)
+    replicate(changed, first, second)
+
+    again = start(second)
+
+    assert not again.fresh
+    assert b"10.0.0.6" in again.document.text()
+    assert "haresources-differs" in codes(again)
+    assert "haresources-differs" not in codes(start(first))
+
+
+def test_a_forgotten_file_counts_once_it_is_changed(tmp_path: Path) -> None:
+    first, second = (installation(tmp_path / name, "n1 10.0.0.5\n") for name in ("n1", "n2"))
+    keep(first, start(first))
+    keep(second, start(second))
+    first.haresources.write_text("n1 10.0.0.6\n")
+    replicate(start(first), first, second)
+    second.haresources.write_text("n1 10.0.0.7\n")
+
+    again = start(second)
+
+    assert again.fresh
+    assert b"10.0.0.7" in again.document.text()
+
+
+def test_a_file_that_was_copied_later_is_no_change(tmp_path: Path) -> None:
+    first, second = (installation(tmp_path / name, "n1 10.0.0.5\n") for name in ("n1", "n2"))
+    keep(first, start(first))
+    keep(second, start(second))
+    first.haresources.write_text("n1 10.0.0.6\n")
+    replicate(start(first), first, second)
+    second.haresources.write_text("n1 10.0.0.6\n")
+
+    again = start(second)
+
+    assert not again.fresh
+    assert codes(again) == []
+
+
+def test_what_never_became_durable_is_made_again(tmp_path: Path) -> None:
+    paths = installation(tmp_path, "n1 10.0.0.5\n")
+    keep(paths, start(paths))
+    paths.haresources.write_text("n1 10.0.0.6\n")
+    start(paths)  # and the power fails before anything is written
+
+    again = start(paths)
+
+    assert again.fresh
+    assert b"10.0.0.6" in again.document.text()
+
+
+def test_a_changed_file_may_be_changed_back(tmp_path: Path) -> None:
+    paths = installation(tmp_path, "n1 10.0.0.5\n")
+    keep(paths, start(paths))
+    for address in ("10.0.0.6", "10.0.0.5", "10.0.0.6"):
+        paths.haresources.write_text(f"n1 {address}\n")
+        again = start(paths)
+        assert again.fresh
+        assert address.encode() in again.document.text()
+        keep(paths, again)
+
+
+def test_that_the_configuration_is_made_anew_is_said_but_not_at_the_first_start(
+    tmp_path: Path,
+) -> None:
+    paths = installation(tmp_path, "n1 10.0.0.5\n")
+    first = start(paths)
+    keep(paths, first)
+    paths.haresources.write_text("n1 10.0.0.6\n")
+
+    assert codes(first) == []
+    assert codes(start(paths)) == ["configuration-replaced"]
+
+
+def test_a_configuration_made_by_other_means_is_replaced_and_said_to_be(tmp_path: Path) -> None:
+    """`crm no` on a cluster that was configured by hand."""
+    paths = installation(tmp_path, "n1 10.0.0.5\n")
+    loaded = store.Store(paths.cib_dir).load(rules.STANDARD)
+    section = loaded.document.section("resources")
+    assert section is not None
+    section.append(etree.Element("primitive", {"id": "mine", "class": "lsb", "type": "x"}))
+    keep(paths, loaded)
+
+    assert "configuration-replaced" in codes(start(paths))
+
+
+def test_a_damaged_note_counts_as_none(tmp_path: Path) -> None:
+    paths = installation(tmp_path, "n1 10.0.0.5\n")
+    keep(paths, start(paths))
+    (paths.cib_dir / disguise.SEEN).write_bytes(b"\xff\x00 torn")
+
+    assert not start(paths).fresh
+
+
+def test_a_note_that_cannot_be_written_is_said_and_stops_nothing(tmp_path: Path) -> None:
+    paths = installation(tmp_path, "n1 10.0.0.5\n")
+    (paths.cib_dir / disguise.SEEN).mkdir()
+
+    loaded = start(paths)
+
+    assert loaded.fresh
+    assert codes(loaded) == ["not-remembered"]
