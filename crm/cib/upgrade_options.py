@@ -84,6 +84,8 @@ def _spell_names(pair_set: etree._Element) -> list[Problem]:
     problems: list[Problem] = []
     seen: dict[str, str | None] = {}
     for pair in pairs(pair_set):
+        if pair.get("name") is None:
+            continue  # a pair that is borrowed by its id
         written = name = pair.get("name", "")
         spelled = name.replace("_", "-")
         if spelled in _OLD_OPTIONS or options.cluster_option(spelled) is not None:

@@ -120,6 +120,22 @@ def test_an_option_in_two_spellings_counts_once_and_the_loss_is_said() -> None:
     assert "'no_quorum_policy=ignore'" in result.problems[0].message
 
 
+def test_pairs_that_are_borrowed_by_their_id_stay() -> None:
+    lending = (
+        '<cluster_property_set id="s"><nvpair id="a" name="batch-limit" value="3"/>'
+        '<nvpair id="b" name="dc-deadtime" value="9s"/></cluster_property_set>'
+    )
+    borrowing = (
+        '<cluster_property_set id="t"><nvpair id-ref="a"/><nvpair id-ref="b"/>'
+        "</cluster_property_set>"
+    )
+
+    result = upgraded(document(crm_config=lending + borrowing))
+
+    borrowed = result.root.findall(".//cluster_property_set[@id='t']/nvpair")
+    assert [pair.get("id-ref") for pair in borrowed] == ["a", "b"]
+
+
 def test_defaults_that_stand_already_win_over_options_that_move() -> None:
     result = upgraded(
         document(
