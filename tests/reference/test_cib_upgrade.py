@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from cli.tools import cibadmin, crm_verify
+from cli.tools import cibadmin
 from crm.cib import upgrade
 
 EXAMPLES = Path(__file__).parents[3] / "shared" / "reference" / "cib-upgrade-examples"
@@ -67,12 +67,3 @@ def test_cibadmin_upgrades_a_file(
     result = read(file).find("configuration")
     expected = read(EXAMPLES / case / "expected.xml").find("configuration")
     assert canonical(result) == canonical(expected)
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_crm_verify_accepts_the_result_and_warns_of_deprecated_things_only(case: str) -> None:
-    deprecated = case.startswith(("18-", "19-"))
-
-    code = crm_verify.main(["--xml-file", str(EXAMPLES / case / "expected.xml")])
-
-    assert code == (78 if deprecated else 0)
