@@ -18,6 +18,16 @@ from crm.plumbing.errors import Problem
 
 _BOOTSTRAP = "cib-bootstrap-options"
 _ROOT_KEPT = ("crm_feature_set", "admin_epoch", "epoch", "num_updates")
+_ROOT_OF_TODAY = (
+    "remote-clear-port",
+    "no-quorum-panic",
+    "update-origin",
+    "update-client",
+    "update-user",
+    "execution-date",
+)
+"""What the releases between Heartbeat 2 and Pacemaker 1.0 may have written already."""
+
 _ROOT_MEANINGLESS = frozenset(
     {
         "cib_feature_revision",
@@ -63,6 +73,9 @@ def _convert_root(root: etree._Element, target: str) -> list[Problem]:
             root.set(name, old[name])
         elif name != "crm_feature_set":
             root.set(name, "0")
+    for name in _ROOT_OF_TODAY:
+        if name in old:
+            root.set(name, old[name])
     quorum = old.get("have_quorum", old.get("have-quorum"))
     if quorum is not None:
         root.set("have-quorum", "1" if _is_true(quorum) else "0")
@@ -117,9 +130,9 @@ def _gather_options(configuration: etree._Element) -> None:
 
 
 def _bootstrap_options(crm_config: etree._Element) -> etree._Element:
-    """Find or make the property set the cluster itself began with."""
+    """Find or make the property set the cluster itself began with, if that holds always."""
     for pair_set in crm_config.findall("cluster_property_set"):
-        if pair_set.get("id") == _BOOTSTRAP:
+        if pair_set.get("id") == _BOOTSTRAP and pair_set.find("rule") is None:
             return pair_set
     return etree.SubElement(crm_config, "cluster_property_set", id=_BOOTSTRAP)
 

@@ -198,6 +198,32 @@ def test_that_nodes_are_not_fenced_is_written_where_nothing_was_said(identity: s
     assert pairs(result.root, path)["stonith-enabled"] == "false"
 
 
+def test_what_is_written_to_hold_always_does_not_go_into_a_set_with_a_rule() -> None:
+    guarded = (
+        '<cluster_property_set id="cib-bootstrap-options"><rule id="r"><date_expression id="d" '
+        f'operation="gt" start="2007-01-01"/></rule>{options(batch_limit="3")}'
+        "</cluster_property_set>"
+    )
+
+    result = upgraded(document(crm_config=guarded))
+
+    [stated] = [p for p in result.root.iter("nvpair") if p.get("name") == "stonith-enabled"]
+    assert stated.getparent().find("rule") is None
+
+
+def test_what_later_releases_wrote_into_the_root_stays() -> None:
+    root = etree.fromstring(
+        '<cib validate-with="transitional-0.6" have-quorum="1" dc-uuid="u" remote-tls-port="9" '
+        'remote-clear-port="8" update-origin="n"><configuration/></cib>'
+    )
+
+    result = upgraded(root)
+
+    kept = ("have-quorum", "dc-uuid", "remote-tls-port", "remote-clear-port", "update-origin")
+    assert [result.root.get(name) for name in kept] == ["1", "u", "9", "8", "n"]
+    assert result.problems == []
+
+
 def test_the_first_of_several_sets_wins_for_an_option_that_moves() -> None:
     sets = "".join(
         f'<cluster_property_set id="s{number}"><attributes><nvpair id="n{number}" '
