@@ -15,7 +15,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from lxml import etree
@@ -97,6 +97,8 @@ def carry_out(
     """
     before = document.version
     edit = documents.Edit(document)
+    told: list[errors.Problem] = []
+    rules = _telling(rules, told)
     if guard is not None:
         guard.begin()
     try:
@@ -123,7 +125,19 @@ def carry_out(
         return Carried(api.Outcome.CONFLICT, before, before, findings=(finding,))
     if not edit.changes:
         return Carried(api.Outcome.OK, before, before, xml=_shown(edit, guard) if dry_run else b"")
-    return _conclude(edit, before, rules, stamp or {}, dry_run=dry_run, guard=guard)
+    carried = _conclude(edit, before, rules, stamp or {}, dry_run=dry_run, guard=guard)
+    return replace(carried, findings=(*told, *carried.findings)) if told else carried
+
+
+def _telling(rules: Rules, told: list[errors.Problem]) -> Rules:
+    """Have what an upgrade warns of written down: it is a finding of the change."""
+
+    def upgrade(root: etree._Element) -> tuple[etree._Element, list[errors.Problem]]:
+        upgraded, problems = rules.upgrade(root)
+        told.extend(problems)
+        return upgraded, problems
+
+    return Rules(rules.validate, upgrade)
 
 
 def _check_access(

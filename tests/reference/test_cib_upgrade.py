@@ -67,3 +67,18 @@ def test_cibadmin_upgrades_a_file(
     result = read(file).find("configuration")
     expected = read(EXAMPLES / case / "expected.xml").find("configuration")
     assert canonical(result) == canonical(expected)
+
+
+def test_cibadmin_says_what_the_upgrade_loses_when_asked_to_say_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "cib.xml"
+    file.write_bytes((EXAMPLES / "11-resource-options" / "in.xml").read_bytes())
+    monkeypatch.setenv("CIB_file", str(file))
+    expected = upgrade.upgrade(read(EXAMPLES / "11-resource-options" / "in.xml")).problems
+
+    cibadmin.main(["--upgrade", "--force", "--verbose"])
+
+    said = capsys.readouterr().err
+    assert expected
+    assert all(problem.message in said for problem in expected)
