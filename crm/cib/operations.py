@@ -21,7 +21,18 @@ import msgspec
 from lxml import etree
 
 from crm.api import cib as api
-from crm.cib import acl, compare, excerpt, patch, report, revisions, status, touches
+from crm.cib import (
+    acl,
+    compare,
+    excerpt,
+    patch,
+    report,
+    revisions,
+    status,
+    touches,
+    upgrade,
+    upgrade_fragment,
+)
 from crm.cib import document as documents
 from crm.model import score
 from crm.model.version import Version
@@ -30,6 +41,7 @@ from crm.plumbing import errors, xml
 Validator = Callable[[etree._Element], list[errors.Problem]]
 Upgrader = Callable[[etree._Element], tuple[etree._Element, list[errors.Problem]]]
 
+_HANDS_IN_OBJECTS = frozenset({api.XmlTask.CREATE, api.XmlTask.REPLACE})
 _ARITHMETIC = re.compile(r"(?P<name>[\w.-]+)(?:\+\+|\+=(?P<step>-?\w+))\Z")
 _LIVE_ATTRIBUTES = ("have-quorum", "dc-uuid", "execution-date")
 """What the DC says about the moment; a replacement that is silent about it keeps it."""
@@ -103,7 +115,7 @@ def carry_out(
         guard.begin()
     try:
         for operation in operations:
-            _carry_out_one(edit, operation, rules)
+            _carry_out_one(edit, _of_today(edit, operation, told), rules)
         _check_version(edit, before)
         if status_only and _is_configuration(edit, before):
             problem = errors.error("not-status", "cib", "the change reaches the configuration")
@@ -132,12 +144,32 @@ def carry_out(
 def _telling(rules: Rules, told: list[errors.Problem]) -> Rules:
     """Have what an upgrade warns of written down: it is a finding of the change."""
 
-    def upgrade(root: etree._Element) -> tuple[etree._Element, list[errors.Problem]]:
+    def upgrade_and_tell(root: etree._Element) -> tuple[etree._Element, list[errors.Problem]]:
         upgraded, problems = rules.upgrade(root)
         told.extend(problems)
         return upgraded, problems
 
-    return Rules(rules.validate, upgrade)
+    return Rules(rules.validate, upgrade_and_tell)
+
+
+def _of_today(
+    edit: documents.Edit, operation: api.Operation, told: list[errors.Problem]
+) -> api.Operation:
+    """Give an operation that hands in an object of Heartbeat 2 the same object of today.
+
+    A document that is written in that dialect itself takes it as it is.
+    """
+    if not isinstance(operation, api.XmlOperation) or operation.task not in _HANDS_IN_OBJECTS:
+        return operation
+    if not upgrade_fragment.may_be_old(operation.xml):
+        return operation
+    given = xml.parse(operation.xml, keep_comments=True)
+    is_old = upgrade_fragment.is_old(given)
+    if not is_old or upgrade.dialect_of(edit.document.root) is upgrade.Dialect.HEARTBEAT_2:
+        return operation
+    converted = upgrade_fragment.convert(given)
+    told.extend(converted.problems)
+    return msgspec.structs.replace(operation, xml=xml.serialise(converted.root))
 
 
 def _check_access(

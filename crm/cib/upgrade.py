@@ -77,12 +77,13 @@ def dialect_of(root: etree._Element) -> Dialect:
         return Dialect.PACEMAKER
     if root.find("configuration") is None:
         return Dialect.PACEMAKER  # no configuration at all: nothing to convert, much to refuse
-    if _has_old_forms(root) or not _has_new_forms(root):
+    if has_old_forms(root) or not _has_new_forms(root):
         return Dialect.HEARTBEAT_2
     return Dialect.PACEMAKER
 
 
-def _has_old_forms(root: etree._Element) -> bool:
+def has_old_forms(root: etree._Element) -> bool:
+    """Tell whether a CIB, or a part of one, uses words only Heartbeat 2 had."""
     if any(name in root.attrib for name in _OLD_ROOT_ATTRIBUTES):
         return True
     if next(root.iter("attributes", "master_slave"), None) is not None:
