@@ -101,7 +101,8 @@ class FileSource:
         Raises: ConfigurationError if it is absent, unreadable or not a CIB.
         """
         try:
-            data = self.path.read_bytes()
+            is_piped = str(self.path) == "-"
+            data = sys.stdin.buffer.read() if is_piped else self.path.read_bytes()
         except OSError as problem:
             reason = problem.strerror or str(problem)
             raise ConfigurationError(f"cannot read the CIB file '{self.path}': {reason}") from None

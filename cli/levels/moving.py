@@ -76,7 +76,7 @@ def _ban(context: Context, name: str, node: str, lifetime: str) -> None:
     if not node:
         configuration = context.workspace.configuration
         view = read_status(context.workspace.document)
-        places = places_of(view, configuration, need_resource(configuration, name))
+        places = places_of(view, need_resource(configuration, name))
         if len(places) != 1:
             text = f"'{name}' runs on {len(places)} nodes, so the node to ban must be named"
             raise CommandFailed("no-target-node", text)

@@ -6,7 +6,7 @@ Source: crm-shell, section 2, "node".
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from cli import edits
 from cli.edits import get_pair, need_node, section, set_pair, unset_pair
@@ -33,7 +33,7 @@ def show(context: Context, call: Call) -> None:
                 {
                     "name": each.name,
                     "id": each.id,
-                    "state": each.word,
+                    "state": view.state(each),
                     **_attributes(each.attributes),
                 }
                 for each in view.nodes
@@ -52,7 +52,7 @@ def show(context: Context, call: Call) -> None:
     context.terminal.show("\n".join(lines))
 
 
-def _attributes(found: dict[str, str]) -> dict[str, object]:
+def _attributes(found: Mapping[str, str]) -> dict[str, object]:
     return {"attributes": found}
 
 

@@ -19,7 +19,7 @@ from cli.levels.moving import ban, clear, move
 from cli.levels.targets import apply_change, check_node, places_of, topmost
 from cli.levels.waiting import wait_until_idle
 from cli.shell.context import Call, Command, CommandFailed, Context, Level
-from cli.view import history, monitor, resources
+from cli.view import history, monitor, recorded
 from cli.view.status import read_status
 from cli.workspace import ask_daemon
 from crm.api import attributes, controller
@@ -42,7 +42,7 @@ def status(context: Context, call: Call) -> None:
     if context.as_json:
         context.terminal.show_json(monitor.as_json(view)["resources"])
     else:
-        context.terminal.show(resources.resource_list(view))
+        context.terminal.show(monitor.resource_list(view))
 
 
 def locate(context: Context, call: Call) -> None:
@@ -56,7 +56,7 @@ def locate(context: Context, call: Call) -> None:
     places: dict[str, list[dict[str, str]]] = {}
     for name in names:
         located = need_resource(configuration, name)
-        found = places_of(view, configuration, located)
+        found = places_of(view, located)
         places[name] = [{"node": node, "role": role} for node, role in found]
         for node, role in found:
             suffix = " Promoted" if role == "Promoted" else ""
@@ -93,7 +93,7 @@ def operations(context: Context, call: Call) -> None:
     if wanted:
         need_resource(context.workspace.configuration, wanted)
     view = read_status(context.workspace.document)
-    context.terminal.show(history.operation_list(view, wanted, node))
+    context.terminal.show(recorded.text(view.facts, view.root, wanted, node))
 
 
 def explain(context: Context, call: Call) -> None:
@@ -222,7 +222,7 @@ def _promotable(context: Context, name: str, role: str) -> None:
     configuration = context.workspace.configuration
     located = edits.find(configuration, name)
     view = read_status(context.workspace.document)
-    if located is None or not resources.is_promotable(view, located.item):
+    if located is None or not view.is_promotable(located.item.id):
         raise CommandFailed("not-promotable", f"'{name}' is no promotable resource", subject=name)
     _set_on(context, (name,), "target-role", role)
     context.terminal.show(

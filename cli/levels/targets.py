@@ -7,20 +7,13 @@ from collections.abc import Callable
 from cli import edits
 from cli.edits import EditRefused, Located, section
 from cli.shell.context import Context
-from cli.view import resources
-from cli.view.status import ClusterView, primitives, read_status
+from cli.view.status import ClusterView, read_status
 from crm.model.configuration import Item
 
 
-def places_of(view: ClusterView, configuration: Item, located: Located) -> list[tuple[str, str]]:
+def places_of(view: ClusterView, located: Located) -> list[tuple[str, str]]:
     """Say on which nodes a resource is active, and in which role."""
-    top = topmost(configuration, located)
-    found: dict[str, str] = {}
-    for primitive in primitives(located.item):
-        for instance in view.active(primitive.id):
-            found.setdefault(instance.node, resources.role_of(view, top, instance))
-    # The classic order: promoted instances come last.
-    return sorted(found.items(), key=lambda each: (each[1] == "Promoted", each[0]))
+    return view.places(*(part.id for part in located.item.walk() if part.tag == "primitive"))
 
 
 def topmost(configuration: Item, located: Located) -> Item:

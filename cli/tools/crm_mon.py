@@ -1,5 +1,8 @@
 """`crm_mon`: what runs where, once or again and again.
 
+Responsible for the options: which sections are shown, and in which form. What is shown is a
+printout of the scheduler's facts (`cli.view.status`).
+
 Source: tools, "crm_mon".
 """
 
@@ -12,78 +15,172 @@ from typing import Any
 import click
 
 from cli.shell.context import Context
-from cli.view import monitor
+from cli.view import monitor, monitor_xml
 from cli.view.status import read_status
 from cli.view.terminal import Terminal
-from cli.view.wishes import Wishes
+from cli.view.wishes import ORDINARY, SECTIONS, SUMMARY, Wishes
 from crm.api.gateclient import Denied, installation_root
 from crm.plumbing.errors import CrmError, Unreachable
 
 NOT_CONNECTED = 102
 USAGE = 64
+_FORMS = ("text", "console", "xml", "json", "none")
+
+
+def _add(name: str) -> Any:
+    """Make the callback of an option that adds sections, or takes some away with a minus.
+
+    Any: click's functions.
+    """
+
+    def note(context: click.Context, _parameter: click.Parameter, given: Any) -> Any:
+        words: tuple[str, ...] = ()
+        if given is True:
+            words = (name,)
+        elif isinstance(given, tuple):
+            words = tuple(f"{name}{word}" for text in given for word in text.split(","))
+        context.meta.setdefault("sections", []).extend(words)
+        return given
+
+    return note
+
+
+def _sections(changes: list[str], *, as_xml: bool) -> frozenset[str]:
+    """Work out which sections are wanted.
+
+    Raises: UsageError if there is no such section.
+    """
+    every = frozenset(SECTIONS) - {"summary", "fencing"} | SUMMARY | {"fencing"}
+    found = every if as_xml else ORDINARY
+    for change in changes:
+        takes_away = change.startswith("-")
+        name = change.removeprefix("-")
+        named = {"all": every, "none": every, "default": ORDINARY, "summary": SUMMARY}.get(
+            name, frozenset({name})
+        )
+        if not named <= every:
+            known = ", ".join((*SECTIONS, "all", "none", "default"))
+            raise click.UsageError(f"there is no section '{name}': expected one of {known}")
+        if name == "default":
+            found = ORDINARY
+        elif takes_away != (name == "none"):
+            found -= named
+        else:
+            found |= named
+    return found
 
 
 @click.command(context_settings={"help_option_names": ["-?", "--help"]})
 @click.option("-1", "--one-shot", "once", is_flag=True, help="Show once and end.")
 @click.option("-n", "--group-by-node", "by_node", is_flag=True, help="Resources by node.")
 @click.option("-r", "--inactive", is_flag=True, help="Inactive resources too.")
-@click.option("-f", "--failcounts", is_flag=True, help="Fail counts.")
-@click.option("-o", "--operations", is_flag=True, help="Recorded operations.")
-@click.option("-t", "--timing-details", "timing", is_flag=True, help="Operations with times.")
-@click.option("-A", "--show-node-attributes", "attributes", is_flag=True, help="Attributes.")
-@click.option("-L", "--neg-locations", "bans", is_flag=True, help="Negative locations.")
+@click.option("-f", "--failcounts", is_flag=True, callback=_add("failcounts"), help="Fail counts.")
+@click.option("-o", "--operations", is_flag=True, callback=_add("operations"), help="Operations.")
+@click.option(
+    "-t",
+    "--timing-details",
+    "timing",
+    is_flag=True,
+    callback=_add("operations"),
+    help="Operations with times.",
+)
+@click.option(
+    "-A",
+    "--show-node-attributes",
+    "attributes",
+    is_flag=True,
+    callback=_add("attributes"),
+    help="Attributes of nodes.",
+)
+@click.option(
+    "-L", "--neg-locations", "bans", is_flag=True, callback=_add("bans"), help="Negative locations."
+)
+@click.option("-c", "--tickets", is_flag=True, callback=_add("tickets"), help="Tickets.")
+@click.option(
+    "-D",
+    "--hide-headers",
+    "no_headers",
+    is_flag=True,
+    callback=_add("-summary"),
+    help="No summary.",
+)
+@click.option(
+    "-I",
+    "--include",
+    multiple=True,
+    callback=_add(""),
+    metavar="SECTIONS",
+    help=f"Show these as well: {', '.join(SECTIONS)}, all, none, default.",
+)
+@click.option(
+    "-U",
+    "--exclude",
+    multiple=True,
+    callback=_add("-"),
+    metavar="SECTIONS",
+    help="Leave these out.",
+)
 @click.option("-R", "--show-detail", "detail", is_flag=True, help="Ids and each instance.")
 @click.option("-b", "--brief", is_flag=True, help="Counts of resources.")
-@click.option("-D", "--hide-headers", "no_headers", is_flag=True, help="No headers.")
-@click.option("-c", "--tickets", is_flag=True, help="Accepted; there are no tickets yet.")
 @click.option("-j", "--pending", is_flag=True, help="Accepted; always on.")
 @click.option("-Q", "--quiet", is_flag=True, help="Accepted.")
-@click.option("-V", "--verbose", count=True, help="More detail.")
+@click.option("-V", "--verbose", count=True, help="Accepted.")
 @click.option("-m", "--fence-history", type=int, default=None, help="Accepted.")
 @click.option("-s", "--simple-status", "simple", is_flag=True, help="One line for monitoring.")
 @click.option("-i", "--interval", default="5", metavar="SECONDS", help="Time between pictures.")
-@click.option("--node", default="", metavar="NODE", help="Only this node.")
-@click.option("--resource", default="", metavar="RSC", help="Only this resource.")
-@click.option("--output-as", type=click.Choice(["text", "console", "json"]), default="text")
+@click.option("--node", default="", metavar="NODE", help="Only this node, or those of this tag.")
+@click.option("--resource", default="", metavar="RSC", help="Only this resource, or this tag.")
+@click.option("--output-as", "form", type=click.Choice(_FORMS), default="text", help="Form.")
+@click.option("-X", "--as-xml", "old_xml", is_flag=True, help="As XML of the old form.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--root", metavar="DIR", help="The installation.")
 @click.version_option("0.1.0", "-$", "--version", message="Pacekeeper %(version)s")
-@click.pass_obj
-def crm_mon(given: Context | None, /, **options: Any) -> int:  # Any: click's options
+@click.pass_context
+def crm_mon(call: click.Context, /, **options: Any) -> int:  # Any: click's options
     """Show the state of the cluster."""
+    given: Context | None = call.obj if isinstance(call.obj, Context) else None
+    request = call.obj if isinstance(call.obj, str) else "crm_mon"
     context = given or Context(root=installation_root(options["root"]), terminal=Terminal())
-    wishes = Wishes(
-        stack="heartbeat" if context.workspace.is_live else "unknown",
-        timing=options["timing"],
-        operations=options["operations"] or options["timing"],
-        **{
-            name: options[name]
-            for name in (
-                "by_node", "inactive", "failcounts", "attributes", "bans", "detail", "brief",
-                "no_headers", "node", "resource",
-            )
-        },
-    )  # fmt: skip
-    as_json = options["as_json"] or options["output_as"] == "json"
+    form = "json" if options["as_json"] else "old" if options["old_xml"] else options["form"]
+    as_xml = form in ("xml", "old")
     if options["simple"]:
         code, line = monitor.one_line(read_status(context.workspace.document))
         context.terminal.show(line)
         return code
-    again = given is None and not options["once"] and not as_json and sys.stdout.isatty()
+    wishes = Wishes(
+        sections=_sections(call.meta.get("sections", []), as_xml=as_xml),
+        stack="heartbeat" if context.workspace.is_live else "unknown",
+        inactive=options["inactive"],
+        **{
+            name: options[name]
+            for name in (
+                "by_node",
+                "timing",
+                "detail",
+                "brief",
+                "node",
+                "resource",
+            )
+        },
+    )
+    is_text = form not in ("json", "xml", "old")
+    again = given is None and not options["once"] and is_text and sys.stdout.isatty()
     while True:
-        _show(context, wishes, as_json=as_json, clear=again)
+        _show(context, wishes, form, request, clear=again)
         if not again:
             return 0
         time.sleep(_seconds(options["interval"]))
         context.close()
 
 
-def _show(context: Context, wishes: Wishes, *, as_json: bool, clear: bool) -> None:
+def _show(context: Context, wishes: Wishes, form: str, request: str, *, clear: bool) -> None:
     view = read_status(context.workspace.document)
     if clear:
         click.clear()
-    if as_json:
+    if form == "json":
         context.terminal.show_json(monitor.as_json(view))
+    elif form in ("xml", "old"):
+        context.terminal.show(monitor_xml.text(view, wishes, request, is_old=form == "old"))
     else:
         context.terminal.show(monitor.text(view, wishes))
 
@@ -107,8 +204,14 @@ def report(context: Context, words: list[str]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run `crm_mon`; the answer is the exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
     try:
-        result = crm_mon.main(args=argv, prog_name="crm_mon", standalone_mode=False)
+        done = crm_mon.main(
+            args=list(arguments),
+            prog_name="crm_mon",
+            standalone_mode=False,
+            obj=" ".join(("crm_mon", *arguments)),
+        )
     except click.ClickException as problem:
         click.echo(f"crm_mon: {problem.format_message()}", err=True)
         return USAGE
@@ -120,7 +223,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except (click.Abort, KeyboardInterrupt):
         return 0
-    return result if isinstance(result, int) else 0
+    return done if isinstance(done, int) else 0
 
 
 if __name__ == "__main__":

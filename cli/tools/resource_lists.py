@@ -14,10 +14,11 @@ from typing import Any
 
 from cli.tools import result
 from cli.tools.resource_request import Request
-from cli.tools.resource_scene import Scene, Subject, configured_id, failure, walk
+from cli.tools.resource_scene import Scene, Subject, failure, walk
 from cli.tools.result import Element, element_of
 from cli.view import recorded, status_xml
-from cli.view.resource_lines import Lines, Style, shown_items
+from cli.view.extras import descriptions
+from cli.view.resource_lines import Lines, Style, configured_id, shown_items
 from crm.model.exit_codes import Exit
 from crm.model.roles import Role
 from crm.plumbing import xml
@@ -37,7 +38,7 @@ _STYLE = Style(places=False, classic=True)
 def list_all(scene: Scene, _request: Request, answer: result.Answer) -> int:
     """Show all resources with what they are doing."""
     answer.line("Full List of Resources:")
-    style = Style(places=False, classic=True, descriptions=_descriptions(scene))
+    style = Style(places=False, classic=True, descriptions=descriptions(scene.document.root))
     for line in Lines(scene.facts, style).all(1):
         answer.line(line)
     inner = tuple(element_of(each) for each in status_xml.resources(scene.facts, classic=True))
@@ -45,19 +46,6 @@ def list_all(scene: Scene, _request: Request, answer: result.Answer) -> int:
     if not shown_items(scene.facts):
         raise failure(Exit.NO_SUCH_OBJECT)
     return Exit.OK
-
-
-def _descriptions(scene: Scene) -> dict[str, str]:
-    """Read what is said of primitives, perhaps by their templates."""
-    found = {}
-    for primitive in scene.document.configuration.iter("primitive"):
-        template = scene.document.by_id(primitive.get("template", ""))
-        told = primitive.get("description", "")
-        if not told and template is not None:
-            told = template.get("description", "")
-        if told:
-            found[str(primitive.get("id"))] = str(told)
-    return found
 
 
 def list_raw(scene: Scene, _request: Request, answer: result.Answer) -> int:

@@ -138,7 +138,9 @@ def _is_mixed(scene: Scene) -> bool:
 
 def _undone(scene: Scene) -> Iterator[str]:
     """Yield the actions that are to be done, as the classic tool names them."""
-    graph = scene.decision.graph
+    from pengine import schedule  # only who waits for a file pays for it
+
+    graph = schedule(scene.cluster, scene.now).graph
     for action in (each for synapse in graph.synapses for each in synapse.actions):
         if action.kind is not ActionKind.PSEUDO:
             yield f"Action {action.id}: {action.key}\ton {action.node}"

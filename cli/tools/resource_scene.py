@@ -17,13 +17,13 @@ from typing import Any
 
 from cli.tools import ends
 from cli.tools.result import Failure
+from cli.view.resource_lines import configured_id
 from crm.api import cib as api
 from crm.cib import document as documents
 from crm.model.cluster import Cluster
 from crm.model.exit_codes import Exit, exit_code
 from crm.model.readxml import cluster as reading
-from pengine import Decision, schedule
-from pengine.facts.facts import Facts
+from pengine.facts.facts import Facts, conclude
 from pengine.facts.instances import (
     BundleInstance,
     CloneInstance,
@@ -82,17 +82,6 @@ class Subject:
         return self.parents[-1] if self.parents else None
 
 
-def configured_id(item: Placeable) -> str:
-    """Give the id something has in the configuration, where copies have no numbers."""
-    match item:
-        case Instance():
-            return item.resource.id
-        case GroupInstance() if item.number is not None:
-            return item.id.removesuffix(f":{item.number}")
-        case _:
-            return item.id
-
-
 def walk(
     items: Iterable[Placeable], parents: tuple[Placeable, ...] = ()
 ) -> Iterator[tuple[Placeable, tuple[Placeable, ...]]]:
@@ -133,14 +122,9 @@ class Scene:
         return reading.read(self.document.root)[0]
 
     @functools.cached_property
-    def decision(self) -> Decision:
-        """What the scheduler decides about it."""
-        return schedule(self.cluster, self.now)
-
-    @property
     def facts(self) -> Facts:
-        """What the scheduler takes for true."""
-        return self.decision.facts
+        """What the scheduler takes for true about it."""
+        return conclude(self.cluster, self.now)
 
     @property
     def is_live(self) -> bool:

@@ -15,8 +15,9 @@ from typing import Any
 from cli.tools import result
 from cli.tools.resource_lists import configured
 from cli.tools.resource_request import TAGS, Request
-from cli.tools.resource_scene import TOOL, Scene, Subject, configured_id, failure, wrong_use
+from cli.tools.resource_scene import TOOL, Scene, Subject, failure, wrong_use
 from cli.tools.result import Element, Failure
+from cli.view.resource_lines import configured_id
 from crm.api import cib as api
 from crm.model.exit_codes import Exit
 from crm.model.resources import AttributeSet, Resource

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from lxml import etree
+
 from pengine.facts.facts import Facts
 from pengine.facts.failures import FailCount
 from pengine.facts.nodes import NodeFacts
@@ -31,6 +33,20 @@ def attribute_lines(facts: Facts) -> Iterator[str]:
             yield f"    * Node: {node.name}:"
             yield from (f"      * {name:<32}\t: {value:<10}" for name, value in pairs)
     yield ""
+
+
+def descriptions(root: etree._Element) -> dict[str, str]:
+    """Read what the configuration says of primitives, perhaps by their templates."""
+    templates = {e.get("id", ""): e for e in root.iterfind("configuration/resources/template")}
+    found = {}
+    for primitive in root.iterfind("configuration/resources//primitive"):
+        template = templates.get(primitive.get("template", ""))
+        told = primitive.get("description", "")
+        if not told and template is not None:
+            told = template.get("description", "")
+        if told:
+            found[primitive.get("id", "")] = told
+    return found
 
 
 def counted(facts: Facts) -> dict[str, list[FailCount]]:

@@ -9,189 +9,293 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Iterator
 
-from cli.view import bundles, history, resources
-from cli.view.status import ClusterView, NodeView, members, meta, primitives
+from cli.view import history, node_lines
+from cli.view.extras import descriptions, shown_attributes
+from cli.view.resource_lines import Lines, Scope, Style, is_disabled, is_fully_up, shown_items
+from cli.view.status import ClusterView
 from cli.view.wishes import Wishes
-from crm.model.configuration import Item
+from crm.model import score
+from crm.model.constraints import Location
+from crm.model.resources import Bundle, Clone, Group, Primitive, Resource
+from crm.model.roles import Role
+from pengine.facts.instances import BundleInstance, Instance
+from pengine.facts.nodes import NodeFacts
 
 RELEASE = "2.1.5-pacekeeper"
 LEFT_BY_COMMANDS = ("cli-prefer-", "cli-ban-")
 """How the ids of constraints begin that a command made, not a person."""
-_HIDDEN_ATTRIBUTES = ("standby", "shutdown", "terminate", "probe_complete")
 
 
 def text(view: ClusterView, wishes: Wishes) -> str:
     """Write the whole picture."""
-    if wishes.node:
-        view = _only_on(view, wishes.node)
+    scope = view.scope(wishes.node, wishes.resource)
     blocks = [_summary(view, wishes)]
-    if view.in_maintenance:
+    if view.facts.settings.maintenance:
         blocks.append(
             [
                 "              *** Resource management is DISABLED ***",
                 "  The cluster will not attempt to start, stop or recover services",
             ]
         )
-    blocks.append(_nodes(view, wishes))
-    if wishes.by_node:
-        if wishes.inactive:
-            blocks.append(resources.inactive(view))
-    else:
-        blocks.append(resources.full_list(view, wishes))
-    if wishes.attributes:
-        blocks.append(_attributes(view, wishes))
-    if wishes.operations:
-        blocks.append(history.operations(view, wishes))
-    if wishes.failcounts and not wishes.operations:  # the operations show the counts as well
-        blocks.append(["Migration Summary:", *history.failcounts(view, wishes)])
-    blocks.append(history.failures(view, wishes))
-    if wishes.bans:
-        blocks.append(_bans(view))
-    blocks.append(_leftovers(view, wishes))
+    if wishes.shows("nodes"):
+        blocks.append(_nodes(view, wishes, scope))
+    if wishes.shows("resources"):
+        blocks.append(_resources(view, wishes, scope))
+    if wishes.shows("attributes"):
+        blocks.append(_attributes(view, wishes, scope))
+    if wishes.shows("operations"):
+        blocks.append(history.operations(view, wishes, scope))
+    elif wishes.shows("failcounts"):  # the operations show the counts as well
+        blocks.append(history.failcounts(view, wishes, scope))
+    if wishes.shows("failures"):
+        blocks.append(history.failures(view, wishes, scope))
+    if wishes.shows("tickets"):
+        blocks.append(_tickets(view))
+    if wishes.shows("bans"):
+        blocks.append(_bans(view, wishes, scope))
+    blocks.append(_leftovers(view, scope))
     return "\n\n".join("\n".join(block) for block in blocks if block)
-
-
-def _only_on(view: ClusterView, node: str) -> ClusterView:
-    """Leave out what is on other nodes."""
-    instances = {
-        name: [each for each in found if each.node == node]
-        for name, found in view.instances.items()
-    }
-    return replace(view, instances=instances)
 
 
 # --- summary and nodes --------------------------------------------------------------------------
 
 
+def version(view: ClusterView) -> str:
+    """Give the release of the DC's software."""
+    return view.facts.settings.text("dc-version") or RELEASE
+
+
+def stack(view: ClusterView, wishes: Wishes) -> str:
+    """Name what carries the cluster's messages."""
+    return dict(view.facts.settings.pairs).get("cluster-infrastructure", wishes.stack)
+
+
 def _summary(view: ClusterView, wishes: Wishes) -> list[str]:
     dc = view.dc
-    if dc:
-        quorum = "partition with quorum" if view.has_quorum else "partition WITHOUT quorum"
-        leader = f"{dc} (version {RELEASE}) - {quorum}"
-    else:
-        leader = "NONE"
-    if wishes.no_headers:
-        return ["Cluster Summary:", f"  * Current DC: {leader}"]
-    changed = view.root.get("cib-last-written", "")
-    last = f"  {changed}" if changed else ""
+    leader = "NONE"
+    if dc is not None:
+        has_quorum = view.cluster.has_quorum
+        quorum = "partition with quorum" if has_quorum else "partition WITHOUT quorum"
+        leader = f"{history.node_name(view, dc, wishes)} (version {version(view)}) - {quorum}"
+    lines = ["Cluster Summary:"]
+    if wishes.shows("stack"):
+        lines.append(f"  * Stack: {stack(view, wishes)}")
+    if wishes.shows("dc") or dc is None:  # that there is none nobody may overlook
+        lines.append(f"  * Current DC: {leader}")
+    if wishes.shows("times"):
+        lines.append(f"  * Last updated: {time.strftime('%a %b %e %H:%M:%S %Y')}")
+        lines.append(f"  * Last change:{_last_change(view)}")
+    if wishes.shows("counts"):
+        count = len(view.nodes)
+        lines.append(f"  * {count} node{'' if count == 1 else 's'} configured")
+        lines.append(f"  * {_instance_count(view)}")
+    return lines if len(lines) > 1 else []
+
+
+def _last_change(view: ClusterView) -> str:
+    changed = view.attribute("cib-last-written")
+    if not changed:
+        return ""
+    last = f"  {changed}"
     for word, name in (("by", "update-user"), ("via", "update-client"), ("on", "update-origin")):
-        if changed and view.root.get(name):
-            last += f" {word} {view.root[name]}"
-    count = len(view.nodes)
-    return [
-        "Cluster Summary:",
-        f"  * Stack: {view.options.get('cluster-infrastructure', wishes.stack)}",
-        f"  * Current DC: {leader}",
-        f"  * Last updated: {time.strftime('%a %b %e %H:%M:%S %Y')}",
-        f"  * Last change:{last}",
-        f"  * {count} node{'' if count == 1 else 's'} configured",
-        f"  * {_instance_count(view)}",
-    ]
+        if view.attribute(name):
+            last += f" {word} {view.attribute(name)}"
+    return last
+
+
+def counts(view: ClusterView) -> tuple[int, int, int]:
+    """Count the instances there are, the disabled and the blocked ones."""
+    activity = view.facts.activity
+    known = [i for i in view.facts.instances() if not i.is_removed or activity[i.id].nodes]
+    disabled = sum(is_disabled(each.meta, each.is_promotable) for each in known)
+    return len(known), disabled, sum(activity[each.id].blocked for each in known)
 
 
 def _instance_count(view: ClusterView) -> str:
-    total = disabled = blocked = 0
-    for item in view.resources:
-        copies = resources.copies(view, item)
-        if item.tag == "bundle":
-            total += bundles.size_of(item)
-            continue
-        for primitive in primitives(item):
-            parents = resources.parents_of(item, primitive)
-            total += copies
-            if meta(primitive, "target-role", parents, view).lower() == "stopped":
-                disabled += copies
-            blocked += sum(each.blocked for each in view.instances.get(primitive.id, []))
+    total, disabled, blocked = counts(view)
     notes = [f"{disabled} DISABLED"] if disabled else []
     notes += [f"{blocked} BLOCKED from further action due to failure"] if blocked else []
     suffix = f" ({', '.join(notes)})" if notes else ""
     return f"{total} resource instance{'' if total == 1 else 's'} configured{suffix}"
 
 
-def _nodes(view: ClusterView, wishes: Wishes) -> list[str]:
-    shown = [node for node in view.nodes if wishes.node in ("", node.name)]
-    if not shown:
-        return []
-    lines = ["Node List:"]
+def _nodes(view: ClusterView, wishes: Wishes, scope: Scope) -> list[str]:
+    lines: list[str] = []
     if wishes.by_node:
-        for node in shown:
-            lines.append(f"  * Node {node.name}: {node.word}:")
-            lines.append("    * Resources:")
-            lines += _resources_of(view, node, wishes)
-        return lines
+        for node in view.nodes:
+            if scope.has_node(node.name):
+                lines += _by_node(view, node, wishes, scope)
+    elif wishes.detail:
+        lines = [f"  * {_detailed(view, node)}" for node in view.nodes if scope.has_node(node.name)]
+    else:
+        lines = [f"  * {line}" for line in node_lines.lists(view.facts, scope, classic=True)]
+    return ["Node List:", *lines] if lines else []
+
+
+def _detailed(view: ClusterView, node: NodeFacts) -> str:
+    name = node_lines.full_name(view.facts, node)
+    return f"{node_lines.title(node, name)}: {node_lines.detail(view.facts, node)}"
+
+
+def _by_node(view: ClusterView, node: NodeFacts, wishes: Wishes, scope: Scope) -> Iterator[str]:
+    here = [each for each in resources_on(view, node.name) if _is_wanted(scope, each)]
     if wishes.detail:
-        return [
-            *lines,
-            *(f"  * Node {node.name} ({node.id}): {node.word}" for node in shown),
-        ]
-    lines += [
-        f"  * Node {node.name}: {node.word}"
-        for node in shown
-        if node.word not in ("online", "OFFLINE")
-    ]
-    for word, title in (("online", "Online"), ("OFFLINE", "OFFLINE")):
-        names = [node.name for node in shown if node.word == word]
-        if names:
-            lines.append(f"  * {title}: [ {' '.join(names)} ]")
-    return lines
-
-
-def _resources_of(view: ClusterView, node: NodeView, wishes: Wishes) -> list[str]:
-    found: list[tuple[Item, str]] = []
-    for item in [*view.resources, *view.orphans]:
-        for primitive in primitives(item):
-            for instance in view.active(primitive.id):
-                if instance.node == node.name:
-                    role = "FAILED" if instance.failed else resources.role_of(view, item, instance)
-                    found.append((primitive, role))
+        head = _detailed(view, node)
+    else:
+        head = f"{node_lines.title(node)}: {view.state(node)}"
     if wishes.brief:
-        kinds = Counter(resources.agent(primitive) for primitive, _role_ in found)
-        return [f"      * {count}\t({kind}):\tActive" for kind, count in sorted(kinds.items())]
-    return [f"      * {each.id}\t({resources.agent(each)}):\t {role}" for each, role in found]
+        kinds = Counter(str(each.resource.agent) for each in here)
+        rows = [f"{count}\t({kind}):\tActive" for kind, count in sorted(kinds.items())]
+        if not rows and node.is_remote:
+            return
+    else:
+        hidden = _connections(view)
+        style = Style(places=False, classic=True, descriptions=descriptions(view.root))
+        lines = Lines(view.facts, style)
+        rows = [lines.instance(each) for each in here if each.id not in hidden]
+    yield f"  * {head}:"
+    yield "    * Resources:"
+    yield from (f"      * {row}" for row in rows)
+
+
+def resources_on(view: ClusterView, node: str) -> list[Instance]:
+    """List the instances that are active on a node, in the order in which it tells of them."""
+    activity = view.facts.activity
+    here = [each for each in view.facts.instances() if node in activity[each.id].nodes]
+    told: dict[str, int] = {}
+    for state in view.root.iterfind("status/node_state"):
+        if node in (state.get("uname"), state.get("id")):
+            for history in state.iterfind("lrm/lrm_resources/lrm_resource"):
+                told.setdefault(history.get("id", ""), len(told))
+    last = len(told)
+    return sorted(here, key=lambda each: told.get(view.facts.history_name(each),
+                                                  told.get(each.history_id, last)))  # fmt: skip
+
+
+def _connections(view: ClusterView) -> set[str]:
+    """Name the connections to the nodes inside bundles, which nobody configured."""
+    bundles = (each for each in view.facts.items if isinstance(each, BundleInstance))
+    replicas = (replica for bundle in bundles for replica in bundle.replicas)
+    return {each.connection.id for each in replicas if each.connection is not None}
+
+
+def _is_wanted(scope: Scope, instance: Instance) -> bool:
+    if scope.names(instance) or scope.resources is None:
+        return True
+    return not scope.resources.isdisjoint((instance.top, instance.parent))
+
+
+# --- resources ----------------------------------------------------------------------------------
+
+
+def _resources(view: ClusterView, wishes: Wishes, scope: Scope) -> list[str]:
+    style = Style(
+        classic=True,
+        inactive=wishes.inactive,
+        detail=wishes.detail,
+        brief=wishes.brief,
+        scope=scope,
+    )
+    lines = Lines(view.facts, style)
+    if not wishes.by_node:
+        title = "Full List of Resources:" if wishes.inactive else "Active Resources:"
+        return [title, *lines.all(1)]
+    if not wishes.inactive:
+        return []
+    idle = [item for item in shown_items(view.facts) if not is_fully_up(view.facts, item)]
+    shown = [line for item in idle for line in lines.of(item, 1)]
+    return ["Inactive Resources:", *(shown or ["  * No inactive resources"])]
+
+
+def resource_list(view: ClusterView) -> str:
+    """Write the list of `crm resource status`: what runs; `locate` says where."""
+    style = Style(places=False, classic=True, descriptions=descriptions(view.root))
+    return "\n".join(["Full List of Resources:", *Lines(view.facts, style).all(1)])
 
 
 # --- attributes and constraints -----------------------------------------------------------------
 
 
-def _attributes(view: ClusterView, wishes: Wishes) -> list[str]:
+def expected(view: ClusterView, node: str, name: str) -> int | None:
+    """Say how high an attribute can be that a ping resource sets there; None if none does."""
+    for instance in resources_on(view, node):
+        if instance.resource.agent.type not in ("ping", "pingd"):
+            continue
+        told = view.facts.parameters(instance)
+        if told.get("name", "pingd") == name:
+            hosts = len(told.get("host_list", "").split())
+            multiplier = told.get("multiplier", "1")
+            return hosts * (int(multiplier) if multiplier.isdigit() else 1)
+    return None
+
+
+def _attributes(view: ClusterView, wishes: Wishes, scope: Scope) -> list[str]:
     lines: list[str] = []
     for node in view.nodes:
-        shown = {
-            name: value
-            for name, value in sorted(node.attributes.items())
-            if name not in _HIDDEN_ATTRIBUTES
-            and not name.startswith(("fail-count-", "last-failure-", "#"))
-        }
-        if not shown or not node.online or wishes.node not in ("", node.name):
+        pairs = shown_attributes(node)
+        if not pairs or not node.online or not scope.has_node(node.name):
             continue
-        lines.append(f"  * Node: {node.name}:")
-        lines += [f"    * {name:32}\t: {value}" for name, value in shown.items()]
+        lines.append(f"  * Node: {history.node_name(view, node, wishes)}:")
+        lines += [f"    * {name:32}\t: {value:10}{_connectivity(view, node, name, value)}".rstrip()
+                  for name, value in pairs]  # fmt: skip
     return ["Node Attributes:", *lines] if lines else []
 
 
-def _bans(view: ClusterView) -> list[str]:
+def _connectivity(view: ClusterView, node: NodeFacts, name: str, value: str) -> str:
+    most = expected(view, node.name, name)
+    if most is None or not value.lstrip("-").isdigit():
+        return ""
+    if int(value) <= 0:
+        return "\t: Connectivity is lost"
+    return f"\t: Connectivity is degraded (Expected={most})" if int(value) < most else ""
+
+
+def _tickets(view: ClusterView) -> list[str]:
+    lines = []
+    for state in view.root.iterfind("status/tickets/ticket_state"):
+        word = "granted" if state.get("granted") == "true" else "revoked"
+        word += " [standby]" if state.get("standby") == "true" else ""
+        lines.append(f"  * {state.get('id')}\t{word}")
+    return ["Tickets:", *lines] if lines else []
+
+
+def banned(view: ClusterView, scope: Scope) -> Iterator[tuple[str, str, NodeFacts, int, bool]]:
+    """Yield constraint, resource, node, score, and whether only the promoted role is meant."""
+    for each in view.facts.links.preferences:
+        if scope.resources is not None and each.resource not in scope.resources:
+            continue
+        for name, points in each.scores:
+            node = view.node(name)
+            if points < score.ZERO and node is not None:
+                yield each.constraint, each.resource, node, points, each.role is Role.PROMOTED
+
+
+def _bans(view: ClusterView, wishes: Wishes, scope: Scope) -> list[str]:
     lines = [
-        f"  * {each.id}\tprevents {each.get('rsc')} from running on {each.get('node')}"
-        for each in view.constraints
-        if each.get("score", "0").startswith("-") and each.get("node")
+        f"  * {constraint}\tprevents {resource} from"
+        f" {'becoming promoted' if promoted else 'running'} on"
+        f" {history.node_name(view, node, wishes)}"
+        for constraint, resource, node, _points, promoted in banned(view, scope)
     ]
     return ["Negative Location Constraints:", *lines] if lines else []
 
 
-def _leftovers(view: ClusterView, wishes: Wishes) -> list[str]:
+def _leftovers(view: ClusterView, scope: Scope) -> list[str]:
     """Remind of what `crm resource move` and `ban` left: it holds until it is cleared."""
-    left = [
-        each
-        for each in view.constraints
-        if each.id.startswith(LEFT_BY_COMMANDS) and wishes.resource in ("", each.get("rsc"))
-    ]
+    left = {
+        each.id: each.resources[0]
+        for each in view.cluster.constraints
+        if isinstance(each, Location)
+        and each.id.startswith(LEFT_BY_COMMANDS)
+        and each.resources
+        and (scope.resources is None or each.resources[0] in scope.resources)
+    }
     if not left:
         return []
-    names = ", ".join(each.id for each in left)
-    resources = " ".join(dict.fromkeys(each.get("rsc") for each in left))
-    return [f"Left by move or ban: {names} (to end it: crm resource clear {resources})"]
+    resources = " ".join(dict.fromkeys(left.values()))
+    return [f"Left by move or ban: {', '.join(left)} (to end it: crm resource clear {resources})"]
 
 
 # --- as data ------------------------------------------------------------------------------------
@@ -200,60 +304,71 @@ def _leftovers(view: ClusterView, wishes: Wishes) -> list[str]:
 def as_json(view: ClusterView) -> dict[str, object]:
     """Say the same as plain values."""
     return {
-        "dc": view.dc or None,
-        "quorum": view.has_quorum,
-        "maintenance": view.in_maintenance,
+        "dc": view.dc.name if view.dc is not None else None,
+        "quorum": view.cluster.has_quorum,
+        "maintenance": view.facts.settings.maintenance,
         "version": ".".join(
-            view.root.get(name, "0") for name in ("admin_epoch", "epoch", "num_updates")
+            view.attribute(name) or "0" for name in ("admin_epoch", "epoch", "num_updates")
         ),
         "nodes": [
-            {"name": node.name, "id": node.id, "state": node.word, "attributes": node.attributes}
+            {
+                "name": node.name,
+                "id": node.id,
+                "state": view.state(node),
+                "attributes": {k: v for k, v in node.attributes.items() if not k.startswith("#")},
+            }
             for node in view.nodes
         ],
-        "resources": [_resource_json(view, item, item) for item in view.resources],
+        "resources": [_resource_json(view, each) for each in view.cluster.resources],
         "failures": [
             {
-                "resource": each.resource,
-                "node": each.node,
-                "operation": each.name,
+                "resource": each.history,
+                "node": each.node.name,
+                "operation": each.task,
                 "interval_ms": each.interval_ms,
                 "rc": each.rc,
-                "reason": each.exit_reason,
+                "reason": each.reason,
             }
-            for each in history.failed_operations(view)
+            for each in history.failed(view, Scope())
         ],
     }
 
 
-def _resource_json(view: ClusterView, item: Item, top: Item) -> dict[str, object]:
-    if item.tag != "primitive":
+def _resource_json(view: ClusterView, resource: Resource) -> dict[str, object]:
+    if isinstance(resource, Primitive):
+        found = view.instances(resource.id)
+        activity = view.facts.activity
+        wanted = found[0].meta.pairs.get("target-role", "Started") if found else "Started"
         return {
-            "id": item.id,
-            "kind": item.tag,
-            "members": [_resource_json(view, each, top) for each in members(item)],
+            "id": resource.id,
+            "kind": "primitive",
+            "agent": str(resource.agent),
+            "target_role": wanted,
+            "active": [
+                {"node": node, "role": view.role(each), "failed": activity[each.id].failed}
+                for each in found
+                for node in activity[each.id].nodes
+            ],
         }
-    parents = resources.parents_of(top, item)
-    return {
-        "id": item.id,
-        "kind": "primitive",
-        "agent": resources.agent(item),
-        "target_role": meta(item, "target-role", parents, view, "Started"),
-        "active": [
-            {"node": each.node, "role": resources.role_of(view, top, each), "failed": each.failed}
-            for each in view.active(item.id)
-        ],
-    }
+    inside: tuple[Resource, ...] = ()
+    match resource:
+        case Group():
+            inside = resource.members
+        case Clone() | Bundle():
+            inside = () if resource.child is None else (resource.child,)
+    kind = type(resource).__name__.lower()
+    members = [_resource_json(view, each) for each in inside]
+    return {"id": resource.id, "kind": kind, "members": members}
 
 
 def one_line(view: ClusterView) -> tuple[int, str]:
     """Write the line of `crm_mon -s` and its exit code, as a monitoring plug-in does."""
-    problems: list[str] = []
-    if not view.dc:
-        problems.append("No DC")
-    problems += [f"offline node: {node.name}" for node in view.nodes if node.word == "OFFLINE"]
-    problems += [f"standby node: {node.name}" for node in view.nodes if node.word == "standby"]
+    problems = ["No DC"] if view.dc is None else []
+    problems += [f"offline node: {node.name}" for node in view.nodes if not node.online]
     if problems:
         first, *rest = problems
         return 1, "CLUSTER WARN: " + " ".join([f"{first},", *rest] if rest else [first])
-    online = sum(node.online for node in view.nodes)
-    return 0, f"CLUSTER OK: {online} nodes online, {_instance_count(view)}"
+    idle = sum(node.standby for node in view.nodes)
+    told = [f"{len(view.nodes) - idle} nodes online"]
+    told += [f"{idle} standby node{'' if idle == 1 else 's'}"] if idle else []
+    return 0, f"CLUSTER OK: {', '.join(told)}, {_instance_count(view)}"

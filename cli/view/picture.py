@@ -9,10 +9,9 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from cli.view import node_lines
 from cli.view.resource_lines import Lines, is_disabled
 from pengine.facts.facts import Facts
-from pengine.facts.nodes import NodeFacts
-from pengine.facts.values import truth
 
 
 def headline(facts: Facts) -> str:
@@ -43,7 +42,7 @@ def status(facts: Facts) -> Iterator[str]:
     """Yield the node list and the list of resources."""
     if facts.nodes:
         yield "  * Node List:"
-        yield from (f"    * {line}" for line in _node_lines(facts))
+        yield from (f"    * {line}" for line in node_lines.lists(facts))
         yield ""
     yield "  * Full List of Resources:"
     yield from Lines(facts).all(2)
@@ -53,60 +52,3 @@ def settled(facts: Facts) -> Facts:
     """Leave out what is under way: after a simulation nothing is, whatever histories say."""
     activity = {key: replace(state, pending="") for key, state in facts.activity.items()}
     return replace(facts, activity=activity)
-
-
-def _node_lines(facts: Facts) -> Iterator[str]:
-    online: dict[str, list[str]] = {kind: [] for kind in ("member", "remote", "guest")}
-    offline: dict[str, list[str]] = {kind: [] for kind in ("member", "remote", "guest")}
-    busy = {n for state in facts.activity.values() for n in state.nodes}
-    for node in facts.nodes:
-        special = _special_state(node, node.name in busy, facts)
-        if special:
-            yield f"{_PREFIX[_kind(node)]}Node {node.name}: {special}"
-        elif node.online:
-            online[_kind(node)].append(node.name)
-        else:
-            offline[_kind(node)].append(node.name)
-    # A guest that is down is no more than a container that is stopped.
-    listed = (
-        ("Online", online["member"]),
-        ("OFFLINE", offline["member"]),
-        ("RemoteOnline", online["remote"]),
-        ("RemoteOFFLINE", offline["remote"]),
-        ("GuestOnline", online["guest"]),
-    )
-    yield from (f"{word}: [ {' '.join(names)} ]" for word, names in listed if names)
-
-
-_PREFIX = {"member": "", "remote": "Remote", "guest": "Guest"}
-
-
-def _kind(node: NodeFacts) -> str:
-    return node.kind if node.is_remote else "member"
-
-
-def _special_state(node: NodeFacts, busy: bool, facts: Facts) -> str:
-    """Say what is special about a node, or "" if it is only online or offline."""
-    colour = facts.health.colours.get(node.name)
-    state = _state_of(node, busy, facts)
-    if colour is not None:
-        return f"{state or ('online' if node.online else 'OFFLINE')} (health is {colour})"
-    return state
-
-
-def _state_of(node: NodeFacts, busy: bool, facts: Facts) -> str:
-    if node.unclean:
-        word = "online" if node.online else "pending" if node.pending else "offline"
-        return f"UNCLEAN ({word})"
-    if node.pending:
-        return "pending"
-    if node.standby_by_failure and node.online:
-        return "standby (on-fail)"
-    if node.standby and node.online:
-        return "standby (with active resources)" if busy else "standby"
-    if node.standby:
-        return "OFFLINE (standby)"
-    own = truth(node.attributes.get("maintenance"), default=False)
-    if node.maintenance and (own or not facts.settings.maintenance):
-        return "maintenance" if node.online else "OFFLINE (maintenance)"
-    return ""

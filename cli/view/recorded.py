@@ -14,6 +14,7 @@ import msgspec
 from lxml import etree
 
 from cli.view.extras import moment
+from cli.view.resource_lines import Lines, Style
 from pengine.facts.facts import Facts
 from pengine.facts.instances import Instance
 
@@ -56,6 +57,14 @@ def operations(
             done = sorted(history.iterchildren("lrm_rsc_op"), key=_order)
             for entry in done if everything else _since_last_start(done):
                 yield _recorded(instance, name, entry)
+
+
+def text(facts: Facts, root: etree._Element, resource: str, node: str) -> str:
+    """Write all recorded operations, one a line."""
+    lines = Lines(facts, Style(places=False, classic=True))
+    status = root.find("status")
+    found = () if status is None else operations(facts, status, resource, node, everything=True)
+    return "\n".join(f"{lines.instance(each.instance)}: {each.text}" for each in found)
 
 
 def _by_history(facts: Facts) -> dict[str, Instance]:

@@ -8,6 +8,7 @@ Wording and layout are those users know; the cases beside the repository hold th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
@@ -38,6 +39,40 @@ _PENDING = {
 _UNABLE = {ExitCode.NOT_INSTALLED: "Not installed", ExitCode.INVALID_PARAMETER: "Invalid parameter"}
 
 
+class Scope(msgspec.Struct, frozen=True):
+    """Which resources and nodes a person wants to see; None means all."""
+
+    resources: frozenset[str] | None = None
+    nodes: frozenset[str] | None = None
+
+    def names(self, item: Placeable) -> bool:
+        """Tell whether a resource itself is wanted, by any of its names."""
+        if self.resources is None:
+            return True
+        plain = item.history_id if isinstance(item, Instance) else item.id
+        return not self.resources.isdisjoint((item.id, plain, configured_id(item)))
+
+    def has_node(self, name: str) -> bool:
+        """Tell whether a node is wanted."""
+        return self.nodes is None or name in self.nodes
+
+    def sees(self, facts: Facts, item: Placeable) -> bool:
+        """Tell whether any part of a resource is on a wanted node, or all of it on none at all."""
+        nodes = [name for i in instances_of(item) for name in facts.activity[i.id].nodes]
+        return not nodes or any(self.has_node(name) for name in nodes)
+
+
+def configured_id(item: Placeable) -> str:
+    """Give the id something has in the configuration, where copies have no numbers."""
+    match item:
+        case Instance():
+            return item.resource.id
+        case GroupInstance() if item.number is not None:
+            return item.id.removesuffix(f":{item.number}")
+        case _:
+            return item.id
+
+
 class Style(msgspec.Struct, frozen=True):
     """What of a resource is shown.
 
@@ -50,6 +85,13 @@ class Style(msgspec.Struct, frozen=True):
     classic: bool = False
     descriptions: Mapping[str, str] = {}
     """What the configuration says of primitives, by id; it ends their lines."""
+    inactive: bool = True
+    """Whether what runs nowhere is shown."""
+    detail: bool = False
+    """Whether each copy has a line of its own."""
+    brief: bool = False
+    """Whether primitives are counted by agent instead."""
+    scope: Scope = Scope()
 
 
 def is_disabled(meta: Meta, is_promotable: bool) -> bool:
@@ -65,6 +107,11 @@ def is_managed(facts: Facts, instance: Instance, *, classic: bool = False) -> bo
     if classic and not facts.may_start_anything:
         return not facts.is_held(instance)
     return facts.is_looked_after(instance)
+
+
+def is_fully_up(facts: Facts, item: Placeable) -> bool:
+    """Tell whether all that is in a resource is active."""
+    return all(facts.activity[each.id].nodes for each in instances_of(item))
 
 
 def shown_items(facts: Facts) -> list[Placeable]:
@@ -86,45 +133,120 @@ class Lines:
         self.style = style
 
     def all(self, depth: int) -> Iterator[str]:
-        """Yield the lines of everything."""
+        """Yield the lines of everything that is wanted."""
         shown = shown_items(self.facts)
+        lines: list[str] = []
+        if self.style.brief:
+            single = [each for each in shown if isinstance(each, Instance) and self._is_shown(each)]
+            lines += self._counts(single, depth, all_told=self.style.inactive)
+            shown = [each for each in shown if not isinstance(each, Instance)]
         for item in shown:
-            yield from self.of(item, depth)
-        if not shown:
-            yield f"{'  ' * depth}* No resources"
+            lines += self.of(item, depth)
+        if not lines:
+            word = "resources" if self.style.inactive else "active resources"
+            lines.append(f"{'  ' * depth}* No {word}")
+        yield from lines
 
-    def of(self, item: Placeable, depth: int) -> Iterator[str]:
-        """Yield the lines of one thing: a title, if it has parts, and the parts."""
+    def of(self, item: Placeable, depth: int, *, wanted: bool = False) -> Iterator[str]:
+        """Yield the lines of one thing: a title, if it has parts, and the parts.
+
+        It is `wanted` if what it is in was named.
+        """
         indent = "  " * depth
         if isinstance(item, Instance):
-            yield f"{indent}* {self.instance(item)}"
+            if self._is_shown(item, wanted=wanted):
+                yield f"{indent}* {self.instance(item)}"
             return
-        yield f"{indent}* {self._title(item)}"
-        yield from self.inside(item, depth + 1)
+        lines = list(self.inside(item, depth + 1, wanted=wanted))
+        if lines or (self.style.inactive and self.style.scope == Scope()):
+            yield f"{indent}* {self._title(item)}"
+            yield from lines
 
-    def inside(self, item: Placeable, depth: int) -> Iterator[str]:
+    def _is_shown(self, instance: Instance, *, wanted: bool = False) -> bool:
+        if not (wanted or self.style.scope.names(instance)):
+            return False
+        is_up = bool(self.facts.activity[instance.id].nodes)
+        return (is_up or self.style.inactive) and self.style.scope.sees(self.facts, instance)
+
+    def inside(self, item: Placeable, depth: int, *, wanted: bool = False) -> Iterator[str]:
         """Yield the lines below the title of what has one; all of it, if it has none."""
         indent = "  " * depth
+        wanted = wanted or self.style.scope.names(item)
+        if not self.style.scope.sees(self.facts, item):
+            return
+        if isinstance(item, CloneInstance) and not (self.style.inactive or self._is_up(item)):
+            return
         match item:
             case Instance():
                 yield f"{indent}* {self.instance(item)}"
             case GroupInstance():
-                yield from (f"{indent}* {self.instance(member)}" for member in item.members)
+                members = [each for each in item.members if self._is_shown(each, wanted=wanted)]
+                if self.style.brief:
+                    yield from self._counts(item.members if members else (), depth, all_told=True)
+                else:
+                    yield from (f"{indent}* {self.instance(member)}" for member in members)
             case CloneInstance():
-                yield from self._copies(item, depth)
+                yield from self._copies(item, depth, wanted=wanted)
             case BundleInstance():
-                yield from (f"{indent}* {self._replica(replica)}" for replica in item.replicas)
+                yield from self._replicas(item, depth, wanted=wanted)
+
+    def _is_up(self, item: Placeable) -> bool:
+        """Tell whether any part of a resource is active."""
+        return any(self.facts.activity[each.id].nodes for each in instances_of(item))
+
+    def _counts(
+        self, instances: Iterable[Instance], depth: int, *, all_told: bool
+    ) -> Iterator[str]:
+        """Yield how many instances of each agent are active, node by node."""
+        total: Counter[str] = Counter()
+        active: Counter[tuple[str, str]] = Counter()
+        for each in instances:
+            agent = str(each.resource.agent)
+            total[agent] += 1
+            active.update((agent, name) for name in self.facts.activity[each.id].nodes)
+        indent = "  " * depth
+        for agent, count in sorted(total.items()):
+            of = f"/{count}" if all_told else ""
+            rows = sorted((name, up) for (each, name), up in active.items() if each == agent)
+            yield from (f"{indent}* {up}{of}\t({agent}):\tActive {name}" for name, up in rows)
+            if not rows:
+                yield f"{indent}* 0{of}\t({agent}):\tActive"
+
+    def _replicas(self, bundle: BundleInstance, depth: int, *, wanted: bool) -> Iterator[str]:
+        indent = "  " * depth
+        scope = self.style.scope
+        if not (self.style.inactive or self._is_up(bundle)):
+            return
+        for replica in bundle.replicas:
+            parts = (replica.address, replica.copy, replica.container, replica.connection)
+            found = [each for each in parts if each is not None]
+            named = found if wanted else [each for each in found if scope.names(each)]
+            if not named or not scope.sees(self.facts, replica.container):
+                continue
+            if wanted and not self.style.detail:
+                yield f"{indent}* {self._replica(replica)}"
+                continue
+            if len(bundle.replicas) > 1:
+                yield f"{indent}* Replica[{replica.number}]"
+            yield from (f"{indent}  * {self.instance(each)}" for each in named)
 
     def _title(self, item: GroupInstance | CloneInstance | BundleInstance) -> str:
         flags = _flags_text(self._collective_flags(item))
         match item:
             case GroupInstance():
-                return f"Resource Group: {item.id}{flags}:"
+                return f"Resource Group: {item.id}{self._left_out(item)}{flags}:"
             case CloneInstance():
                 return f"Clone Set: {item.id} [{item.child_id}]{flags}:"
             case BundleInstance():
                 word = "Container bundle set" if len(item.replicas) > 1 else "Container bundle"
                 return f"{word}: {item.id} [{item.image}]{flags}:"
+
+    def _left_out(self, group: GroupInstance) -> str:
+        """Say how many members run nowhere, where they are not shown."""
+        idle = sum(not self.facts.activity[each.id].nodes for each in group.members)
+        if self.style.inactive or not idle:
+            return ""
+        return f" ({idle} member{'' if idle == 1 else 's'} inactive)"
 
     def _collective_flags(self, item: GroupInstance | CloneInstance | BundleInstance) -> list[str]:
         facts = self.facts
@@ -194,6 +316,7 @@ class Lines:
             return _PENDING[state.pending]
         if not state.nodes:
             unable = self._why_unable(instance)
+            unable = unable.lower() if self.style.classic else unable
             return f"Stopped ({unable})" if unable else "Stopped"
         return "Started" if state.role is Role.UNKNOWN else state.role.word
 
@@ -259,18 +382,22 @@ class Lines:
 
     # --- clones ---------------------------------------------------------------------------------
 
-    def _copies(self, clone: CloneInstance, depth: int) -> Iterator[str]:
+    def _copies(self, clone: CloneInstance, depth: int, *, wanted: bool) -> Iterator[str]:
         lists: dict[str, list[str]] = {"Promoted": [], "Unpromoted": [], "Started": []}
+        scope = self.style.scope
+        is_meant = wanted
         for copy in clone.copies:
-            if clone.is_unique and (not copy.is_removed or self._is_active(copy)):
-                yield from self.of(copy, depth)
-            elif clone.is_unique:
+            if not wanted and not any(map(scope.names, (copy, *instances_of(copy)))):
                 continue
-            elif self._has_own_lines(copy):
-                yield from self.of(copy, depth)
-            elif self._is_active(copy):
-                lists[self._listed_as(clone, copy)].append(self._places(copy)[0])
-        if clone.is_unique:
+            is_meant = True
+            here = [name for name in self._places(copy) if scope.has_node(name)]
+            if clone.is_unique and copy.is_removed and not self._is_active(copy):
+                continue
+            if clone.is_unique or self.style.detail or self._has_own_lines(copy):
+                yield from self._copy(copy, depth, wanted=wanted)
+            elif self._is_active(copy) and here:
+                lists[self._listed_as(clone, copy)].append(here[0])
+        if clone.is_unique or self.style.detail:
             return
         indent = "  " * depth
         limit = " (target-role)" if _wanted_role(clone) is Role.UNPROMOTED else ""
@@ -278,8 +405,15 @@ class Lines:
             if names:
                 note = limit if word == "Unpromoted" else ""
                 yield f"{indent}* {word}{note}: [ {' '.join(sorted(names, key=display_key))} ]"
-        if clone.clone_max > sum(map(len, lists.values())):
+        if is_meant and self.style.inactive and clone.clone_max > sum(map(len, lists.values())):
             yield from (f"{indent}* {line}" for line in self._stopped(clone))
+
+    def _copy(self, copy: Instance | GroupInstance, depth: int, *, wanted: bool) -> Iterator[str]:
+        """Yield the lines of one copy; a primitive has one even where it is stopped."""
+        if not isinstance(copy, Instance):
+            yield from self.of(copy, depth, wanted=wanted)
+        elif self.style.scope.sees(self.facts, copy):
+            yield f"{'  ' * depth}* {self.instance(copy)}"
 
     def _has_own_lines(self, copy: Instance | GroupInstance) -> bool:
         """Tell whether there is more to say of an anonymous copy than a list of nodes can."""
@@ -327,8 +461,11 @@ class Lines:
             known = clone.id in facts.reserved.get(node.name, (clone.id,))
             if node.name in busy or node.is_unlisted or not known:
                 continue
+            if not self.style.scope.has_node(node.name):
+                continue
             reasons = (self._why_unable(i, node.name) for i in instances_of(clone))
             flag = next((r for r in reasons if r), disabled)
+            flag = flag.lower() if self.style.classic else flag
             by_flag.setdefault(f" ({flag})" if flag else "", []).append(node.name)
         for flag, found in sorted(by_flag.items()):
             yield f"Stopped{flag}: [ {' '.join(found)} ]"

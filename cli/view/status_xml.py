@@ -9,8 +9,9 @@ from collections.abc import Mapping
 
 from lxml import etree
 
+from cli.view import node_lines
 from cli.view.extras import counted, moment, shown_attributes
-from cli.view.resource_lines import is_managed, shown_items
+from cli.view.resource_lines import Scope, is_fully_up, is_managed, shown_items
 from crm.model.cluster import Cluster
 from crm.model.roles import Role
 from pengine.facts.facts import Facts
@@ -36,8 +37,8 @@ def status(
     root = etree.Element(tag)
     nodes = etree.SubElement(root, "nodes")
     expected = {state.id: state.expected for state in cluster.status}
-    for node in facts.nodes:
-        nodes.append(_node(facts, node, expected))
+    for each in facts.nodes:
+        nodes.append(node(facts, each, expected))
     root.append(resources(facts))
     if attributes:
         root.append(_attributes(facts))
@@ -46,25 +47,72 @@ def status(
     return root
 
 
-def resources(facts: Facts, *, classic: bool = False) -> etree._Element:
-    """Write all resources as one element; `classic` as for `resource_lines.is_managed`."""
+def resources(
+    facts: Facts,
+    *,
+    classic: bool = False,
+    scope: Scope = Scope(),  # noqa: B008 - it is frozen
+    idle_only: bool = False,
+) -> etree._Element:
+    """Write the resources that are wanted; `classic` as for `resource_lines.is_managed`.
+
+    With `idle_only` those are left out of which every part is active.
+    """
     root = etree.Element("resources")
-    root.extend(item(facts, each, classic=classic) for each in shown_items(facts))
+    for each in shown_items(facts):
+        if idle_only and is_fully_up(facts, each):
+            continue
+        element = item(facts, each, classic=classic)
+        if _narrow(facts, element, each, scope, wanted=scope.names(each)):
+            root.append(element)
     return root
+
+
+def _narrow(
+    facts: Facts, element: etree._Element, shown: Placeable, scope: Scope, *, wanted: bool
+) -> bool:
+    """Take out of an element what is not wanted; tells whether anything is left."""
+    if not scope.sees(facts, shown):
+        return False
+    if isinstance(shown, Instance):
+        return wanted or scope.names(shown)
+    if isinstance(shown, BundleInstance):
+        for holder, replica in zip(list(element), shown.replicas, strict=True):
+            parts = (replica.address, replica.copy, replica.container, replica.connection)
+            for part, of in zip(list(holder), [p for p in parts if p is not None], strict=True):
+                if not (wanted or scope.names(of)):
+                    holder.remove(part)
+            if not len(holder) or not scope.sees(facts, replica.container):
+                element.remove(holder)
+        return len(element) > 0
+    parts_of = shown.members if isinstance(shown, GroupInstance) else _copies_there(facts, shown)
+    for part, each in zip(list(element), parts_of, strict=True):
+        if not _narrow(facts, part, each, scope, wanted=wanted or scope.names(each)):
+            element.remove(part)
+    return len(element) > 0
+
+
+def _copies_there(facts: Facts, clone: CloneInstance) -> list[Instance | GroupInstance]:
+    return [copy for copy in clone.copies if _is_there(facts, copy)]
 
 
 def _yes(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _node(facts: Facts, node: NodeFacts, expected: Mapping[str, str]) -> etree._Element:
+def node(
+    facts: Facts, node: NodeFacts, expected: Mapping[str, str], *, classic: bool = False
+) -> etree._Element:
+    """Write a node; `expected` is what the status expects of it, by its id."""
     running = sum(node.name in state.nodes for state in facts.activity.values())
     element = etree.Element("node", name=node.name, id=node.id)
     words = {
         "online": node.online,
         "standby": node.standby,
         "standby_onfail": node.standby_by_failure,
-        "maintenance": node.maintenance and not facts.settings.maintenance,
+        "maintenance": node_lines.in_maintenance(facts, node, classic=classic)
+        if classic
+        else node.maintenance and not facts.settings.maintenance,
         "pending": node.pending,
         "unclean": node.unclean,
     }
@@ -92,7 +140,7 @@ def item(facts: Facts, shown: Placeable, *, classic: bool = False) -> etree._Ele
         case GroupInstance():
             count = str(len(shown.members))
             element = etree.Element("group", id=shown.id, number_resources=count)
-            _set_common(facts, element, shown.meta)
+            _set_common(element, shown.meta, facts, classic=classic)
             element.extend(_resource(facts, each, classic=classic) for each in shown.members)
             return element
         case CloneInstance():
@@ -102,13 +150,19 @@ def item(facts: Facts, shown: Placeable, *, classic: bool = False) -> etree._Ele
 
 
 def _set_common(
-    facts: Facts, element: etree._Element, meta: Meta, *, is_promotable: bool = False
+    element: etree._Element,
+    meta: Meta,
+    facts: Facts,
+    *,
+    is_promotable: bool = False,
+    classic: bool,
 ) -> None:
     limited = is_promotable and meta.target_role is Role.UNPROMOTED
     element.set("managed", _yes(meta.is_managed and not meta.maintenance))
     element.set("disabled", _yes(meta.must_stop or limited))
     if meta.maintenance or facts.settings.maintenance:
-        element.set("maintenance", "true")
+        if not classic:
+            element.set("maintenance", "true")
         element.set("managed", "false")
 
 
@@ -116,14 +170,14 @@ def _clone(facts: Facts, clone: CloneInstance, *, classic: bool) -> etree._Eleme
     element = etree.Element("clone", id=clone.id)
     element.set("multi_state", _yes(clone.promotable))
     element.set("unique", _yes(clone.is_unique))
-    _set_common(facts, element, clone.meta, is_promotable=clone.promotable)
+    _set_common(element, clone.meta, facts, is_promotable=clone.promotable, classic=classic)
     states = [facts.activity[i.id] for i in instances_of(clone)]
     element.set("failed", _yes(any(state.failed for state in states)))
     element.set("failure_ignored", _yes(any(state.ignored for state in states)))
     wanted = clone.meta.pairs.get("target-role")
     if wanted:
         element.set("target_role", wanted)
-    there = (copy for copy in clone.copies if _is_there(facts, copy))
+    there = _copies_there(facts, clone)
     element.extend(item(facts, copy, classic=classic) for copy in there)
     return element
 
@@ -139,7 +193,7 @@ def _bundle(facts: Facts, bundle: BundleInstance, *, classic: bool) -> etree._El
         "bundle", id=bundle.id, type=bundle.copies[0].resource.agent.type, image=bundle.image
     )
     element.set("unique", _yes(bundle.node_max > 1))
-    _set_common(facts, element, bundle.meta)
+    _set_common(element, bundle.meta, facts, classic=classic)
     del element.attrib["disabled"]
     states = [facts.activity[i.id] for i in instances_of(bundle)]
     element.set("failed", _yes(any(state.failed for state in states)))

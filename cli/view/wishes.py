@@ -1,24 +1,35 @@
-"""What a person wants to see of the cluster beyond the ordinary."""
+"""What a person wants to see of the cluster."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+SECTIONS = (
+    "attributes", "bans", "counts", "dc", "failcounts", "failures", "fencing", "fencing-failed",
+    "fencing-pending", "fencing-succeeded", "nodes", "operations", "options", "resources",
+    "stack", "summary", "tickets", "times",
+)  # fmt: skip
+"""What can be shown or left out."""
+
+SUMMARY = frozenset({"counts", "dc", "options", "stack", "times"})
+ORDINARY = SUMMARY | {"failures", "fencing", "nodes", "resources"}
+"""What is shown unless something else is asked for."""
+
 
 @dataclass(frozen=True)
 class Wishes:
-    """What to show beyond the ordinary."""
+    """What to show: which sections, and how."""
 
+    sections: frozenset[str] = ORDINARY
     by_node: bool = False
     inactive: bool = False
-    failcounts: bool = False
-    attributes: bool = False
-    operations: bool = False
     timing: bool = False
-    bans: bool = False
     detail: bool = False
     brief: bool = False
-    no_headers: bool = False
     stack: str = "unknown"
     node: str = ""
     resource: str = ""
+
+    def shows(self, section: str) -> bool:
+        """Tell whether a section is wanted."""
+        return section in self.sections
