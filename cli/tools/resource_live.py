@@ -15,18 +15,20 @@ from collections.abc import Iterator
 import click
 
 from cli import moves
-from cli.tools import result
+from cli.tools import namedvalues, result
 from cli.tools.resource_request import Request
 from cli.tools.resource_scene import TOOL, Scene, Subject, failure, wrong_use
 from cli.tools.result import Failure
 from crm.api import attributes, controller, gateclient
 from crm.api import cib as api
+from crm.model import digests, score
 from crm.model.exit_codes import Exit
 from crm.model.graph import ActionKind
 from crm.model.writexml import configuration as writing
 from crm.plumbing import durations, xml
 from crm.plumbing.errors import CrmError, Unreachable
 from pengine.facts.instances import CloneInstance, Instance, Placeable, instances_of
+from pengine.facts.nodes import NodeFacts
 
 LONGEST_WAIT_S = 3600.0
 """How long is waited without --timeout: a transition may hold operations with long timeouts."""
@@ -217,7 +219,8 @@ def restart(scene: Scene, request: Request, answer: result.Answer) -> int:
     deadline = _deadline(request)
     hold: _Ban | _Stop
     if request.node and isinstance(subject.top, CloneInstance):
-        hold = _Ban(scene, identity, scene.node(request.node).name)
+        places = [scene.node(request.node).name]
+        hold = _Ban(scene, identity, places[0])
     else:
         hold = _Stop(scene, identity)
     hold.begin()
@@ -315,6 +318,9 @@ def fail(scene: Scene, request: Request, answer: result.Answer) -> int:
     entries = there.entries if there is not None else ()
     agent = instance.resource.agent
     now = scene.now.timestamp()
+    # Without a digest of today's parameters the failure would count as one of former times.
+    parameters = scene.facts.parameters(instance, node.name)
+    operation = scene.facts.operation(instance, "monitor")
     record = api.OperationRecord(
         node=node.name,
         node_id=node.id,
@@ -328,10 +334,22 @@ def fail(scene: Scene, request: Request, answer: result.Answer) -> int:
         rc=1,
         status=0,
         transition_key="0:0:0:crm_resource",
+        digest=digests.operation_digest({**parameters, **operation.parameters}),
         exit_reason="reported by an administrator",
         last_run=now,
         last_rc_change=now,
     )
+    # The count comes first: what the DC does about the failure may depend on it.
+    _count_failure(scene, node, f"{record.resource}#monitor_0", round(now))
     scene.change(api.RecordOperations((record,)))
     answer.line(f"Told the cluster that {subject.name} has failed on {node.name}")
     return Exit.OK
+
+
+def _count_failure(scene: Scene, node: NodeFacts, what: str, now_s: int) -> None:
+    """Count one failure more of an operation on a node, as the DC does for one it sees itself."""
+    before = namedvalues.number(node.attributes.get(f"fail-count-{what}"))
+    count = score.text(score.add(before, score.Score(1)))
+    for name, value in ((f"fail-count-{what}", count), (f"last-failure-{what}", str(now_s))):
+        update = attributes.UpdateAttribute(name, value, node.name)
+        scene.cib.ask(attributes.SERVICE, update)

@@ -31,7 +31,7 @@ class ClusterAtTheGate:
     """Serves tools with a document of its own.
 
     `waited` holds, for each wait, the document as it was then; `unrest` is what a wait ends with
-    instead of rest.
+    instead of rest, and with `is_restless` it does not end at all.
     """
 
     def __init__(self, root: Path) -> None:
@@ -39,6 +39,7 @@ class ClusterAtTheGate:
         self.told: list[msgspec.Struct] = []
         self.waited: list[bytes] = []
         self.unrest: controller.ControllerReply | None = None
+        self.is_restless = False
         path = root / gate.SOCKET
         path.parent.mkdir(parents=True)
         self._listener = socket.socket(socket.AF_UNIX)
@@ -61,7 +62,10 @@ class ClusterAtTheGate:
             gate_frames.send(stream, greeting)
             while isinstance(envelope := gate_frames.read(stream), gate.Envelope):
                 languages = BY_SERVICE[envelope.service]
-                reply = self._answer(languages.requests.decode(envelope.payload))
+                request = languages.requests.decode(envelope.payload)
+                if self.is_restless and isinstance(request, controller.WaitUntilIdle):
+                    continue
+                reply = self._answer(request)
                 payload = languages.replies.encode(reply)
                 gate_frames.send(stream, gate.Envelope(envelope.service, payload))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.tools import crm_resource
-from crm.api import controller
+from crm.api import attributes, controller
 from crm.cib import document as documents
 from crm.model.exit_codes import Exit
 from crm.plumbing import xml
@@ -277,3 +277,21 @@ def test_a_restart_that_fails_leaves_the_target_role_as_it_was(served: ClusterAt
 def test_waiting_ends_when_the_cluster_is_at_rest(served: ClusterAtTheGate) -> None:
     assert crm_resource.main(["--wait"]) == 0
     assert len(served.waited) == 1
+
+
+def test_a_failure_is_counted_and_recorded_where_the_resource_is(served: ClusterAtTheGate) -> None:
+    assert crm_resource.main(["-F", "-r", "web", "-N", "n1"]) == 0
+    told = [each for each in served.told if isinstance(each, attributes.UpdateAttribute)]
+    assert (told[0].name, told[0].value, told[0].node) == ("fail-count-web#monitor_0", "1", "n1")
+    entry = served.document.root.find(".//lrm_rsc_op[@id='web_last_failure_0']")
+    assert entry is not None
+    assert (entry.get("rc-code"), entry.get("call-id")) == ("1", "4")
+    assert crm_resource.main(["-F", "-r", "web", "-N", "n2"]) == Exit.NO_SUCH_OBJECT
+
+
+def test_a_wait_ends_when_its_time_is_over(
+    served: ClusterAtTheGate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served.is_restless = True
+    assert crm_resource.main(["--wait", "-T", "200ms"]) == Exit.TIMEOUT
+    assert "still has something to do" in capsys.readouterr().err
