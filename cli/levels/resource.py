@@ -11,13 +11,14 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable
 
-from cli import edits
+from cli import edits, parameters
 from cli.edits import EditRefused, Located, get_pair, need_resource, set_pair, unset_pair
 from cli.grammar import ids
 from cli.grammar.resources import RESOURCES
 from cli.levels.moving import ban, clear, move
 from cli.levels.targets import apply_change, check_node, places_of, topmost
 from cli.levels.waiting import wait_until_idle
+from cli.parameters import Wanted
 from cli.shell.context import Call, Command, CommandFailed, Context, Level
 from cli.view import history, monitor, recorded
 from cli.view.status import read_status
@@ -27,7 +28,6 @@ from crm.model.configuration import Item, own_ids
 from crm.model.options import is_true
 
 META = "meta_attributes"
-SETS = {"param": "instance_attributes", "meta": META, "utilization": "utilization"}
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -245,18 +245,15 @@ def demote(context: Context, call: Call) -> None:
 
 
 def _attribute(kind: str) -> Callable[[Context, Call], None]:
-    tag = SETS[kind]
-
     def run(context: Context, call: Call) -> None:
         name, verb, attribute, *rest = call.words
-        configuration = context.workspace.configuration
-        item = _attribute_holder(configuration, name, kind)
+        wanted = Wanted("instance" if kind == "param" else kind, attribute)
         if verb == "show":
-            _show_attribute(context, item, tag, attribute)
+            _show_attribute(context, name, wanted)
         elif verb == "set" and len(rest) == 1:
-            _change_attribute(context, name, kind, attribute, rest[0])
+            _change_attribute(context, name, wanted, rest[0])
         elif verb == "delete" and not rest:
-            _delete_attribute(context, name, kind, attribute)
+            _change_attribute(context, name, wanted, None)
         else:
             raise CommandFailed(
                 "wrong-arguments", f"resource.{kind}: expected RSC set NAME VALUE, "
@@ -266,63 +263,47 @@ def _attribute(kind: str) -> Callable[[Context, Call], None]:
     return run
 
 
-def _attribute_holder(configuration: Item, name: str, kind: str) -> Item:
-    located = need_resource(configuration, name)
-    if kind == "meta" and located.parent.tag in ("clone", "master"):
-        return located.parent
-    return located.item
-
-
-def _show_attribute(context: Context, item: Item, tag: str, name: str) -> None:
-    value = get_pair(item, tag, name)
+def _show_attribute(context: Context, name: str, wanted: Wanted) -> None:
+    located = need_resource(context.workspace.configuration, name)
+    item = located.item
+    if wanted.kind == "meta" and located.parent.tag in ("clone", "master"):
+        item = located.parent
+    value = get_pair(item, parameters.TAGS[wanted.kind], wanted.name)
     if context.as_json:
-        context.terminal.show_json({"resource": item.id, "name": name, "value": value})
+        context.terminal.show_json({"resource": item.id, "name": wanted.name, "value": value})
     elif value is None:
-        context.terminal.tell(f"Attribute '{name}' not found for '{item.id}'")
+        context.terminal.tell(f"Attribute '{wanted.name}' not found for '{item.id}'")
     else:
         context.terminal.show(value)
 
 
-def _change_attribute(context: Context, name: str, kind: str, attribute: str, value: str) -> None:
-    tag = SETS[kind]
+def _change_attribute(context: Context, name: str, wanted: Wanted, value: str | None) -> None:
+    """Set a value as `crm_resource` does, or take it away with None."""
+    verb = "delete" if value is None else "update"
     said: list[str] = []
 
     def edit(configuration: Item) -> None:
-        item = _attribute_holder(configuration, name, kind)
-        is_new = not item.each(tag)
-        set_pair(item, tag, attribute, value, taken=own_ids(configuration))
-        made, pair = _find_pair(item, tag, attribute)
-        where = f" set={made.id}" if is_new else ""
-        said[:] = [f"Set '{item.id}' option: id={pair.id}{where} name={attribute} value={value}"]
+        owners = parameters.owners_of(
+            configuration, name, wanted, verb=verb, forced=context.is_forced
+        )
+        said[:] = owners.remarks
+        for identity in owners.ids:
+            owner = need_resource(configuration, identity).item
+            if value is None:
+                said.append(parameters.remove(owner, wanted))
+                continue
+            made = parameters.setting(owner, wanted, value)
+            parameters.apply(owner, made)
+            said.append(made.text)
 
-    apply_change(context, edit)
-    context.terminal.show("\n".join(said))
-
-
-def _delete_attribute(context: Context, name: str, kind: str, attribute: str) -> None:
-    tag = SETS[kind]
-    said: list[str] = []
-
-    def edit(configuration: Item) -> None:
-        item = _attribute_holder(configuration, name, kind)
-        if get_pair(item, tag, attribute) is None:
-            said[:] = []
-            return
-        _made, pair = _find_pair(item, tag, attribute)
-        said[:] = [f"Deleted '{item.id}' option: id={pair.id} name={attribute}"]
-        unset_pair(item, tag, attribute)
-
-    apply_change(context, edit)
-    context.terminal.show("\n".join(said))
-
-
-def _find_pair(item: Item, tag: str, name: str) -> tuple[Item, Item]:
-    return next(
-        (made, pair)
-        for made in item.each(tag)
-        for pair in made.each("nvpair")
-        if pair.get("name") == name
-    )
+    try:
+        apply_change(context, edit)
+    except parameters.Ambiguous as problem:
+        context.terminal.show("\n".join(problem.lines))
+        text = f"'{wanted.name}' stands in several sets of '{name}'"
+        hint = f"edit it: crm configure edit {name}"
+        raise CommandFailed("ambiguous-value", text, hint) from problem
+    context.terminal.show("\n".join(line for line in said if line))
 
 
 # --- failures -----------------------------------------------------------------------------------

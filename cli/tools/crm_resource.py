@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 
+from cli.parameters import Ambiguous
 from cli.tools import (
     resource_agents,
     resource_constraints,
@@ -29,9 +30,10 @@ from cli.tools import (
     result,
 )
 from cli.tools.resource_request import Request
-from cli.tools.resource_scene import TOOL, Scene, wrong_use
+from cli.tools.resource_scene import TOOL, Scene, failure, wrong_use
 from cli.tools.result import Answer
 from crm.api.gateclient import installation_root
+from crm.model.exit_codes import Exit
 from crm.plumbing import durations
 
 
@@ -236,7 +238,12 @@ def crm_resource(context: click.Context, /, **options: Any) -> int:  # Any: clic
     if name == "set-parameter" and not request.value:
         raise wrong_use("You need to supply a value with the -v option")
     assert command.run is not None, "a command is run with a CIB or without"
-    return answer.end(command.run(Scene(root), request, answer))
+    try:
+        return answer.end(command.run(Scene(root), request, answer))
+    except Ambiguous as problem:
+        for line in problem.lines:
+            answer.line(line)
+        raise failure(Exit.MULTIPLE) from problem
 
 
 def _is_about_agent(request: Request) -> bool:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-TAGS = {"instance": "instance_attributes", "meta": "meta_attributes", "utilization": "utilization"}
-"""The kinds of parameters, and the sets they stand in; an "element" has them as attributes."""
-
 
 @dataclass(frozen=True)
 class Request:

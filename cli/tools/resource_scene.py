@@ -21,8 +21,10 @@ from cli.view.resource_lines import configured_id
 from crm.api import cib as api
 from crm.cib import document as documents
 from crm.model.cluster import Cluster
+from crm.model.configuration import Item
 from crm.model.exit_codes import Exit, exit_code
 from crm.model.readxml import cluster as reading
+from crm.model.readxml import configuration as items
 from pengine.facts.facts import Facts, conclude
 from pengine.facts.instances import (
     BundleInstance,
@@ -115,6 +117,11 @@ class Scene:
     def document(self) -> documents.Document:
         """The CIB, as far as the caller may see it."""
         return self.cib.document()
+
+    @functools.cached_property
+    def configuration(self) -> Item:
+        """The configuration as items, for what the shell does to it as well."""
+        return items.read(self.document.configuration)
 
     @functools.cached_property
     def cluster(self) -> Cluster:

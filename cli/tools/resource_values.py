@@ -8,36 +8,25 @@ Source: tools.md section 2, "crm_resource".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
+from cli import parameters
+from cli.edits import need_resource
+from cli.parameters import Wanted
 from cli.tools import result
 from cli.tools.resource_lists import configured
-from cli.tools.resource_request import TAGS, Request
+from cli.tools.resource_request import Request
 from cli.tools.resource_scene import TOOL, Scene, Subject, failure, wrong_use
 from cli.tools.result import Element, Failure
-from cli.view.resource_lines import configured_id
 from crm.api import cib as api
+from crm.model.configuration import Item
 from crm.model.exit_codes import Exit
 from crm.model.resources import AttributeSet, Resource
 from crm.model.score import INFINITY
+from crm.model.writexml import configuration as writing
 from crm.plumbing import xml
-from pengine.facts.instances import CloneInstance, GroupInstance, Instance
+from pengine.facts.instances import Instance
 from pengine.facts.values import flatten, situation
-
-_IN_NO_ID = str.maketrans(":#", "..")
-"""Names may hold what ids may not."""
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """A value as it stands in the CIB."""
-
-    id: str
-    value: str
-    set_id: str
-
 
 # --- showing ------------------------------------------------------------------------------------
 
@@ -108,41 +97,28 @@ def set_parameter(scene: Scene, request: Request, answer: result.Answer) -> int:
         answer.line(f"Set attribute: name={request.subject} value={request.value}")
         return Exit.OK
     # One change for each resource, as ever: who waits for versions to grow counts them.
-    for holder in _holders(scene, request, subject, answer, "update"):
-        answer.line(_set_on(scene, request, holder, answer))
+    for owner in _owners(scene, request, subject, answer, "update"):
+        answer.line(_set_on(scene, request, owner))
     if request.recursive and request.kind == "meta":
-        for holder in _bound_to(scene, subject):
-            answer.line(_set_on(scene, request, holder, answer))
+        for owner in _bound_to(scene, subject):
+            answer.line(_set_on(scene, request, owner))
     return Exit.OK
 
 
-def _set_on(scene: Scene, request: Request, holder: str, answer: result.Answer) -> str:
+def _set_on(scene: Scene, request: Request, owner: str) -> str:
     """Set the value on one resource; gives what there is to say about it."""
-    name, value = request.subject, str(request.value)
-    found = _only(scene, request, holder, answer)
-    tag = TAGS[request.kind]
-    set_id = request.set_id or (found.set_id if found else f"{holder}-{tag}")
-    pair_id = f"{set_id}-{name.translate(_IN_NO_ID)}"
-    if found is not None:
-        pair_id = found.id
-    elif request.pair_id is not None:
-        pair_id = request.pair_id
-    scene.change(_setting(scene, holder, tag, set_id, pair_id, name, value))
-    # The classic words for a new value whose id was given.
-    shown_id = "(null)" if found is None and request.pair_id is not None else pair_id
-    where = f" set={set_id}" if found is None or request.set_id is not None else ""
-    return f"Set '{holder}' option: id={shown_id}{where} name={name} value={value}"
+    made = parameters.setting(_item(scene, owner), _wanted(request), str(request.value))
+    text = writing.serialise(parameters.as_item(made))
+    scene.change(api.XmlOperation(api.XmlTask.MODIFY, text, section="resources", may_create=True))
+    return made.text
 
 
-def _setting(
-    scene: Scene, holder: str, tag: str, set_id: str, pair_id: str, name: str, value: str
-) -> api.Operation:
-    element = scene.element(holder)
-    assert element is not None, "a holder is found in the configuration"
-    pair = f"<nvpair {_words(id=pair_id, name=name, value=value)}/>"
-    inner = f"<{tag} {_words(id=set_id)}>{pair}</{tag}>"
-    text = f"<{element.tag} {_words(id=holder)}>{inner}</{element.tag}>"
-    return api.XmlOperation(api.XmlTask.MODIFY, text.encode(), section="resources", may_create=True)
+def _wanted(request: Request) -> Wanted:
+    return Wanted(request.kind, request.subject, request.set_id, request.pair_id)
+
+
+def _item(scene: Scene, owner: str) -> Item:
+    return need_resource(scene.configuration, owner).item
 
 
 def _words(**attributes: str) -> str:
@@ -157,60 +133,37 @@ def delete_parameter(scene: Scene, request: Request, answer: result.Answer) -> i
     subject = scene.subject(request.resource)
     if request.kind == "element":
         raise wrong_use("an attribute of an element can be set, but not be deleted")
-    for holder in _holders(scene, request, subject, answer, "delete"):
-        found = _only(scene, request, holder, answer)
+    wanted = _wanted(request)
+    for owner in _owners(scene, request, subject, answer, "delete"):
+        found = parameters.value_of(_item(scene, owner), wanted)
         if found is None:
             continue
         text = f"<nvpair {_words(id=found.id, name=request.subject)}/>".encode()
         scene.change(api.XmlOperation(api.XmlTask.DELETE, text, section="resources"))
-        answer.line(f"Deleted '{holder}' option: id={found.id} name={request.subject}")
+        answer.line(parameters.removal_text(owner, wanted, found))
     return Exit.OK
 
 
 # --- whose value it is --------------------------------------------------------------------------
 
 
-def _holders(
+def _owners(
     scene: Scene, request: Request, subject: Subject, answer: result.Answer, verb: str
-) -> list[str]:
-    """List the ids of the resources whose value is meant.
-
-    Only meta attributes go elsewhere: what is in a clone has those of the clone, unless it has one
-    of its own; members of a group that have one of their own follow the group.
-    """
-    if request.forced:
-        return [subject.id]
-    parent = subject.parent
-    is_shared = request.kind == "meta" and isinstance(parent, CloneInstance)
-    around = configured_id(parent) if is_shared and parent is not None else subject.id
-    found = list(_pairs(scene, request, around, deep=True))
-    if len(found) > 1:
-        _say_matches(answer, request.subject, found)
-    if request.kind != "meta":
-        return [subject.id]
-    has_own = any(_pairs(scene, request, subject.id))
-    if is_shared and not has_own:
-        text = f"Performing {verb} of '{request.subject}' on '{around}', the parent of"
-        answer.line(f"{text} '{subject.name}'")
-        return [around]
-    return _downwards(scene, request, subject, answer, verb)
-
-
-def _downwards(
-    scene: Scene, request: Request, subject: Subject, answer: result.Answer, verb: str
-) -> list[str]:
-    item = subject.item
-    if isinstance(item, CloneInstance) and item.copies:
-        child = item.child_id
-        if any(_pairs(scene, request, child)):
-            text = f"A value for '{request.subject}' already exists in child '{child}', performing"
-            answer.line(f"{text} {verb} on that instead of '{subject.id}'")
-            return [child]
-    if isinstance(item, GroupInstance):
-        members = [member.resource.id for member in item.members]
-        own = [each for each in members if any(_pairs(scene, request, each))]
-        return [*own, subject.id]
-    return [subject.id]
+) -> tuple[str, ...]:
+    """List the ids of the resources whose value is meant, and say what there is to say."""
+    if scene.element(subject.id) is None:
+        raise failure(Exit.NO_SUCH_OBJECT, f"'{subject.name}' is not configured by itself")
+    owners = parameters.owners_of(
+        scene.configuration,
+        subject.id,
+        _wanted(request),
+        verb=verb,
+        name=subject.name,
+        forced=request.forced,
+    )
+    for line in owners.remarks:
+        answer.line(line)
+    return owners.ids
 
 
 def _bound_to(scene: Scene, subject: Subject) -> list[str]:
@@ -225,44 +178,6 @@ def _bound_to(scene: Scene, subject: Subject) -> list[str]:
                 found.append(link.dependent)
                 waiting.append(link.dependent)
     return [scene.subject(each).id for each in found]
-
-
-def _only(scene: Scene, request: Request, holder: str, answer: result.Answer) -> _Pair | None:
-    """Find the value that is meant in the sets of a resource itself.
-
-    Raises: Failure if several are.
-    """
-    found = list(_pairs(scene, request, holder, set_id=request.set_id))
-    if len(found) > 1:
-        _say_matches(answer, request.subject, found)
-        raise failure(Exit.MULTIPLE)
-    return found[0] if found else None
-
-
-def _pairs(
-    scene: Scene, request: Request, holder: str, *, set_id: str | None = None, deep: bool = False
-) -> Iterator[_Pair]:
-    """Yield the values of the name in sets of a resource; with `deep` also of what it holds."""
-    element = scene.element(holder)
-    if element is None:
-        return
-    tag = TAGS[request.kind]
-    sets: Any = element.iterdescendants(tag) if deep else element.iterchildren(tag)  # elements
-    for each in sets:
-        if set_id not in (None, each.get("id")):
-            continue
-        for pair in each.iter("nvpair"):
-            if pair.get("name") != request.subject:
-                continue
-            if request.pair_id in (None, pair.get("id")):
-                yield _Pair(pair.get("id", ""), pair.get("value", ""), each.get("id", ""))
-
-
-def _say_matches(answer: result.Answer, name: str, found: list[_Pair]) -> None:
-    answer.line(f"Multiple attributes match name={name}")
-    for each in found:
-        answer.line(f"  Value: {each.value} \t(id={each.id})")
-    answer.line("")
 
 
 # --- properties and whole resources -------------------------------------------------------------
