@@ -14,14 +14,18 @@ from collections import Counter
 from lxml import etree
 
 from crm.cib import document as documents
+from crm.plumbing import xml
 
 _Key = tuple[str, str, int]
 
 
-def become(edit: documents.Edit, old: etree._Element, new: etree._Element) -> None:
+def become(
+    edit: documents.Edit, old: etree._Element, new: etree._Element, *, keep: tuple[str, ...] = ()
+) -> None:
     """Make `old` (in the edited document) equal to `new` (a tree of its own, left as it is).
 
-    Deletions come first, then attributes, creations and moves in document order.
+    Deletions come first, then attributes, creations and moves in document order. Children of the
+    kinds to `keep` stay as they are inside.
     """
     _set_attributes(edit, old, new)
     wanted = _keyed(new)
@@ -31,6 +35,7 @@ def become(edit: documents.Edit, old: etree._Element, new: etree._Element) -> No
             edit.remove(own)
             del present[key]
     order: list[etree._Element] = list(old)
+    stands_alone = old.tag == "status" or old.tag in documents.SECTIONS
     for place, (key, target) in enumerate(wanted.items()):
         child = present.get(key)
         if child is None:
@@ -42,8 +47,18 @@ def become(edit: documents.Edit, old: etree._Element, new: etree._Element) -> No
             order.remove(child)
             order.insert(place, child)
             edit.move(child, place)
-        if documents.is_element(child):
+        if not documents.is_element(child) or child.tag in keep:
+            continue
+        if not (stands_alone and _is_alike(edit, child, target)):
             become(edit, child, target)
+
+
+def _is_alike(edit: documents.Edit, old: etree._Element, new: etree._Element) -> bool:
+    """Tell at once that there is nothing to do; asked for objects and node states only.
+
+    Asking at every level would write each element as often as it has parents.
+    """
+    return edit.document.text_of(old) == xml.serialise(new)
 
 
 def _set_attributes(edit: documents.Edit, old: etree._Element, new: etree._Element) -> None:

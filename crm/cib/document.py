@@ -50,6 +50,8 @@ SECTIONS = (
 REFERENCES = frozenset({"obj_ref", "resource_ref", "role", "role_ref"})
 """Elements whose `id` is that of something else."""
 
+_LARGE_BLOCK_BYTES = 100_000
+
 VERSION_ATTRIBUTES = ("admin_epoch", "epoch", "num_updates")
 
 _EMPTY = (
@@ -179,14 +181,14 @@ class Document:
         self.configuration = self._part("configuration")
         self.status = self._part("status")
         self._ids: dict[str, etree._Element] = {}
-        self._histories: dict[tuple[str, str], etree._Element] = {}
+        self._histories: dict[etree._Element, dict[str, etree._Element]] = {}
         self._digests: dict[etree._Element, bytes] = {}
+        self._digest = ""
         self._texts = texts.Texts(root, (self.configuration, self.status))
         for section in SECTIONS[:4]:
             if self.configuration.find(section) is None:
                 etree.SubElement(self.configuration, section)
         self.enter(self.configuration)
-        self.enter(self.status)
         self.version = self.read_version()
 
     @classmethod
@@ -243,7 +245,15 @@ class Document:
 
     def history(self, uuid: str, resource: str) -> etree._Element | None:
         """Find the `lrm_resource` of a resource on the node with this id."""
-        return self._histories.get((uuid, resource))
+        state = self.node_state(uuid=uuid)
+        if state is None:
+            return None
+        known = self._histories.get(state)
+        if known is None:
+            known = self._histories[state] = {}
+            for item in state.iter("lrm_resource"):
+                known.setdefault(item.get("id", ""), item)
+        return known.get(resource)
 
     def select(self, expression: str) -> list[etree._Element]:
         """Evaluate an XPath; attributes and text stand for their element.
@@ -259,6 +269,14 @@ class Document:
     def text(self, *, pretty: bool = False) -> bytes:
         """Write the whole document."""
         return xml.serialise(self.root, pretty) if pretty else self._texts.of(self.root)
+
+    def piece(self, number: int) -> bytes | None:
+        """Write one of the pieces in which a document goes to another cib; None: no more."""
+        return self._texts.piece(number)
+
+    def packed_pieces(self, most_bytes: int) -> tuple[bytes, ...] | None:
+        """Pack all pieces; None if so many bytes were not enough: then ask again, later."""
+        return self._texts.packed_pieces(most_bytes)
 
     def text_of(self, element: etree._Element) -> bytes:
         """Write a part of the document (or an element of another tree)."""
@@ -278,6 +296,18 @@ class Document:
 
     def digest(self) -> str:
         """Hash the configuration (and the schema it follows), each object by itself."""
+        if not self._digest:
+            self._digest = self._hashed()
+        return self._digest
+
+    def hash_objects(self) -> Iterator[None]:
+        """Hash object after object, for who has not the time to do it at once (`digest`)."""
+        for section in self.configuration.iterchildren(etree.Element):
+            for item in section:
+                self._digest_of(item)
+                yield
+
+    def _hashed(self) -> str:
         total = hashlib.sha256(self.schema.encode())
         for section in self.configuration:
             if not is_element(section):
@@ -305,6 +335,20 @@ class Document:
             part = etree.SubElement(self.root, tag)
         return part
 
+    def taken_apart(self) -> Iterator[None]:
+        """Give the memory of a document back that nobody needs any more, node state by node state.
+
+        Freeing a large tree at once takes longer than an event loop may stand still.
+        """
+        self._histories.clear()
+        self._texts = texts.Texts(self.root, ())
+        while len(self.status):
+            self.status.remove(self.status[-1])
+            # The allocator joins the small blocks that came back when a large one does: let it
+            # do so now, while they are those of one node.
+            bytearray(_LARGE_BLOCK_BYTES)
+            yield
+
     # --- what Edit keeps in step -------------------------------------------------------------
 
     def enter(self, element: etree._Element) -> None:
@@ -315,10 +359,10 @@ class Document:
                 if identity is not None and item.tag not in REFERENCES:
                     self._ids.setdefault(identity, item)
             return
-        for item in element.iter("lrm_resource"):
-            key = _history_key(item)
-            if key is not None:
-                self._histories[key] = item
+        known = self._known_histories(element)
+        if known is not None:
+            for item in element.iter("lrm_resource"):
+                known[item.get("id", "")] = item
 
     def leave(self, element: etree._Element) -> None:
         """Forget an element that is about to be taken out of the tree, with all below it."""
@@ -330,23 +374,35 @@ class Document:
                 self._digests.pop(item, None)
             self._digests.pop(element, None)
             return
-        for item in element.iter("lrm_resource"):
-            key = _history_key(item)
-            if key is not None and self._histories.get(key) is item:
-                del self._histories[key]
+        for state in element.iter("node_state"):
+            self._histories.pop(state, None)
+        known = self._known_histories(element)
+        if known is not None:
+            for item in element.iter("lrm_resource"):
+                if known.get(item.get("id", "")) is item:
+                    del known[item.get("id", "")]
+
+    def _known_histories(self, element: etree._Element) -> dict[str, etree._Element] | None:
+        """Give the index of the node state an element stands in, if it was ever needed."""
+        for step in _upwards(element):
+            if step in self._histories:
+                return self._histories[step]
+        return None
 
     def forget(self, element: etree._Element) -> None:
         """Note that an element no longer is what was hashed and written."""
         self._texts.forget(element)
         for step in _upwards(element):
-            if self._digests.pop(step, None) is not None:
+            if step is self.status:
                 return
+            if self._digests.pop(step, None) is not None:
+                break
+        self._digest = ""
 
     def reindex_id(self, element: etree._Element, old: str | None, new: str | None) -> None:
         """Note that an element has another id."""
         if not self.in_configuration(element):
             self._histories.clear()
-            self.enter(self.status)
             return
         if old is not None and self._ids.get(old) is element:
             del self._ids[old]
@@ -526,13 +582,6 @@ def _upwards(element: etree._Element) -> Iterator[etree._Element]:
     while step is not None:
         yield step
         step = step.getparent()
-
-
-def _history_key(item: etree._Element) -> tuple[str, str] | None:
-    for step in _upwards(item):
-        if step.tag == "node_state":
-            return step.get("id", ""), item.get("id", "")
-    return None
 
 
 def _assign(element: etree._Element, name: str, value: str | None) -> None:

@@ -7,6 +7,8 @@ which copy wins (`mastery`) nor for the disk.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -55,9 +57,20 @@ class LocalCopy:
         self.rules = rules
         self.written = written
         self.history = revisions.History() if history is None else history
+        self._discarded: deque[Iterator[None]] = deque()
         self._steps: list[bytes] = []
         self._reached: _Reached | None = None
         """Where the steps lead that were noted since the last whole write; None: not known."""
+
+    @property
+    def has_discarded(self) -> bool:
+        """Tell whether there are documents that were given up and still take room."""
+        return bool(self._discarded)
+
+    def discard(self) -> None:
+        """Free a part of what was given up."""
+        if self._discarded and next(self._discarded[0], "done") == "done":
+            self._discarded.popleft()
 
     def guard(self, origin: api.Origin) -> acl.Guard | None:
         """Make what stands between the one who asks for a change and this copy, if anything."""
@@ -67,9 +80,9 @@ class LocalCopy:
         """Say what this copy is worth."""
         return standing_of(self.document, self.written)
 
-    def packed(self) -> bytes:
-        """Pack the whole document for its way to another node."""
-        return wire.pack(self.document.text())
+    def packed(self, most_bytes: int) -> tuple[bytes, ...] | None:
+        """Pack the document for its way; None if that is too much at once: ask again, later."""
+        return self.document.packed_pieces(most_bytes)
 
     def content(self, mark: Mark) -> Content:
         """Say what cib.xml is to hold now."""
@@ -125,32 +138,25 @@ class LocalCopy:
         if self._reached is not None and self._reached[:2] == (before.admin_epoch, before.epoch):
             self._reached = (change.after.admin_epoch, change.after.epoch, written, digest)
 
-    def is_beaten_by(self, packed: bytes, written: Reign) -> bool:
-        """Tell whether another node's document is the better one.
+    def is_beaten_by(self, new: Document | None, written: Reign) -> bool:
+        """Tell whether another node's document (None: the same as ours) is the better one."""
+        return standing_of(new or self.document, written) > self.standing()
 
-        Raises: RemoteProtocolError or ConfigurationError if it cannot be read.
-        """
-        return standing_of(Document.parse(wire.unpack(packed)), written) > self.standing()
-
-    def adopt(self, packed: bytes, written: Reign, *, giver: str, at: float = 0) -> Adopted:
-        """Take over another node's document, whatever it is worth.
+    def adopt(self, new: Document | None, written: Reign, *, giver: str, at: float = 0) -> Adopted:
+        """Take over another node's document (None: the same as ours), whatever it is worth.
 
         A configuration that is not simply older than the new one is given up, not outgrown: it
         comes back as `given_up`, to be archived. The history gets the difference as one entry.
 
         Units: `at` is a time of day in seconds since 1970.
-        Raises: RemoteProtocolError or ConfigurationError if it cannot be read; the local copy
-        is then as it was.
         """
-        text = wire.unpack(packed)
         own = self.document
-        if text == own.text():
+        if new is None:
             configuration_differs = written != self.written
             if configuration_differs:
                 self._reached = None
             self.written = written
             return Adopted(False, configuration_differs, None)
-        new = Document.parse(text)
         same = new.digest() == own.digest()
         given_up = None
         ours = (own.version.admin_epoch, own.version.epoch)
@@ -162,6 +168,7 @@ class LocalCopy:
         is_newcomer = ours == (0, 0) and not self.history.entries
         if not is_newcomer and (not same or ours != theirs):
             self.history.append(revisions.of_takeover(own, new, giver=giver, at=at))
+        self._discarded.append(own.taken_apart())
         self.document = new
         self.written = written
         self._reached = None

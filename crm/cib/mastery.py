@@ -49,6 +49,7 @@ from crm.cib.disk import Disk, Mark
 from crm.cib.errands import Errands
 from crm.cib.localcopy import LocalCopy
 from crm.cib.outbox import Answer, Asker, Outbox, RemoteAsker, findings_of
+from crm.cib.snapshots import SLICE_BYTES, Reading
 from crm.model.version import Reign
 from crm.plumbing import errors
 from crm.plumbing.errors import Problem
@@ -108,6 +109,7 @@ class Mastery:
         wall: Callable[[], str],
         clock: Callable[[], float],
         now: float,
+        slice_bytes: int = SLICE_BYTES,
     ) -> None:
         self.node = node
         self.reign = reign
@@ -132,6 +134,9 @@ class Mastery:
         self._failing: dict[str, str] = {}
         self._awaited = ""
         self._awaited_until = 0.0
+        self._reading: Reading | None = None
+        self._to_install: dict[str, None] = {}
+        self._slice_bytes = slice_bytes
         self._batch: list[wire.Replicated] = []
         self._batch_at: float | None = None
         self._last_batch = now - BATCH_S
@@ -187,6 +192,7 @@ class Mastery:
         self._installed.pop(node, None)
         self._failing.pop(node, None)
         self._broken.discard(node)
+        self._to_install.pop(node, None)
         if self._awaited == node:
             self._awaited = ""
 
@@ -199,6 +205,7 @@ class Mastery:
         self._installed.pop(node, None)
         self._flush(now)
         self._take_or_install(node, now)
+        self._send_snapshot(now)
         self.advance(now)
 
     def _take_or_install(self, node: str, now: float) -> None:
@@ -221,18 +228,36 @@ class Mastery:
         return theirs > ours
 
     def given(self, node: str, message: wire.Snapshot, now: float) -> None:
-        """Take over the better copy, and install it everywhere.
+        """Take over the better copy once it is read, and install it everywhere."""
+        if node == self._awaited and message.reign == self.reign:
+            self._awaited_until = now + FETCH_S
+            self._reading = Reading(message, self._copy.document)
+            self._read_on(now)
 
-        Raises: what `LocalCopy.adopt` raises.
-        """
-        if node != self._awaited or message.reign != self.reign:
+    def _read_on(self, now: float) -> None:
+        """Read a slice of the copy that was asked for; nothing is changed until it is read."""
+        node, reading = self._awaited, self._reading
+        if reading is None or not node:
+            self._reading = None
             return
+        try:
+            if not reading.advance(self._slice_bytes):
+                return
+        except (errors.RemoteProtocolError, errors.ConfigurationError) as problem:
+            self._outbox.error(f"cib_peer_callback: The copy of {node} is of no use: {problem}")
+            self.forget(node)
+            return
+        self._reading = None
         self._awaited = ""
-        if not self._copy.is_beaten_by(message.packed, message.written):
+        if self._copy.is_beaten_by(reading.document, reading.snapshot.written):
+            self._take_over(node, reading, now)
+        else:
             self.hail(node, again=True)  # another life of it, with less than it had presented
-            return
+
+    def _take_over(self, node: str, reading: Reading, now: float) -> None:
         version = self._copy.document.version
-        adopted = self._copy.adopt(message.packed, message.written, giver=node, at=self._clock())
+        written = reading.snapshot.written
+        adopted = self._copy.adopt(reading.document, written, giver=node, at=self._clock())
         self._outbox.info(f"Took the CIB of {node}: {version} -> {self._copy.document.version}")
         if adopted.given_up is not None:
             self._outbox.warn(f"Archived our configuration: {adopted.given_up.reason}")
@@ -248,6 +273,7 @@ class Mastery:
             self._outbox.replaced(self._copy.document.version)
         for member in self._presented:
             self._take_or_install(member, now)
+        self._send_snapshot(now)
         self.advance(now)
 
     def acknowledged(self, node: str, message: wire.Acknowledge, now: float) -> None:
@@ -316,6 +342,8 @@ class Mastery:
 
     def tick(self, now: float) -> None:
         """Act on deadlines."""
+        self._read_on(now)
+        self._send_snapshot(now)
         if now >= self._hail_at:
             self._hail_at = now + HAIL_AGAIN_S
             for node in self.members:
@@ -341,6 +369,8 @@ class Mastery:
     def next_deadline(self) -> float | None:
         """Say when `tick` is due."""
         due: list[float] = []
+        if self._reading is not None or self._to_install:
+            due.append(0.0)  # in the next turn
         if not all(member in self._presented for member in self.members):
             due.append(self._hail_at)
         if self.behind(self.members, self._configuration_sequence):
@@ -524,10 +554,20 @@ class Mastery:
 
     def _install(self, node: str) -> None:
         self._installed.pop(node, None)
-        self._outbox.to_node(
-            node,
-            wire.Snapshot(self.reign, self.sequence, self._copy.written, self._copy.packed()),
-        )
+        self._to_install[node] = None
+
+    def _send_snapshot(self, now: float) -> None:
+        """Send our document to one whom it is to be installed at, once it is packed."""
+        if not self._to_install:
+            return
+        pieces = self._copy.packed(self._slice_bytes)
+        if pieces is None:
+            return
+        self._flush(now)
+        snapshot = wire.Snapshot(self.reign, self.sequence, self._copy.written, pieces)
+        node = next(iter(self._to_install))
+        del self._to_install[node]
+        self._outbox.to_node(node, snapshot)
 
     # --- answering ----------------------------------------------------------------------------
 

@@ -502,9 +502,12 @@ def _replace_root(edit: documents.Edit, given: documents.Document) -> None:
     for name in _LIVE_ATTRIBUTES:
         if name in edit.document.root.attrib and name not in given.root.attrib:
             given.root.set(name, edit.document.root.get(name, ""))
+    keep: tuple[str, ...] = ()
     if len(given.status) == 0:
-        given.root.replace(given.status, copy.deepcopy(edit.document.status))
-    compare.become(edit, edit.document.root, given.root)
+        own = documents.attributes_of(edit.document.status)
+        given.root.replace(given.status, etree.Element("status", own))
+        keep = ("status",)
+    compare.become(edit, edit.document.root, given.root, keep=keep)
 
 
 def _delete(edit: documents.Edit, operation: api.XmlOperation, *, every: bool) -> None:

@@ -24,6 +24,7 @@ Source: docs/protocol/cib.md.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from crm.api import cib as api
@@ -36,12 +37,16 @@ from crm.cib.localcopy import LocalCopy
 from crm.cib.mastery import Mastery
 from crm.cib.outbox import Asker, LocalAsker, Outbox, RemoteAsker
 from crm.cib.query import answer_query, answer_revisions
+from crm.cib.snapshots import SLICE_BYTES, Reading
 from crm.model.version import Reign
 from crm.plumbing import errors
 from crm.plumbing.machine import Exit, MessageArrived, PeerConnected, PeerLost, StopRequested
 
 Event = MessageArrived | PeerConnected | PeerLost | StopRequested | Persisted
 REBID_S = 1.0
+MAX_EARLY_CHANGES = 1_000
+"""So many changes may come while the copy is read that they follow."""
+
 PROMISE_RETRY_S = 5.0
 
 
@@ -70,6 +75,7 @@ class Replica:
         life: int = 0,
         fresh: bool = False,
         own_user: str = "",
+        slice_bytes: int = SLICE_BYTES,
     ) -> None:
         self.node = node
         self.promised = promised
@@ -98,6 +104,10 @@ class Replica:
         self._stopping = False
         self._master_named = ""
         self._early: dict[str, bytes] = {}
+        self._reading: Reading | None = None
+        self._early_changes: deque[wire.Apply] = deque()
+        self._give_to: Reign | None = None
+        self._slice_bytes = slice_bytes
 
     # --- the machine --------------------------------------------------------------------------
 
@@ -134,6 +144,9 @@ class Replica:
         if self._promise_retry_at is not None and now >= self._promise_retry_at:
             self._promise_retry_at = None
             self._keep_promise()
+        self._copy.discard()
+        self._read_on(now)
+        self._give()
         if self._mastery is not None:
             self._mastery.tick(now)
         self._forwarding.tick(self.document.version, now)
@@ -144,11 +157,17 @@ class Replica:
         due = [
             self._rebid_at,
             self._promise_retry_at,
+            0.0 if self._has_more_to_do else None,
             self._disk.next_deadline(),
             self._forwarding.next_deadline(),
             None if self._mastery is None else self._mastery.next_deadline(),
         ]
         return min((moment for moment in due if moment is not None), default=None)
+
+    @property
+    def _has_more_to_do(self) -> bool:
+        """Tell whether something goes on in the next turn that would be too long in one."""
+        return self._reading is not None or self._give_to is not None or self._copy.has_discarded
 
     @property
     def document(self) -> Document:
@@ -250,7 +269,7 @@ class Replica:
     def _rule(self, number: int, now: float) -> None:
         waiting = [] if self._mastery is None else self._mastery.end()
         self._rebid_at = None
-        self._installed = None
+        self._stop_following()
         self._present_to = None
         self.promised = Reign(number, self.node)
         self._mastery = Mastery(
@@ -262,6 +281,7 @@ class Replica:
             wall=self._wall,
             clock=self._clock,
             now=now,
+            slice_bytes=self._slice_bytes,
         )
         self._outbox.info(f"cib_process_readwrite: We are now in R/W mode (reign {self.promised})")
         self._keep_promise()
@@ -387,9 +407,9 @@ class Replica:
                 master.given(node, message, now)
             case wire.Snapshot():
                 self._install(node, message, now)
-            case wire.Give(reign=reign) if reign == self.promised:
-                snapshot = wire.Snapshot(reign, 0, self._copy.written, self._copy.packed())
-                self._outbox.to_node(node, snapshot)
+            case wire.Give(reign=reign) if reign == self.promised and node == reign.dc:
+                self._give_to = reign
+                self._give()
             case wire.Present() if master is not None:
                 self._presented(node, message, now)
             case wire.Acknowledge() if master is not None:
@@ -430,13 +450,18 @@ class Replica:
             if self._mastery is not None:
                 self._yield(reign, now)
             self.promised = reign
-            self._installed = None
+            self._stop_following()
             self._due = None
             self._present_to = (node, reign)
             self._keep_promise()
             return
         self._present_to = (node, reign)
         self._present()
+
+    def _stop_following(self) -> None:
+        """Forget how far our copy follows a master's; what is being read of his is not taken."""
+        self._installed = None
+        self._reading = None
 
     def _keep_promise(self) -> None:
         """Write the promise, one write at a time: on a slow disk only the last one counts."""
@@ -456,11 +481,38 @@ class Replica:
         self._outbox.to_node(node, wire.Present(reign, self.promised, self._copy.standing()))
 
     def _install(self, node: str, message: wire.Snapshot, now: float) -> None:
-        if message.reign != self.promised or message.reign.dc != node:
+        if message.reign == self.promised and message.reign.dc == node:
+            self._installed = None
+            self._reading = Reading(message, self.document)
+            self._early_changes.clear()
+            self._read_on(now)
+
+    def _read_on(self, now: float) -> None:
+        """Read a slice of the master's copy, take it over when all is read, and catch up."""
+        reading = self._reading
+        if reading is None:
             return
+        reign, node = reading.snapshot.reign, reading.snapshot.reign.dc
+        try:
+            if not reading.advance(self._slice_bytes):
+                return
+        except (errors.RemoteProtocolError, errors.ConfigurationError) as problem:
+            self._outbox.error(f"cib_peer_callback: What {node} sent is of no use: {problem}")
+            self._reading = None
+            return
+        self._reading = None
+        self._take_over(node, reading, now)
+        early, self._early_changes = self._early_changes, deque()
+        for message in early:
+            if message.sequence > reading.snapshot.sequence and self._installed is not None:
+                self._apply(node, message, now)
+        assert self._installed is None or self._installed[0] == reign
+
+    def _take_over(self, node: str, reading: Reading, now: float) -> None:
         before = self.document.version
-        adopted = self._copy.adopt(message.packed, message.written, giver=node, at=self._clock())
-        self._installed = (message.reign, message.sequence)
+        written = reading.snapshot.written
+        adopted = self._copy.adopt(reading.document, written, giver=node, at=self._clock())
+        self._installed = (reading.snapshot.reign, reading.snapshot.sequence)
         # He may have told us that he is no master when he was not yet, or not any more.
         if node == self._master_named:
             self._forwarding.set_master(node, self.document.version, now)
@@ -474,9 +526,25 @@ class Replica:
             self._outbox.replaced(self.document.version)
         self._to_acknowledge(changed=adopted.configuration_differs)
 
+    def _give(self) -> None:
+        """Send our copy to the master who asked for it, once it is packed."""
+        if self._give_to != self.promised or self._mastery is not None:
+            self._give_to = None
+        if self._give_to is None:
+            return
+        pieces = self._copy.packed(self._slice_bytes)
+        if pieces is not None:
+            snapshot = wire.Snapshot(self._give_to, 0, self._copy.written, pieces)
+            self._outbox.to_node(self._give_to.dc, snapshot)
+            self._give_to = None
+
     def _apply(self, node: str, message: wire.Apply, now: float) -> None:
         if message.reign > self.promised:
             self._hailed(node, message.reign, now)
+            return
+        if self._reading is not None and message.reign == self._reading.snapshot.reign:
+            if len(self._early_changes) < MAX_EARLY_CHANGES:
+                self._early_changes.append(message)  # the gap is noticed if these are too many
             return
         if self._installed is None or message.reign != self._installed[0]:
             return  # not installed yet, or of an earlier reign

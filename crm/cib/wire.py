@@ -54,12 +54,15 @@ class Give(Message, frozen=True):
 
 
 class Snapshot(Message, frozen=True):
-    """A whole document, packed. From the master it is to be installed, to it to be judged."""
+    """A whole document. From the master it is to be installed, to it to be judged.
+
+    It comes in pieces, each packed: first all but what stands in the status, then each node state.
+    """
 
     reign: Reign
     sequence: int
     written: Reign
-    packed: bytes
+    pieces: tuple[bytes, ...]
 
 
 class Replicated(Message, frozen=True, omit_defaults=True):

@@ -20,6 +20,7 @@ from crm.cib.disk import Append, KeepPromise, Persist, Persisted
 from crm.cib.localcopy import Archive
 from crm.cib.operations import Rules
 from crm.cib.replica import Replica
+from crm.cib.snapshots import SLICE_BYTES
 from crm.model.version import Reign
 from crm.plumbing import xml
 from crm.plumbing.machine import Exit, MessageArrived, Note, Tell
@@ -98,6 +99,7 @@ class Network:
     def __init__(self, size: int, seed: int = 0, *, loss: float = 0.0) -> None:
         self.rng = random.Random(seed)
         self.loss = loss
+        self.slice_bytes = self.rng.choice((1, 500, SLICE_BYTES))
         self.now = 0.0
         self.nodes = {f"n{i + 1}": Node(f"n{i + 1}") for i in range(size)}
         self.groups: list[tuple[str, ...]] = []
@@ -132,6 +134,7 @@ class Network:
             clock=lambda: 1000.0 + self.now,
             history=history,
             life=node.life,
+            slice_bytes=self.slice_bytes,
             fresh=bool(node.disk.ahead),
         )
         self.give(name, MessageArrived("crmd", api.Subscribe()))

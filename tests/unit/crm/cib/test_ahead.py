@@ -347,7 +347,7 @@ def test_another_document_is_written_as_a_whole() -> None:
     _, life = begun("a")
     other = documents.Document(xml.parse(life.copy.document.text()))
     operations.carry_out(other, (create("of-another-node"),), LENIENT)
-    life.copy.adopt(wire.pack(other.text()), NINE, giver="n2")
+    life.copy.adopt(other, NINE, giver="n2")
     life.writes.want()
     assert life.settle() == ["Persist"]
 
