@@ -1,25 +1,37 @@
 """How many configuration writes and reads a three-node cluster acknowledges, and what they cost.
 
     ./run bench cib [--resources 10 200] [--seconds 5] [--directory DIR]
+    ./run bench cib --stall [--resources 1000] [--nodes 16]
+    ./run bench cib --offline [--resources 10 200 1000] [--peer /usr/sbin/cibadmin]
 
 One connection asks the gate of a node and waits for each answer before it asks again; every write
 changes one value of the configuration and is answered once it is durable on all three nodes. The
 nodes of the lab share the disks of this computer, so `--directory` decides what a durable write
 costs: the first line says how many the disk does by itself. Writes are asked of the DC and of
-another node; then eight connections write at once. Only figures of one run on one machine compare.
+another node; then eight connections write at once; one write and one query with `cibadmin`, a
+process each, say what an administrator waits for.
+
+`--stall` needs no lab: it says how long the event loop of a cib stands still (`cib_stall`).
+`--offline` neither: it compares a modification and a query of a file by our `cibadmin` and that of
+the peer (Debian's pacemaker-cli-utils), by processor time and by the clock. Only figures of one run
+on one machine compare.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import cib_stall
 
 from cli.lab.evidence import await_answer
 from cli.lab.plan import make_plan
@@ -32,6 +44,16 @@ _NODES = ("node1", "node2", "node3")
 _ORIGIN = api.Origin("bench")
 _CONNECTIONS = 8
 _SETTLED_S = 120.0
+_PEER = Path("/usr/sbin/cibadmin")
+_MODIFY = (
+    "--modify",
+    "--allow-create",
+    "--scope=crm_config",
+    "--xml-text",
+    '<cluster_property_set id="bench"><nvpair id="bench-value" name="pe-input-series-max"'
+    ' value="4001"/></cluster_property_set>',
+)
+_QUERY = ("--query",)
 
 
 def writer(session: gateclient.Session, name: str) -> Callable[[], None]:
@@ -168,18 +190,83 @@ def measure(lab: Lab, resources: int, seconds: float) -> None:
     with gateclient.connect(lab.root(other), name="bench") as session:
         taken = timed(reader(session), seconds)
     print(f"{resources:4} resources, {'reads of all':<24}{figures(taken, seconds)}", flush=True)
+    for title, words in (("cibadmin -M, a process", _MODIFY), ("cibadmin -Q, a process", _QUERY)):
+        taken = timed(lambda words=words: one_process(lab, other, words), seconds)
+        print(f"{resources:4} resources, {title:<24}{figures(taken, seconds)}", flush=True)
+
+
+def one_process(lab: Lab, node: str, words: tuple[str, ...]) -> None:
+    """Run cibadmin on a node."""
+    done = lab.run(node, "cibadmin", *words)
+    assert done.returncode == 0, done.stderr
+
+
+# --- beside the peer, with a file -----------------------------------------------------------------
+
+
+def offline(resources: int, peer: Path, count: int = 10) -> None:
+    """Print what one modification and one query of a file cost, ours and the peer's."""
+    ours = Path(sys.executable).parent / "cibadmin"
+    with tempfile.TemporaryDirectory(prefix="pacekeeper-bench-") as directory:
+        path = Path(directory) / "cib.xml"
+        for title, words in (("modify", _MODIFY), ("query", _QUERY)):
+            costs = []
+            for tool in (ours, peer):
+                path.write_bytes(cib_stall.generated(resources, 3))
+                costs.append(cost_of([str(tool), *words], path, count))
+            (our_cpu, our_wall), (their_cpu, their_wall) = costs
+            print(
+                f"{resources:4} resources, {title:<7} ms of processor: ours {our_cpu:6.0f}"
+                f"  peer {their_cpu:6.0f}  ratio {our_cpu / max(their_cpu, 0.1):5.1f}"
+                f"   by the clock: ours {our_wall:6.0f}  peer {their_wall:6.0f}"
+                f"  ratio {our_wall / their_wall:5.1f}",
+                flush=True,
+            )
+
+
+def cost_of(words: list[str], path: Path, count: int) -> tuple[float, float]:
+    """Run a command again and again; mean milliseconds of processor, median of the clock."""
+    environment = {**os.environ, "CIB_file": str(path)}
+    walls = []
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for _ in range(count):
+        began = time.monotonic()
+        done = subprocess.run(words, env=environment, capture_output=True, check=False)
+        walls.append((time.monotonic() - began) * 1000)
+        assert done.returncode == 0, f"{words[0]}: {done.stderr.decode()}"
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return spent_s * 1000 / count, statistics.median(walls)
 
 
 def main() -> int:
     """Run every measurement and print one line each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--resources", type=int, nargs="+", default=[10, 200])
+    parser.add_argument("--resources", type=int, nargs="+")
+    parser.add_argument("--nodes", type=int, default=16)
+    parser.add_argument("--stall", action="store_true")
+    parser.add_argument("--offline", action="store_true")
+    parser.add_argument("--peer", type=Path, default=_PEER)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--directory", help="where the lab's disks lie (default: a temporary one)")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(
-        prefix="pacekeeper-bench-", dir=options.directory
-    ) as directory:
+    if options.stall:
+        sizes = options.resources or [1000]
+        verdicts = [cib_stall.measure(size, options.nodes) for size in sizes]
+        return 0 if all(verdicts) else 1
+    if options.offline:
+        if not options.peer.exists():
+            parser.error(f"there is no {options.peer}: apt-get install pacemaker-cli-utils")
+        for resources in options.resources or (10, 200, 1000):
+            offline(resources, options.peer)
+        return 0
+    live(options.directory, options.resources or [10, 200], options.seconds)
+    return 0
+
+
+def live(where: str | None, sizes: list[int], seconds: float) -> None:
+    """Measure a cluster of three nodes in a lab, with more and more resources."""
+    with tempfile.TemporaryDirectory(prefix="pacekeeper-bench-", dir=where) as directory:
         print(f"the disk alone, one durable file        {measure_disk(Path(directory), 2.0)}")
         lab = Lab.up(make_plan(3, keepalive_ms=200, deadtime_ms=2000), Path(directory) / "lab")
         try:
@@ -192,13 +279,12 @@ def main() -> int:
                 limit_s=60,
             )
             have = 0
-            for resources in sorted(options.resources):
+            for resources in sorted(sizes):
                 configure(lab, have, resources)
-                measure(lab, resources, options.seconds)
+                measure(lab, resources, seconds)
                 have = resources
         finally:
             lab.down()
-    return 0
 
 
 if __name__ == "__main__":
