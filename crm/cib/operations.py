@@ -1,19 +1,17 @@
 """Carrying out a change: its operations on a document, all of them or none.
 
-Responsible for what create, modify, replace, delete, erase, bump, upgrade and patch mean, for
-the version that results, and for the patch that repeats it. The document is untouched when the
-outcome is not OK. Not responsible for naming what was touched (`touches`), for who may change it
-(`acl`), for quorum and replication (`replica`), nor for the rules a configuration must follow: a
-validator is handed in. It is shown the live tree and must leave it alone; a grammar is to be asked
-about a throw-away copy (validating one tree again and again leaks).
+Responsible for the change as a whole: its version (with `counting`), its validity, and the patch
+that repeats it. The document is untouched when the outcome is not OK. Not responsible for what
+operations mean (`xml_operations`, `status`), for naming what was touched (`touches`), for who may
+change it (`acl`), for quorum and replication (`replica`), nor for the rules a configuration must
+follow: a validator is handed in. It is shown the live tree and must leave it alone; a grammar is
+to be asked about a throw-away copy (validating one tree again and again leaks).
 
 Source: docs/protocol/cib.md, "Operations"; tools.md section 2.
 """
 
 from __future__ import annotations
 
-import copy
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,7 +21,7 @@ from lxml import etree
 from crm.api import cib as api
 from crm.cib import (
     acl,
-    compare,
+    counting,
     excerpt,
     patch,
     report,
@@ -32,19 +30,15 @@ from crm.cib import (
     touches,
     upgrade,
     upgrade_fragment,
+    xml_operations,
 )
 from crm.cib import document as documents
-from crm.model import score
 from crm.model.version import Version
 from crm.plumbing import errors, xml
 
 Validator = Callable[[etree._Element], list[errors.Problem]]
-Upgrader = Callable[[etree._Element], tuple[etree._Element, list[errors.Problem]]]
 
 _HANDS_IN_OBJECTS = frozenset({api.XmlTask.CREATE, api.XmlTask.REPLACE})
-_ARITHMETIC = re.compile(r"(?P<name>[\w.-]+)(?:\+\+|\+=(?P<step>-?\w+))\Z")
-_LIVE_ATTRIBUTES = ("have-quorum", "dc-uuid", "execution-date")
-"""What the DC says about the moment; a replacement that is silent about it keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +51,7 @@ class Rules:
     """
 
     validate: Validator
-    upgrade: Upgrader
+    upgrade: xml_operations.Upgrader
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +74,6 @@ class Carried:
     trace: revisions.Trace | None = None
     findings: tuple[errors.Problem, ...] = ()
     xml: bytes = b""
-
-
-class Refused(errors.CrmError):
-    """An operation cannot be carried out; the whole change is taken back."""
-
-    def __init__(self, outcome: api.Outcome, problem: errors.Problem, report: bytes = b"") -> None:
-        super().__init__(problem.message)
-        self.outcome = outcome
-        self.problem = problem
-        self.report = report
 
 
 def carry_out(
@@ -117,12 +101,12 @@ def carry_out(
         for operation in operations:
             _carry_out_one(edit, _of_today(edit, operation, told), rules)
         _check_version(edit, before)
-        if status_only and _is_configuration(edit, before):
+        if status_only and counting.is_of_configuration(edit, before):
             problem = errors.error("not-status", "cib", "the change reaches the configuration")
-            raise Refused(api.Outcome.ERROR, problem)
+            raise xml_operations.Refused(api.Outcome.ERROR, problem)
         if guard is not None:
             _check_access(edit, operations, guard)
-    except Refused as refusal:
+    except xml_operations.Refused as refusal:
         edit.undo()
         return Carried(
             refusal.outcome, before, before, findings=(refusal.problem,), xml=refusal.report
@@ -186,8 +170,8 @@ def _check_access(
     first = operations[0] if not guard.permissions else None
     text = b""
     if isinstance(first, api.XmlOperation) and first.task is api.XmlTask.CREATE:
-        text = report.failed_creation(_given(first), "Permission denied")
-    raise Refused(api.Outcome.DENIED, wrong, text)
+        text = report.failed_creation(xml_operations.given_to(first), "Permission denied")
+    raise xml_operations.Refused(api.Outcome.DENIED, wrong, text)
 
 
 def _shown(edit: documents.Edit, guard: acl.Guard | None) -> bytes:
@@ -208,14 +192,14 @@ def _conclude(
     guard: acl.Guard | None,
 ) -> Carried:
     document = edit.document
-    configuration = _is_configuration(edit, before)
-    after = _next_version(edit, before, configuration=configuration)
+    configuration = counting.is_of_configuration(edit, before)
+    after = counting.following(edit, before, configuration=configuration)
     findings: tuple[errors.Problem, ...] = ()
     if configuration:
         for name, value in stamp.items():
             edit.set(document.root, name, value)
-    _write_version(edit, after)
-    if edit.touches_configuration or _schema_changed(edit):
+    counting.write(edit, after)
+    if edit.touches_configuration or counting.has_other_schema(edit):
         findings = tuple(_judge(edit, rules))
         if errors.has_errors(findings):
             candidate = b"" if guard is not None else document.text(pretty=True)
@@ -270,13 +254,33 @@ def apply_patch(
     return revisions.trace_of(edit)
 
 
+def _check_version(edit: documents.Edit, before: Version) -> None:
+    if edit.document.read_version() < before:
+        problem = errors.error(
+            "old-data",
+            "cib",
+            f"the change would take the version back from {before}"
+            f" to {edit.document.read_version()}",
+        )
+        raise xml_operations.Refused(api.Outcome.OLD_DATA, problem)
+
+
+def _judge(edit: documents.Edit, rules: Rules) -> list[errors.Problem]:
+    root = edit.document.root
+    part = None if counting.has_other_schema(edit) else excerpt.of_edit(edit)
+    if part is None:
+        return rules.validate(root)
+    found = rules.validate(part)
+    return rules.validate(root) if errors.has_errors(found) else found
+
+
 # --- one operation -----------------------------------------------------------------------------
 
 
 def _carry_out_one(edit: documents.Edit, operation: msgspec.Struct, rules: Rules) -> None:
     match operation:
         case api.XmlOperation():
-            _xml_operation(edit, operation, rules)
+            xml_operations.carry_out(edit, operation, rules.upgrade)
         case api.RecordOperations(records=records):
             status.record_operations(edit, records)
         case api.EraseHistory():
@@ -292,375 +296,10 @@ def _carry_out_one(edit: documents.Edit, operation: msgspec.Struct, rules: Rules
         case api.SetCibAttributes():
             wrong = status.set_cib_attributes(edit, operation)
             if wrong:
-                raise Refused(api.Outcome.ERROR, errors.error("protected", "cib", wrong))
+                raise xml_operations.Refused(
+                    api.Outcome.ERROR, errors.error("protected", "cib", wrong)
+                )
         case api.DescribeNodes():
             status.describe_nodes(edit, operation)
         case _:
             raise AssertionError(f"an operation of an unknown kind: {type(operation).__name__}")
-
-
-def _xml_operation(edit: documents.Edit, operation: api.XmlOperation, rules: Rules) -> None:
-    match operation.task:
-        case api.XmlTask.CREATE:
-            _create(edit, operation, _given(operation))
-        case api.XmlTask.MODIFY:
-            _modify(edit, operation, _given(operation))
-            _count_raised_version(edit)
-        case api.XmlTask.REPLACE:
-            _replace(edit, operation, _given(operation))
-        case api.XmlTask.DELETE:
-            _delete(edit, operation, every=False)
-        case api.XmlTask.DELETE_ALL:
-            _delete(edit, operation, every=True)
-        case api.XmlTask.ERASE:
-            _erase(edit)
-        case api.XmlTask.BUMP:
-            version = edit.document.version
-            _write_version(edit, Version(version.admin_epoch, version.epoch + 1, 1))
-        case api.XmlTask.UPGRADE:
-            _upgrade(edit, rules)
-        case api.XmlTask.PATCH:
-            if operation.xml:
-                _patch(edit, patch.read(operation.xml))
-
-
-def _given(operation: api.XmlOperation) -> etree._Element:
-    if not operation.xml:
-        problem = errors.error("no-xml", "cib", f"nothing to {operation.task.value} was given")
-        raise Refused(api.Outcome.NO_DATA, problem)
-    return xml.parse(operation.xml, keep_comments=True)
-
-
-def _create(edit: documents.Edit, operation: api.XmlOperation, given: etree._Element) -> None:
-    if operation.xpath:
-        _create_one(edit, _selected(edit, operation), given)
-        return
-    if given.tag in ("cib", "configuration") and not operation.section:
-        for part in _elements(given):
-            _create(edit, operation, part)
-        return
-    section = operation.section or _section_name(given)
-    parent = _section(edit, section)
-    if given.tag == section:
-        for child in _elements(given):
-            _create_one(edit, parent, child)
-    else:
-        _create_one(edit, parent, given)
-
-
-def _section_name(given: etree._Element) -> str:
-    tag = str(given.tag)
-    return tag if tag in (*documents.SECTIONS, "status") else ""
-
-
-def _create_one(edit: documents.Edit, parent: etree._Element, given: etree._Element) -> None:
-    identity = given.get("id")
-    if identity is not None and _exists(edit.document, parent, given, identity):
-        raise Refused(
-            api.Outcome.EXISTS,
-            errors.error(
-                "exists", identity, f"there is already a <{given.tag}> with the id '{identity}'"
-            ),
-            report.failed_creation(given, "File exists"),
-        )
-    edit.insert(parent, copy.deepcopy(given))
-
-
-def _exists(
-    document: documents.Document, parent: etree._Element, given: etree._Element, identity: str
-) -> bool:
-    if document.in_configuration(parent) and given.tag not in documents.REFERENCES:
-        return document.by_id(identity) is not None
-    return any(child.get("id") == identity for child in parent.iterchildren(str(given.tag)))
-
-
-def _modify(edit: documents.Edit, operation: api.XmlOperation, given: etree._Element) -> None:
-    if operation.xpath:
-        anchors = edit.document.select(operation.xpath)
-        anchor = anchors[0] if anchors else None
-    elif operation.section:
-        anchor = _section(edit, operation.section, make=operation.may_create)
-    else:
-        anchor = edit.document.root
-    target = None if anchor is None else _find_like(edit.document, anchor, given)
-    if target is not None:
-        _merge(edit, target, given)
-        return
-    if operation.may_create and not operation.xpath:
-        _create(edit, operation, given)
-        return
-    if not operation.xpath and _is_new_section(edit, given):
-        edit.insert(edit.document.configuration, copy.deepcopy(given))
-        return
-    raise Refused(api.Outcome.NOT_FOUND, _missing(operation, given))
-
-
-def _is_new_section(edit: documents.Edit, given: etree._Element) -> bool:
-    return (
-        given.tag in documents.SECTIONS and edit.document.configuration.find(str(given.tag)) is None
-    )
-
-
-def _find_like(
-    document: documents.Document, anchor: etree._Element, given: etree._Element
-) -> etree._Element | None:
-    """Find the element of this kind and id: the anchor itself or the first one below it."""
-    identity = given.get("id")
-    tag = str(given.tag)
-    if anchor.tag == tag and anchor.get("id") == identity:
-        return anchor
-    if identity is not None:
-        known = document.by_id(identity)
-        if known is not None and known.tag == tag and _stands_below(known, anchor):
-            return known
-    for candidate in anchor.iterdescendants(tag):
-        if candidate.get("id") == identity:
-            return candidate
-    return None
-
-
-def _stands_below(element: etree._Element, anchor: etree._Element) -> bool:
-    return any(step is anchor for step in element.iterancestors())
-
-
-def _count_raised_version(edit: documents.Edit) -> None:
-    """Count a version that was raised by hand, and nothing else, as one more update."""
-    before, given = edit.document.version, edit.document.read_version()
-    raised = (given.admin_epoch, given.epoch) > (before.admin_epoch, before.epoch)
-    if raised and not edit.touches_configuration:
-        _write_version(edit, Version(given.admin_epoch, given.epoch, given.updates + 1))
-
-
-def _merge(edit: documents.Edit, target: etree._Element, given: etree._Element) -> None:
-    """Set the given attributes and merge the given children by kind and id."""
-    for name, value in given.attrib.items():
-        text = _computed(str(name), str(value), target.get(str(name)))
-        edit.set(target, str(name), text)
-    for child in _elements(given):
-        own = next(
-            (item for item in target.iterchildren(str(child.tag)) if _is_same(item, child)), None
-        )
-        if own is None:
-            edit.insert(target, copy.deepcopy(child))
-        else:
-            _merge(edit, own, child)
-
-
-def _is_same(own: etree._Element, given: etree._Element) -> bool:
-    return given.get("id") is None or own.get("id") == given.get("id")
-
-
-def _computed(name: str, value: str, old: str | None) -> str:
-    """Work out `value++` and `value+=N` on the old value; anything else stands for itself."""
-    sum_of = _ARITHMETIC.match(value)
-    if sum_of is None or sum_of["name"] != name:
-        return value
-    try:
-        step = score.parse(sum_of["step"]) if sum_of["step"] else score.Score(1)
-        return score.text(score.add(score.parse(old or "0"), step))
-    except ValueError:
-        return value
-
-
-def _replace(edit: documents.Edit, operation: api.XmlOperation, given: etree._Element) -> None:
-    document = edit.document
-    if given.tag == "cib" and not operation.xpath:
-        _replace_root(edit, documents.Document(given))
-        return
-    if operation.xpath:
-        old: etree._Element | None = _selected(edit, operation)
-    elif given.tag in (*documents.SECTIONS, "configuration", "status"):
-        old = _section(edit, str(given.tag))
-    else:
-        anchor = _section(edit, operation.section) if operation.section else document.root
-        old = _find_like(document, anchor, given)
-    if old is None:
-        raise Refused(api.Outcome.NOT_FOUND, _missing(operation, given))
-    if old.tag == given.tag:
-        compare.become(edit, old, given)
-        return
-    parent = old.getparent()
-    if parent is None:
-        raise Refused(api.Outcome.ERROR, _missing(operation, given))
-    place = parent.index(old)
-    edit.remove(old)
-    edit.insert(parent, copy.deepcopy(given), place)
-
-
-def _replace_root(edit: documents.Edit, given: documents.Document) -> None:
-    current = edit.document.version
-    if given.version < current:
-        raise Refused(
-            api.Outcome.OLD_DATA,
-            errors.error(
-                "old-data",
-                "cib",
-                f"the version {given.version} is older than {current}",
-                "read the CIB again and repeat the change there",
-            ),
-        )
-    for name in _LIVE_ATTRIBUTES:
-        if name in edit.document.root.attrib and name not in given.root.attrib:
-            given.root.set(name, edit.document.root.get(name, ""))
-    keep: tuple[str, ...] = ()
-    if len(given.status) == 0:
-        own = documents.attributes_of(edit.document.status)
-        given.root.replace(given.status, etree.Element("status", own))
-        keep = ("status",)
-    compare.become(edit, edit.document.root, given.root, keep=keep)
-
-
-def _delete(edit: documents.Edit, operation: api.XmlOperation, *, every: bool) -> None:
-    if operation.xpath:
-        found = edit.document.select(operation.xpath)
-    else:
-        given = _given(operation)
-        anchor = _section(edit, operation.section, make=False) if operation.section else None
-        if operation.section and anchor is None:
-            return
-        found = _matching(edit.document.root if anchor is None else anchor, given)
-    fixed = (edit.document.root, edit.document.configuration, edit.document.status)
-    for element in found if every else found[:1]:
-        if any(element is part for part in fixed):
-            problem = errors.error("undeletable", str(element.tag), f"<{element.tag}> must stay")
-            raise Refused(api.Outcome.ERROR, problem)
-        if element.getroottree().getroot() is edit.document.root:
-            edit.remove(element)
-
-
-def _matching(anchor: etree._Element, given: etree._Element) -> list[etree._Element]:
-    return [
-        candidate
-        for candidate in anchor.iter(str(given.tag))
-        if all(candidate.get(str(name)) == value for name, value in given.attrib.items())
-    ]
-
-
-def _erase(edit: documents.Edit) -> None:
-    document = edit.document
-    version = document.version
-    blank = documents.empty()
-    for old, new in (
-        (document.configuration, blank.find("configuration")),
-        (document.status, blank.find("status")),
-    ):
-        assert new is not None, "the empty CIB has both parts"
-        compare.become(edit, old, new)
-    _write_version(edit, Version(version.admin_epoch + 1, version.epoch + 1, 0))
-
-
-def _upgrade(edit: documents.Edit, rules: Rules) -> None:
-    version = edit.document.version
-    upgraded, problems = rules.upgrade(copy.deepcopy(edit.document.root))
-    if errors.has_errors(problems):
-        raise Refused(api.Outcome.INVALID_XML, next(p for p in problems if errors.has_errors([p])))
-    for name in documents.VERSION_ATTRIBUTES:
-        upgraded.set(name, edit.document.root.get(name, "0"))
-    compare.become(edit, edit.document.root, upgraded)
-    if edit.changes:
-        _write_version(edit, Version(version.admin_epoch + 1, 2, 0))
-
-
-def _patch(edit: documents.Edit, given: etree._Element) -> None:
-    source, target = patch.versions_of(given)
-    current = edit.document.version
-    if source is not None and source != current:
-        raise Refused(
-            api.Outcome.OLD_DATA,
-            errors.error(
-                "old-data",
-                "patch",
-                f"the patch was made for version {source}, the CIB is {current}",
-                "make it again from the current CIB",
-            ),
-        )
-    patch.perform(edit, given)
-    if target is not None and target > current:
-        _write_version(edit, target)
-
-
-# --- where -------------------------------------------------------------------------------------
-
-
-def _selected(edit: documents.Edit, operation: api.XmlOperation) -> etree._Element:
-    found = edit.document.select(operation.xpath)
-    if not found:
-        raise Refused(api.Outcome.NOT_FOUND, _missing(operation, None))
-    return found[0]
-
-
-def _missing(operation: api.XmlOperation, given: etree._Element | None) -> errors.Problem:
-    if operation.xpath:
-        return errors.error("not-found", "xpath", f"nothing matches '{operation.xpath}'")
-    tag = "" if given is None else str(given.tag)
-    identity = "" if given is None else given.get("id", "")
-    named = f" with the id '{identity}'" if identity else ""
-    return errors.error("not-found", identity or tag, f"there is no <{tag}>{named}")
-
-
-def _section(edit: documents.Edit, name: str, *, make: bool = True) -> etree._Element:
-    known = edit.document.section(name)
-    if known is None:
-        known = etree.Element(name)
-        if make:
-            edit.insert(edit.document.configuration, known)
-    return known
-
-
-def _elements(parent: etree._Element) -> list[etree._Element]:
-    return [child for child in parent if documents.is_element(child)]
-
-
-# --- version ---------------------------------------------------------------------------------
-
-
-def _check_version(edit: documents.Edit, before: Version) -> None:
-    if edit.document.read_version() < before:
-        problem = errors.error(
-            "old-data",
-            "cib",
-            f"the change would take the version back from {before}"
-            f" to {edit.document.read_version()}",
-        )
-        raise Refused(api.Outcome.OLD_DATA, problem)
-
-
-def _is_configuration(edit: documents.Edit, before: Version) -> bool:
-    given = edit.document.read_version()
-    jumped = (given.admin_epoch, given.epoch) != (before.admin_epoch, before.epoch)
-    return edit.touches_configuration or jumped or _schema_changed(edit)
-
-
-def _schema_changed(edit: documents.Edit) -> bool:
-    root = edit.document.root
-    return any(
-        isinstance(change, documents.Modified)
-        and change.element is root
-        and "validate-with" in change.attributes
-        for change in edit.changes
-    )
-
-
-def _next_version(edit: documents.Edit, before: Version, *, configuration: bool) -> Version:
-    """Count the change, unless an operation (replace, patch, bump) named a later version."""
-    given = edit.document.read_version()
-    if given > before:
-        return given
-    if configuration:
-        return Version(before.admin_epoch, before.epoch + 1, 0)
-    return Version(before.admin_epoch, before.epoch, before.updates + 1)
-
-
-def _write_version(edit: documents.Edit, version: Version) -> None:
-    values = (version.admin_epoch, version.epoch, version.updates)
-    for name, value in zip(documents.VERSION_ATTRIBUTES, values, strict=True):
-        edit.set(edit.document.root, name, str(value))
-
-
-def _judge(edit: documents.Edit, rules: Rules) -> list[errors.Problem]:
-    root = edit.document.root
-    part = None if _schema_changed(edit) else excerpt.of_edit(edit)
-    if part is None:
-        return rules.validate(root)
-    found = rules.validate(part)
-    return rules.validate(root) if errors.has_errors(found) else found

@@ -1,0 +1,47 @@
+"""Which version a change leads to: what raises which number.
+
+Responsible for telling from an edit whether it is one of the configuration, and for the numbers;
+not for who may make it (`operations`).
+
+Source: docs/protocol/cib.md, "Document".
+"""
+
+from __future__ import annotations
+
+from crm.cib import document as documents
+from crm.model.version import Version
+
+
+def is_of_configuration(edit: documents.Edit, before: Version) -> bool:
+    """Tell whether what was edited counts as a change of the configuration."""
+    given = edit.document.read_version()
+    jumped = (given.admin_epoch, given.epoch) != (before.admin_epoch, before.epoch)
+    return edit.touches_configuration or jumped or has_other_schema(edit)
+
+
+def has_other_schema(edit: documents.Edit) -> bool:
+    """Tell whether the document follows another schema than before."""
+    root = edit.document.root
+    return any(
+        isinstance(change, documents.Modified)
+        and change.element is root
+        and "validate-with" in change.attributes
+        for change in edit.changes
+    )
+
+
+def following(edit: documents.Edit, before: Version, *, configuration: bool) -> Version:
+    """Count the change, unless an operation (replace, patch, bump) named a later version."""
+    given = edit.document.read_version()
+    if given > before:
+        return given
+    if configuration:
+        return Version(before.admin_epoch, before.epoch + 1, 0)
+    return Version(before.admin_epoch, before.epoch, before.updates + 1)
+
+
+def write(edit: documents.Edit, version: Version) -> None:
+    """Write a version into the root's attributes."""
+    values = (version.admin_epoch, version.epoch, version.updates)
+    for name, value in zip(documents.VERSION_ATTRIBUTES, values, strict=True):
+        edit.set(edit.document.root, name, str(value))

@@ -1,0 +1,358 @@
+"""What cibadmin's actions mean: create, modify, replace, delete, erase, bump, upgrade and patch.
+
+Responsible for carrying one of them out as edits. Not responsible for a change as a whole, its
+version and its validity (`operations`).
+
+Source: docs/protocol/cib.md, "Operations"; tools.md section 2.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+
+from lxml import etree
+
+from crm.api import cib as api
+from crm.cib import compare, counting, patch, report
+from crm.cib import document as documents
+from crm.model import score
+from crm.model.version import Version
+from crm.plumbing import errors, xml
+
+Upgrader = Callable[[etree._Element], tuple[etree._Element, list[errors.Problem]]]
+
+_ARITHMETIC = re.compile(r"(?P<name>[\w.-]+)(?:\+\+|\+=(?P<step>-?\w+))\Z")
+_LIVE_ATTRIBUTES = ("have-quorum", "dc-uuid", "execution-date")
+"""What the DC says about the moment; a replacement that is silent about it keeps it."""
+
+
+class Refused(errors.CrmError):
+    """An operation cannot be carried out; the whole change is taken back."""
+
+    def __init__(self, outcome: api.Outcome, problem: errors.Problem, report: bytes = b"") -> None:
+        super().__init__(problem.message)
+        self.outcome = outcome
+        self.problem = problem
+        self.report = report
+
+
+def carry_out(edit: documents.Edit, operation: api.XmlOperation, upgrade: Upgrader) -> None:
+    """Do one of cibadmin's actions.
+
+    Raises: Refused; ConfigurationError if what is given is no XML; PatchDoesNotFit.
+    """
+    match operation.task:
+        case api.XmlTask.CREATE:
+            _create(edit, operation, given_to(operation))
+        case api.XmlTask.MODIFY:
+            _modify(edit, operation, given_to(operation))
+            _count_raised_version(edit)
+        case api.XmlTask.REPLACE:
+            _replace(edit, operation, given_to(operation))
+        case api.XmlTask.DELETE:
+            _delete(edit, operation, every=False)
+        case api.XmlTask.DELETE_ALL:
+            _delete(edit, operation, every=True)
+        case api.XmlTask.ERASE:
+            _erase(edit)
+        case api.XmlTask.BUMP:
+            version = edit.document.version
+            counting.write(edit, Version(version.admin_epoch, version.epoch + 1, 1))
+        case api.XmlTask.UPGRADE:
+            _upgrade(edit, upgrade)
+        case api.XmlTask.PATCH:
+            if operation.xml:
+                _patch(edit, patch.read(operation.xml))
+
+
+def given_to(operation: api.XmlOperation) -> etree._Element:
+    """Read the XML of an operation.
+
+    Raises: Refused if there is none; ConfigurationError if it is no XML.
+    """
+    if not operation.xml:
+        problem = errors.error("no-xml", "cib", f"nothing to {operation.task.value} was given")
+        raise Refused(api.Outcome.NO_DATA, problem)
+    return xml.parse(operation.xml, keep_comments=True)
+
+
+def _create(edit: documents.Edit, operation: api.XmlOperation, given: etree._Element) -> None:
+    if operation.xpath:
+        _create_one(edit, _selected(edit, operation), given)
+        return
+    if given.tag in ("cib", "configuration") and not operation.section:
+        for part in _elements(given):
+            _create(edit, operation, part)
+        return
+    section = operation.section or _section_name(given)
+    parent = _section(edit, section)
+    if given.tag == section:
+        for child in _elements(given):
+            _create_one(edit, parent, child)
+    else:
+        _create_one(edit, parent, given)
+
+
+def _section_name(given: etree._Element) -> str:
+    tag = str(given.tag)
+    return tag if tag in (*documents.SECTIONS, "status") else ""
+
+
+def _create_one(edit: documents.Edit, parent: etree._Element, given: etree._Element) -> None:
+    identity = given.get("id")
+    if identity is not None and _exists(edit.document, parent, given, identity):
+        raise Refused(
+            api.Outcome.EXISTS,
+            errors.error(
+                "exists", identity, f"there is already a <{given.tag}> with the id '{identity}'"
+            ),
+            report.failed_creation(given, "File exists"),
+        )
+    edit.insert(parent, copy.deepcopy(given))
+
+
+def _exists(
+    document: documents.Document, parent: etree._Element, given: etree._Element, identity: str
+) -> bool:
+    if document.in_configuration(parent) and given.tag not in documents.REFERENCES:
+        return document.by_id(identity) is not None
+    return any(child.get("id") == identity for child in parent.iterchildren(str(given.tag)))
+
+
+def _modify(edit: documents.Edit, operation: api.XmlOperation, given: etree._Element) -> None:
+    if operation.xpath:
+        anchors = edit.document.select(operation.xpath)
+        anchor = anchors[0] if anchors else None
+    elif operation.section:
+        anchor = _section(edit, operation.section, make=operation.may_create)
+    else:
+        anchor = edit.document.root
+    target = None if anchor is None else _find_like(edit.document, anchor, given)
+    if target is not None:
+        _merge(edit, target, given)
+        return
+    if operation.may_create and not operation.xpath:
+        _create(edit, operation, given)
+        return
+    if not operation.xpath and _is_new_section(edit, given):
+        edit.insert(edit.document.configuration, copy.deepcopy(given))
+        return
+    raise Refused(api.Outcome.NOT_FOUND, _missing(operation, given))
+
+
+def _is_new_section(edit: documents.Edit, given: etree._Element) -> bool:
+    return (
+        given.tag in documents.SECTIONS and edit.document.configuration.find(str(given.tag)) is None
+    )
+
+
+def _find_like(
+    document: documents.Document, anchor: etree._Element, given: etree._Element
+) -> etree._Element | None:
+    """Find the element of this kind and id: the anchor itself or the first one below it."""
+    identity = given.get("id")
+    tag = str(given.tag)
+    if anchor.tag == tag and anchor.get("id") == identity:
+        return anchor
+    if identity is not None:
+        known = document.by_id(identity)
+        if known is not None and known.tag == tag and _stands_below(known, anchor):
+            return known
+    for candidate in anchor.iterdescendants(tag):
+        if candidate.get("id") == identity:
+            return candidate
+    return None
+
+
+def _stands_below(element: etree._Element, anchor: etree._Element) -> bool:
+    return any(step is anchor for step in element.iterancestors())
+
+
+def _count_raised_version(edit: documents.Edit) -> None:
+    """Count a version that was raised by hand, and nothing else, as one more update."""
+    before, given = edit.document.version, edit.document.read_version()
+    raised = (given.admin_epoch, given.epoch) > (before.admin_epoch, before.epoch)
+    if raised and not edit.touches_configuration:
+        counting.write(edit, Version(given.admin_epoch, given.epoch, given.updates + 1))
+
+
+def _merge(edit: documents.Edit, target: etree._Element, given: etree._Element) -> None:
+    """Set the given attributes and merge the given children by kind and id."""
+    for name, value in given.attrib.items():
+        text = _computed(str(name), str(value), target.get(str(name)))
+        edit.set(target, str(name), text)
+    for child in _elements(given):
+        own = next(
+            (item for item in target.iterchildren(str(child.tag)) if _is_same(item, child)), None
+        )
+        if own is None:
+            edit.insert(target, copy.deepcopy(child))
+        else:
+            _merge(edit, own, child)
+
+
+def _is_same(own: etree._Element, given: etree._Element) -> bool:
+    return given.get("id") is None or own.get("id") == given.get("id")
+
+
+def _computed(name: str, value: str, old: str | None) -> str:
+    """Work out `value++` and `value+=N` on the old value; anything else stands for itself."""
+    sum_of = _ARITHMETIC.match(value)
+    if sum_of is None or sum_of["name"] != name:
+        return value
+    try:
+        step = score.parse(sum_of["step"]) if sum_of["step"] else score.Score(1)
+        return score.text(score.add(score.parse(old or "0"), step))
+    except ValueError:
+        return value
+
+
+def _replace(edit: documents.Edit, operation: api.XmlOperation, given: etree._Element) -> None:
+    document = edit.document
+    if given.tag == "cib" and not operation.xpath:
+        _replace_root(edit, documents.Document(given))
+        return
+    if operation.xpath:
+        old: etree._Element | None = _selected(edit, operation)
+    elif given.tag in (*documents.SECTIONS, "configuration", "status"):
+        old = _section(edit, str(given.tag))
+    else:
+        anchor = _section(edit, operation.section) if operation.section else document.root
+        old = _find_like(document, anchor, given)
+    if old is None:
+        raise Refused(api.Outcome.NOT_FOUND, _missing(operation, given))
+    if old.tag == given.tag:
+        compare.become(edit, old, given)
+        return
+    parent = old.getparent()
+    if parent is None:
+        raise Refused(api.Outcome.ERROR, _missing(operation, given))
+    place = parent.index(old)
+    edit.remove(old)
+    edit.insert(parent, copy.deepcopy(given), place)
+
+
+def _replace_root(edit: documents.Edit, given: documents.Document) -> None:
+    current = edit.document.version
+    if given.version < current:
+        raise Refused(
+            api.Outcome.OLD_DATA,
+            errors.error(
+                "old-data",
+                "cib",
+                f"the version {given.version} is older than {current}",
+                "read the CIB again and repeat the change there",
+            ),
+        )
+    for name in _LIVE_ATTRIBUTES:
+        if name in edit.document.root.attrib and name not in given.root.attrib:
+            given.root.set(name, edit.document.root.get(name, ""))
+    keep: tuple[str, ...] = ()
+    if len(given.status) == 0:
+        own = documents.attributes_of(edit.document.status)
+        given.root.replace(given.status, etree.Element("status", own))
+        keep = ("status",)
+    compare.become(edit, edit.document.root, given.root, keep=keep)
+
+
+def _delete(edit: documents.Edit, operation: api.XmlOperation, *, every: bool) -> None:
+    if operation.xpath:
+        found = edit.document.select(operation.xpath)
+    else:
+        given = given_to(operation)
+        anchor = _section(edit, operation.section, make=False) if operation.section else None
+        if operation.section and anchor is None:
+            return
+        found = _matching(edit.document.root if anchor is None else anchor, given)
+    fixed = (edit.document.root, edit.document.configuration, edit.document.status)
+    for element in found if every else found[:1]:
+        if any(element is part for part in fixed):
+            problem = errors.error("undeletable", str(element.tag), f"<{element.tag}> must stay")
+            raise Refused(api.Outcome.ERROR, problem)
+        if element.getroottree().getroot() is edit.document.root:
+            edit.remove(element)
+
+
+def _matching(anchor: etree._Element, given: etree._Element) -> list[etree._Element]:
+    return [
+        candidate
+        for candidate in anchor.iter(str(given.tag))
+        if all(candidate.get(str(name)) == value for name, value in given.attrib.items())
+    ]
+
+
+def _erase(edit: documents.Edit) -> None:
+    document = edit.document
+    version = document.version
+    blank = documents.empty()
+    for old, new in (
+        (document.configuration, blank.find("configuration")),
+        (document.status, blank.find("status")),
+    ):
+        assert new is not None, "the empty CIB has both parts"
+        compare.become(edit, old, new)
+    counting.write(edit, Version(version.admin_epoch + 1, version.epoch + 1, 0))
+
+
+def _upgrade(edit: documents.Edit, upgrade: Upgrader) -> None:
+    version = edit.document.version
+    upgraded, problems = upgrade(copy.deepcopy(edit.document.root))
+    if errors.has_errors(problems):
+        raise Refused(api.Outcome.INVALID_XML, next(p for p in problems if errors.has_errors([p])))
+    for name in documents.VERSION_ATTRIBUTES:
+        upgraded.set(name, edit.document.root.get(name, "0"))
+    compare.become(edit, edit.document.root, upgraded)
+    if edit.changes:
+        counting.write(edit, Version(version.admin_epoch + 1, 2, 0))
+
+
+def _patch(edit: documents.Edit, given: etree._Element) -> None:
+    source, target = patch.versions_of(given)
+    current = edit.document.version
+    if source is not None and source != current:
+        raise Refused(
+            api.Outcome.OLD_DATA,
+            errors.error(
+                "old-data",
+                "patch",
+                f"the patch was made for version {source}, the CIB is {current}",
+                "make it again from the current CIB",
+            ),
+        )
+    patch.perform(edit, given)
+    if target is not None and target > current:
+        counting.write(edit, target)
+
+
+# --- where -------------------------------------------------------------------------------------
+
+
+def _selected(edit: documents.Edit, operation: api.XmlOperation) -> etree._Element:
+    found = edit.document.select(operation.xpath)
+    if not found:
+        raise Refused(api.Outcome.NOT_FOUND, _missing(operation, None))
+    return found[0]
+
+
+def _missing(operation: api.XmlOperation, given: etree._Element | None) -> errors.Problem:
+    if operation.xpath:
+        return errors.error("not-found", "xpath", f"nothing matches '{operation.xpath}'")
+    tag = "" if given is None else str(given.tag)
+    identity = "" if given is None else given.get("id", "")
+    named = f" with the id '{identity}'" if identity else ""
+    return errors.error("not-found", identity or tag, f"there is no <{tag}>{named}")
+
+
+def _section(edit: documents.Edit, name: str, *, make: bool = True) -> etree._Element:
+    known = edit.document.section(name)
+    if known is None:
+        known = etree.Element(name)
+        if make:
+            edit.insert(edit.document.configuration, known)
+    return known
+
+
+def _elements(parent: etree._Element) -> list[etree._Element]:
+    return [child for child in parent if documents.is_element(child)]
