@@ -27,6 +27,9 @@ from pathlib import Path
 from crm.plumbing.machine import NOTICE, Note
 
 QUEUE_LINES = 20_000
+GATHERING_S = 0.01
+"""So long lines gather before the next are written: waking the thread for each one costs more."""
+
 BATCH_LINES = 500
 ENTITY_PREFIX = "ha."
 SYSLOG_SOCKET = "/dev/log"
@@ -190,6 +193,8 @@ class HaHandler(logging.Handler):
                 whole = line(time.time(), node, entity, pid, logging.WARNING, text)
                 lines.append((logging.WARNING, whole, f"{entity}: [{pid}]: WARN: {text}"))
             outlet.write(lines)
+            if not ending:
+                time.sleep(GATHERING_S)
         outlet.close()
 
 
