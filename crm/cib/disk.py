@@ -9,7 +9,8 @@ Theory of operation. A change becomes durable in one of two ways: as lines added
 which nothing is ahead of it. The second is asked for where the first cannot be had: at the start,
 after a takeover, after trouble. It also follows what was appended: at once when the last whole
 write is `PAUSE_S` ago, so that cib.xml shows a lone change right away, and else when it is. Nobody
-waits for that one, because what it writes is durable already.
+waits for that one, because what it writes is durable already; only if changes leave no room for it
+for another `PAUSE_S`, it takes the place of the next.
 
 A write carries a *mark*, the place in the master's sequence that it covers; when it is durable,
 everything up to that mark is.
@@ -168,7 +169,7 @@ class Disk:
         if self._under_way is not None or (self._retry_at is not None and now < self._retry_at):
             return None
         content = None
-        if self._dirty and self._may_append and self._ahead_bytes < self._most_ahead_bytes:
+        if self._dirty and self._may_append and not self._has_waited_enough(now):
             content = ahead()
         if content is None:
             if not self._dirty and not (self._is_ahead and now >= self._rewrite_at):
@@ -186,6 +187,14 @@ class Disk:
         self._is_ahead = True
         self._ahead_bytes += sum(map(len, content.lines))
         return Append(self._ticket, content.lines, content.version, content.journal)
+
+    def _has_waited_enough(self, now: float) -> bool:
+        """Tell whether the next write is that of cib.xml, even if more is to be appended.
+
+        When changes never stop there is no moment without one.
+        """
+        is_late = self._is_ahead and now >= self._rewrite_at + PAUSE_S
+        return is_late or self._ahead_bytes >= self._most_ahead_bytes
 
     def finished(self, event: Persisted, now: float) -> Content | None:
         """Take in how a write ended; returns what it covered, or None if it is not ours."""

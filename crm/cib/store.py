@@ -95,7 +95,7 @@ class Copy:
 class Loaded:
     """What to start with, and everything there is to say about it.
 
-    `fresh` tells that it is not what the disk holds (new, upgraded, an older copy).
+    `fresh` tells that it is not what the disk holds for sure (new, upgraded, an older copy).
     """
 
     document: documents.Document
@@ -251,8 +251,22 @@ class Store:
         if upgraded:
             document = documents.Document(with_next_epoch(document.root, document.version))
         document.status[:] = []
-        fresh = upgraded or copy.path.name != FILE or copy.steps > 0
+        fresh = upgraded or copy.path.name != FILE or copy.steps > 0 or not self._is_synced(FILE)
         return Loaded(document, copy.written, max(promised, copy.written), fresh, problems)
+
+    def _is_synced(self, name: str) -> bool:
+        """Make durable what was found; False if that cannot be had.
+
+        A process that was killed before it could sync has left a file that can be read, and is
+        gone after a power cut: nobody may be told that it is durable.
+        """
+        path = self.directory / name
+        try:
+            atomicfile.sync_file(path, kernel=self._kernel)
+            atomicfile.sync_directory(self.directory, kernel=self._kernel)
+        except OSError:
+            return False
+        return True
 
     def _read(self, name: str, rules: Rules, problems: list[Problem]) -> Copy | None:
         path = self.directory / name

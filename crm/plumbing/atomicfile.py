@@ -145,6 +145,18 @@ def begin_anew(path: Path, data: bytes, *, kernel: Kernel = os) -> None:
         kernel.close(handle)
 
 
+def sync_file(path: Path, *, kernel: Kernel = os) -> None:
+    """Make the content of a file durable that somebody else may have written.
+
+    Raises: OSError as the system gave it.
+    """
+    handle = kernel.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        kernel.fsync(handle)
+    finally:
+        kernel.close(handle)
+
+
 def sync_directory(directory: Path, *, kernel: Kernel = os) -> None:
     """Make the names in a directory durable (after a rename, a link or an unlink)."""
     handle = kernel.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

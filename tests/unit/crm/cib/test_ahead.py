@@ -434,6 +434,19 @@ def test_while_changes_follow_each_other_cib_xml_is_written_twice_a_second() -> 
     assert told(life) == "Persist"
 
 
+def test_changes_that_leave_no_pause_do_not_keep_cib_xml_from_being_written() -> None:
+    disk, life = begun("a")
+    life.now = 10.0
+    life.rewrite()
+    ways: list[str] = []
+    for number in range(60):
+        life.now += 0.05
+        life.change(f"b{number}")
+        ways += life.settle()
+    assert ways.count("Persist") in (2, 3)
+    assert b'id="b30"' in disk.files()[store.FILE]
+
+
 def test_a_change_waits_for_no_rewriting_of_what_is_durable() -> None:
     _, life = begun("a")
     order = None
