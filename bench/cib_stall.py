@@ -273,3 +273,7 @@ def measure(resources: int, nodes: int) -> bool:
         print(f"  {title:<32} DC {master:7.1f} ms   member {follower:7.1f} ms{mark}", flush=True)
     gc.enable()
     return worst <= LIMIT_MS
+
+
+if __name__ == "__main__":
+    raise SystemExit(0 if measure(1000, 16) else 1)
