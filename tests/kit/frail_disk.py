@@ -79,7 +79,8 @@ def _torn(old: bytes, new: bytes, chance: random.Random) -> bytes:
     """A write of which only a part, or only some sectors, came to the disk."""
     if chance.random() < 0.5:
         # What was there before and was not written to is there still.
-        same = len(os.path.commonprefix([old, new]))
+        pairs = enumerate(zip(old, new, strict=False))
+        same = next((place for place, (a, b) in pairs if a != b), min(len(old), len(new)))
         return new[: chance.randrange(same, len(new) + 1)]
     base = bytearray(old[: len(new)].ljust(len(new), b"\0"))
     for start in range(0, len(new), SECTOR_BYTES):
