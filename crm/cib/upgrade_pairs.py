@@ -1,4 +1,7 @@
-"""Sets of pairs in the Heartbeat-2 dialect: unwrapped, and option names in today's spelling."""
+"""Sets of pairs of old dialects: unwrapped, found, made, and words in today's spelling.
+
+What the upgrade from Heartbeat 2 and the steps of the numbered schemas do with pairs alike.
+"""
 
 from __future__ import annotations
 

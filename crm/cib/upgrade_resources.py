@@ -116,8 +116,10 @@ class _Resource:
             add_pair(self.made, "promotable", "true")
         stated = self._take_attributes()
         meta_sets = self.element.findall("meta_attributes")
+        attributes = dict(stated)
         for pair_set in meta_sets:
             stated |= self._convert_meta_set(pair_set)
+            self._warn_of_other_winner(pair_set, attributes)
         moved_sets = [
             moved
             for pair_set in self.element.findall("instance_attributes")
@@ -282,6 +284,21 @@ class _Resource:
                 "today they are not",
                 "set globally-unique=true if the agent relies on it",
             )
+
+    def _warn_of_other_winner(self, pair_set: etree._Element, attributes: dict[str, str]) -> None:
+        """Name what an XML attribute of the resource overruled, and would not overrule today.
+
+        Both stay, the attribute's set first; of sets that rank alike the last one wins today.
+        """
+        for pair in pairs(pair_set):
+            name, value = pair.get("name", ""), pair.get("value", "")
+            if attributes.get(name, value) != value:
+                self._warn(
+                    "stated-twice",
+                    f"'{name}' was {attributes[name]} by an attribute of '{self.id}'; today its "
+                    f"set '{pair_set.get('id', '')}' wins and makes it {value}",
+                    f"remove '{name}' from one of the two sets",
+                )
 
     def _overrule(self, pair: etree._Element, holds: str, wanted: str) -> None:
         if holds != wanted:

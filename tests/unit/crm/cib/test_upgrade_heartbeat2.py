@@ -311,6 +311,18 @@ def test_what_the_stronger_place_states_is_kept_and_the_weaker_named() -> None:
     assert codes(result) == ["option-overruled", "option-overruled"]
 
 
+@pytest.mark.parametrize(("value", "said"), [("7", []), ("8", ["stated-twice"])])
+def test_an_option_that_another_set_wins_today_is_named(value: str, said: list[str]) -> None:
+    resource = (
+        f'<primitive id="a" {LSB} priority="7"><meta_attributes id="m">'
+        f"{options(priority=value)}</meta_attributes></primitive>"
+    )
+
+    result = upgraded(document(resources=resource))
+
+    assert codes(result) == said
+
+
 @pytest.mark.parametrize(
     ("given", "today"),
     [
