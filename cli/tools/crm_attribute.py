@@ -59,34 +59,21 @@ class Request:
 _Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]  # Any: click's functions
 
 
-def _note(
-    name: str,
-) -> Callable[[click.Context, click.Parameter, Any], Any]:  # Any: what click hands on
-    """Make the callback that notes which action was asked for; the last one counts."""
-
-    def note(context: click.Context, _parameter: click.Parameter, given: Any) -> Any:
-        if given not in (None, False):
-            context.meta["action"] = name
-        return given
-
-    return note
-
-
 def query_option(text: str) -> _Wrap:
     """Give a command the option that shows a value."""
     words = ("-G", "--query", "--get-value")
-    return click.option(*words, is_flag=True, callback=_note("query"), help=text)
+    return click.option(*words, is_flag=True, callback=result.noted("query"), help=text)
 
 
 def update_option(text: str) -> _Wrap:
     """Give a command the option that sets a value."""
     words = ("-v", "--update", "--attr-value", "value")
-    return click.option(*words, callback=_note("update"), help=text)
+    return click.option(*words, callback=result.noted("update"), help=text)
 
 
 def delete_option(text: str) -> _Wrap:
     """Give a command the option that takes a value away."""
-    return click.option("-D", "--delete", is_flag=True, callback=_note("delete"), help=text)
+    return click.option("-D", "--delete", is_flag=True, callback=result.noted("delete"), help=text)
 
 
 def shown_as(shown: str) -> _Wrap:

@@ -26,10 +26,6 @@ from crm.plumbing.errors import Unreachable
 
 TOOL = "crm_node"
 _NOT_CONNECTED = "error: Could not connect to controller: Connection refused"
-_DANGER = (
-    "The supplied command is considered dangerous.  To prevent accidental destruction of the"
-    " cluster, the --force flag is required in order to proceed."
-)
 
 
 @click.command(
@@ -63,7 +59,7 @@ def crm_node(answer: result.Answer, /, **options: Any) -> int:  # Any: click's o
     if not asked and options["name_for_id"] is None and options["remove"] is None:
         raise Failure(Exit.USAGE, f"{TOOL}: Must supply a command")
     if options["remove"] is not None and not options["force"]:
-        raise Failure(Exit.USAGE, _DANGER)
+        raise Failure(Exit.USAGE, result.DANGER)
     root = installation_root(options["root"])
     cluster = _describe(root)
     if options["remove"] is not None:

@@ -30,10 +30,6 @@ from crm.plumbing.errors import ConfigurationError
 
 _VARIABLE = "CIB_shadow"
 _MODE = 0o600
-_DANGER = (
-    "The supplied command is considered dangerous.  To prevent accidental destruction of the"
-    " cluster, the --force flag is required in order to proceed."
-)
 _QUERIES = ("which", "display", "edit", "diff", "file")
 _COMMANDS = ("create", "create_empty", "commit", "delete", "reset", "switch")
 
@@ -141,7 +137,7 @@ def _command(answer: result.Answer, command: str, options: dict[str, Any], root:
     name: str = options[command]
     path = ends.shadow_file(root, name)
     if command in ("commit", "delete") and not options["force"]:
-        raise Failure(Exit.USAGE, _DANGER)
+        raise Failure(Exit.USAGE, result.DANGER)
     if command == "delete":
         path.unlink(missing_ok=True)
         return _leave(answer)

@@ -14,15 +14,18 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from cli.tools.result import Failure
+from cli.view.terminal import Terminal
 from crm.api import cib as api
 from crm.api.gateclient import Denied, Session, connect
 from crm.cib import acl, operations, rules
 from crm.cib import document as documents
 from crm.cib.query import answer_query
+from crm.model import exit_codes
 from crm.model.exit_codes import Exit
 from crm.plumbing import accounts, atomicfile, errors
 from crm.plumbing.errors import ConfigurationError, Unreachable
@@ -45,13 +48,27 @@ WORDS = {
 """How the classic tools put an outcome into words."""
 
 
+class Manner(NamedTuple):
+    """How a tool speaks of an end that fails; `{}` stands for what went wrong."""
+
+    opening: str
+    asking: str = "{}"
+    is_input: bool = False
+    """The CIB is what the tool works on: without one, its input file is missing."""
+
+
+def manner_of(tool: str, *, is_input: bool = False) -> Manner:
+    """Give the manner most tools have."""
+    return Manner(f"{tool}: Could not connect to the CIB: {{}}", f"{tool}: {{}}", is_input)
+
+
 @dataclass(frozen=True)
 class Ends:
     """A CIB that was opened by `tool`."""
 
     tool: str
-    _query: Callable[[api.Query], api.QueryReply]
-    _change: Callable[[api.Change], api.ChangeReply]
+    query: Callable[[api.Query], api.QueryReply]
+    submit: Callable[[api.Change], api.ChangeReply]
     session: Session | None = None
     """The way to the other daemons, if this is a running cluster."""
 
@@ -61,7 +78,7 @@ class Ends:
         Raises: Failure if it cannot be read.
         """
         user = _user()
-        reply = self._query(api.Query(0, user=user, groups=accounts.groups_of(user)))
+        reply = self.query(api.Query(0, user=user, groups=accounts.groups_of(user)))
         if reply.outcome is not api.Outcome.OK:
             text = f"{self.tool}: Could not query the CIB: {WORDS[reply.outcome]}"
             raise Failure(reply.outcome, text)
@@ -74,7 +91,7 @@ class Ends:
         """
         user = _user()
         origin = api.Origin(self.tool, user=user, groups=accounts.groups_of(user))
-        reply = self._change(api.Change(0, tuple(changes), origin))
+        reply = self.submit(api.Change(0, tuple(changes), origin))
         if reply.outcome is not api.Outcome.OK:
             reasons = "".join(f"\n  {finding.message}" for finding in reply.findings)
             raise Failure(reply.outcome, f"{what}: {WORDS[reply.outcome]}{reasons}")
@@ -87,7 +104,7 @@ class Ends:
         if self.session is None:
             text = f"{self.tool}: {service} answers in a running cluster only, not for a file"
             raise Failure(Exit.NOT_CONNECTED, text)
-        return _ask(self.tool, self.session, service, message)
+        return _ask(manner_of(self.tool), self.session, service, message)
 
 
 def _user() -> str:
@@ -110,36 +127,46 @@ def shadow_file(root: Path, name: str) -> Path:
     return shadow_folder(root) / f"shadow.{name}"
 
 
-def open_cib(tool: str, root: Path, *, shadows: bool = True, files: bool = True) -> Ends:
+def open_cib(
+    tool: str,
+    root: Path,
+    *,
+    shadows: bool = True,
+    files: bool = True,
+    manner: Manner | None = None,
+    timeout_s: float = 10,
+) -> Ends:
     """Open the CIB the environment names, else that of the running cluster.
 
     Without `files` it is that of the running cluster in any case.
 
+    Units: `timeout_s` is how long the running cluster may take for each answer.
     Raises: Failure if it cannot be opened.
     """
-    if not files:
-        return _open_live(tool, root)
-    if name := os.environ.get("CIB_file"):  # noqa: SIM112
-        return _open_file(tool, Path(name))
-    if shadows and (shadow := os.environ.get("CIB_shadow")):  # noqa: SIM112
-        return _open_file(tool, shadow_file(root, shadow))
-    return _open_live(tool, root)
+    speaking = manner or manner_of(tool)
+    if files:
+        if name := os.environ.get("CIB_file"):  # noqa: SIM112
+            return _open_file(tool, Path(name), speaking)
+        if shadows and (shadow := os.environ.get("CIB_shadow")):  # noqa: SIM112
+            return _open_file(tool, shadow_file(root, shadow), speaking)
+    return _open_live(tool, root, speaking, timeout_s)
 
 
-def _open_file(tool: str, path: Path) -> Ends:
+def _open_file(tool: str, path: Path, manner: Manner) -> Ends:
     from_pipe = str(path) == "-"
     try:
         document = documents.Document.parse(
             sys.stdin.buffer.read() if from_pipe else path.read_bytes()
         )
     except OSError as problem:
-        why = f"{path}: {problem.strerror}"
-        raise _cannot_open(tool, api.Outcome.NOT_FOUND, why) from problem
+        is_there = not isinstance(problem, FileNotFoundError)
+        outcome = api.Outcome.INVALID_XML if is_there else api.Outcome.NOT_FOUND
+        raise _cannot_open(manner, outcome, f"{path}: {problem.strerror}") from problem
     except ConfigurationError as problem:
-        raise _cannot_open(tool, api.Outcome.INVALID_XML, f"{path}: {problem}") from problem
+        raise _cannot_open(manner, api.Outcome.INVALID_XML, f"{path}: {problem}") from problem
     wrong = [finding for finding in rules.validate(document.root) if errors.has_errors([finding])]
     if wrong:
-        raise _cannot_open(tool, api.Outcome.INVALID_XML, f"{path}: {wrong[0].message}")
+        raise _cannot_open(manner, api.Outcome.INVALID_XML, f"{path}: {wrong[0].message}")
 
     def change(request: api.Change) -> api.ChangeReply:
         guard = acl.guard_of(document.root, request.origin.user, request.origin.groups)
@@ -159,38 +186,40 @@ def _open_file(tool: str, path: Path) -> Ends:
     return Ends(tool, lambda request: answer_query(document, request), change)
 
 
-def _cannot_open(tool: str, outcome: api.Outcome, why: str) -> Failure:
-    return Failure(outcome, f"{tool}: Could not connect to the CIB: {WORDS[outcome]}\n  {why}")
+def _cannot_open(manner: Manner, outcome: api.Outcome, why: str) -> Failure:
+    if manner.is_input:
+        text = exit_codes.exit_code(Exit.NO_INPUT).text
+        return Failure(Exit.NO_INPUT, f"{manner.opening.format(text)}\n  {why}")
+    return Failure(outcome, f"{manner.opening.format(WORDS[outcome])}\n  {why}")
 
 
-def _open_live(tool: str, root: Path) -> Ends:
+def _open_live(tool: str, root: Path, manner: Manner, timeout_s: float) -> Ends:
     try:
-        session = connect(root, name=tool)
+        session = connect(root, name=tool, timeout_s=timeout_s, notify=Terminal().tell)
     except Denied as problem:
-        text = f"{tool}: Could not connect to the CIB: {problem}"
-        raise Failure(problem.code, text) from problem
+        raise Failure(problem.code, manner.opening.format(problem)) from problem
     except Unreachable as problem:
-        text = f"{tool}: Could not connect to the CIB: Transport endpoint is not connected"
+        text = manner.opening.format(WORDS[api.Outcome.NOT_READY])
         raise Failure(Exit.NOT_CONNECTED, f"{text}\n  {problem}") from problem
 
     def query(request: api.Query) -> api.QueryReply:
-        reply = _ask(tool, session, api.SERVICE, request)
+        reply = _ask(manner, session, api.SERVICE, request)
         assert isinstance(reply, api.QueryReply), "a query is answered by a QueryReply"
         return reply
 
     def change(request: api.Change) -> api.ChangeReply:
-        reply = _ask(tool, session, api.SERVICE, request)
+        reply = _ask(manner, session, api.SERVICE, request)
         assert isinstance(reply, api.ChangeReply), "a change is answered by a ChangeReply"
         return reply
 
     return Ends(tool, query, change, session)
 
 
-def _ask(tool: str, session: Session, service: str, request: msgspec.Struct) -> object:
+def _ask(manner: Manner, session: Session, service: str, request: msgspec.Struct) -> object:
     try:
         return session.ask(service, request)
     except Denied as problem:
         hint = f"\n  {problem.hint}" if problem.hint else ""
-        raise Failure(problem.code, f"{tool}: {problem}{hint}") from problem
+        raise Failure(problem.code, f"{manner.asking.format(problem)}{hint}") from problem
     except Unreachable as problem:
-        raise Failure(api.Outcome.UNKNOWN_OUTCOME, f"{tool}: {problem}") from problem
+        raise Failure(api.Outcome.UNKNOWN_OUTCOME, manner.asking.format(problem)) from problem

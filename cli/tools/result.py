@@ -22,6 +22,10 @@ from crm.plumbing import xml
 from crm.plumbing.errors import CrmError
 
 API_VERSION = "2.25"
+DANGER = (
+    "The supplied command is considered dangerous.  To prevent accidental destruction of the"
+    " cluster, the --force flag is required in order to proceed."
+)
 VERSION_TEXT = "Pacemaker 2.1.5 (compatible)\nWritten by the Pacekeeper project"
 
 
@@ -91,6 +95,10 @@ class Answer(msgspec.Struct):
         """Say an element that the text form does not have."""
         self._elements.append(Element(tag, attributes, tuple(inner)))
 
+    def part(self, element: Element) -> None:
+        """Say an element that is there already."""
+        self._elements.append(element)
+
     def error(self, text: str) -> None:
         """Say what went wrong."""
         self._errors.append(text)
@@ -146,6 +154,19 @@ def json_text(shown: dict[str, object], code: int, errors: Sequence[str]) -> str
     status = {"code": int(code), "message": meaning, "errors": list(errors)}
     encoded = msgspec.json.encode({**shown, "status": status})
     return msgspec.json.format(encoded, indent=2).decode() + "\n"
+
+
+def noted(
+    action: str,
+) -> Callable[[click.Context, click.Parameter, Any], Any]:  # Any: what click hands on
+    """Make the callback of an option that notes its action; of several, the last one counts."""
+
+    def note(context: click.Context, _parameter: click.Parameter, given: Any) -> Any:
+        if given not in (None, False):
+            context.meta["action"] = action
+        return given
+
+    return note
 
 
 def say_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
