@@ -78,7 +78,7 @@ def _convert_root(root: etree._Element, target: str) -> list[Problem]:
             root.set(name, old[name])
     quorum = old.get("have_quorum", old.get("have-quorum"))
     if quorum is not None:
-        root.set("have-quorum", "1" if _is_true(quorum) else "0")
+        root.set("have-quorum", "1" if options.is_true(quorum) else "0")
     for before, after in _ROOT_RENAMED.items():
         if (value := old.get(before, old.get(after))) is not None:
             root.set(after, value)
@@ -93,13 +93,6 @@ def _convert_root(root: etree._Element, target: str) -> list[Problem]:
         for name, value in old.items()
         if name not in known
     ]
-
-
-def _is_true(text: str) -> bool:
-    try:
-        return options.as_bool(text)
-    except ValueError:
-        return False
 
 
 def _sections(root: etree._Element) -> etree._Element:

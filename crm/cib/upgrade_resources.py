@@ -173,7 +173,7 @@ class _Resource:
                     "say it in the order: symmetrical, or kind",
                 )
                 return None
-            case "ordered" | "collocated" if self.tag == "group" and _is_true(value):
+            case "ordered" | "collocated" if self.tag == "group" and options.is_true(value):
                 return None
         return name, value
 
@@ -313,13 +313,6 @@ class _Resource:
         self.problems.append(errors.warning(code, self.id, message, hint))
 
 
-def _is_true(text: str) -> bool:
-    try:
-        return options.as_bool(text)
-    except ValueError:
-        return False
-
-
 def _operation_attributes(operation: etree._Element) -> Iterator[tuple[str, str]]:
     if operation.get("interval") is None:
         operation.set("interval", "0")
@@ -329,7 +322,7 @@ def _operation_attributes(operation: etree._Element) -> Iterator[tuple[str, str]
             case "prereq":
                 continue
             case "disabled":
-                yield "enabled", "false" if _is_true(value) else "true"
+                yield "enabled", "false" if options.is_true(value) else "true"
             case "on_fail" | "on-fail":
                 yield "on-fail", "ignore" if value.strip().lower() == "nothing" else value
             case "role":

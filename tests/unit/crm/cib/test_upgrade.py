@@ -251,3 +251,14 @@ def test_a_constraint_without_an_id_gets_one() -> None:
     result = upgrade.upgrade(root).root
 
     assert result.xpath("//rsc_order/@id") == ["rsc_order", "rsc_order-2"]
+
+
+def test_a_word_with_blanks_is_no_true_as_the_scheduler_reads_it() -> None:
+    body = (
+        '<primitive id="a" class="lsb" type="x"><operations>'
+        '<op id="a-1" name="monitor" interval="9s" disabled="true"/>'
+        '<op id="a-2" name="monitor" interval="8s" disabled=" true "/>'
+        "</operations></primitive>"
+    )
+    operations = upgrade.upgrade(old(body)).root.iter("op")
+    assert [each.get("enabled") for each in operations] == ["false", "true"]
