@@ -31,13 +31,15 @@ def has_other_schema(edit: documents.Edit) -> bool:
 
 
 def following(edit: documents.Edit, before: Version, *, configuration: bool) -> Version:
-    """Count the change, unless an operation (replace, patch, bump) named a later version."""
+    """Count the change on top of the version its operations (replace, patch, bump) gave.
+
+    A version that was raised, and nothing else, is an update of what it was raised to.
+    """
     given = edit.document.read_version()
-    if given > before:
-        return given
-    if configuration:
-        return Version(before.admin_epoch, before.epoch + 1, 0)
-    return Version(before.admin_epoch, before.epoch, before.updates + 1)
+    raised = (given.admin_epoch, given.epoch) > (before.admin_epoch, before.epoch)
+    if edit.touches_configuration or (configuration and not raised):
+        return Version(given.admin_epoch, given.epoch + 1, 0)
+    return Version(given.admin_epoch, given.epoch, given.updates + 1)
 
 
 def write(edit: documents.Edit, version: Version) -> None:

@@ -48,7 +48,6 @@ def carry_out(edit: documents.Edit, operation: api.XmlOperation, upgrade: Upgrad
             _create(edit, operation, given_to(operation))
         case api.XmlTask.MODIFY:
             _modify(edit, operation, given_to(operation))
-            _count_raised_version(edit)
         case api.XmlTask.REPLACE:
             _replace(edit, operation, given_to(operation))
         case api.XmlTask.DELETE:
@@ -59,7 +58,7 @@ def carry_out(edit: documents.Edit, operation: api.XmlOperation, upgrade: Upgrad
             _erase(edit)
         case api.XmlTask.BUMP:
             version = edit.document.version
-            counting.write(edit, Version(version.admin_epoch, version.epoch + 1, 1))
+            counting.write(edit, Version(version.admin_epoch, version.epoch + 1, version.updates))
         case api.XmlTask.UPGRADE:
             _upgrade(edit, upgrade)
         case api.XmlTask.PATCH:
@@ -88,11 +87,24 @@ def _create(edit: documents.Edit, operation: api.XmlOperation, given: etree._Ele
         return
     section = operation.section or _section_name(given)
     parent = _section(edit, section)
+    if parent is edit.document.root:
+        raise _homeless(operation, given)
     if given.tag == section:
         for child in _elements(given):
             _create_one(edit, parent, child)
     else:
         _create_one(edit, parent, given)
+
+
+def _homeless(operation: api.XmlOperation, given: etree._Element) -> Refused:
+    """Refuse to put an object beside the configuration and the status."""
+    if not operation.section and operation.task is api.XmlTask.CREATE:
+        outcome, why = api.Outcome.NOT_FOUND, "it is not said into which section"
+    else:
+        outcome, why = api.Outcome.INVALID_XML, f"there is no section '{operation.section}'"
+    text = f"<{given.tag}> cannot be created: {why}"
+    names = ", ".join((*documents.SECTIONS, "configuration", "status"))
+    return Refused(outcome, errors.error("no-section", str(given.tag), text, f"one of {names}"))
 
 
 def _section_name(given: etree._Element) -> str:
@@ -102,20 +114,24 @@ def _section_name(given: etree._Element) -> str:
 
 def _create_one(edit: documents.Edit, parent: etree._Element, given: etree._Element) -> None:
     identity = given.get("id")
-    if identity is not None and _exists(edit.document, parent, given, identity):
-        raise Refused(
-            api.Outcome.EXISTS,
-            errors.error(
-                "exists", identity, f"there is already a <{given.tag}> with the id '{identity}'"
-            ),
-            report.failed_creation(given, "File exists"),
-        )
+    if _exists(edit.document, parent, given, identity):
+        named = f"with the id '{identity}'" if identity is not None else f"in <{parent.tag}>"
+        text = f"there is already a <{given.tag}> {named}"
+        problem = errors.error("exists", identity or str(given.tag), text)
+        found = report.failed_creation(given, "File exists")
+        raise Refused(api.Outcome.EXISTS, problem, found)
     edit.insert(parent, copy.deepcopy(given))
 
 
 def _exists(
-    document: documents.Document, parent: etree._Element, given: etree._Element, identity: str
+    document: documents.Document,
+    parent: etree._Element,
+    given: etree._Element,
+    identity: str | None,
 ) -> bool:
+    """Tell whether an object is there; one without an id may stand once in its place."""
+    if identity is None:
+        return parent.find(str(given.tag)) is not None
     if document.in_configuration(parent) and given.tag not in documents.REFERENCES:
         return document.by_id(identity) is not None
     return any(child.get("id") == identity for child in parent.iterchildren(str(given.tag)))
@@ -168,14 +184,6 @@ def _find_like(
 
 def _stands_below(element: etree._Element, anchor: etree._Element) -> bool:
     return any(step is anchor for step in element.iterancestors())
-
-
-def _count_raised_version(edit: documents.Edit) -> None:
-    """Count a version that was raised by hand, and nothing else, as one more update."""
-    before, given = edit.document.version, edit.document.read_version()
-    raised = (given.admin_epoch, given.epoch) > (before.admin_epoch, before.epoch)
-    if raised and not edit.touches_configuration:
-        counting.write(edit, Version(given.admin_epoch, given.epoch, given.updates + 1))
 
 
 def _merge(edit: documents.Edit, target: etree._Element, given: etree._Element) -> None:
@@ -293,7 +301,7 @@ def _erase(edit: documents.Edit) -> None:
     ):
         assert new is not None, "the empty CIB has both parts"
         compare.become(edit, old, new)
-    counting.write(edit, Version(version.admin_epoch + 1, version.epoch + 1, 0))
+    counting.write(edit, Version(version.admin_epoch + 1, version.epoch, 0))
 
 
 def _upgrade(edit: documents.Edit, upgrade: Upgrader) -> None:
@@ -305,7 +313,7 @@ def _upgrade(edit: documents.Edit, upgrade: Upgrader) -> None:
         upgraded.set(name, edit.document.root.get(name, "0"))
     compare.become(edit, edit.document.root, upgraded)
     if edit.changes:
-        counting.write(edit, Version(version.admin_epoch + 1, 2, 0))
+        counting.write(edit, Version(version.admin_epoch + 1, 1, 0))
 
 
 def _patch(edit: documents.Edit, given: etree._Element) -> None:
@@ -321,6 +329,10 @@ def _patch(edit: documents.Edit, given: etree._Element) -> None:
                 "make it again from the current CIB",
             ),
         )
+    if target is not None and target < current:
+        text = f"the patch leads to version {target}, which is older than {current}"
+        hint = "make it again from the current CIB"
+        raise Refused(api.Outcome.OLD_DATA, errors.error("old-data", "patch", text, hint))
     patch.perform(edit, given)
     if target is not None and target > current:
         counting.write(edit, target)

@@ -82,6 +82,32 @@ def test_creating_what_exists_fails_with_a_report_and_leaves_all_as_it_was() -> 
     assert copy.by_id("b") is None
 
 
+@pytest.mark.parametrize(
+    ("operation", "outcome"),
+    [
+        (create("a", section=""), api.Outcome.NOT_FOUND),
+        (create("a", section="nonsense"), api.Outcome.INVALID_XML),
+        (Xml(Task.MODIFY, create("a").xml, may_create=True), api.Outcome.INVALID_XML),
+    ],
+)
+def test_nothing_is_created_beside_configuration_and_status(
+    operation: api.XmlOperation, outcome: api.Outcome
+) -> None:
+    copy = document()
+    before = copy.text()
+    carried = carry_out(copy, operation)
+    assert (carried.outcome, carried.findings[0].code) == (outcome, "no-section")
+    assert copy.text() == before
+
+
+def test_what_has_no_id_is_created_once_in_its_place() -> None:
+    copy = document()
+    carry_out(copy, Xml(Task.CREATE, b"<tags/>", "configuration"))
+    carried = carry_out(copy, Xml(Task.CREATE, b"<tags/>", "configuration"))
+    assert carried.outcome is api.Outcome.EXISTS
+    assert len(copy.select("//tags")) == 1
+
+
 def test_modify_merges_by_kind_and_id_anywhere() -> None:
     copy = document()
     carry_out(copy, create("a"))
@@ -134,6 +160,27 @@ def test_a_patch_for_another_version_is_refused() -> None:
     carried = carry_out(copy, create("a"))
     carry_out(other, create("b"))
     assert carry_out(other, Xml(Task.PATCH, carried.patch)).outcome is api.Outcome.OLD_DATA
+
+
+def test_a_patch_that_does_not_lead_to_a_newer_version_is_refused() -> None:
+    copy = document()
+    version = "".join(
+        f'<{end} admin_epoch="0" epoch="0" num_updates="0"/>' for end in ("source", "target")
+    )
+    text = f'<diff format="2"><version>{version}</version></diff>'
+    assert carry_out(copy, Xml(Task.PATCH, text.encode())).outcome is api.Outcome.OLD_DATA
+
+
+def test_a_replacement_with_a_newer_version_is_a_change_of_that_version() -> None:
+    copy, other = document(), document()
+    carry_out(other, create("a"), Xml(Task.MODIFY, b'<cib epoch="7"/>'))
+    assert carry_out(copy, Xml(Task.REPLACE, other.text())).after == Version(0, 9, 0)
+
+
+def test_a_bump_keeps_counting_the_updates() -> None:
+    copy = document()
+    carry_out(copy, api.SetNodeState("n1", "u1", True))
+    assert carry_out(copy, Xml(Task.BUMP)).after == Version(0, 1, 2)
 
 
 def test_delete_takes_the_first_match_and_is_content_with_none() -> None:

@@ -59,7 +59,8 @@ def test_constraints_of_an_old_guide_follow() -> None:
 def test_what_is_lost_is_a_finding() -> None:
     document = documents.Document(documents.empty(epoch=1))
 
-    carried = hand_in(document, XEN.replace(b"<primitive ", b'<primitive restart_type="restart" '))
+    text = XEN.replace(b"<primitive ", b'<primitive restart_type="restart" ')
+    carried = hand_in(document, text, "resources")
 
     assert [(f.code, f.subject) for f in carried.findings] == [("option-dropped", "host1")]
 
