@@ -21,6 +21,7 @@ from cli.tools import ends, namedvalues, optionlist, result
 from cli.tools.namedvalues import Node, Place, Value, Wanted
 from cli.tools.result import Failure
 from crm.api import attributes
+from crm.api import cib as api
 from crm.api.gateclient import installation_root
 from crm.cib import document as documents
 from crm.model.exit_codes import Exit
@@ -209,6 +210,12 @@ def look_up(request: Request, document: documents.Document) -> tuple[Place, list
     Raises: Failure if there is no such place, or the request must not be carried out there.
     """
     section = _section(request)
+    if section not in SECTIONS:
+        node_named(document, request.node)  # an unknown node is told first, as ever
+        given = request.section or request.lifetime
+        text = f"{TOOL}: Error performing operation: No message of desired type"
+        hint = f"'{given}' is neither one of {', '.join(SECTIONS)} nor reboot or forever"
+        raise Failure(Exit.PROTOCOL, f"{text}\n  {hint}")
     node = None if section in _NEVER_OF_A_NODE else node_named(document, request.node)
     place = namedvalues.place_of(section, node, utilization=request.utilization)
     _check(request, place)
@@ -219,19 +226,11 @@ def look_up(request: Request, document: documents.Document) -> tuple[Place, list
 def _section(request: Request) -> str:
     """Decide where the value stands; what only a node has is not looked for elsewhere."""
     section = request.section
-    if section is None and request.utilization:
-        return "nodes"
     if section in (None, "crm_config") and request.lifetime is not None:
-        if section == "crm_config" and request.lifetime == "forever":
-            return section
-        section = _LIFETIMES.get(request.lifetime, "")
+        return _LIFETIMES.get(request.lifetime, "")
     if section is None:
-        return "crm_config" if request.node is None else "nodes"
-    if section not in SECTIONS:
-        given = request.section or request.lifetime
-        text = f"{TOOL}: Error performing operation: No message of desired type"
-        hint = f"'{given}' is neither one of {', '.join(SECTIONS)} nor reboot or forever"
-        raise Failure(Exit.PROTOCOL, f"{text}\n  {hint}")
+        of_a_node = request.utilization or request.node is not None
+        return "nodes" if of_a_node else "crm_config"
     return section
 
 
@@ -259,6 +258,8 @@ def _check(request: Request, place: Place) -> None:
         if request.action == "delete":
             text = "must specify attribute name or pattern to delete"
             raise Failure(Exit.USAGE, f"{TOOL}: Error: {text}")
+        if request.id is not None:
+            return
         text = f"{TOOL}: Error performing operation: Invalid argument\n  give a name with -n"
         raise Failure(Exit.INTERNAL_BUG, text)
 
@@ -279,7 +280,7 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
 def _query(answer: result.Answer, request: Request, place: Place, found: list[Value]) -> None:
     if not found and request.default is not None and request.name is not None:
         found = [Value(request.id or "", request.name, request.default, "")]
-    if not found:
+    if not found and request.pattern is None:
         raise Failure(Exit.NO_SUCH_OBJECT, _NONE_SUCH)
     for value in found:
         say(answer, place.section, value.name, value.value, id_=request.id, quiet=request.quiet)
@@ -317,16 +318,22 @@ def _update(
         _say_matches(answer, request.name, found)
         text = "Please choose from one of the matches below and supply the 'id' with --attr-id"
         raise Failure(Exit.MULTIPLE, f"{TOOL}: {text}")
+    if not found and request.name is None:
+        # A pattern, or an id, sets what is there; nothing tells the name of something new.
+        raise Failure(Exit.NO_SUCH_OBJECT, _NONE_SUCH)
     if place.is_status and cib.session is not None:
         names = [value.name for value in found] if request.name is None else [request.name]
         for name in names:
             _tell_attrd(cib, place, name, request.value, request.set_id or "")
         return
+    node = place.node if place.is_status else None
+    if node is not None and cib.document().node_state(uuid=node.id) is None:
+        text = f"{_NONE_SUCH}\n  '{node.name}' has no status that could hold it"
+        raise Failure(Exit.NO_SUCH_OBJECT, text)
     wanted = Wanted(request.name, set_id=request.set_id, id=request.id)
-    targets: list[Value | None] = [*found]
-    if not targets and request.pattern is None:
-        targets = [None]
-    _change(cib, [namedvalues.setting(place, wanted, old, request.value) for old in targets])
+    targets: list[Value | None] = [*found] or [None]
+    for old in targets:
+        _change(cib, namedvalues.setting(place, wanted, old, request.value))
 
 
 def _delete(
@@ -339,7 +346,8 @@ def _delete(
         for value in found:
             _tell_attrd(cib, place, value.name, None, value.set_id)
     else:
-        _change(cib, [namedvalues.deletion(place, value) for value in found])
+        for value in found:
+            _change(cib, namedvalues.deletion(place, value))
     what = "option" if place.section == "crm_config" else "attribute"
     if request.id is not None:
         # The classic words for a value that was named by its id, whether there was one or not.
@@ -349,14 +357,16 @@ def _delete(
         answer.line(f"Deleted {place.section} {what}: id={value.id} name={value.name}")
 
 
-def _change(cib: ends.Ends, changes: list[Any]) -> None:  # Any: a union of messages
-    if changes:
-        cib.change(changes, f"{TOOL}: Error performing operation")
+def _change(cib: ends.Ends, change: api.Operation) -> None:
+    cib.change([change], f"{TOOL}: Error performing operation")
 
 
 def _tell_attrd(cib: ends.Ends, place: Place, name: str, value: str | None, set_id: str) -> None:
     """Have attrd change what lasts until the node leaves: it writes that section itself."""
     assert place.node is not None, "the values in status are those of a node"
+    if place.sets == "utilization":
+        text = f"{TOOL}: attrd keeps no utilization until a reboot\n  set it with -l forever"
+        raise Failure(Exit.UNIMPLEMENTED, text)
     # The usual set is attrd's own affair.
     set_id = "" if set_id == place.new_set else set_id
     cib.ask(

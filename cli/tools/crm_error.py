@@ -7,6 +7,7 @@ Source: tools.md section 2.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 
@@ -26,8 +27,9 @@ _LIST: dict[str, Callable[[], Iterator[Code]]] = {
     "result": exit_codes.result_codes,
     "exit": exit_codes.exit_codes,
 }
-_NO_NUMBER = {"legacy": 201, "result": -1001, "exit": 1}
-"""What a word that is no number counts as: the general error of each kind."""
+_NO_NUMBER = -(2**31)
+"""What a word that is no number counts as: a code that nothing is known of."""
+_NUMBER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
 
 
 @click.command(
@@ -39,7 +41,7 @@ _NO_NUMBER = {"legacy": 201, "result": -1001, "exit": 1}
 @click.option("-X", "--exit", "is_exit", is_flag=True, help="The codes are exit codes.")
 @click.option("-r", "--rc", "is_result", is_flag=True, help="The codes are result codes.")
 @click.option("-n", "--name", "named", is_flag=True, help="Show the name as well.")
-@click.option("-l", "--list", "all_codes", is_flag=True, help="Show every code.")
+@click.option("-l", "--list", "all_codes", is_flag=True, help="Show every code, as without codes.")
 @click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add.")
 @result.output_options
 @result.version_option
@@ -55,23 +57,20 @@ def crm_error(
 ) -> int:
     """Say what codes mean."""
     kind = "exit" if is_exit else "result" if is_result else "legacy"
-    if all_codes:
+    if all_codes or not codes:
         for code in _LIST[kind]():
             _say(answer, code, f"{code.number:5d}: ", f"{code.name:<26}  " if named else "", named)
         return answer.end(0)
-    if not codes:
-        raise result.Failure(exit_codes.Exit.USAGE, "crm_error: Not enough arguments")
     for word in codes:
-        code = _DESCRIBE[kind](_number(word, kind))
+        code = _DESCRIBE[kind](_number(word))
         _say(answer, code, "", f"{code.name} - " if named else "", named)
     return answer.end(0)
 
 
-def _number(word: str, kind: str) -> int:
-    try:
-        return int(word)
-    except ValueError:
-        return _NO_NUMBER[kind]
+def _number(word: str) -> int:
+    """Read the number a word begins with, as the classic tool does."""
+    found = _NUMBER.match(word)
+    return int(found[0]) if found else _NO_NUMBER
 
 
 def _say(answer: result.Answer, code: Code, head: str, name: str, named: bool) -> None:

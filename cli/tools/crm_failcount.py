@@ -40,6 +40,8 @@ TOOL = "crm_failcount"
 @click.option("-n", "--operation", help="Only the failures of this operation.")
 @click.option("-I", "--interval", default="0", help="The interval of that operation.")
 @click.option("-N", "-U", "--node", help="The node; this one if none is named.")
+@click.option("-i", "--id", "--attr-id", help="Accepted, of no effect.")
+@click.option("-l", "--lifetime", help="Accepted, of no effect.")
 @click.option("-q", "-Q", "--quiet", is_flag=True, help="Show the value and nothing else.")
 @click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add.")
 @click.option("--root", metavar="DIR", default=None, help="The installation.")
@@ -60,10 +62,36 @@ def crm_failcount(context: click.Context, /, **options: Any) -> int:  # Any: cli
     if not options["resource"]:
         raise Failure(Exit.USAGE, "error: resource name required\n  name one with -r")
     interval_ms = _interval_ms(answer, options["interval"])
-    cib = ends.open_cib(crm_attribute.TOOL, installation_root(options["root"]))
+    try:
+        cib = ends.open_cib(crm_attribute.TOOL, installation_root(options["root"]))
+    except Failure as problem:
+        if action == "delete" or problem.code == Exit.NOT_CONNECTED:
+            raise
+        return _say_unknown(answer, problem, options, interval_ms)
+    if cib.session is None and options["node"] is None:
+        raise Failure(Exit.USAGE, "error: node name required\n  name one with -N")
     if action == "delete":
         return _delete(answer, cib, options, interval_ms)
     return _query(answer, cib, options, interval_ms)
+
+
+def _say_unknown(
+    answer: result.Answer, problem: Failure, options: dict[str, Any], interval_ms: int
+) -> int:
+    """Say that there is no value: scripts know it by that, the classic command ends well then."""
+    answer.error(str(problem))
+    shown, _prefix = _names(options, interval_ms)
+    crm_attribute.say(answer, "status", shown, "", quiet=options["quiet"])
+    return answer.end(Exit.OK)
+
+
+def _names(options: dict[str, Any], interval_ms: int) -> tuple[str, str]:
+    """Give the name that is shown, and what the names of the counts begin with."""
+    name = f"fail-count-{options['resource']}"
+    if options["operation"]:
+        name = f"{name}#{options['operation']}_{interval_ms}"
+        return name, name
+    return name, f"{name}#"
 
 
 def _interval_ms(answer: result.Answer, text: str) -> int:
@@ -75,19 +103,14 @@ def _interval_ms(answer: result.Answer, text: str) -> int:
 
 
 def _query(answer: result.Answer, cib: ends.Ends, options: dict[str, Any], interval_ms: int) -> int:
-    name = f"fail-count-{options['resource']}"
-    prefix = f"{name}#"
-    shown = name
-    if options["operation"]:
-        shown = prefix = f"{name}#{options['operation']}_{interval_ms}"
+    shown, prefix = _names(options, interval_ms)
     try:
         request = Request(section="status", node=options["node"])
         _place, values = crm_attribute.look_up(request, cib.document())
-        total = _total(values, name, prefix, exact=bool(options["operation"]))
     except Failure as problem:
-        # Scripts know this by the empty value: the classic command ends well even so.
-        answer.error(str(problem))
-        total = ""
+        return _say_unknown(answer, problem, options, interval_ms)
+    name = f"fail-count-{options['resource']}"
+    total = _total(values, name, prefix, exact=bool(options["operation"]))
     crm_attribute.say(answer, "status", shown, total, quiet=options["quiet"])
     return answer.end(Exit.OK)
 

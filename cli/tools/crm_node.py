@@ -8,6 +8,7 @@ Source: tools.md section 2.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,8 @@ from crm.plumbing import xml
 from crm.plumbing.errors import Unreachable
 
 TOOL = "crm_node"
+_ON_NODE = "OCF_RESKEY_CRM_meta_on_node"
+"""Where an agent is told the name of its node."""
 _NOT_CONNECTED = "error: Could not connect to controller: Connection refused"
 
 
@@ -60,6 +63,10 @@ def crm_node(answer: result.Answer, /, **options: Any) -> int:  # Any: click's o
         raise Failure(Exit.USAGE, f"{TOOL}: Must supply a command")
     if options["remove"] is not None and not options["force"]:
         raise Failure(Exit.USAGE, result.DANGER)
+    if asked == "own_name" and (agents_node := os.environ.get(_ON_NODE)):
+        answer.line(agents_node)
+        answer.element("node-info", {"uname": agents_node})
+        return answer.end(Exit.OK)
     root = installation_root(options["root"])
     cluster = _describe(root)
     if options["remove"] is not None:

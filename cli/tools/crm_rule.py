@@ -20,8 +20,9 @@ from cli.tools import ends, moments, result
 from cli.tools.result import Failure
 from crm.api.gateclient import installation_root
 from crm.cib import document as documents
+from crm.model import rules
 from crm.model.exit_codes import Exit
-from crm.model.rules import DateExpression, DateSpecification, Rule, Situation, holds
+from crm.model.rules import DateExpression, DateSpecification, Rule, Situation
 from crm.plumbing.errors import ConfigurationError
 
 _NO_SPECIFICATION = "Rule must either not use date_spec, or use date_spec with years= but not moon="
@@ -30,6 +31,14 @@ _WORDS = {
     Exit.EXPIRED: "is expired",
     Exit.NOT_YET_IN_EFFECT: "has not yet taken effect",
 }
+
+
+_RANGES = ("lt", "gt", "in_range")
+_FIELDS = (
+    "years", "months", "monthdays", "hours", "minutes", "seconds", "yeardays", "weekyears",
+    "weeks", "weekdays",
+)  # fmt: skip
+"""The order in which the fields of a date_spec are looked at."""
 
 
 class _Undetermined(Exception):
@@ -72,7 +81,8 @@ def crm_rule(
     if text is not None:
         document = _given(text)
     else:
-        document = ends.open_cib("crm_rule", installation_root(root)).document()
+        manner = ends.Manner("CIB query failed: {}", is_input=True)
+        document = ends.open_cib("crm_rule", installation_root(root), manner=manner).document()
     last = Exit.OK
     for name in names:
         code = _check(answer, document, name, now)
@@ -103,8 +113,10 @@ def _given(text: str) -> documents.Document:
 
 def _check(answer: result.Answer, document: documents.Document, name: str, now: datetime) -> Exit:
     try:
-        code = _judge(_find(document, name), now)
-        answer.line(f"Rule {name} {_WORDS[code]}")
+        expression = _find(document, name)
+        code = _judge(expression, now)
+        holds = "satisfies conditions" if _is_specification(expression) else _WORDS[Exit.OK]
+        answer.line(f"Rule {name} {holds if code is Exit.OK else _WORDS[code]}")
     except _Undetermined as problem:
         code = problem.code
         answer.error(f"Could not determine whether rule {name} is in effect: {problem}")
@@ -125,9 +137,11 @@ def _find(document: documents.Document, name: str) -> Any:  # Any: an element
 
 
 def _judge(expression: Any, now: datetime) -> Exit:  # Any: an element
-    operation = expression.get("operation", "in_range")
+    operation = expression.get("operation", "date_spec")
     if operation == "date_spec":
         return _judge_specification(expression, now)
+    if operation not in _RANGES:
+        raise _Undetermined(Exit.INDETERMINATE, f"it cannot be compared by '{operation}'")
     start = _moment(expression, "start") if operation != "lt" else None
     end = _moment(expression, "end") if operation != "gt" else None
     if operation == "in_range" and end is None and start is not None:
@@ -139,6 +153,11 @@ def _judge(expression: Any, now: datetime) -> Exit:  # Any: an element
     if end is not None and (now > end or (operation == "lt" and now == end)):
         return Exit.EXPIRED
     return Exit.OK
+
+
+def _is_specification(expression: Any) -> bool:  # Any: an element
+    operation: str | None = expression.get("operation")
+    return operation == "date_spec"
 
 
 def _moment(expression: Any, name: str) -> datetime | None:  # Any: an element
@@ -174,15 +193,23 @@ def _judge_specification(expression: Any, now: datetime) -> Exit:  # Any: an ele
         raise _Undetermined(Exit.UNIMPLEMENTED, _NO_SPECIFICATION)
     ranges = tuple((str(name), str(value)) for name, value in fields.attrib.items() if name != "id")
     condition = DateExpression("", "date_spec", specification=DateSpecification(ranges))
-    if holds(Rule("", conditions=(condition,)), Situation(now)):
+    if rules.holds(Rule("", conditions=(condition,)), Situation(now)):
         return Exit.OK
-    first, dash, last = fields.get("years").partition("-")
-    if first.isdigit() and now.year < int(first):
-        return Exit.NOT_YET_IN_EFFECT
-    final = last if dash else first
-    if final.isdigit() and now.year > int(final):
-        return Exit.EXPIRED
-    raise _Undetermined(Exit.INDETERMINATE, "its date_spec does not match, but may match later")
+    return _side_of(now, ranges)
+
+
+def _side_of(now: datetime, ranges: tuple[tuple[str, str], ...]) -> Exit:
+    """Say on which side of a specification a moment is: the first field that differs decides."""
+    own = rules.calendar_fields(now)
+    given = dict(ranges)
+    for name in _FIELDS:
+        first, dash, last = given.get(name, "").partition("-")
+        if first.isdigit() and own[name] < int(first):
+            return Exit.NOT_YET_IN_EFFECT
+        last = last if dash else first
+        if last.isdigit() and own[name] > int(last):
+            return Exit.EXPIRED
+    raise _Undetermined(Exit.INDETERMINATE, "its date_spec does not match")
 
 
 def main(argv: list[str] | None = None) -> int:

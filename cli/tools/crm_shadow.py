@@ -31,6 +31,7 @@ from crm.plumbing.errors import ConfigurationError
 _VARIABLE = "CIB_shadow"
 _MODE = 0o600
 _QUERIES = ("which", "display", "edit", "diff", "file")
+_ADDITIONAL = ("force", "batch", "everything", "schema", "verbose")
 _COMMANDS = ("create", "create_empty", "commit", "delete", "reset", "switch")
 
 
@@ -68,6 +69,8 @@ def crm_shadow(answer: result.Answer, /, **options: Any) -> int:  # Any: click's
     for name in _COMMANDS:
         if options[name] is not None:
             return _command(answer, name, options, root)
+    if any(options[name] for name in _ADDITIONAL):
+        raise Failure(Exit.NO_SUCH_OBJECT, "No shadow instance provided")
     raise Failure(Exit.USAGE, "crm_shadow: A query or command option is required")
 
 
@@ -95,9 +98,18 @@ def _query(answer: result.Answer, query: str, root: Path) -> int:
     changes = difference.write(current.root, shadow.root, as_cib=True)
     if changes is None:
         return answer.end(Exit.OK)
-    for line in difference.text_lines(changes, current.root, shadow.root):
-        answer.line(line)
+    lines = difference.text_lines(changes, current.root, shadow.root)
+    if current.version == shadow.version:
+        lines[:2] = [f"  : Local-only Change: {current.version}"]
+    for line in lines:
+        answer.line(_as_printed(line))
     return answer.end(Exit.ERROR)
+
+
+def _as_printed(line: str) -> str:
+    """Close the tag of a new element in its first line, as the classic tool does by mistake."""
+    opens = line.startswith("++ /") and line.endswith(">") and not line.endswith(("/>", "-->"))
+    return f"{line[:-1]}/>" if opens else line
 
 
 def _edit(answer: result.Answer, path: Path, name: str) -> int:
@@ -200,8 +212,8 @@ def _enter(answer: result.Answer, name: str, *, is_new: bool, batch: bool) -> in
         answer.line("Type Ctrl-D to exit the crm_shadow shell")
         answer.end(Exit.OK)
         _start_shell(name)
+    answer.line("Setting up shadow instance")
     if is_new:
-        answer.line("Setting up shadow instance")
         answer.line(
             "A new shadow instance was created.  To begin using it paste the following into your"
             " shell:"

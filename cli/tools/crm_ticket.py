@@ -77,6 +77,8 @@ class _Task:
 @click.option("-v", "--attr-value", "value", help="The value for --set-attr.")
 @click.option("-d", "--default", help="What --get-attr shows if there is no such attribute.")
 @click.option("-n", "--set-name", help="Accepted: tickets have no sets of attributes.")
+@click.option("-i", "--nvpair", help="Accepted: tickets have no sets of attributes.")
+@click.option("-Q", "--quiet", is_flag=True, help="Accepted: there is nothing to leave out.")
 @click.option("-f", "--force", is_flag=True, help="Do it without asking.")
 @click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add.")
 @click.option("--root", type=click.Path(path_type=Path), default=None, help="The installation.")
@@ -90,8 +92,12 @@ def crm_ticket(answer: result.Answer, /, **options: Any) -> int:  # Any: click's
     asked = next((name for name in queries if options[name]), "")
     if task is None and not asked and options["get_attr"] is None:
         raise Failure(Exit.USAGE, "crm_ticket: Must supply a command")
-    if (asked == "cleanup" or options["get_attr"] is not None) and not options["ticket"]:
-        raise Failure(Exit.USAGE, "crm_ticket: Must supply ticket ID with -t")
+    if not options["ticket"]:
+        text = "crm_ticket: Must supply ticket ID with -t"
+        if options["get_attr"] is not None:
+            raise Failure(Exit.NO_SUCH_OBJECT, text)
+        if asked == "cleanup":
+            raise Failure(Exit.USAGE, text)
     cib = ends.open_cib("crm_ticket", installation_root(options["root"]))
     if asked in ("info", "details", "raw"):
         return _list(answer, cib.document(), options["ticket"], asked)
@@ -160,7 +166,7 @@ def _tickets(document: documents.Document) -> dict[str, dict[str, str]]:
 
 def _line(name: str, attributes: dict[str, str], detailed: bool) -> str:
     state = "granted" if options.is_true(attributes.get("granted", "")) else "revoked"
-    standby = "[standby]" if options.is_true(attributes.get("standby", "")) else " " * 10
+    standby = "[standby] " if options.is_true(attributes.get("standby", "")) else " " * 10
     rest = ""
     if detailed:
         shown = [f"{key}={_value(key, value)}" for key, value in attributes.items() if key != "id"]
@@ -178,6 +184,8 @@ def _value(name: str, value: str) -> str:
 
 def _show_state(answer: result.Answer, document: documents.Document, wanted: str | None) -> int:
     found = _states(document, wanted)
+    if wanted is None:
+        found = list(document.status.iterchildren("tickets"))
     if not found:
         message = "crm_ticket: Could not query ticket XML: No such device or address"
         raise Failure(Exit.NO_SUCH_OBJECT, message)
@@ -276,6 +284,8 @@ def _ask_before(answer: result.Answer, task: _Task, *, force: bool) -> None:
 def _cleanup(answer: result.Answer, cib: ends.Ends, ticket: str, *, force: bool) -> int:
     found = _states(cib.document(), ticket)
     if not found:
+        if force:
+            return answer.end(Exit.OK)
         raise Failure(Exit.NO_SUCH_OBJECT, f"crm_ticket: No such ticket '{ticket}'")
     if options.is_true(found[0].get("granted", "")) and not force:
         answer.line(_ON_REVOKE.format(ticket))

@@ -22,6 +22,7 @@ from crm.api.controller import ControllerDescription
 from crm.api.gateclient import Denied, connect, installation_root
 from crm.cib import document as documents
 from crm.model.exit_codes import Exit
+from crm.plumbing import durations
 from crm.plumbing.errors import Unreachable
 
 TOOL = "crmadmin"
@@ -46,6 +47,7 @@ _MEMBER = ("", "member", "normal")
 )
 @click.option("-B", "--bash-export", is_flag=True, help="With -N: as lines for a shell.")
 @click.option("-t", "--timeout", default="30s", help="How long to wait for an answer.")
+@click.option("-i", "--ipc-name", help="Accepted: the gate knows who asks.")
 @click.option("-q", "--quiet", is_flag=True, help="Show the value and nothing else.")
 @click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add.")
 @click.option("--root", metavar="DIR", default=None, help="The installation.")
@@ -57,6 +59,7 @@ def crmadmin(answer: result.Answer, /, **options: Any) -> int:  # Any: click's o
     """Ask the controller, and list the nodes."""
     root = installation_root(options["root"])
     quiet = options["quiet"]
+    _check_timeout(options["timeout"])
     if options["dc"]:
         _show_dc(answer, root, quiet=quiet)
     elif options["status"] is not None:
@@ -64,12 +67,21 @@ def crmadmin(answer: result.Answer, /, **options: Any) -> int:  # Any: click's o
     elif options["pacemakerd"]:
         _show_running(answer, root, quiet=quiet)
     elif options["nodes"] is not None:
-        document = ends.open_cib(TOOL, root).document()
+        manner = ends.Manner("error: Command failed: {}", is_input=True)
+        document = ends.open_cib(TOOL, root, manner=manner).document()
         how = "export" if options["bash_export"] else "text"
         _show_nodes(answer, document, options["nodes"], "quiet" if quiet else how)
     else:
         raise Failure(Exit.USAGE, "error: Must specify a command option")
     return answer.end(Exit.OK)
+
+
+def _check_timeout(text: str) -> None:
+    try:
+        durations.parse_ms(text)
+    except ValueError as problem:
+        message = f"{TOOL}: Error parsing option -t\n  {problem}"
+        raise Failure(Exit.USAGE, message) from problem
 
 
 # --- the nodes of the CIB -----------------------------------------------------------------------
@@ -92,7 +104,7 @@ def _show_nodes(answer: result.Answer, document: documents.Document, wanted: str
                 answer.line(f"export {name}={identity}")
             case _:
                 answer.line(f"{kind} node: {name} ({identity})")
-    if not shown and how == "text":
+    if not shown and how != "quiet":
         answer.line("No nodes configured")
     answer.element("nodes", {}, shown)
 
@@ -119,7 +131,7 @@ def _nodes(document: documents.Document) -> Iterator[tuple[str, str, str]]:
 
 
 def _show_dc(answer: result.Answer, root: Path, *, quiet: bool) -> None:
-    known = _controller(root)
+    known = _controller(answer, root)
     if quiet:
         answer.line(known.dc)
     else:
@@ -128,7 +140,7 @@ def _show_dc(answer: result.Answer, root: Path, *, quiet: bool) -> None:
 
 
 def _show_state(answer: result.Answer, root: Path, node: str, *, quiet: bool) -> None:
-    known = _controller(root)
+    known = _controller(answer, root)
     if node != known.node:
         text = f"{TOOL}: the controller on '{node}' can only be asked there; this is '{known.node}'"
         raise Failure(Exit.UNIMPLEMENTED, text)
@@ -138,27 +150,29 @@ def _show_state(answer: result.Answer, root: Path, node: str, *, quiet: bool) ->
 
 
 def _show_running(answer: result.Answer, root: Path, *, quiet: bool) -> None:
-    _ask(root, membership.SERVICE, membership.AskCluster(0), "launcher")
+    _ask(answer, root, membership.SERVICE, membership.AskCluster(0), "launcher")
     answer.line("running" if quiet else "Status of heartbeat: 'running'")
     answer.element("pacemakerd", {"sys_from": "heartbeat", "state": "running"})
 
 
-def _controller(root: Path) -> ControllerDescription:
-    reply = _ask(root, controller.SERVICE, controller.AskController(0), "controller")
+def _controller(answer: result.Answer, root: Path) -> ControllerDescription:
+    reply = _ask(answer, root, controller.SERVICE, controller.AskController(0), "controller")
     assert isinstance(reply, ControllerDescription), "the controller describes itself"
     return reply
 
 
-def _ask(root: Path, service: str, question: Any, what: str) -> object:  # Any: a message
+def _ask(
+    answer: result.Answer, root: Path, service: str, question: Any, what: str
+) -> object:  # Any: a message
     try:
         with connect(root, name=TOOL) as session:
             return session.ask(service, question)
     except Denied as problem:
         raise Failure(problem.code, f"{TOOL}: {problem}") from problem
     except Unreachable as problem:
-        text = f"error: Could not connect to {what}: Connection refused"
+        answer.error(f"error: Could not connect to {what}: Connection refused")
         failed = f"error: Command failed: Connection refused\n  {problem}"
-        raise Failure(Exit.NOT_CONNECTED, f"{text}\n{failed}") from problem
+        raise Failure(Exit.NOT_CONNECTED, failed) from problem
 
 
 def main(argv: list[str] | None = None) -> int:

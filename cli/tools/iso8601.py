@@ -33,34 +33,37 @@ _Read = TypeVar("_Read")
 @click.option("-d", "--date", "moment", help="Show this date.")
 @click.option("-p", "--period", help="Show this period: START/END, START/DURATION or DURATION/END.")
 @click.option("-D", "--duration", help="Show this duration, and where it ends after --date.")
-@click.option("-E", "--expected", help="Exit with 1 unless this is the result.")
-@click.option("-s", "--seconds", "form", flag_value="s", help="As seconds since 0001-01-01.")
-@click.option("-S", "--epoch", "form", flag_value="S", help="As seconds since 1970-01-01.")
-@click.option("-O", "--ordinal", "form", flag_value="O", help="With the day of the year.")
-@click.option("-W", "--week", "form", flag_value="W", help="With the week of the year.")
-@click.option("-L", "--local", "as_local", is_flag=True, help="In the local zone, not in UTC.")
+@click.option("-E", "--expected", help="Exit with 1 unless this is the date.")
+@click.option("-s", "--seconds", is_flag=True, help="As seconds since 0001-01-01.")
+@click.option("-S", "--epoch", is_flag=True, help="As seconds since 1970-01-01.")
+@click.option("-O", "--ordinal", is_flag=True, help="With the day of the year.")
+@click.option("-W", "--week", is_flag=True, help="With the week of the year.")
+@click.option("-L", "--local", "as_local", is_flag=True, help="In its own zone, not in UTC.")
 @click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add.")
 @result.json_option
 @result.version_option
 @click.pass_obj
 def iso8601(
     answer: result.Answer,
+    /,
     now: bool,
     moment: str | None,
     period: str | None,
     duration: str | None,
     expected: str | None,
-    form: str | None,
     as_local: bool,
     verbose: int,
+    **forms: bool,
 ) -> int:
     """Show and check dates."""
-    present = datetime.now().astimezone()
+    present = datetime.now().astimezone().replace(microsecond=0)
     local = present.tzinfo or UTC
-    show = _display(form, local if as_local else UTC)
+    # Of several forms the first of this order wins.
+    form = next((name for name in ("seconds", "epoch", "week", "ordinal") if forms[name]), "")
+    show = _display(form, None if as_local else UTC)
     last: datetime | None = None
-    if now:
-        last = present.replace(microsecond=0)
+    if now or moment == "now":
+        last = present
         answer.line(f"Current date/time: {show(last)}")
     elif moment is not None:
         last = _read("date/time", moment, lambda: _moment(moment, present, local))
@@ -76,7 +79,6 @@ def iso8601(
     if period is not None:
         start, end = _read("interval", period, lambda: _period(period, present, local))
         answer.line(f"Period: {show(start)} to {show(end)}")
-        last = last or end
     agrees = expected is None or last is None or show(last) == expected
     return answer.end(Exit.OK if agrees else Exit.ERROR)
 
@@ -86,7 +88,7 @@ def _moment(text: str, present: datetime, local: tzinfo) -> datetime:
 
 
 def _period(text: str, present: datetime, local: tzinfo) -> tuple[datetime, datetime]:
-    return moments.period(text, today=present.date(), local=local)
+    return moments.period(text, now=present, local=local)
 
 
 def _read(what: str, text: str, read: Callable[[], _Read]) -> _Read:
@@ -97,18 +99,20 @@ def _read(what: str, text: str, read: Callable[[], _Read]) -> _Read:
         raise Failure(Exit.INVALID_PARAMETER, message) from problem
 
 
-def _display(form: str | None, zone: tzinfo) -> _Show:
+def _display(form: str, zone: tzinfo | None) -> _Show:
+    """Choose how to write a moment: in a form, in this zone or the one it was given in."""
     match form:
-        case "s":
+        case "seconds":
             return lambda when: str(_seconds_since_year_1(when))
-        case "S":
+        case "epoch":
             return lambda when: str(int(when.timestamp()))
-        case "O":
-            return lambda when: moments.ordinal_text(when.astimezone(zone))
-        case "W":
-            return lambda when: moments.week_text(when.astimezone(zone))
+        case "ordinal":
+            write = moments.ordinal_text
+        case "week":
+            write = moments.week_text
         case _:
-            return lambda when: moments.calendar_text(when.astimezone(zone))
+            write = moments.calendar_text
+    return lambda when: write(when if zone is None else when.astimezone(zone))
 
 
 def _seconds_since_year_1(when: datetime) -> int:

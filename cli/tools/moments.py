@@ -14,18 +14,16 @@ from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import NamedTuple
 
 _DATE = re.compile(
-    r"(?P<year>\d{4})(?:-?W(?P<week>\d\d)-?(?P<weekday>\d)"
-    r"|-(?P<month>\d\d)-(?P<day>\d\d)|(?P<m>\d\d)(?P<d>\d\d)|-?(?P<ordinal>\d{3}))"
+    r"(?P<year>\d{4})(?:-?W(?P<week>\d\d)-?0?(?P<weekday>\d)|-(?P<ordinal>\d{3})"
+    r"|-(?P<month>\d\d?)(?:-(?P<day>\d\d?))?|(?P<m>\d\d)(?P<d>\d\d)|(?P<days>\d{3}))"
 )
 _TIME = re.compile(
     r"(?P<hour>\d\d)(?::?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:[.,]\d+)?)?)?"
     r"\s*(?P<zone>Z|[+-]\d\d(?::?\d\d)?)?"
 )
-_DURATION = re.compile(
-    r"P(?:(?P<years>-?\d+)Y)?(?:(?P<months>-?\d+)M)?(?:(?P<weeks>-?\d+)W)?(?:(?P<days>-?\d+)D)?"
-    r"(?:(?P<odd_hours>-?\d+)H)?"
-    r"(?:T(?:(?P<hours>-?\d+)H)?(?:(?P<minutes>-?\d+)M)?(?:(?P<seconds>-?\d+)S)?)?"
-)
+_DURATION = re.compile(r"P(?P<date>(?:-?\d+[YMWDH])*)(?:T(?P<time>(?:-?\d+[HMS])*))?", re.ASCII)
+_PART = re.compile(r"(?P<number>-?\d+)(?P<unit>[A-Z])", re.ASCII)
+_BARE_YEAR = re.compile(r"\d{4}")
 _MONTHS_A_YEAR = 12
 _MAX_DIGITS = 10
 
@@ -55,7 +53,10 @@ def moment(text: str, *, today: date, local: tzinfo) -> datetime:
     found = _DATE.match(word)
     rest = word[found.end() :] if found else word
     if found and (not rest or rest[0] in "T "):
-        return _at(_date(found), rest[1:].strip(), text, local) if rest else _midnight(found, local)
+        clock = rest[1:].strip()
+        return _at(_date(found), clock, text, local) if clock else _midnight(found, local)
+    if _BARE_YEAR.fullmatch(word):
+        raise ValueError(f"'{text}' is no date: a year alone, or a time that needs a T before it")
     return _at(today, word.removeprefix("T"), text, local)
 
 
@@ -67,12 +68,12 @@ def _date(found: re.Match[str]) -> date:
     year = int(found["year"])
     if found["week"]:
         return date.fromisocalendar(year, int(found["week"]), int(found["weekday"]))
-    if found["ordinal"]:
-        day = int(found["ordinal"])
+    if ordinal := found["ordinal"] or found["days"]:
+        day = int(ordinal)
         if not 1 <= day <= 365 + calendar.isleap(year):
             raise ValueError(f"{year} has no day {day}")
         return date(year, 1, 1) + timedelta(days=day - 1)
-    return date(year, int(found["month"] or found["m"]), int(found["day"] or found["d"]))
+    return date(year, int(found["month"] or found["m"]), int(found["day"] or found["d"] or 1))
 
 
 def _at(day: date, word: str, text: str, local: tzinfo) -> datetime:
@@ -97,30 +98,41 @@ def _zone(word: str) -> tzinfo:
 
 
 def duration(text: str) -> Duration:
-    """Read a duration such as P1Y2M3DT4H5M6S; each number may be negative.
+    """Read a duration such as P1Y2M3DT4H5M6S; each number may be negative, in any order.
+
+    Of a unit that is given twice the last number counts. Hours may stand before the T too.
 
     Raises: ValueError if the text is no such duration.
     """
     found = _DURATION.fullmatch(text.strip())
-    words = {name: word for name, word in found.groupdict().items() if word} if found else {}
+    words: dict[str, str] = {}
+    if found is not None:
+        for part in ("date", "time"):
+            for word in _PART.finditer(found[part] or ""):
+                words[f"{part} {word['unit']}"] = word["number"]
     if found is None or text.strip() == "P" or any(len(w) > _MAX_DIGITS for w in words.values()):
         raise ValueError(f"'{text}' is no duration: expected such as P1M or PT90S")
-    number = {name: int(words.get(name, 0)) for name in found.groupdict()}
-    hours = number["hours"] + number["odd_hours"]
+    number = {unit: int(word) for unit, word in words.items()}
+    hours = number.get("date H", 0) + number.get("time H", 0)
     return Duration(
-        number["years"],
-        number["months"],
-        number["weeks"] * 7 + number["days"],
-        hours * 3600 + number["minutes"] * 60 + number["seconds"],
+        number.get("date Y", 0),
+        number.get("date M", 0),
+        number.get("date W", 0) * 7 + number.get("date D", 0),
+        hours * 3600 + number.get("time M", 0) * 60 + number.get("time S", 0),
     )
 
 
-def period(text: str, *, today: date, local: tzinfo) -> tuple[datetime, datetime]:
+def period(text: str, *, now: datetime, local: tzinfo) -> tuple[datetime, datetime]:
     """Read a period: two moments, or one and a duration, with a slash between them.
+
+    A duration alone begins `now`.
 
     Raises: ValueError if the text is no such period.
     """
+    today = now.date()
     first, slash, second = text.partition("/")
+    if first.startswith("P") and not slash:
+        return now, add(now, duration(first))
     if not slash or not first or not second:
         raise ValueError(f"'{text}' is no period: expected a slash between two of its parts")
     if first.startswith("P"):
@@ -171,13 +183,13 @@ def calendar_text(when: datetime) -> str:
 
 def ordinal_text(when: datetime) -> str:
     """Write a moment with the day of its year."""
-    return f"{when.year:04d}-{when.timetuple().tm_yday:03d} {clock_text(when)}"
+    return f"{when.year}-{when.timetuple().tm_yday:03d} {clock_text(when)}"
 
 
 def week_text(when: datetime) -> str:
     """Write a moment with its week and day of the week."""
     iso = when.isocalendar()
-    return f"{iso.year:04d}-W{iso.week:02d}-{iso.weekday} {clock_text(when)}"
+    return f"{iso.year}-W{iso.week:02d}-{iso.weekday} {clock_text(when)}"
 
 
 def duration_text(length: Duration) -> str:
@@ -198,8 +210,7 @@ def _apart(seconds: int) -> str:
         return ""
     minutes, second = divmod(seconds, 60)
     hours, minute = divmod(minutes, 60)
-    days, hour = divmod(hours, 24)
-    units = ((days, "day"), (hour, "hour"), (minute, "minute"), (second, "second"))
+    units = ((hours, "hour"), (minute, "minute"), (second, "second"))
     return " ".join(_count(number, unit) for number, unit in units if number)
 
 

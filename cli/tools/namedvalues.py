@@ -50,6 +50,11 @@ class Place:
         """Whether the values live only until their node leaves the cluster."""
         return self.section == "status"
 
+    @property
+    def stored(self) -> str:
+        """The section of the CIB that holds them."""
+        return "status" if self.section == "tickets" else self.section
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -107,8 +112,8 @@ def place_of(section: str, node: Node | None, *, utilization: bool = False) -> P
     if section == "tickets":
         return Place(section, "instance_attributes", "status-tickets")
     assert node is not None, f"the values in {section} are those of a node"
-    if section == "nodes" and utilization:
-        return Place(section, "utilization", f"nodes-{node.id}-utilization", node)
+    if utilization:
+        return Place(section, "utilization", f"{section}-{node.id}-utilization", node)
     return Place(section, "instance_attributes", f"{section}-{node.id}", node)
 
 
@@ -141,7 +146,7 @@ def _parents(document: documents.Document, place: Place) -> Iterator[Any]:  # An
 
 def setting(place: Place, wanted: Wanted, old: Value | None, value: str) -> api.Operation:
     """Make the operation that gives a value; `old` is the one that is replaced."""
-    if place.is_status and place.node is not None:
+    if place.node is not None and _is_attrds(place):
         set_id = wanted.set_id or (old.set_id if old is not None else "")
         name = old.name if old is not None else str(wanted.name)
         text = counted(value, old.value if old is not None else None)
@@ -149,8 +154,8 @@ def setting(place: Place, wanted: Wanted, old: Value | None, value: str) -> api.
     if old is not None:
         # The sum is made where the change is carried out: two may count at the same moment.
         words = _words(id=old.id, value=value)
-        section = "status" if place.section == "tickets" else place.section
-        return api.XmlOperation(api.XmlTask.MODIFY, f"<nvpair {words}/>".encode(), section=section)
+        text = f"<nvpair {words}/>"
+        return api.XmlOperation(api.XmlTask.MODIFY, text.encode(), section=place.stored)
     set_id = wanted.set_id or place.new_set
     name = str(wanted.name)
     identity = wanted.id or f"{set_id}-{name.translate(_IN_NO_ID)}"
@@ -164,9 +169,18 @@ def setting(place: Place, wanted: Wanted, old: Value | None, value: str) -> api.
     )
 
 
+def _is_attrds(place: Place) -> bool:
+    """Tell whether values are such as attrd writes."""
+    return place.is_status and place.sets == "instance_attributes"
+
+
 def _inside(place: Place, text: str) -> str:
     """Put a set of values where it belongs."""
-    if place.node is not None:
+    if place.node is not None and place.is_status:
+        identity = _words(id=place.node.id)
+        text = f"<transient_attributes {identity}>{text}</transient_attributes>"
+        text = f"<node_state {identity}>{text}</node_state>"
+    elif place.node is not None:
         remote = {} if place.node.is_listed else {"type": "remote", "uname": place.node.name}
         text = f"<node {_words(id=place.node.id, **remote)}>{text}</node>"
     return f"<{place.section}>{text}</{place.section}>"
@@ -174,13 +188,12 @@ def _inside(place: Place, text: str) -> str:
 
 def deletion(place: Place, old: Value) -> api.Operation:
     """Make the operation that takes a value away."""
-    if place.is_status and place.node is not None:
+    if place.node is not None and _is_attrds(place):
         return api.SetNodeAttribute(
             place.node.name, place.node.id, old.name, None, set_id=old.set_id
         )
-    section = "status" if place.section == "tickets" else place.section
-    words = _words(id=old.id, name=old.name)
-    return api.XmlOperation(api.XmlTask.DELETE, f"<nvpair {words}/>".encode(), section=section)
+    text = f"<nvpair {_words(id=old.id, name=old.name)}/>"
+    return api.XmlOperation(api.XmlTask.DELETE, text.encode(), section=place.stored)
 
 
 def counted(value: str, old: str | None) -> str:

@@ -26,6 +26,7 @@ DANGER = (
     "The supplied command is considered dangerous.  To prevent accidental destruction of the"
     " cluster, the --force flag is required in order to proceed."
 )
+FORMS = ("text", "xml", "json")
 VERSION_TEXT = "Pacemaker 2.1.5 (compatible)\nWritten by the Pacekeeper project"
 
 
@@ -140,7 +141,9 @@ class Answer(msgspec.Struct):
             f" message={xml.quoted(exit_codes.exit_code(code).text)}"
         )
         if self._errors:
-            inner = "".join(f"      <error>{xml.escaped(text)}</error>\n" for text in self._errors)
+            # What is indented is our hint; programs that read this know the classic words.
+            texts = [text.split("\n  ", 1)[0] for text in self._errors]
+            inner = "".join(f"      <error>{xml.escaped(text)}</error>\n" for text in texts)
             status += f">\n    <errors>\n{inner}    </errors>\n  </status>"
         else:
             status += "/>"
@@ -193,16 +196,20 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:  # Any: c
     """Give a command the options that choose the form of its answer."""
 
     def choose(context: click.Context, _parameter: click.Parameter, form: str | None) -> None:
-        if form is not None:
-            context.obj.as_xml, context.obj.as_json = form == "xml", form == "json"
+        if form is None:
+            return
+        if form not in FORMS:
+            text = f"Error creating output format {form}: Unknown output format"
+            hint = f"it is one of {', '.join(FORMS)}"
+            raise Failure(Exit.ERROR, f"{context.command.name}: {text}\n  {hint}")
+        context.obj.as_xml, context.obj.as_json = form == "xml", form == "json"
 
     def aim(context: click.Context, _parameter: click.Parameter, target: str) -> None:
         context.obj.target = target
 
-    forms = click.Choice(["text", "xml", "json"])
     for option in (
         click.option("--output-to", default="", metavar="FILE", callback=aim, expose_value=False),
-        click.option("--output-as", type=forms, callback=choose, expose_value=False),
+        click.option("--output-as", metavar="|".join(FORMS), callback=choose, expose_value=False),
     ):
         command = option(command)
     return json_option(command)

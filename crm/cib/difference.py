@@ -26,6 +26,7 @@ from crm.plumbing import xml
 _Key = tuple[str, str, int]
 _MARKER = "__crm_diff_marker__"
 _FILTERED = frozenset({"cib-last-written", "update-origin", "update-client", "update-user"})
+_WHO_AND_WHEN = (*sorted(_FILTERED), "crm-debug-origin")
 
 
 def is_versioned(root: etree._Element) -> bool:
@@ -34,8 +35,12 @@ def is_versioned(root: etree._Element) -> bool:
 
 
 def digest(root: etree._Element) -> str:
-    """Hash a document as the `digest` of a patch does."""
-    return hashlib.md5(xml.serialise(root), usedforsecurity=False).hexdigest()
+    """Hash a document as the `digest` of a patch does: without who wrote it, and when."""
+    bare = copy.deepcopy(root)
+    for element in bare.iter(etree.Element):
+        for name in _WHO_AND_WHEN:
+            element.attrib.pop(name, "")
+    return hashlib.md5(xml.serialise(bare), usedforsecurity=False).hexdigest()
 
 
 def same(old: etree._Element, new: etree._Element) -> bool:
@@ -193,11 +198,15 @@ def _attribute_lines(entry: etree._Element, path: str) -> list[str]:
 
 
 def write_first_format(old: etree._Element, new: etree._Element) -> etree._Element | None:
-    """Write the difference of two trees that are no CIBs; None if there is none."""
+    """Write the difference of two trees that are no CIBs; None if there is none.
+
+    This format knows neither the order of things nor the text in them.
+    """
     if same(old, new):
         return None
     root = etree.Element("diff", crm_feature_set=documents.FEATURE_SET, format="1")
     root.set("digest", digest(new))
+    differs = old.tag != new.tag
     for tag, left, right, marker in (
         ("diff-removed", old, new, "removed:top"),
         ("diff-added", new, old, "added:top"),
@@ -206,8 +215,9 @@ def write_first_format(old: etree._Element, new: etree._Element) -> etree._Eleme
         rest = _subtract(left, right, marker)
         if rest is not None:
             part.append(rest)
+            differs = True
         etree.SubElement(part, "cib", documents.attributes_of(new) if marker[0] == "a" else {})
-    return root
+    return root if differs else None
 
 
 def _subtract(

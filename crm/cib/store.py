@@ -61,9 +61,6 @@ FOLDER_MODE = 0o750
 _MAY_BE_GOOD = ("cib-unreadable", "cib-invalid", "cib-digest", "cib-owner")
 """What keeps a copy from being used although it may be what the administrator wants."""
 
-_WHO_AND_WHEN = (
-    "cib-last-written", "crm-debug-origin", "update-client", "update-origin", "update-user",
-)  # fmt: skip
 _BETWEEN_ELEMENTS = re.compile(rb">\s+<")
 _TRAILER = re.compile(
     rb'<!-- pacekeeper reign="(?P<number>\d{1,18})" dc="(?P<dc>[^"]*)"'
@@ -112,20 +109,6 @@ def classic_digest(root: etree._Element) -> str:
     """Hash a document as `cibadmin --md5-sum` and the `.sig` files of the classic tools do."""
     text = b" " + xml.serialise(root) + b"\n"
     return hashlib.md5(text, usedforsecurity=False).hexdigest()
-
-
-def versioned_digest(root: etree._Element) -> str:
-    """Hash a document as `cibadmin --md5-sum-versioned` does: without who wrote it, and when.
-
-    One that does not say its feature set is hashed as `classic_digest` does.
-    """
-    if root.get("crm_feature_set") is None:
-        return classic_digest(root)
-    bare = xml.parse(xml.serialise(root), keep_comments=True)
-    for element in bare.iter(etree.Element):
-        for name in _WHO_AND_WHEN:
-            element.attrib.pop(name, None)
-    return hashlib.md5(xml.serialise(bare), usedforsecurity=False).hexdigest()
 
 
 def _classic_digest_of_text(data: bytes) -> str:

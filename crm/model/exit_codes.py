@@ -86,6 +86,16 @@ class Code(NamedTuple):
 
 
 _LAST_EXIT = 255
+_UNLISTED = frozenset({
+    "EADV", "EBFONT", "EDOTDOT", "ELNRNG", "ENAVAIL", "ENOANO", "ENOCSI", "ENOTNAM",
+    "ENOTRECOVERABLE", "EOWNERDEAD", "ERFKILL", "ESRMNT", "ETOOMANYREFS",
+})  # fmt: skip
+"""Errors of the system that the classic tool can explain, but does not list."""
+_UNLISTED_LEGACY = "pcmk_err_schema_unchanged"
+_SYNONYMS = {errno.EOPNOTSUPP: "EOPNOTSUPP"}
+"""Where a number has two names, the one that is shown."""
+MAX_SYSTEM = 4095
+"""The kernel knows no greater error."""
 _SIGNALS = range(129, _LAST_EXIT)
 
 _RESULTS = (
@@ -169,7 +179,7 @@ def result_code(number: int) -> Code:
     known = {code.number: code for code in _RESULTS}.get(number)
     if known is not None:
         return known
-    if number > 0:
+    if 0 < number <= MAX_SYSTEM:
         return _system(number)
     return Code(number, "Unknown", "Error")
 
@@ -178,6 +188,8 @@ def legacy_code(number: int) -> Code:
     """Describe a result code of older releases; its sign does not matter."""
     size = abs(number)
     known = {code.number: code for code in _LEGACY}.get(size)
+    if known is None and size > MAX_SYSTEM:
+        return Code(number, "Unknown", "Error")
     return Code(number, *known[1:]) if known is not None else Code(number, *_system(size)[1:])
 
 
@@ -194,14 +206,18 @@ def result_codes() -> Iterator[Code]:
 
 def legacy_codes() -> Iterator[Code]:
     """List every result code of older releases."""
+    yield _system(0)
     yield from _systems()
-    yield from _LEGACY
+    yield from (code for code in _LEGACY if code.name != _UNLISTED_LEGACY)
 
 
 def _systems() -> Iterator[Code]:
-    return (_system(number) for number in sorted(errno.errorcode))
+    codes = (_system(number) for number in sorted(errno.errorcode))
+    return (code for code in codes if code.name not in _UNLISTED)
 
 
 def _system(number: int) -> Code:
-    name = "pcmk_rc_ok" if number == 0 else errno.errorcode.get(number, "Unknown")
-    return Code(number, name, os.strerror(number) if number else "OK")
+    if number == 0:
+        return Code(0, "pcmk_rc_ok", "OK")
+    name = _SYNONYMS.get(number) or errno.errorcode.get(number, "Unknown")
+    return Code(number, name, os.strerror(number))

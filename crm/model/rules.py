@@ -360,9 +360,10 @@ def _judge_range(start: datetime | None, last: datetime | None, now: datetime) -
     return Verdict(True, (last + _SECOND,)) if now <= last else Verdict(False)
 
 
-def _matches(specification: DateSpecification, now: datetime) -> bool:
+def calendar_fields(now: datetime) -> dict[str, int]:
+    """Give the fields of a moment that a date specification can name."""
     iso = now.isocalendar()
-    fields = {
+    return {
         "seconds": now.second,
         "minutes": now.minute,
         "hours": now.hour,
@@ -374,6 +375,10 @@ def _matches(specification: DateSpecification, now: datetime) -> bool:
         "years": now.year,
         "weekyears": iso.year,
     }
+
+
+def _matches(specification: DateSpecification, now: datetime) -> bool:
+    fields = calendar_fields(now)
     return all(
         _in_interval(fields[name], text) for name, text in specification.ranges if name in fields
     )

@@ -67,6 +67,12 @@ def test_a_dangling_reference_is_refused_by_name(
         (["-C", "-o", "resources", "-X", "<primitive"], 78),
         (["-C", "-o", "resources", "-x", "/nonexistent"], 78),
         (["--empty"], 0),
+        (["-C", "-X", PRIMITIVE], 105),
+        (["-C", "-o", "nonsense", "-X", PRIMITIVE], 78),
+        (["-C", "-o", "resources", "-X", " "], 78),
+        (["-Q", "-E"], 107),
+        (["-E", "-Q"], 0),
+        (["-Q", "-h", "n1"], 0),
     ],
 )
 def test_exit_codes(file: Path, words: list[str], code: int) -> None:
@@ -110,3 +116,27 @@ def test_without_rights_everything_is_shown_as_denied(
 ) -> None:
     assert cibadmin.main(["-Q", "--show-access=text", "--user", "u", "-o", "resources"]) == 0
     assert "vvv---[ ~DENIED~ ]---vvv\n<resources/>\n" in capsys.readouterr().out
+
+
+def test_the_digest_of_what_daemons_exchange_leaves_out_who_wrote_it(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = '<cib crm_feature_set="3.16.1"><a/></cib>'
+    signed = '<cib crm_feature_set="3.16.1" update-user="u"><a crm-debug-origin="f"/></cib>'
+    shown = []
+    for text in (plain, signed):
+        assert cibadmin.main(["-6", "-X", text]) == 0
+        shown.append(capsys.readouterr())
+    assert shown[0] == shown[1]
+    assert shown[0].err == "Versioned (3.16.1) digest:"
+
+
+def test_paths_without_children_are_ids(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cibadmin.main(["-C", "-o", "resources", "-X", PRIMITIVE])
+    assert cibadmin.main(["-Q", "-A", "//primitive | //resources", "-e", "-n"]) == 0
+    assert capsys.readouterr().out == "/cib/configuration/resources\na\n"
+
+
+def test_a_directory_is_no_cib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIB_file", str(tmp_path))
+    assert cibadmin.main(["-Q"]) == 78

@@ -135,3 +135,48 @@ def test_the_known_options_are_listed_without_any_cib(capsys: pytest.CaptureFixt
     assert names["cluster-infrastructure"].get("generated") == "1"
     words = [str(word.get("value")) for word in names["no-quorum-policy"].iter("option")]
     assert words[:2] == ["stop", "freeze"]
+
+
+def test_a_value_is_changed_by_its_id_alone(cib: Path) -> None:
+    assert run("-i other-cluster-name -v new") == 0
+    assert values(cib)["other-cluster-name"] == "new"
+    assert run("-i nothing -v new") == Exit.NO_SUCH_OBJECT
+
+
+def test_a_pattern_that_fits_nothing_shows_nothing_and_sets_nothing(
+    cib: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("-P none.* -G") == 0
+    assert capsys.readouterr().out == ""
+    assert run("-P none.* -v 1 -N node1 -l reboot") == Exit.NO_SUCH_OBJECT
+
+
+def test_a_node_without_a_status_holds_nothing_until_a_reboot(cib: Path) -> None:
+    cib.write_text(CIB.replace("</nodes>", '<node id="2" uname="node2"/></nodes>'))
+    before = cib.read_bytes()
+    assert run("-N node2 -n a -v 1 -l reboot") == Exit.NO_SUCH_OBJECT
+    assert cib.read_bytes() == before
+
+
+def test_utilization_until_a_reboot_stands_in_the_status(
+    cib: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("-N node1 -z -n cpu -v 2 -l reboot") == 0
+    assert values(cib)["status-1-utilization-cpu"] == "2"
+    assert run("-N node1 -z -n cpu -v 3 -l reboot") == 0
+    assert run("-N node1 -z -n cpu -G -l reboot") == 0
+    assert capsys.readouterr().out == "scope=status  name=cpu value=3\n"
+    assert run("-N node1 -z -n cpu -D -l reboot") == 0
+    assert "status-1-utilization-cpu" not in values(cib)
+
+
+def test_an_unknown_section_is_told_after_an_unknown_node(cib: Path) -> None:
+    assert run("-t nonsense -n a -G -N node9") == Exit.NO_SUCH_OBJECT
+    assert run("-t nonsense -n a -G -N node1") == Exit.PROTOCOL
+
+
+def test_an_unknown_form_of_answer_is_refused(
+    cib: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("-n cluster-name -G --output-as=html") == Exit.ERROR
+    assert "Unknown output format" in capsys.readouterr().err

@@ -32,9 +32,31 @@ def test_the_name_stands_before_the_text(capsys: pytest.CaptureFixture[str]) -> 
     ]
 
 
-def test_a_call_without_a_code_is_a_wrong_call(capsys: pytest.CaptureFixture[str]) -> None:
-    assert crm_error.main([]) == Exit.USAGE
-    assert capsys.readouterr().err
+@pytest.mark.parametrize("kind", [[], ["-r"], ["-X"]])
+def test_a_call_without_a_code_lists_them_all(
+    kind: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert crm_error.main([*kind, "-l"]) == 0
+    listed = capsys.readouterr().out
+    assert crm_error.main(kind) == 0
+    assert capsys.readouterr().out == listed
+    assert len(listed.splitlines()) > 40
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [
+        ("5x", "EIO - Input/output error"),
+        ("nonsense", "Unknown - Error"),
+        ("9" * 40, "Unknown - Error"),
+        (str(-(2**31)), "Unknown - Error"),
+    ],
+)
+def test_a_word_counts_as_the_number_it_begins_with(
+    word: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert crm_error.main(["-n", "--", word]) == 0
+    assert capsys.readouterr().out == f"{text}\n"
 
 
 def test_an_unknown_option_is_quoted(capsys: pytest.CaptureFixture[str]) -> None:

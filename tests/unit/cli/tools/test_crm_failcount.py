@@ -63,3 +63,18 @@ def test_failures_are_forgotten_in_a_running_cluster_only(words: str, cib: Path)
 @pytest.mark.parametrize("words", ["-r p1 -N node1", "-N node1 -G", "-r p1 -v 3"])
 def test_a_resource_and_something_to_do_must_be_named(words: str) -> None:
     assert crm_failcount.main(words.split()) == Exit.USAGE
+
+
+def test_a_file_does_not_tell_which_node_is_meant(
+    cib: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert crm_failcount.main(["-r", "p1", "-G"]) == Exit.USAGE
+    assert "node name required" in capsys.readouterr().err
+
+
+def test_of_a_file_that_cannot_be_read_there_is_no_value(
+    cib: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cib.write_text("<cib")
+    assert crm_failcount.main(["-r", "p1", "-N", "node1", "-G"]) == 0
+    assert capsys.readouterr().out == "scope=status  name=fail-count-p1 value=\n"

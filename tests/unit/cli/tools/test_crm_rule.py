@@ -39,7 +39,8 @@ def test_a_month_ends_by_the_calendar(when: str, code: Exit) -> None:
     [
         ("2025-05-01", Exit.NOT_YET_IN_EFFECT),
         ("2026-05-01", Exit.OK),
-        ("2026-06-01", Exit.INDETERMINATE),
+        ("2026-04-01", Exit.NOT_YET_IN_EFFECT),
+        ("2026-06-01", Exit.EXPIRED),
         ("2028-05-01", Exit.EXPIRED),
     ],
 )

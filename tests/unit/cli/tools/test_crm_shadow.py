@@ -94,3 +94,23 @@ def test_an_instance_is_deleted_only_with_force(folder: Path) -> None:
     assert (folder / "shadow.s1").exists()
     assert crm_shadow.main(["-D", "s1", "-f"]) == 0
     assert not (folder / "shadow.s1").exists()
+
+
+def test_a_difference_of_equal_versions_is_local_only(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert crm_shadow.main(["-b", "-c", "s1"]) == 0
+    path = folder / "shadow.s1"
+    node = '<nodes><node id="9" uname="n9"><utilization id="u"/></node></nodes>'
+    path.write_text(path.read_text().replace("<nodes/>", node))
+    monkeypatch.setenv("CIB_shadow", "s1")
+    capsys.readouterr()
+    assert crm_shadow.main(["-d"]) == Exit.ERROR
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("  : Local-only Change: ")
+    assert lines[1].endswith('<node id="9" uname="n9"/>')
+
+
+def test_options_alone_name_no_instance(folder: Path) -> None:
+    assert crm_shadow.main(["-b"]) == Exit.NO_SUCH_OBJECT
+    assert crm_shadow.main([]) == Exit.USAGE

@@ -13,7 +13,8 @@ from crm.plumbing import xml
 CIB = (
     '<cib crm_feature_set="3.16.1" validate-with="pacemaker-3.9" admin_epoch="0" epoch="1"'
     ' num_updates="5"><configuration><crm_config/><nodes><node id="1" uname="node1"/></nodes>'
-    "<resources/><constraints/></configuration><status/></cib>"
+    "<resources/><constraints/></configuration><status>"
+    '<node_state id="1" uname="node1"/></status></cib>'
 )
 
 

@@ -79,3 +79,15 @@ def test_a_broken_file_cannot_be_opened(cib: Path, capsys: pytest.CaptureFixture
     cib.write_text(CIB[:-9])
     assert crm_ticket.main(["-l"]) == Exit.INVALID_CONFIGURATION
     assert "Could not connect to the CIB" in capsys.readouterr().err
+
+
+def test_all_tickets_are_shown_as_the_section_that_holds_them(
+    cib: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert crm_ticket.main(["-q"]) == 0
+    assert capsys.readouterr().out.startswith("State XML:\n\n<tickets>\n")
+
+
+def test_a_ticket_nobody_knows_is_cleaned_up_by_force_alone(cib: Path) -> None:
+    assert crm_ticket.main(["-C", "-t", "nobody"]) == Exit.NO_SUCH_OBJECT
+    assert crm_ticket.main(["-C", "-t", "nobody", "-f"]) == 0
