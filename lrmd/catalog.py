@@ -123,6 +123,9 @@ def types(root: Path, standard: str, provider: str = "") -> list[str]:
                 for unit in _files(root / folder)
                 if unit.name.endswith(".service")
             }
+        case "stonith":
+            # They are listed, but cannot be run yet.
+            found = {name for name in _programs(root / "usr/sbin") if name.startswith("fence_")}
         case "service":
             found = {*types(root, "lsb"), *types(root, "systemd")}
         case _:

@@ -1,6 +1,6 @@
 """A gate for tools: one document, and what the daemons beside the cib would say.
 
-It serves several sessions at once. What attrd and crmd were told is kept in `told`.
+It serves several sessions at once. What attrd, crmd and stonithd were told is kept in `told`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from crm.api import attributes, cib, controller, gate, membership
+from crm.api import attributes, cib, controller, fencing, gate, membership
 from crm.api.conversations import BY_SERVICE
 from crm.api.membership import Member, NodeDescription, NodeKind, NodeStatus, View
 from crm.cib import document as documents
@@ -40,6 +40,10 @@ class ClusterAtTheGate:
         self.waited: list[bytes] = []
         self.unrest: controller.ControllerReply | None = None
         self.is_restless = False
+        self.attributes: list[attributes.AttributeValue] = []
+        self.devices: tuple[str, ...] = ()
+        self.fencing_rc = 0
+        self.refreshed = threading.Event()
         path = root / gate.SOCKET
         path.parent.mkdir(parents=True)
         self._listener = socket.socket(socket.AF_UNIX)
@@ -63,6 +67,9 @@ class ClusterAtTheGate:
             while isinstance(envelope := gate_frames.read(stream), gate.Envelope):
                 languages = BY_SERVICE[envelope.service]
                 request = languages.requests.decode(envelope.payload)
+                if isinstance(request, attributes.RefreshAttributes):
+                    self.refreshed.set()
+                    continue
                 if self.is_restless and isinstance(request, controller.WaitUntilIdle):
                     continue
                 reply = self._answer(request)
@@ -79,6 +86,19 @@ class ClusterAtTheGate:
             case attributes.UpdateAttribute():
                 self.told.append(request)
                 return attributes.AttributeValues(request.request)
+            case attributes.AskAttributes(name=name, node=node):
+                found = [
+                    each
+                    for each in self.attributes
+                    if each.name == name and node in ("", each.node)
+                ]
+                return attributes.AttributeValues(request.request, tuple(found))
+            case fencing.AskDevices():
+                return fencing.Devices(request.request, self.devices)
+            case fencing.Fence(node=node) | fencing.ConfirmDown(node=node):
+                self.told.append(request)
+                reason = "because the test says so"
+                return fencing.Fenced(request.request, node, self.fencing_rc, reason=reason)
             case controller.AskController():
                 return controller.ControllerDescription(
                     request.request, "node1", "S_IDLE", dc="node1"
