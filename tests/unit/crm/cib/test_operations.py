@@ -162,10 +162,12 @@ def test_a_patch_for_another_version_is_refused() -> None:
     assert carry_out(other, Xml(Task.PATCH, carried.patch)).outcome is api.Outcome.OLD_DATA
 
 
-def test_a_patch_that_does_not_lead_to_a_newer_version_is_refused() -> None:
+def test_a_patch_that_leads_to_an_older_version_is_refused() -> None:
     copy = document()
-    version = "".join(
-        f'<{end} admin_epoch="0" epoch="0" num_updates="0"/>' for end in ("source", "target")
+    carry_out(copy, create("a"))
+    version = (
+        '<source admin_epoch="0" epoch="1" num_updates="0"/>'
+        '<target admin_epoch="0" epoch="0" num_updates="9"/>'
     )
     text = f'<diff format="2"><version>{version}</version></diff>'
     assert carry_out(copy, Xml(Task.PATCH, text.encode())).outcome is api.Outcome.OLD_DATA
