@@ -117,7 +117,7 @@ def request_for(name: str, context: click.Context, options: dict[str, Any]) -> R
 
 @click.command(
     TOOL,
-    context_settings={"help_option_names": ["-?", "-h", "--help"]},
+    context_settings=result.HELP,
     help="Query and update cluster options, node attributes and defaults.",
 )
 @click.option("-n", "--name", "--attr-name", help="The name of the value.")

@@ -25,7 +25,7 @@ from crm.plumbing.errors import ConfigurationError
 
 @click.command(
     "crm_diff",
-    context_settings={"help_option_names": ["-?", "--help"]},
+    context_settings=result.HELP,
     help="Compare two Pacemaker configurations, or apply a difference of two.",
 )
 @click.option("-o", "--original", help="The original, in a file.")

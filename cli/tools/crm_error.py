@@ -34,7 +34,7 @@ _NUMBER = re.compile(r"[+-]?\d{1,9}", re.ASCII)
 
 @click.command(
     "crm_error",
-    context_settings={"help_option_names": ["-?", "--help"]},
+    context_settings=result.HELP,
     help="Say what codes mean. A negative code is written after a lone --.",
 )
 @click.argument("codes", nargs=-1)

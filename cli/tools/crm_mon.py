@@ -15,15 +15,15 @@ from typing import Any
 import click
 
 from cli.shell.context import Context
+from cli.tools import result
 from cli.view import monitor, monitor_xml
 from cli.view.status import read_status
 from cli.view.terminal import Terminal
 from cli.view.wishes import ORDINARY, SECTIONS, SUMMARY, Wishes
 from crm.api.gateclient import Denied, installation_root
+from crm.model.exit_codes import Exit
 from crm.plumbing.errors import CrmError, Unreachable
 
-NOT_CONNECTED = 102
-USAGE = 64
 _FORMS = ("text", "console", "xml", "json", "none")
 
 
@@ -70,7 +70,7 @@ def _sections(changes: list[str], *, as_xml: bool) -> frozenset[str]:
     return found
 
 
-@click.command(context_settings={"help_option_names": ["-?", "--help"]})
+@click.command("crm_mon", context_settings={"help_option_names": ["-?", "--help", "--help-all"]})
 @click.option("-1", "--one-shot", "once", is_flag=True, help="Show once and end.")
 @click.option("-n", "--group-by-node", "by_node", is_flag=True, help="Resources by node.")
 @click.option("-r", "--inactive", is_flag=True, help="Inactive resources too.")
@@ -134,7 +134,7 @@ def _sections(changes: list[str], *, as_xml: bool) -> frozenset[str]:
 @click.option("-X", "--as-xml", "old_xml", is_flag=True, help="As XML of the old form.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--root", metavar="DIR", help="The installation.")
-@click.version_option("0.1.0", "-$", "--version", message="Pacekeeper %(version)s")
+@result.version_option
 @click.pass_context
 def crm_mon(call: click.Context, /, **options: Any) -> int:  # Any: click's options
     """Show the state of the cluster."""
@@ -204,26 +204,28 @@ def report(context: Context, words: list[str]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run `crm_mon`; the answer is the exit code."""
-    arguments = sys.argv[1:] if argv is None else argv
+    answer = result.begin("crm_mon", argv, has_xml=True)
     try:
-        done = crm_mon.main(
-            args=list(arguments),
-            prog_name="crm_mon",
+        code = crm_mon.main(
+            args=list(answer.arguments),
+            prog_name=answer.tool,
             standalone_mode=False,
-            obj=" ".join(("crm_mon", *arguments)),
+            obj=" ".join((answer.tool, *answer.arguments)),
         )
-    except click.ClickException as problem:
-        click.echo(f"crm_mon: {problem.format_message()}", err=True)
-        return USAGE
+    except click.UsageError as problem:
+        return result.refuse(answer, problem)
     except (Unreachable, Denied) as problem:
-        click.echo(f"crm_mon: Connection to cluster failed: {problem}", err=True)
-        return NOT_CONNECTED
+        answer.error(f"crm_mon: Connection to cluster failed: {problem}")
+        return answer.end(Exit.NOT_CONNECTED)
     except CrmError as problem:
+        if answer.as_json or answer.as_xml:
+            answer.error(f"crm_mon: {problem}")
+            return answer.end(Exit.ERROR)
         Terminal().report_error(problem)
-        return 1
+        return Exit.ERROR
     except (click.Abort, KeyboardInterrupt):
         return 0
-    return done if isinstance(done, int) else 0
+    return code if isinstance(code, int) else 0
 
 
 if __name__ == "__main__":

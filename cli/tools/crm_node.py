@@ -33,7 +33,7 @@ _NOT_CONNECTED = "error: Could not connect to controller: Connection refused"
 
 @click.command(
     TOOL,
-    context_settings={"help_option_names": ["-?", "-h", "--help"]},
+    context_settings=result.HELP,
     help="Show what the cluster layer knows of the nodes.",
 )
 @click.option("-l", "--list", "listed", is_flag=True, help="All known nodes, with their state.")

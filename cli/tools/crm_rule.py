@@ -51,7 +51,7 @@ class _Undetermined(Exception):
 
 @click.command(
     "crm_rule",
-    context_settings={"help_option_names": ["-?", "--help"]},
+    context_settings=result.HELP,
     help="Evaluate rules from the CIB.",
 )
 @click.option("-c", "--check", is_flag=True, help="Say whether rules are in effect.")

@@ -35,7 +35,6 @@ from crm.plumbing import errors, xml
 from crm.plumbing.errors import ConfigurationError, CrmError, Unreachable
 from pengine import Decision, inject, schedule
 
-_SETTINGS = {"help_option_names": ["-h", "--help", "-?"]}
 _TOOL = "crm_simulate"
 
 
@@ -57,7 +56,7 @@ EXIT_INVALID = int(Exit.INVALID_CONFIGURATION)
 EXIT_NO_SUCH = int(Exit.NO_SUCH_OBJECT)
 
 
-@click.command(context_settings=_SETTINGS)
+@click.command(context_settings=result.HELP)
 @click.option("-x", "--xml-file", "file", metavar="FILE", help="Take the CIB from FILE.")
 @click.option("-p", "--xml-pipe", "pipe", is_flag=True, help="Take the CIB from standard input.")
 @click.option("-L", "--live-check", "live", is_flag=True, help="Ask the running cluster.")
@@ -289,11 +288,8 @@ def _run(arguments: list[str]) -> int:
         command.main(args=arguments, prog_name=_TOOL, standalone_mode=False, obj=request)
     except click.exceptions.Exit as end:
         return end.exit_code
-    except click.NoSuchOption as problem:
-        given = next((a for a in arguments if a.startswith(problem.option_name)), "")
-        return _fail(EXIT_USAGE, f"Unknown option {given or problem.option_name}", arguments)
     except click.UsageError as problem:
-        return _fail(EXIT_USAGE, problem.format_message(), arguments)
+        return result.refuse(result.begin(_TOOL, arguments, has_xml=True), problem)
     except click.ClickException as problem:
         return _fail(problem.exit_code, problem.format_message(), arguments)
     except ConfigurationError as problem:
@@ -311,13 +307,9 @@ def _run(arguments: list[str]) -> int:
 
 def _fail(code: int, text: str, arguments: list[str]) -> int:
     """Say why a run came to nothing, in the form that was asked for."""
-    message = text if text.startswith(f"{_TOOL}: ") else f"{_TOOL}: {text}"
-    if "--output-as=xml" in arguments:
-        view = Document(result.API_VERSION, " ".join((_TOOL, *arguments)))
-        click.echo(_document(view, code, [message]), nl=False)
-    else:
-        click.echo(message, err=True)
-    return code
+    answer = result.begin(_TOOL, arguments, has_xml=True)
+    answer.error(text if text.startswith(f"{_TOOL}: ") else f"{_TOOL}: {text}")
+    return answer.end(code)
 
 
 def _explain(decision: Decision, resource: str, node: str | None, as_json: bool) -> None:

@@ -57,7 +57,7 @@ class _Task:
 
 @click.command(
     "crm_ticket",
-    context_settings={"help_option_names": ["-?", "--help"]},
+    context_settings=result.HELP,
     help="Query and change cluster tickets.",
 )
 @click.option("-l", "--info", is_flag=True, help="Show tickets.")

@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from cli.tools import result
 from cli.view.terminal import Terminal
 from crm.api import gateclient
 from crm.api.cib import SERVICE, Outcome, Query, QueryReply
@@ -82,7 +83,7 @@ def judge(data: bytes) -> Verdict:
     return Verdict([*upgraded.problems, *found], has_errors, bool(policy) and not has_errors)
 
 
-@click.command(name="crm_verify")
+@click.command(name="crm_verify", context_settings=result.HELP)
 @click.option("-L", "--live-check", "live", is_flag=True, help="check the running cluster")
 @click.option("-x", "--xml-file", "file", help="check this file")
 @click.option("-X", "--xml-text", "text", help="check this text")
@@ -260,12 +261,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     try:
         code = command.main(args=argv, prog_name="crm_verify", standalone_mode=False)
-    except click.NoSuchOption as problem:
-        click.echo(f"crm_verify: Unknown option {problem.option_name}", err=True)
-        return EXIT_USAGE
-    except click.ClickException as problem:
-        click.echo(f"crm_verify: {problem.format_message()}", err=True)
-        return EXIT_USAGE
+    except click.UsageError as problem:
+        return result.refuse(result.begin("crm_verify", argv, has_xml=True), problem)
     except click.Abort:
         return EXIT_ERROR
     return int(code or 0)

@@ -32,7 +32,7 @@ _MEMBER = ("", "member", "normal")
 
 @click.command(
     TOOL,
-    context_settings={"help_option_names": ["-?", "-h", "--help"]},
+    context_settings=result.HELP,
     help="Ask the controller, and list the nodes.",
 )
 @click.option("-S", "--status", metavar="NODE", help="The state of the controller on a node.")

@@ -26,7 +26,7 @@ _Read = TypeVar("_Read")
 
 @click.command(
     "iso8601",
-    context_settings={"help_option_names": ["-?", "--help"]},
+    context_settings=result.HELP,
     help="Display and parse ISO 8601 dates, durations and periods.",
 )
 @click.option("-n", "--now", is_flag=True, help="Show the current date and time.")

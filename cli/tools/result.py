@@ -26,6 +26,8 @@ DANGER = (
     "The supplied command is considered dangerous.  To prevent accidental destruction of the"
     " cluster, the --force flag is required in order to proceed."
 )
+HELP = {"help_option_names": ["-?", "-h", "--help", "--help-all"]}
+"""How to ask most tools for their options: they are shown all at once."""
 FORMS = ("text", "xml", "json")
 VERSION_TEXT = "Pacemaker 2.1.5 (compatible)\nWritten by the Pacekeeper project"
 
@@ -237,20 +239,12 @@ def run(
 
     `misuse` is the exit code for options it does not have; a few tools have one of their own.
     """
-    arguments = tuple(sys.argv[1:] if argv is None else argv)
-    tool = command.name or ""
-    as_xml = has_xml and "--output-as=xml" in arguments
-    # Known before the options are read: a wrong one is answered in this form as well.
-    answer = Answer(tool, arguments, as_xml, as_json="--json" in arguments)
+    answer = begin(command.name or "", argv, has_xml=has_xml)
+    tool, arguments = answer.tool, list(answer.arguments)
     try:
-        code = command.main(args=list(arguments), prog_name=tool, standalone_mode=False, obj=answer)
-    except click.NoSuchOption as problem:
-        given = _as_given(arguments, problem.option_name)
-        answer.error(f"{tool}: Unknown option {given}")
-        return answer.end(misuse)
+        code = command.main(args=arguments, prog_name=tool, standalone_mode=False, obj=answer)
     except click.UsageError as problem:
-        answer.error(f"{tool}: {_wrong_use(problem)}")
-        return answer.end(misuse)
+        return refuse(answer, problem, misuse)
     except Failure as problem:
         if str(problem):
             answer.error(str(problem))
@@ -264,6 +258,23 @@ def run(
     except click.Abort:
         return int(Exit.ERROR)
     return code if isinstance(code, int) else 0
+
+
+def begin(tool: str, argv: Sequence[str] | None, *, has_xml: bool = False) -> Answer:
+    """Begin an answer; its form is known before the options are read, so that errors have it."""
+    arguments = tuple(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in arguments or "--output-as=json" in arguments
+    return Answer(tool, arguments, has_xml and "--output-as=xml" in arguments, as_json)
+
+
+def refuse(answer: Answer, problem: click.UsageError, code: int = Exit.USAGE) -> int:
+    """Say what is wrong with a call; gives the exit code back."""
+    if isinstance(problem, click.NoSuchOption):
+        text = f"Unknown option {_as_given(answer.arguments, problem.option_name)}"
+    else:
+        text = _wrong_use(problem)
+    answer.error(f"{answer.tool}: {text}")
+    return answer.end(code)
 
 
 def _wrong_use(problem: click.UsageError) -> str:
