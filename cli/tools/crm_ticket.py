@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,16 +55,21 @@ class _Task:
     deletions: tuple[str, ...] = ()
 
 
+def _query(*names: str, task: str, text: str) -> Callable[[Any], Any]:  # Any: click's functions
+    """Give a command one of the options that show something; of several the last one counts."""
+    return click.option(*names, is_flag=True, callback=result.noted(task), help=text)
+
+
 @click.command(
     "crm_ticket",
     context_settings=result.HELP,
     help="Query and change cluster tickets.",
 )
-@click.option("-l", "--info", is_flag=True, help="Show tickets.")
-@click.option("-L", "--details", is_flag=True, help="Show tickets with all they have.")
-@click.option("-w", "--raw", is_flag=True, help="Show the ids of tickets.")
-@click.option("-q", "--query-xml", is_flag=True, help="Show the XML of tickets.")
-@click.option("-c", "--constraints", is_flag=True, help="Show the constraints on tickets.")
+@_query("-l", "--info", task="info", text="Show tickets.")
+@_query("-L", "--details", task="details", text="Show tickets with all they have.")
+@_query("-w", "--raw", task="raw", text="Show the ids of tickets.")
+@_query("-q", "--query-xml", task="query_xml", text="Show the XML of tickets.")
+@_query("-c", "--constraints", task="constraints", text="Show the constraints on tickets.")
 @click.option("-g", "--grant", is_flag=True, help="Give the ticket to this site. Needs --force.")
 @click.option("-r", "--revoke", is_flag=True, help="Take the ticket from this site. Needs --force.")
 @click.option("-s", "--standby", is_flag=True, help="Let the ticket be of no effect.")
@@ -84,12 +89,12 @@ class _Task:
 @click.option("--root", type=click.Path(path_type=Path), default=None, help="The installation.")
 @result.json_option
 @result.version_option
-@click.pass_obj
-def crm_ticket(answer: result.Answer, /, **options: Any) -> int:  # Any: click's options
+@click.pass_context
+def crm_ticket(context: click.Context, /, **options: Any) -> int:  # Any: click's options
     """Query and change cluster tickets."""
+    answer: result.Answer = context.obj
     task = _task(options)
-    queries = ("info", "details", "raw", "query_xml", "constraints", "cleanup")
-    asked = next((name for name in queries if options[name]), "")
+    asked = context.meta.get("action") or ("cleanup" if options["cleanup"] else "")
     if task is None and not asked and options["get_attr"] is None:
         raise Failure(Exit.USAGE, "crm_ticket: Must supply a command")
     if not options["ticket"]:

@@ -35,7 +35,7 @@ MARKS = [
 
 def check(tool: str, groups: Sequence[str], box: Path) -> None:
     """Replay the listed vectors of a tool; each must agree in exit code, output and CIB."""
-    judge = _comparison()
+    judge = comparison()
     listing = BESIDE / f"tool_vectors_{tool}.txt"
     wanted = set(listing.read_text().split()) if listing.exists() else set()
     blessing = bool(os.environ.get("BLESS"))
@@ -43,7 +43,7 @@ def check(tool: str, groups: Sequence[str], box: Path) -> None:
     vectors = [
         (vector, cibs) for vector, cibs in judge.load(paths) if blessing or vector["id"] in wanted
     ]
-    commands = _commands(box / "commands")
+    commands = write_commands(box / "commands")
     agreeing = {
         vector["id"]
         for number, (vector, cibs) in enumerate(vectors)
@@ -57,7 +57,8 @@ def check(tool: str, groups: Sequence[str], box: Path) -> None:
     assert sorted(wanted - agreeing) == []
 
 
-def _comparison() -> ModuleType:
+def comparison() -> ModuleType:
+    """Load the program that runs the vectors and judges them."""
     spec = importlib.util.spec_from_file_location("run_vectors", REFERENCE / "run_vectors.py")
     assert spec is not None
     assert spec.loader is not None
@@ -66,7 +67,7 @@ def _comparison() -> ModuleType:
     return module
 
 
-def _commands(folder: Path) -> Path:
+def write_commands(folder: Path) -> Path:
     """Write each command of the project as a script that runs the code beside this test."""
     folder.mkdir()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

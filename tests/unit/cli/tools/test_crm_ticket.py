@@ -91,3 +91,12 @@ def test_all_tickets_are_shown_as_the_section_that_holds_them(
 def test_a_ticket_nobody_knows_is_cleaned_up_by_force_alone(cib: Path) -> None:
     assert crm_ticket.main(["-C", "-t", "nobody"]) == Exit.NO_SUCH_OBJECT
     assert crm_ticket.main(["-C", "-t", "nobody", "-f"]) == 0
+
+
+def test_of_several_queries_the_last_one_counts(
+    cib: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert crm_ticket.main(["-q", "-w"]) == 0
+    ids = capsys.readouterr().out
+    assert crm_ticket.main(["-w"]) == 0
+    assert capsys.readouterr().out == ids
