@@ -192,7 +192,7 @@ def command(
         click.echo(problem, err=True)
     _say(_written(view, done, as_json=as_json), output_to)
     target = source.path if in_place else Path(save_output) if save_output is not None else None
-    if in_place and target is None:
+    if in_place and pipe:
         raise click.UsageError("--in-place needs a file to write to")
     if target is not None:
         _save(str(target), _afterwards(document, cluster, done, watchdog))

@@ -59,7 +59,7 @@ def _from_classic_file(path: Path) -> Input:
         xml.parse(data)
     except ConfigurationError as problem:
         raise Failure(Exit.NO_INPUT, f"crm_simulate: {problem}") from problem
-    return Input(data, path)
+    return Input(data)  # it stands for the cluster, which a simulation never changes
 
 
 def remark(root: xml.Element) -> str:

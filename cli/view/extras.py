@@ -25,14 +25,19 @@ def shown_attributes(node: NodeFacts) -> list[tuple[str, str]]:
 
 
 def attribute_lines(facts: Facts) -> Iterator[str]:
-    """Yield the attributes of the nodes that are online."""
-    yield "  * Node Attributes:"
+    """Yield the attributes of the nodes that are online, with a title if there are any."""
+    has_title = False
     for node in facts.nodes:
         pairs = shown_attributes(node) if node.online else []
-        if pairs:
-            yield f"    * Node: {node.name}:"
-            yield from (f"      * {name:<32}\t: {value:<10}" for name, value in pairs)
-    yield ""
+        if not pairs:
+            continue
+        if not has_title:
+            yield "  * Node Attributes:"
+            has_title = True
+        yield f"    * Node: {node.name}:"
+        yield from (f"      * {name:<32}\t: {value:<10}" for name, value in pairs)
+    if has_title:
+        yield ""
 
 
 def descriptions(root: etree._Element) -> dict[str, str]:

@@ -185,6 +185,23 @@ def test_a_simulation_in_place_is_the_next_input(
     assert crm_simulate.main(["-X", "-p"]) != 0
 
 
+def test_the_file_that_stands_for_the_cluster_is_never_changed(
+    document: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CIB_file", str(document))
+    before = document.read_bytes()
+    assert crm_simulate.main(["-X", "-L"]) == 0
+    assert "Started node1" in capsys.readouterr().out
+    assert document.read_bytes() == before
+
+
+def test_attributes_have_a_title_only_where_there_are_any(
+    document: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert crm_simulate.main(["-A", "-x", str(document)]) == 0
+    assert "Node Attributes" not in capsys.readouterr().out
+
+
 def test_an_operation_told_to_fail_says_so(
     document: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
