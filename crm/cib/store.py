@@ -10,8 +10,9 @@ there by hand and is believed.
 
 `cib.ahead` holds the changes that were made since cib.xml was written (`ahead`, decision 0025).
 
-Choosing: the newest copy that is whole and valid wins. A broken cib.xml is renamed, never
-removed; a good one is never overwritten by an empty start.
+Choosing: the newest copy that is whole and valid wins. One of ours that was edited by hand wins
+over its backups, but no reign has written it, so that it loses against what other nodes have. A
+broken cib.xml is renamed, never removed; a good one is never overwritten by an empty start.
 
 Source: docs/protocol/cib.md, "On disk"; faults-and-security 37 to 40.
 """
@@ -63,8 +64,8 @@ _MAY_BE_GOOD = ("cib-unreadable", "cib-invalid", "cib-digest", "cib-owner")
 
 _BETWEEN_ELEMENTS = re.compile(rb">\s+<")
 _TRAILER = re.compile(
-    rb'<!-- pacekeeper reign="(?P<number>\d{1,18})" dc="(?P<dc>[^"]*)"'
-    rb' digest="(?P<digest>[0-9a-f]{64})" -->\s*\Z'
+    rb'<!-- pacekeeper reign="(?P<number>\d{1,18})" dc="(?P<dc>[^"]*)" '
+    rb'(?P<end>digest="(?P<digest>[0-9a-f]{64})" -->\s*\Z)'
 )
 _TEMPORARY = re.compile(r"\.cib[\w.-]*\.[0-9a-f]{12}\Z")
 _PROMISE = re.compile(r"(?P<number>\d{1,18}) (?P<dc>\S*)\s*\Z")
@@ -75,7 +76,8 @@ class Copy:
     """One file that was read: its tree and the reign it was written under.
 
     `digest` is what the file says of itself, if that is true. `steps` counts the changes of
-    `cib.ahead` that the tree was led on by; then the reign is that of the last.
+    `cib.ahead` that the tree was led on by; then the reign is that of the last. `is_edited`: we
+    wrote it, and somebody has changed it since.
     """
 
     path: Path
@@ -83,6 +85,7 @@ class Copy:
     written: Reign
     digest: str = ""
     steps: int = 0
+    is_edited: bool = False
 
     @property
     def standing(self) -> tuple[int, Reign, int]:
@@ -189,7 +192,8 @@ class Store:
         self._read_ahead(problems)
         main = self._believed(self._read(FILE, rules, problems), promised, problems)
         best = main
-        for name in self._backups()[: 1 if main is not None else MAX_BACKUPS]:
+        wanted = MAX_BACKUPS if main is None else 0 if main.is_edited else 1
+        for name in self._backups()[:wanted]:
             backup = self._believed(self._read(name, rules, problems), promised, problems)
             if backup is not None and (best is None or backup.standing > best.standing):
                 best = backup
@@ -377,18 +381,16 @@ class Store:
         if root.tag != "cib":
             raise _wrong("cib-corrupt", path.name, f"the root element is <{root.tag}>, not <cib>")
         documents.Document(root)
-        written = Reign()
         if trailer is not None:
-            written = Reign(int(trailer["number"]), trailer["dc"].decode())
-            body = data[: trailer.start()]
             digest = trailer["digest"].decode()
-            if hashlib.sha256(body).hexdigest() == digest:
+            if hashlib.sha256(data[: trailer.start("end")]).hexdigest() == digest:
+                written = Reign(int(trailer["number"]), trailer["dc"].decode())
                 return Copy(path, root, written, digest)
         signature = self._signature(path)
         if signature and signature != classic_digest(root):
             hint = f"if it was edited on purpose, remove {path.name}.sig and start again"
             raise _wrong("cib-digest", path.name, "it does not match its digest", hint)
-        return Copy(path, root, written)
+        return Copy(path, root, Reign(), is_edited=trailer is not None)
 
     def _signature(self, path: Path) -> str:
         try:
@@ -507,12 +509,10 @@ class Store:
         signature = _classic_digest_of_text(data)  # also refuses what is no XML
         self._note(journal)
         self._back_up()
+        data += f'<!-- pacekeeper reign="{written.number}" dc="{written.dc}" '.encode()
         digest = hashlib.sha256(data).hexdigest()
-        trailer = (
-            f'<!-- pacekeeper reign="{written.number}" dc="{written.dc}" digest="{digest}" -->\n'
-        )
         path = self.directory / FILE
-        self._replace(path, data + trailer.encode())
+        self._replace(path, data + f'digest="{digest}" -->\n'.encode())
         self._is_backed_up = False
         self._write_hint(SIGNATURE, signature + "\n")
         self._go_on_from(digest)

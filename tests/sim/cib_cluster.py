@@ -184,6 +184,7 @@ class CibCluster(Cluster):
             case "halt":
                 node.halt()
             case "damage":
+                self.testimony.forget(node.name)
                 _damage(disk.folder, detail, self.engine.random)
             case "write":
                 self._write(node)

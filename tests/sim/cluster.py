@@ -15,6 +15,7 @@ from tests.sim.faults import Fault, Script
 from tests.sim.network import Network
 from tests.sim.nodes import Makers, Node, real_makers
 from tests.sim.processes import Process
+from tests.sim.testimony import Testimony
 
 LOOK_EVERY_S = 0.25
 REST_S = 1.5
@@ -47,6 +48,7 @@ class Cluster:
         self.world = World(self.engine)
         self.resources = self._resources()
         self.trouble_at = 0.0
+        self.testimony = Testimony()
         cib = self._configuration(chance, uuids)
         self.nodes = {
             name: Node(
@@ -58,6 +60,7 @@ class Cluster:
                 nodes=names,
                 cib=cib,
                 makers=makers or real_makers(),
+                testimony=self.testimony,
             )
             for name in names
         }

@@ -16,7 +16,7 @@ from uuid import UUID
 from crm.api.scheduler import Schedule, Scheduled
 from crm.attrd.attributes import Attributes
 from crm.cib import revisions
-from crm.cib.disk import Append, KeepPromise, Persist
+from crm.cib.disk import Append, KeepPromise, Persist, Persisted
 from crm.cib.keeper import Keeper, Order
 from crm.cib.localcopy import Archive
 from crm.cib.operations import Rules
@@ -49,6 +49,7 @@ from tests.sim.agents import World
 from tests.sim.engine import Engine
 from tests.sim.network import Network
 from tests.sim.processes import Bus, Process
+from tests.sim.testimony import Place, Testimony, place_of
 
 EPOCH = datetime(2007, 1, 16, 12, 0, tzinfo=UTC)
 TIMING = Timing(keepalive_s=1.0, deadtime_s=6.0, warntime_s=3.0, initdead_s=10.0, deadping_s=6.0)
@@ -177,6 +178,7 @@ class Node:
         nodes: list[str],
         cib: bytes,
         makers: Makers,
+        testimony: Testimony,
     ) -> None:
         self.engine = engine
         self.network = network
@@ -189,7 +191,8 @@ class Node:
         self.life = 0
         self.changed_at = 0.0
         self.bus = Bus(engine, name)
-        self.watchers: list[Callable[[Process, Any], None]] = []
+        self.testimony = testimony
+        self.watchers: list[Callable[[Process, Any], None]] = [testimony.watch]
         self._makers = makers
         self._clock_offset = engine.random.uniform(0, 1000)
         self._wall_offset = engine.random.uniform(-300, 300)
@@ -324,6 +327,7 @@ class Node:
         history, damage = revisions.restore(store.read_journal(), loaded.document)
         for problem in [*loaded.problems, *damage]:
             self.engine.remember(f"{self.name}/cib", "#", str(problem))
+        self.testimony.started(self.name, loaded.document, loaded.written, loaded.promised)
         return maker(
             loaded.document,
             rules=RULES,
@@ -411,8 +415,9 @@ class Node:
                 start = max(self._disk_free_at, self.engine.now)
                 self._disk_free_at = start + length_s
                 middle = start + length_s * chance.random()
+                place = self._place(process, effect)
                 self.engine.at(
-                    middle, self._reach_disk, effect, self.life, process, start + length_s
+                    middle, self._reach_disk, effect, self.life, process, start + length_s, place
                 )
             case _:
                 raise AssertionError(f"cib wants {effect!r}")
@@ -423,6 +428,7 @@ class Node:
         life: int,
         process: Process,
         ends_at: float,
+        place: Place | None,
     ) -> None:
         """The write reaches the disk, though nobody knows it yet; a dead writer's does not."""
         if life != self.life or not self.is_up or not process.alive:
@@ -438,7 +444,21 @@ class Node:
                 self.kill("cib")
             return
         if result is not None:
-            self.engine.at(ends_at, process.receive, result)
+            self.engine.at(ends_at, self._tell_end, process, result, place)
+
+    def _place(self, process: Process | None, effect: Order) -> Place | None:
+        """Say where the copy stands that is to be written."""
+        if process is None or not isinstance(effect, Persist | Append):
+            return None
+        replica: Any = process.machine
+        written = replica._copy.written
+        self.testimony.seen(replica.document, written)
+        return place_of(replica.document, written)
+
+    def _tell_end(self, process: Process, result: Persisted, place: Place | None) -> None:
+        if result.ok and place is not None and process.alive:
+            self.testimony.kept(self.name, place)
+        process.receive(result)
 
     def _carry_out_lrmd(self, effect: object) -> None:
         process = self.bus.process("lrmd")

@@ -138,7 +138,17 @@ def test_an_edited_file_needs_its_signature_removed(tmp_path: Path) -> None:
     (tmp_path / "cib.xml.sig").unlink()
     loaded = files.load(rules.STANDARD)
     assert loaded.document.by_id("b") is not None
-    assert loaded.written == NINE
+    assert loaded.written == Reign(), "no reign has written this"
+
+
+def test_the_reign_of_a_file_is_covered_by_its_digest() -> None:
+    disk = FrailDisk()
+    store.Store(FOLDER, kernel=disk).write(text(5, "a"), NINE)
+    store.Store(FOLDER, kernel=disk).write(text(6, "a"), NINE)
+    disk.put("cib.xml", disk.files()["cib.xml"].replace(b'reign="9"', b'reign="8"'))
+    disk.remove("cib.xml.sig")
+    loaded = store.Store(FOLDER, kernel=disk).load(rules.STANDARD)
+    assert (loaded.written, loaded.document.version.epoch) == (Reign(), 6)
 
 
 def test_a_foreign_file_with_a_classic_signature_is_checked_against_it(tmp_path: Path) -> None:
