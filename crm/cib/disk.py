@@ -85,7 +85,7 @@ class KeepPromise:
 class Persisted:
     """A write ended; `reason` says why it failed, `digest` what was written.
 
-    `is_broken` says that the disk itself fails, or may not be written, and is not just full.
+    `is_broken` says that the disk itself fails, and is not just full or read-only.
     `may_append`, after a whole write, tells that changes may be added to `cib.ahead` from now on.
     """
 

@@ -15,9 +15,6 @@ from crm.cib.localcopy import Archive
 from crm.cib.store import Store
 from crm.plumbing.machine import Note
 
-_BROKEN = (errno.EIO, errno.EROFS)
-"""EROFS because a file system with errors is made read-only by the kernel."""
-
 Order = Persist | Append | KeepPromise | Archive
 
 
@@ -51,7 +48,7 @@ class Keeper:
         except OSError as problem:
             reason = f"{problem.strerror} ({problem.filename or self._store.directory})"
             if ticket:
-                return Persisted(ticket, False, reason, is_broken=problem.errno in _BROKEN)
+                return Persisted(ticket, False, reason, is_broken=problem.errno == errno.EIO)
             self._note(logging.ERROR, f"Could not keep what lost: {reason}")
         return None
 

@@ -50,7 +50,7 @@ from crm.cib.errands import Errands
 from crm.cib.localcopy import LocalCopy
 from crm.cib.outbox import Answer, Asker, Outbox, RemoteAsker, findings_of
 from crm.cib.snapshots import SLICE_BYTES, Reading
-from crm.model.version import Reign
+from crm.model.version import Reign, Version
 from crm.plumbing import errors
 from crm.plumbing.errors import Problem
 
@@ -66,9 +66,13 @@ ACKNOWLEDGE_S = 20.0
 SYNC_S = 10.0
 FETCH_S = 5.0
 BATCH_S = 0.005
+_UNWRITABLE = "the configuration cannot be written to every disk"
 UNKNOWN_HINT = "look whether it was made"
 UNDURABLE_HINT = "free space or repair the disk; writing is tried again by itself"
 MAX_HELD = 2_000
+MAX_TOLD = 5
+"""So many of the newest changes a writer is told of who comes too late."""
+
 PAIR = 2
 """Of two nodes, one is enough."""
 
@@ -364,7 +368,9 @@ class Mastery:
         while self._pending and now >= self._pending[0].until:
             pending = self._pending.popleft()
             missing = [n for n in self.members if self._installed.get(n, -1) < pending.sequence]
-            self._unknown(pending, f"no acknowledgement from {', '.join(missing) or self.node}")
+            silent = ", ".join(missing) or self.node
+            message = f"whether the change stays is not known: no acknowledgement from {silent}"
+            self._unknown(pending, message, UNKNOWN_HINT)
 
     def next_deadline(self) -> float | None:
         """Say when `tick` is due."""
@@ -483,6 +489,7 @@ class Mastery:
             base = change.based_on
             if (base.admin_epoch, base.epoch) != (current.admin_epoch, current.epoch):
                 message = f"the configuration is at {current}, the change was made for {base}"
+                message += self._since(base, change.origin)
                 hint = "read it again and repeat the change there"
                 return api.Outcome.CONFLICT, errors.error("conflict", "cib", message, hint)
         if not configuration or change.dry_run:
@@ -498,6 +505,18 @@ class Mastery:
             problem = errors.error("busy", "cib", "too many changes wait for the disks")
             return api.Outcome.NOT_READY, problem
         return None
+
+    def _since(self, base: Version, origin: api.Origin) -> str:
+        """Say what has changed since a version, to somebody who may read all of it."""
+        if self._copy.guard(origin) is not None:
+            return ""
+        past = (base.admin_epoch, base.epoch)
+        later = [
+            f"{entry.name} ({entry.summary or 'not recorded'})"
+            for entry in self._copy.history.entries[-MAX_TOLD:]
+            if (entry.after.admin_epoch, entry.after.epoch) > past
+        ]
+        return f"; since then came {', '.join(later)}" if later else ""
 
     def _stamp(self, origin: api.Origin) -> dict[str, str]:
         stamp = {
@@ -582,27 +601,29 @@ class Mastery:
         here = self._disk.is_durable or (mark[0] == self.reign and mark[1] >= sequence)
         return here and all(self._installed.get(m, -1) >= sequence for m in self.members)
 
-    def _give_up(
-        self, concerns: Callable[[_Pending], bool], reason: str, hint: str = UNKNOWN_HINT
-    ) -> None:
+    def _give_up(self, concerns: Callable[[_Pending], bool], reason: str) -> None:
+        self._tell_unknown(
+            concerns, f"whether the change stays is not known: {reason}", UNKNOWN_HINT
+        )
+
+    def _tell_unknown(self, concerns: Callable[[_Pending], bool], message: str, hint: str) -> None:
         kept: deque[_Pending] = deque()
         for pending in self._pending:
             if concerns(pending):
-                self._unknown(pending, reason, hint)
+                self._unknown(pending, message, hint)
             else:
                 kept.append(pending)
         self._pending = kept
 
-    def _unknown(self, pending: _Pending, reason: str, hint: str = UNKNOWN_HINT) -> None:
-        message = f"whether the change stays is not known: {reason}"
+    def _unknown(self, pending: _Pending, message: str, hint: str) -> None:
         problem = errors.error("unknown-outcome", "cib", message, hint)
         version = self._copy.document.version
         self._outbox.refuse(pending.asker, api.Outcome.UNKNOWN_OUTCOME, version, problem)
 
     def _report_undurable(self, sequence: int, where: str) -> None:
         """Tell who waits that a disk refused: what was made stays, and is written if that works."""
-        reason = f"it is made, but cannot be written to every disk: {where}"
-        self._give_up(lambda pending: pending.sequence <= sequence, reason, UNDURABLE_HINT)
+        message = f"the change was made, but may be lost again: {_UNWRITABLE}: {where}"
+        self._tell_unknown(lambda pending: pending.sequence <= sequence, message, UNDURABLE_HINT)
 
     def _not_ready(self, asker: Asker, reason: str) -> None:
         problem = errors.error("not-ready", "cib", reason, "try again")
@@ -655,6 +676,6 @@ def _not_durable(where: str) -> Problem:
     return errors.error(
         "not-durable",
         "cib",
-        f"nothing was changed: the configuration cannot be written to every disk: {where}",
+        f"nothing was changed: {_UNWRITABLE}: {where}",
         UNDURABLE_HINT,
     )

@@ -135,13 +135,6 @@ class WritesInPlace(Store):
             self._kernel.close(handle)
 
 
-class StartsEmpty(Store):
-    """Where there is no good cib.xml, an empty one with a great number takes its place."""
-
-    def _backups(self) -> list[str]:
-        return []
-
-
 # --- the replica --------------------------------------------------------------------------------
 
 
@@ -250,7 +243,6 @@ CIB_PLANTS: dict[str, tuple[Makers, int]] = {
     "forget-digest": ({"store": ForgetsDigest}, 200),
     "latch-off": ({"store": LatchesOff}, 50),
     "write-in-place": ({"store": WritesInPlace}, 50),
-    "ignore-backups": ({"store": StartsEmpty}, 200),
     "obey-anybody": (wrapped("cib", ObeysAnybody), 200),
     "forget-promise": (wrapped("cib", ForgetsPromise), 200),
     "ignore-base": (wrapped("cib", IgnoresBase), 10),

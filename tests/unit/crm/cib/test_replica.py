@@ -9,10 +9,12 @@ import pytest
 
 from crm.api import cib as api
 from crm.api import membership
+from crm.cib import document as documents
 from crm.cib import wire
 from crm.cib.disk import KeepPromise, Persisted
 from crm.cib.replica import Replica
 from crm.model.version import Reign
+from crm.plumbing import xml
 from crm.plumbing.machine import Exit, MessageArrived, Note, PeerLost, StopRequested
 from tests.kit.cib import LENIENT, Network, create, document
 
@@ -214,6 +216,7 @@ def test_a_stale_base_is_a_conflict() -> None:
     late = network.change("n1", create("b"), based_on=base)
     network.run(1.0)
     assert outcome(network, "n1", late) is api.Outcome.CONFLICT
+    assert "since then came 0.1 (created a)" in said_to(network, "n1", late)
 
 
 def test_without_a_master_a_change_is_refused_after_a_while_and_never_made() -> None:
@@ -460,3 +463,29 @@ def test_nobody_leaves_where_too_many_disks_are_broken() -> None:
     request = network.change("n3", api.SetNodeAttribute("n3", "uuid-n3", "pingd", "1"))
     network.run(1.0)
     assert outcome(network, "n3", request) is api.Outcome.OK, "what runs goes on"
+
+
+def test_of_two_contents_with_one_version_the_same_one_wins_whoever_rules() -> None:
+    """Fault 41: the loser is archived, and told of."""
+    winners = set()
+    for first in NAMES:
+        network = Network(3)
+        for name in NAMES:
+            network.crash(name)
+            copy = document()
+            inner = f'<primitive id="of-{name}" class="ocf" provider="pacekeeper" type="Dummy"/>'
+            parent = copy.section("resources")
+            assert parent is not None
+            parent.append(xml.parse(inner.encode()))
+            network.nodes[name].disk.data = documents.Document(copy.root).configuration_text()
+            network.start(name)
+        network.partition(NAMES)
+        network.rule(first, NAMES)
+        network.run(5.0)
+        kept = {network.replica(name).document.digest() for name in NAMES}
+        assert len(kept) == 1
+        winners |= kept
+        archived = [a for node in network.nodes.values() for a in node.disk.archived]
+        assert len(archived) >= 2, "both losers are kept"
+        assert all("lost against 0.0.0" in archive.reason for archive in archived)
+    assert len(winners) == 1
