@@ -57,11 +57,7 @@ class Inode:
 
     def lose(self) -> None:
         """Fail to sync: the pages count as clean from now on, and are not on the disk."""
-        start = 0
-        for old, new in zip(self.durable, self.content, strict=False):
-            if old != new:
-                break
-            start += 1
+        start = _alike(self.durable, self.content)
         if start < len(self.content):
             self.lost.append((start, len(self.content)))
         self.pending.clear()
@@ -75,13 +71,15 @@ class Inode:
         return states[kept]
 
 
+def _alike(one: bytes, other: bytes) -> int:
+    """Count the bytes at the beginning that are the same: writing them again changes nothing."""
+    return len(os.path.commonprefix([one, other]))
+
+
 def _torn(old: bytes, new: bytes, chance: random.Random) -> bytes:
     """A write of which only a part, or only some sectors, came to the disk."""
     if chance.random() < 0.5:
-        # What was there before and was not written to is there still.
-        pairs = enumerate(zip(old, new, strict=False))
-        same = next((place for place, (a, b) in pairs if a != b), min(len(old), len(new)))
-        return new[: chance.randrange(same, len(new) + 1)]
+        return new[: chance.randrange(_alike(old, new), len(new) + 1)]
     base = bytearray(old[: len(new)].ljust(len(new), b"\0"))
     for start in range(0, len(new), SECTOR_BYTES):
         if chance.random() < 0.5:

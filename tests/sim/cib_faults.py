@@ -144,6 +144,11 @@ def _bad_disk(
             number = chance.choice((0.2, 1.0, 3.0))
         faults.append(Fault(now, kind + detail, node, number=number))
         faults.append(Fault(now + length_s, "good-disk", node))
+        if kind == "sync-error" and chance.random() < 0.6:
+            # What the sync has lost can be read until the power fails.
+            faults += [Fault(now + 0.03 * n, "write", node) for n in range(1, 6)]
+            faults.append(Fault(now + 0.03 + chance.uniform(0, 1.5), "crash", node))
+            faults.append(Fault(now + length_s + 1.6, "boot", node))
         if kind in ("broken", "read-only"):
             faults.append(Fault(now + length_s + 1.0, "boot", node))
     return faults

@@ -77,6 +77,9 @@ class TrustsRetriedSync(Meddling):
                 raise
             self._disk.fsync(fd)
 
+    def fdatasync(self, fd: int) -> None:
+        self.fsync(fd)
+
 
 def _kernel(kind: type[Meddling]) -> Makers:
     def make(disk: FrailDisk) -> Kernel:
@@ -101,9 +104,11 @@ class ForgetsDigest(Store):
         documents.Document(root)
         last = root.getnext()
         words = "" if last is None or last.tag is not etree.Comment else str(last.text)
-        reign, dc = words.partition('reign="')[2], words.partition('dc="')[2]
-        number = reign.partition('"')[0]
-        return Copy(path, root, Reign(int(number or 0), dc.partition('"')[0]))
+        number, dc, digest = (
+            words.partition(f'{name}="')[2].partition('"')[0] for name in ("reign", "dc", "digest")
+        )
+        written = Reign(int(number) if number.isdigit() else 0, dc)
+        return Copy(path, root, written, digest)
 
 
 class LatchesOff(Store):
@@ -205,7 +210,7 @@ class WaitsForNobody(Mastery):
 
     def _is_durable(self, sequence: int) -> bool:
         mark = self._disk.durable
-        return self._disk.is_idle or (mark[0] == self.reign and mark[1] >= sequence)
+        return self._disk.is_durable or (mark[0] == self.reign and mark[1] >= sequence)
 
 
 class WritesBeforeAll(Mastery):
