@@ -24,26 +24,30 @@ _RNG = "{http://relaxng.org/ns/structure/1.0}"
 _NCNAME = re.compile(r"[^\W\d][\w.\-·]*\Z")
 _INTEGER = re.compile(r"[+-]?\d+\Z")
 _COUNT = re.compile(r"\+?\d+\Z|-0+\Z")
+_PATTERN = "pattern:"
 _ANNOTATION = "{http://relaxng.org/ns/compatibility/annotations/1.0}documentation"
 
 
 class Attribute(msgspec.Struct, frozen=True):
     """What an attribute may hold: any of `words`, or anything of one of the data `types`.
 
-    With neither, any text. `meaning` is the documentation of the type.
+    With neither, any text. A type is one of XML Schema's names, or a regular expression as
+    `pattern:EXPRESSION`. `meaning` is the documentation of the type, `documentation` that of the
+    attribute.
     """
 
     name: str
     words: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     meaning: str = ""
+    documentation: str = ""
 
     def admits(self, value: str) -> bool:
         """Tell whether the attribute may hold `value`."""
         if not self.words and not self.types:
             return True
         word = " ".join(value.split())
-        return word in self.words or any(_is_of_type(word, kind) for kind in self.types)
+        return word in self.words or any(_is_of_type(word, value, kind) for kind in self.types)
 
 
 class Branch(msgspec.Struct, frozen=True):
@@ -64,11 +68,15 @@ class Branch(msgspec.Struct, frozen=True):
             involved <= self.names
             and present.issuperset(self.needed)
             and not any(names.isdisjoint(present) for names in self.any_of)
-            and all(
-                attribute.admits(element.get(name, ""))
-                for name, attribute in self.attributes.items()
-                if name in present
-            )
+            and self.suits(element, present)
+        )
+
+    def suits(self, element: etree._Element, present: set[str]) -> bool:
+        """Tell whether the values an element has are possible on this side."""
+        return all(
+            attribute.admits(element.get(name, ""))
+            for name, attribute in self.attributes.items()
+            if name in present
         )
 
     def __str__(self) -> str:
@@ -123,13 +131,17 @@ class _How(enum.Enum):
         return self in {_How.ANY, _How.AT_LEAST_ONCE}
 
 
-def read_grammar(directory: Path) -> Mapping[str, Element]:
-    """Read all grammar files of a directory into one table, by element name."""
+def read_grammar(*directories: Path) -> Mapping[str, Element]:
+    """Read all grammar files of directories into one table, by element name.
+
+    Where a definition stands in several directories, that in the last one counts.
+    """
     reader = _Reader()
-    for path in sorted(directory.glob("*.rng")):
-        root = etree.parse(path).getroot()
-        for define in root.iter(f"{_RNG}define"):
-            reader.definitions[define.get("name", "")] = define
+    for directory in directories:
+        for path in sorted(directory.glob("*.rng")):
+            root = etree.parse(path).getroot()
+            for define in root.iter(f"{_RNG}define"):
+                reader.definitions[define.get("name", "")] = define
     return reader.table()
 
 
@@ -225,14 +237,16 @@ class _Reader:
                 case "value":
                     words.append((part.text or "").strip())
                 case "data":
-                    types.append(part.get("type", ""))
+                    pattern_text = part.findtext(f"{_RNG}param[@name='pattern']")
+                    kind = f"{_PATTERN}{pattern_text}" if pattern_text else part.get("type", "")
+                    types.append(kind)
                 case "choice":
                     pending = _patterns(part) + pending
                 case "ref":
                     definition = self.definitions[part.get("name", "")]
                     meaning = _documentation(definition)
                     pending = _patterns(definition) + pending
-        return Attribute(name, tuple(words), tuple(types), meaning)
+        return Attribute(name, tuple(words), tuple(types), meaning, _documentation(pattern))
 
 
 def _patterns(parent: etree._Element) -> list[etree._Element]:
@@ -245,12 +259,16 @@ def _documentation(pattern: etree._Element) -> str:
 
 def _either(left: Attribute, right: Attribute) -> Attribute:
     if not (left.words or left.types) or not (right.words or right.types):
-        return Attribute(left.name)
+        return Attribute(left.name, documentation=left.documentation)
     words = tuple(dict.fromkeys(left.words + right.words))
-    return Attribute(left.name, words, tuple(dict.fromkeys(left.types + right.types)), left.meaning)
+    types = tuple(dict.fromkeys(left.types + right.types))
+    return Attribute(left.name, words, types, left.meaning, left.documentation)
 
 
-def _is_of_type(word: str, kind: str) -> bool:
+def _is_of_type(word: str, value: str, kind: str) -> bool:
+    """Tell whether a value is of a type; a `word` is the value without space around it."""
+    if kind.startswith(_PATTERN):
+        return re.fullmatch(kind.removeprefix(_PATTERN), value) is not None
     match kind:
         case "NCName":
             return _NCNAME.match(word) is not None
@@ -258,6 +276,8 @@ def _is_of_type(word: str, kind: str) -> bool:
             return _INTEGER.match(word) is not None
         case "nonNegativeInteger":
             return _COUNT.match(word) is not None
+        case "positiveInteger":
+            return _COUNT.match(word) is not None and word.strip("+-0") != ""
         case _:
             return True
 
@@ -274,7 +294,8 @@ def explain(root: etree._Element, grammar: Mapping[str, Element]) -> Iterator[Pr
         if rules is None:
             continue
         yield from _explain_attributes(element, rules)
-        yield from _explain_needs(element, rules)
+        yield from _explain_needs(element, rules, grammar)
+        yield from _explain_choices(element, rules)
         below = [child for child in element if isinstance(child.tag, str)]
         if element.text is not None and element.text.strip():
             yield errors.error(
@@ -292,6 +313,7 @@ def explain(root: etree._Element, grammar: Mapping[str, Element]) -> Iterator[Pr
                     "repeated-element",
                     _subject(element),
                     f"{_name(element)} has more than one <{tag}>",
+                    "leave one of them, with what is in both",
                 )
         pending += [child for child in reversed(below) if child.tag in rules.children]
 
@@ -332,16 +354,21 @@ def _list_attributes(rules: Element) -> str:
     return f"possible are: {', '.join(sorted(rules.attributes))}"
 
 
-def _explain_needs(element: etree._Element, rules: Element) -> Iterator[Problem]:
-    present = {str(name) for name in element.attrib}
-    present |= {f"<{child.tag}>" for child in element if isinstance(child.tag, str)}
+def _explain_needs(
+    element: etree._Element, rules: Element, grammar: Mapping[str, Element]
+) -> Iterator[Problem]:
+    present = _present(element)
+    chosen = {
+        name for choice in rules.choices for branch in choice.branches for name in branch.names
+    }
     for needed in dict.fromkeys(rules.needed):
-        if needed not in present:
+        if needed not in present and needed not in chosen:
             what = "an element" if needed.startswith("<") else "an attribute"
             yield errors.error(
                 "missing-part",
                 _subject(element),
                 f"{_name(element)} lacks {what} {_quoted(needed)}",
+                f"add it: {_explained(needed, rules, grammar)}",
             )
     for names in rules.any_of:
         if names.isdisjoint(present):
@@ -349,7 +376,29 @@ def _explain_needs(element: etree._Element, rules: Element) -> Iterator[Problem]
                 "missing-part",
                 _subject(element),
                 f"{_name(element)} lacks one of {', '.join(map(_quoted, sorted(names)))}",
+                "; ".join(
+                    f"{_quoted(name)}: {_explained(name, rules, grammar)}" for name in sorted(names)
+                ),
             )
+
+
+def _explained(name: str, rules: Element, grammar: Mapping[str, Element]) -> str:
+    """Say what an attribute or an element (in <>) is for, as the grammar does."""
+    if name.startswith("<"):
+        below = grammar.get(name[1:-1])
+        text = below.documentation if below is not None else ""
+    else:
+        text = rules.attributes[name].documentation
+    return text[:1].lower() + text[1:].rstrip(".")
+
+
+def _present(element: etree._Element) -> set[str]:
+    names = {str(name) for name in element.attrib}
+    return names | {f"<{child.tag}>" for child in element if isinstance(child.tag, str)}
+
+
+def _explain_choices(element: etree._Element, rules: Element) -> Iterator[Problem]:
+    present = _present(element)
     for choice in rules.choices:
         involved = {name for branch in choice.branches for name in branch.names if name in present}
         if any(_is_bad(element, name, rules) for name in involved):
@@ -358,13 +407,28 @@ def _explain_needs(element: etree._Element, rules: Element) -> Iterator[Problem]
             branch.is_taken_by(element, involved, present) for branch in choice.branches
         ):
             continue
-        has = " and ".join(_shown(name, element) for name in sorted(involved))
         yield errors.error(
             "wrong-combination",
             _subject(element),
-            f"{_name(element)} has {has or 'none of these'}",
-            f"expected {', or '.join(map(str, choice.branches))}",
+            f"{_name(element)} {_clash(element, choice, involved, present)}",
+            f"expected {', or '.join(dict.fromkeys(map(str, choice.branches)))}",
         )
+
+
+def _clash(element: etree._Element, choice: Choice, involved: set[str], present: set[str]) -> str:
+    """Say what is there, and what is missing beside it or does not go with it."""
+    if not involved:
+        return f"has neither {' nor '.join(dict.fromkeys(map(str, choice.branches)))}"
+    has = " and ".join(_shown(name, element) for name in sorted(involved))
+    lacking = [
+        [name for name in branch.needed if name not in present]
+        or ["one of " + ", ".join(sorted(names)) for names in branch.any_of]
+        for branch in choice.branches
+        if involved <= branch.names and branch.suits(element, present)
+    ]
+    if not lacking:
+        return f"has {has}, which do not go together"
+    return f"has {has} without {' and '.join(map(_quoted, min(lacking, key=len)))}"
 
 
 def _is_bad(element: etree._Element, name: str, rules: Element) -> bool:

@@ -1,7 +1,8 @@
 """Is this document written in the language of the CIB? The grammar answers, in plain words.
 
-The grammar is ours and stands in `schemas/`; it describes the newest form, and documents of older
-ones are upgraded before they are checked (`crm.cib.upgrade`). What a grammar cannot see (names
+The grammar is ours and stands in `schemas/`; it describes today's form, and documents of older
+ones are upgraded before they are checked (`crm.cib.upgrade`). Documents that say pacemaker-4.0 are
+judged by what that took away from it. What a grammar cannot see (names
 that lead nowhere, ids used twice, values of options) is `crm.cib.semantics`' part.
 
 Source: docs/decisions/0032-schema.md.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +28,10 @@ NEWEST = upgrade_steps.TARGET
 _OLDEST_NUMBER = (1, 0)
 _NEWEST_NUMBER = (4, 0)
 _OTHERS = frozenset({"none", "pacemaker-0.6", "pacemaker-0.7", "transitional-0.6"})
+_USUAL = "3.9"
+_LAST = "4.0"
+"""The folders of the grammars; the second holds only what differs from the first."""
+
 _MOST_PROBLEMS = 50
 
 
@@ -73,11 +79,18 @@ def check(root: etree._Element) -> list[Problem]:
             )
         ]
     frame = without_status(root)
-    validator = _validator()
+    version = _grammar_for(schema)
+    validator = _validator(version)
     if validator.validate(frame):
         return []
-    found = list(grammar.explain(frame, _table()))[:_MOST_PROBLEMS]
+    found = list(itertools.islice(grammar.explain(frame, table(version)), _MOST_PROBLEMS))
     return found or [_as_libxml_says(validator)]
+
+
+def _grammar_for(schema: str) -> str:
+    """Choose the grammar that judges a schema: 3.10 brought nothing that 3.9 refuses."""
+    number = upgrade_steps.schema_number(schema)
+    return _LAST if number is not None and number >= _NEWEST_NUMBER else _USUAL
 
 
 def without_status(root: etree._Element) -> etree._Element:
@@ -96,11 +109,15 @@ def _as_libxml_says(validator: etree.RelaxNG) -> Problem:
     return errors.error("schema", "cib", message, "compare with a working configuration")
 
 
-@functools.lru_cache(maxsize=1)
-def _validator() -> etree.RelaxNG:
-    return etree.RelaxNG(etree.parse(directory() / "cib" / "3.9" / "cib.rng"))
+@functools.lru_cache(maxsize=2)
+def _validator(version: str) -> etree.RelaxNG:
+    return etree.RelaxNG(etree.parse(directory() / "cib" / version / "cib.rng"))
 
 
-@functools.lru_cache(maxsize=1)
-def _table() -> Mapping[str, grammar.Element]:
-    return grammar.read_grammar(directory() / "cib" / "3.9")
+@functools.lru_cache(maxsize=2)
+def table(version: str = _USUAL) -> Mapping[str, grammar.Element]:
+    """Give the grammar as a table with its documentation: per element what may stand in it."""
+    usual = directory() / "cib" / _USUAL
+    if version == _USUAL:
+        return grammar.read_grammar(usual)
+    return grammar.read_grammar(usual, directory() / "cib" / version)

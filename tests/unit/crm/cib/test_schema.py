@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -99,7 +100,7 @@ def test_another_document_is_no_cib() -> None:
             '<primitive id="a" class="ocf" type="x"/>',
             "wrong-combination",
             "a",
-            "class='ocf'",
+            "class='ocf' without 'provider'",
             "class=ocf and 'provider'",
         ),
         (
@@ -118,13 +119,20 @@ def test_another_document_is_no_cib() -> None:
             "op 'o' may not stand in primitive 'a'",
             "<operations>",
         ),
-        ("resources", '<group id="g"/>', "missing-part", "g", "lacks an element <primitive>", ""),
+        (
+            "resources",
+            '<group id="g"/>',
+            "missing-part",
+            "g",
+            "lacks an element <primitive>",
+            "one resource, run by",
+        ),
         (
             "constraints",
             '<rsc_location id="l" rsc="a" node="n"/>',
             "wrong-combination",
             "l",
-            "node='n'",
+            "node='n' without 'score'",
             "'node' and 'score', or <rule>",
         ),
         (
@@ -132,7 +140,7 @@ def test_another_document_is_no_cib() -> None:
             '<rsc_order id="o" first="a" then="b" score="0" kind="Mandatory"/>',
             "wrong-combination",
             "o",
-            "kind='Mandatory' and score='0'",
+            "kind='Mandatory' and score='0', which do not go together",
             "'score', or kind=",
         ),
         (
@@ -151,7 +159,31 @@ def test_another_document_is_no_cib() -> None:
             "holds the text 'hello'",
             "",
         ),
-        ("nodes", '<node id="1"/>', "missing-part", "1", "lacks an attribute 'uname'", ""),
+        (
+            "nodes",
+            '<node id="1"/>',
+            "missing-part",
+            "1",
+            "lacks an attribute 'uname'",
+            "the node's name",
+        ),
+        (
+            "constraints",
+            '<rsc_location id="l" rsc="a"><rule id="r"><date_expression id="d"'
+            ' operation="in_range"/></rule></rsc_location>',
+            "wrong-combination",
+            "d",
+            "operation='in_range' without 'start'",
+            "operation=in_range and 'start', or operation=in_range and 'end'",
+        ),
+        (
+            "constraints",
+            '<rsc_order id="o"><resource_set id="s"/></rsc_order>',
+            "wrong-combination",
+            "s",
+            "id='s' without <resource_ref>",
+            "",
+        ),
     ],
 )
 def test_an_error_names_object_attribute_and_what_was_meant(
@@ -183,60 +215,115 @@ def test_reports_are_bounded() -> None:
 
 
 def test_every_element_of_the_grammar_is_documented() -> None:
-    table = grammar.read_grammar(schema.directory() / "cib" / "3.9")
+    table = schema.table()
 
     assert [name for name, element in table.items() if not element.documentation] == []
     assert len(table) > 60
 
 
+VALUES = ["x", "true", "1", "0", "-1", "Master", "ocf", "", "a,b", "8000-8099", "INFINITY", "or"]
+ATTRIBUTES = sorted({name for rules in schema.table().values() for name in rules.attributes})
+
+
 # The validator is the obvious judge of the table: whatever it refuses must be explained, and the
 # table must find no fault with what it accepts.
 
-FULL = cib(
-    '<primitive id="a" class="ocf" provider="p" type="t" description="d">'
-    '<meta_attributes id="m"><nvpair id="n" name="x" value="y"/></meta_attributes>'
-    '<operations><op id="o" name="monitor" interval="5s" timeout="5s" on-fail="stop"/></operations>'
-    '</primitive><group id="g"><primitive id="b" class="lsb" type="t"/></group>'
-    '<clone id="c"><primitive id="d" class="systemd" type="t"/></clone>'
-    '<bundle id="bu"><podman image="i" replicas="2"/><network control-port="1">'
-    '<port-mapping id="pm" port="80"/></network></bundle>'
-)
-FULL.find("configuration/constraints").extend(
-    etree.fromstring(
-        '<x><rsc_location id="l" rsc="a"><rule id="r" score="5" boolean-op="or">'
-        '<expression id="e" attribute="u" operation="eq" value="v" type="string"/></rule>'
-        '</rsc_location><rsc_order id="or" first="a" then="b" kind="Optional"/>'
-        '<rsc_colocation id="co" score="1"><resource_set id="s"><resource_ref id="a"/>'
-        '</resource_set></rsc_colocation><rsc_ticket id="ti" ticket="t" rsc="a"/></x>'
-    )
-)
+FULL = etree.parse(
+    Path(__file__).with_name("every_element.xml"), etree.XMLParser(remove_blank_text=True)
+).getroot()
 
 
 def test_the_full_example_is_valid() -> None:
     assert schema.check(FULL) == []
 
 
+def test_the_full_example_has_every_element_with_every_attribute() -> None:
+    used: dict[str, set[str]] = {"status": set()}
+    for element in FULL.iter("*"):
+        used.setdefault(str(element.tag), set()).update(map(str, element.attrib))
+
+    # Two containers have the new name of one number, one has the old: the element allows one.
+    used["podman"].add("masters")
+    used["rkt"].add("masters")
+    used["docker"].add("promoted-max")
+    assert {name: set(rules.attributes) for name, rules in schema.table().items()} == used
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_whatever_the_validator_refuses_is_explained_and_nothing_else(data: st.DataObject) -> None:
     root = copy.deepcopy(FULL)
-    elements = list(root.find("configuration").iter())
-    element = data.draw(st.sampled_from(elements), label="element")
-    match data.draw(st.sampled_from(["attribute", "drop", "add", "remove"]), label="change"):
+    element = data.draw(st.sampled_from(list(root.find("configuration").iter("*"))))
+    match data.draw(st.sampled_from(["attribute", "drop", "add", "remove", "insert"])):
         case "attribute" if element.attrib:
             name = data.draw(st.sampled_from(sorted(element.attrib)))
-            element.set(name, data.draw(st.sampled_from(["x", "true", "1", "Master", "ocf", ""])))
+            element.set(name, data.draw(st.sampled_from(VALUES)))
         case "drop" if element.attrib:
             del element.attrib[data.draw(st.sampled_from(sorted(element.attrib)))]
         case "add":
-            element.set(data.draw(st.sampled_from(["id", "rsc", "score", "kind", "node"])), "5")
+            element.set(data.draw(st.sampled_from(ATTRIBUTES)), data.draw(st.sampled_from(VALUES)))
         case "remove" if element.getparent() is not None:
             element.getparent().remove(element)
+        case "insert":
+            etree.SubElement(element, data.draw(st.sampled_from(sorted(schema.table()))), id="new")
 
     problems = schema.check(root)
-    table = grammar.read_grammar(schema.directory() / "cib" / "3.9")
-    frame = copy.deepcopy(root)
 
     assert "schema" not in [problem.code for problem in problems]
     if not problems:
-        assert list(grammar.explain(frame.find("configuration"), table)) == []
+        assert list(grammar.explain(root.find("configuration"), schema.table())) == []
+
+
+# --- what the newest schema took away ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("section", "body", "code", "said"),
+    [
+        ("resources", f'<master id="m">{DUMMY}</master>', "unknown-element", "master 'm'"),
+        (
+            "resources",
+            '<primitive id="a" class="upstart" type="x"/>',
+            "bad-value",
+            "possible are: ocf, lsb, heartbeat, stonith, service, systemd",
+        ),
+        ("resources", '<bundle id="b"><rkt image="i"/></bundle>', "unknown-element", "<rkt>"),
+        (
+            "resources",
+            '<bundle id="b"><podman image="i" masters="1"/></bundle>',
+            "unknown-attribute",
+            "'masters'",
+        ),
+        (
+            "crm_config",
+            '<cluster_property_set id="s"><nvpair id="n" name="x"/></cluster_property_set>',
+            "wrong-combination",
+            "without 'value'",
+        ),
+    ],
+)
+def test_what_4_0_took_away_is_refused_there_and_only_there(
+    section: str, body: str, code: str, said: str
+) -> None:
+    [problem, *_] = schema.check(cib(body, section, 'validate-with="pacemaker-4.0"'))
+
+    assert problem.code == code
+    assert said in str(problem)
+    for older in ("pacemaker-3.9", "pacemaker-3.10"):
+        assert schema.check(cib(body, section, f'validate-with="{older}"')) == []
+
+
+def test_all_else_of_4_0_is_as_before() -> None:
+    root = copy.deepcopy(FULL)
+    root.set("validate-with", "pacemaker-4.0")
+    for gone in ("master", "rkt"):
+        for element in list(root.iter(gone)):
+            holder = element if gone == "master" else element.getparent()
+            holder.getparent().remove(holder)
+    for element in root.iter("docker", "podman"):
+        element.attrib.pop("masters", None)
+    for pair in root.iter("nvpair"):
+        if pair.get("id-ref") is not None:
+            pair.attrib.pop("name", None)
+
+    assert schema.check(root) == []
