@@ -399,7 +399,7 @@ class Workspace:
         problems = schema.check(root)
         if has_errors(problems):
             return problems
-        return problems + semantics.check(root)
+        return [*problems, *semantics.check(root), *semantics.check_relations(root)]
 
     def commit(self, *, force: bool = False, reason: str = "") -> list[Problem]:
         """Check and write the changes; returns warnings. `reason` is for the history.

@@ -58,7 +58,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The findings about one configuration; `judged` ones decide the exit code."""
+    """The findings about one configuration, and what of them decides the exit code."""
 
     problems: list[Problem]
     has_errors: bool
@@ -75,12 +75,14 @@ def judge(data: bytes) -> Verdict:
     problems = schema.check(upgraded.root)
     if not errors.has_errors(problems):
         problems += semantics.check(upgraded.root)
-    policy = []
+    policy, relations = [], []
     if not errors.has_errors(problems):
         policy = semantics.check_policy(upgraded.root)
-    found = [*problems, *policy]
-    has_errors = errors.has_errors(found)
-    return Verdict([*upgraded.problems, *found], has_errors, bool(policy) and not has_errors)
+        relations = semantics.check_relations(upgraded.root)
+    has_errors = errors.has_errors([*problems, *policy])
+    counted = bool(policy) or any(p.code in semantics.NOT_DONE_AS_WRITTEN for p in problems)
+    found = [*upgraded.problems, *problems, *policy, *relations]
+    return Verdict(found, has_errors, counted and not has_errors)
 
 
 @click.command(name="crm_verify", context_settings=result.HELP)
@@ -138,7 +140,7 @@ def command(
 
 def _conclude(verdict: Verdict, source: Source, verbose: int, report: _Report) -> int:
     found = verdict.problems
-    lines = [str(problem) for problem in verdict.problems] if verbose else []
+    lines = [line for each in found for line in (*_classic(each), str(each))] if verbose else []
     advice = [] if verbose else ["-V may provide more details"]
     if source.must_be_valid and any(
         problem.code not in _POLICY_CODES
@@ -157,6 +159,23 @@ def _conclude(verdict: Verdict, source: Source, verbose: int, report: _Report) -
 
 _POLICY_CODES = frozenset({"no-fencing-device", "not-promotable", "deprecated"})
 """Findings about configurations that can be loaded all the same."""
+
+
+def _classic(problem: Problem) -> list[str]:
+    """Say a finding in the words the tool has always had, which scripts look for."""
+    match problem.code:
+        case "no-fencing-device":
+            return [
+                "error: Resource start-up disabled since no STONITH resources have been defined",
+                "error: Either configure some or disable STONITH with the stonith-enabled option",
+                "error: NOTE: Clusters with shared data need STONITH to ensure data integrity",
+            ]
+        case "not-promotable":
+            return [
+                f"error: Resource {problem.subject} cannot be used as a promotable clone resource"
+            ]
+        case _:
+            return []
 
 
 def _reasons(problem: Exception) -> list[str]:

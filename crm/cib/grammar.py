@@ -420,15 +420,20 @@ def _clash(element: etree._Element, choice: Choice, involved: set[str], present:
     if not involved:
         return f"has neither {' nor '.join(dict.fromkeys(map(str, choice.branches)))}"
     has = " and ".join(_shown(name, element) for name in sorted(involved))
-    lacking = [
-        [name for name in branch.needed if name not in present]
-        or ["one of " + ", ".join(sorted(names)) for names in branch.any_of]
-        for branch in choice.branches
-        if involved <= branch.names and branch.suits(element, present)
-    ]
+    lacking: list[list[str]] = []
+    for branch in choice.branches:
+        if involved <= branch.names and branch.suits(element, present):
+            missing = [name for name in branch.needed if name not in present]
+            missing += [
+                "one of " + ", ".join(sorted(names))
+                for names in branch.any_of
+                if names.isdisjoint(present)
+            ]
+            lacking.append(missing)
     if not lacking:
         return f"has {has}, which do not go together"
-    return f"has {has} without {' and '.join(map(_quoted, min(lacking, key=len)))}"
+    fewest = min(lacking, key=lambda missing: len(missing))
+    return f"has {has} without {' and '.join(map(_quoted, fewest))}"
 
 
 def _is_bad(element: etree._Element, name: str, rules: Element) -> bool:

@@ -1,30 +1,31 @@
 """What a grammar cannot see: ids used twice, names that lead nowhere, values that mean nothing.
 
 `check` is what every change of a configuration must pass: its errors refuse the change, its
-warnings are shown. `check_policy` adds what a valid configuration may still lack before the
-cluster does anything with it (fencing devices, agents that can be promoted); it is what
-`crm_verify` says, and never refuses a change, or nobody could enter a first resource.
+warnings are shown. It looks at each object and at what that refers to, so it may be given a part
+of a configuration. `check_relations` needs the whole and only warns: of orders that go round, of
+colocations that contradict each other. `check_policy` adds what a valid configuration may still
+lack before the cluster does what it says (fencing devices, agents that can be promoted); it is
+what `crm_verify` says, and never refuses a change, or nobody could enter a first resource.
 
 Source: docs/decisions/0033-semantics.md.
 """
 
 from __future__ import annotations
 
-import difflib
+import itertools
 from collections.abc import Iterator, Mapping
 
 from lxml import etree
 
+from crm.cib import semantics_policy, semantics_relations, semantics_values
 from crm.model import options
-from crm.model.options import Kind, Option
 from crm.plumbing import errors
 from crm.plumbing.errors import Problem
 
 _MOST_PROBLEMS = 200
-_DURATIONS = ("interval", "timeout", "start-delay")
-_SAME_OPTION = 0.8
-_SAME_NAME = 0.85
-"""Options and nodes whose names agree this much are one, misspelt."""
+
+NOT_DONE_AS_WRITTEN = frozenset({"repeated-operation"})
+"""Warnings of `check` that count as those of `check_policy` do: in `crm_verify`'s exit code."""
 
 _RESOURCE_TAGS = ("primitive", "group", "clone", "master", "bundle")
 _REFERENCE_TAGS = frozenset({"resource_ref", "obj_ref", "role"})
@@ -41,6 +42,12 @@ _CONSTRAINT_REFERENCES: Mapping[str, tuple[str, ...]] = {
     "rsc_order": ("first", "then"),
     "rsc_ticket": ("rsc",),
 }
+_ARTICLES = {
+    "resource": "a resource",
+    "template": "a template",
+    "role": "a role",
+    "object": "an object",
+}
 _WHAT = {"rsc_location": "location", "rsc_colocation": "colocation", "rsc_order": "order"}
 
 
@@ -49,18 +56,22 @@ def check(root: etree._Element) -> list[Problem]:
     configuration = root.find("configuration")
     if configuration is None:
         return []
-    problems: list[Problem] = []
-    for finder in (
-        _repeated_ids,
-        _dangling_constraints,
-        _dangling_references,
-        _impossible_operations,
-        _unreadable_options,
-        _unlikely_nodes,
-    ):
-        problems += finder(configuration)
+    problems = [
+        *_repeated_ids(configuration),
+        *_dangling_constraints(configuration),
+        *_dangling_references(configuration),
+        *semantics_values.check(configuration, root.get("validate-with", "")),
+    ]
     problems.sort(key=lambda problem: problem.severity is errors.Severity.WARNING)
     return problems[:_MOST_PROBLEMS]
+
+
+def check_relations(root: etree._Element) -> list[Problem]:
+    """Find objects of a whole, valid configuration that do not go together; only warnings."""
+    configuration = root.find("configuration")
+    if configuration is None:
+        return []
+    return list(itertools.islice(semantics_relations.check(configuration), _MOST_PROBLEMS))
 
 
 def check_policy(root: etree._Element) -> list[Problem]:
@@ -68,11 +79,7 @@ def check_policy(root: etree._Element) -> list[Problem]:
     configuration = root.find("configuration")
     if configuration is None:
         return []
-    return [
-        *_missing_fencing(configuration),
-        *_unpromotable(configuration),
-        *_deprecated(configuration),
-    ]
+    return list(semantics_policy.check(configuration))
 
 
 # --- ids and references ---------------------------------------------------------------------
@@ -94,7 +101,7 @@ def _repeated_ids(configuration: etree._Element) -> Iterator[Problem]:
             "repeated-id",
             identity,
             f"the id '{identity}' is used twice, by {_kind(first)} and by {_kind(element)}",
-            "give one of them another id",
+            "give one of them another id, and change what refers to it",
         )
 
 
@@ -181,227 +188,3 @@ def _dangling_permissions(configuration: etree._Element) -> Iterator[Problem]:
             who = f"permission '{permission.get('id')}' of role '{role.get('id')}'"  # type: ignore[union-attr]
             similar = [identity for identity in known if identity is not None]
             yield _unknown("unknown-object", who, permission.get("id", ""), target, similar)
-
-
-# --- values ---------------------------------------------------------------------------------
-
-
-def _impossible_operations(configuration: etree._Element) -> Iterator[Problem]:
-    for operations in configuration.iter("operations"):
-        owner = operations.getparent()
-        resource = owner.get("id", "") if owner is not None else ""
-        seen: dict[tuple[str, int], str] = {}
-        for operation in operations.iterfind("op"):
-            if any(_duration_ms(operation, name) is None for name in _DURATIONS):
-                yield from _unreadable_durations(operation, resource)
-            interval_ms = _duration_ms(operation, "interval")
-            if interval_ms is None:
-                continue
-            key = (operation.get("name", ""), interval_ms)
-            identity = operation.get("id", "")
-            if key in seen:
-                yield errors.warning(
-                    "repeated-operation",
-                    identity,
-                    f"resource '{resource}': operation '{identity}' repeats '{seen[key]}': "
-                    f"{key[0]} with an interval of {interval_ms} ms",
-                    "give them different intervals; the later one is ignored",
-                )
-            seen.setdefault(key, identity)
-
-
-def _duration_ms(operation: etree._Element, name: str) -> int | None:
-    """Read one of an operation's durations: 0 when it is not given, None when it is none."""
-    try:
-        return options.as_duration_ms(operation.get(name, "0"))
-    except ValueError:
-        return None
-
-
-def _unreadable_durations(operation: etree._Element, resource: str) -> Iterator[Problem]:
-    for name in _DURATIONS:
-        value = operation.get(name)
-        if value is None:
-            continue
-        try:
-            options.as_duration_ms(value)
-        except ValueError as problem:
-            # Old files hold P10S for PT10S; what was taken once is not refused now.
-            report = errors.warning if value.lstrip().startswith("P") else errors.error
-            yield report(
-                "bad-duration",
-                operation.get("id", ""),
-                f"resource '{resource}', operation '{operation.get('name')}', {name}: {problem}",
-                "for example 10s, 2min or 500ms",
-            )
-
-
-def _unreadable_options(configuration: etree._Element) -> Iterator[Problem]:
-    """Look at the options of the cluster and of resources: misspelt names, impossible values.
-
-    A name nothing known comes near to is somebody's own option, and none of our business.
-    """
-    for pair in configuration.iterfind("crm_config/cluster_property_set/nvpair"):
-        option = options.cluster_option(pair.get("name", ""))
-        yield from _judge(pair, option, "cluster option", options.CLUSTER_OPTIONS)
-    known_meta = {
-        **options.RESOURCE_OPTIONS,
-        **options.CLONE_OPTIONS,
-        **options.GROUP_OPTIONS,
-    }
-    for pair_set in configuration.iter("meta_attributes"):
-        parent = pair_set.getparent()
-        if parent is None or parent.tag in {"op", "op_defaults", "alert", "recipient"}:
-            continue
-        for pair in pair_set.iterfind("nvpair"):
-            option = options.meta_option(pair.get("name", ""))
-            who = f"option of {parent.tag} '{parent.get('id', '')}'".replace(" ''", "")
-            yield from _judge(pair, option, who, known_meta)
-
-
-def _judge(
-    pair: etree._Element, option: Option | None, who: str, known: Mapping[str, Option]
-) -> Iterator[Problem]:
-    name, value = pair.get("name"), pair.get("value")
-    if name is None or value is None or value == "#default":
-        return
-    subject = pair.get("id", name)
-    if option is None:
-        near = options.nearest(name.replace("_", "-"), known)
-        if near is not None and _likeness(name.replace("_", "-"), near) >= _SAME_OPTION:
-            yield errors.warning(
-                "unknown-option",
-                subject,
-                f"{who}: '{name}' is not known",
-                f"there is an option '{near}'",
-            )
-    elif option.kind is not Kind.TEXT and (complaint := options.complaint(option, value)):
-        near = options.nearest(value, option.values)
-        yield errors.warning(
-            "bad-option-value",
-            subject,
-            f"{who} '{name}': {complaint}",
-            f"did you mean '{near}'?" if near else "",
-        )
-
-
-def _unlikely_nodes(configuration: etree._Element) -> Iterator[Problem]:
-    """Look for misspelt nodes in locations; nodes that are to come yet have no similar name."""
-    nodes = _node_names(configuration)
-    for location in configuration.iterfind("constraints/rsc_location"):
-        node = location.get("node")
-        if node is None or node in nodes:
-            continue
-        near = options.nearest(node, nodes)
-        if near is not None and _looks_misspelt(node, near):
-            identity = location.get("id", "")
-            yield errors.warning(
-                "unknown-node",
-                identity,
-                f"location '{identity}' names the node '{node}', which does not exist",
-                f"there is a node '{near}'",
-            )
-
-
-def _node_names(configuration: etree._Element) -> list[str]:
-    """List all names a location may give a node: remote and guest nodes are resources."""
-    names = [node.get("uname", "") for node in configuration.iterfind("nodes/node")]
-    names += [
-        primitive.get("id", "")
-        for primitive in configuration.iter("primitive")
-        if (primitive.get("provider"), primitive.get("type")) == ("pacemaker", "remote")
-    ]
-    names += [
-        pair.get("value", "")
-        for pair in configuration.iterfind("resources//nvpair")
-        if pair.get("name") == "remote-node"
-    ]
-    return names
-
-
-def _looks_misspelt(name: str, near: str) -> bool:
-    """Tell a slip of the keyboard from the next number: node3 is not node2 misspelt."""
-    stem, near_stem = name.rstrip("0123456789"), near.rstrip("0123456789")
-    return stem != near_stem and _likeness(name, near) >= _SAME_NAME
-
-
-def _likeness(left: str, right: str) -> float:
-    return difflib.SequenceMatcher(None, left, right).ratio()
-
-
-# --- policy ---------------------------------------------------------------------------------
-
-
-def _options_in_force(configuration: etree._Element) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for pair in configuration.iterfind("crm_config/cluster_property_set/nvpair"):
-        values.setdefault(pair.get("name", ""), pair.get("value", ""))
-    return values
-
-
-def _missing_fencing(configuration: etree._Element) -> Iterator[Problem]:
-    enabled = options.cluster_option("stonith-enabled")
-    assert enabled is not None, "the table of options has it"
-    values = _options_in_force(configuration)
-    try:
-        if not options.as_bool(options.setting(values, enabled)):
-            return
-    except ValueError:
-        return
-    devices = configuration.iterfind("resources//*[@class='stonith']")
-    if next(devices, None) is None and not _has_watchdog(values):
-        for text in (
-            "Resource start-up disabled since no STONITH resources have been defined",
-            "Either configure some or disable STONITH with the stonith-enabled option",
-            "NOTE: Clusters with shared data need STONITH to ensure data integrity",
-        ):
-            yield errors.error("no-fencing-device", "stonith-enabled", text)
-
-
-def _has_watchdog(values: Mapping[str, str]) -> bool:
-    try:
-        return options.as_bool(values.get("have-watchdog", "false"))
-    except ValueError:
-        return False
-
-
-def _unpromotable(configuration: etree._Element) -> Iterator[Problem]:
-    for clone in configuration.iter("clone", "master"):
-        promotable = clone.tag == "master" or any(
-            pair.get("name") == "promotable" and pair.get("value", "").lower() in {"true", "1"}
-            for pair in clone.iterfind("meta_attributes/nvpair")
-        )
-        if not promotable:
-            continue
-        for resource in clone.iter("primitive"):
-            agent_class = resource.get("class")
-            if agent_class is not None and agent_class not in {"ocf", "stonith"}:
-                identity = resource.get("id", "")
-                yield errors.error(
-                    "not-promotable",
-                    identity,
-                    f"Resource {identity} is of type {agent_class} and therefore cannot be used "
-                    "as a promotable clone resource",
-                )
-
-
-def _deprecated(configuration: etree._Element) -> Iterator[Problem]:
-    for group in configuration.iter("group"):
-        for pair in group.iterfind("meta_attributes/nvpair"):
-            if pair.get("name") in {"ordered", "collocated"}:
-                identity = group.get("id", "")
-                yield errors.warning(
-                    "deprecated",
-                    identity,
-                    f"group '{identity}': '{pair.get('name')}' is deprecated for groups",
-                    "use constraints with a resource set instead",
-                )
-    for constraint in configuration.iterfind("constraints/*"):
-        if constraint.find("lifetime") is not None:
-            identity = constraint.get("id", "")
-            yield errors.warning(
-                "deprecated",
-                identity,
-                f"'{identity}': a lifetime is deprecated",
-                "say it by a rule with a date_expression",
-            )
