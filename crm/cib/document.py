@@ -176,7 +176,8 @@ class Document:
 
     def __init__(self, root: etree._Element) -> None:
         if root.tag != "cib":
-            raise _unfit("not-a-cib", f"the root element is <{root.tag}>, not <cib>")
+            message = f"the root element is <{root.tag}>, not <cib>"
+            raise _unfit("not-a-cib", message, "give a whole CIB; cibadmin --empty prints one")
         self.root = root
         self.configuration = self._part("configuration")
         self.status = self._part("status")
@@ -208,7 +209,8 @@ class Document:
         for name in VERSION_ATTRIBUTES:
             text = self.root.get(name, "0")
             if not (text.isascii() and text.isdigit() and len(text) < 16):
-                raise _unfit("bad-version", f"{name} is '{text}', which is not a whole number")
+                message = f"{name} is '{text}', which is not a whole number"
+                raise _unfit("bad-version", message, "write 0, or leave the attribute out")
             numbers.append(int(text))
         return Version(*numbers)
 
@@ -592,5 +594,5 @@ def _assign(element: etree._Element, name: str, value: str | None) -> None:
         element.set(name, value)
 
 
-def _unfit(code: str, message: str) -> errors.ConfigurationError:
-    return errors.ConfigurationError(message, [errors.error(code, "cib", message)])
+def _unfit(code: str, message: str, hint: str) -> errors.ConfigurationError:
+    return errors.ConfigurationError(message, [errors.error(code, "cib", message, hint)])

@@ -302,7 +302,7 @@ def explain(root: etree._Element, grammar: Mapping[str, Element]) -> Iterator[Pr
                 "unexpected-text",
                 _subject(element),
                 f"{_name(element)} holds the text '{element.text.strip()[:40]}'",
-                "only elements stand in a CIB",
+                "remove it: only elements stand in a CIB",
             )
         for child in below:
             if child.tag not in rules.children:
@@ -313,7 +313,9 @@ def explain(root: etree._Element, grammar: Mapping[str, Element]) -> Iterator[Pr
                     "repeated-element",
                     _subject(element),
                     f"{_name(element)} has more than one <{tag}>",
-                    "leave one of them, with what is in both",
+                    "leave one, or put them into a <group>"
+                    if tag == "primitive" and "group" in rules.children
+                    else "leave one of them",
                 )
         pending += [child for child in reversed(below) if child.tag in rules.children]
 
@@ -357,7 +359,7 @@ def _list_attributes(rules: Element) -> str:
 def _explain_needs(
     element: etree._Element, rules: Element, grammar: Mapping[str, Element]
 ) -> Iterator[Problem]:
-    present = _present(element)
+    present = _present(element, rules)
     chosen = {
         name for choice in rules.choices for branch in choice.branches for name in branch.names
     }
@@ -392,13 +394,17 @@ def _explained(name: str, rules: Element, grammar: Mapping[str, Element]) -> str
     return text[:1].lower() + text[1:].rstrip(".")
 
 
-def _present(element: etree._Element) -> set[str]:
+def _present(element: etree._Element, rules: Element) -> set[str]:
+    """List what is there; what is misspelt counts as what was meant, or it would be told twice."""
     names = {str(name) for name in element.attrib}
+    for name in names - rules.attributes.keys():
+        if near := options.nearest(name.replace("_", "-"), rules.attributes):
+            names = {*names, near}
     return names | {f"<{child.tag}>" for child in element if isinstance(child.tag, str)}
 
 
 def _explain_choices(element: etree._Element, rules: Element) -> Iterator[Problem]:
-    present = _present(element)
+    present = _present(element, rules)
     for choice in rules.choices:
         involved = {name for branch in choice.branches for name in branch.names if name in present}
         if any(_is_bad(element, name, rules) for name in involved):
@@ -407,33 +413,41 @@ def _explain_choices(element: etree._Element, rules: Element) -> Iterator[Proble
             branch.is_taken_by(element, involved, present) for branch in choice.branches
         ):
             continue
+        message, hint = _clash(element, choice, involved, present)
         yield errors.error(
-            "wrong-combination",
-            _subject(element),
-            f"{_name(element)} {_clash(element, choice, involved, present)}",
-            f"expected {', or '.join(dict.fromkeys(map(str, choice.branches)))}",
+            "wrong-combination", _subject(element), f"{_name(element)} {message}", hint
         )
 
 
-def _clash(element: etree._Element, choice: Choice, involved: set[str], present: set[str]) -> str:
-    """Say what is there, and what is missing beside it or does not go with it."""
+def _clash(
+    element: etree._Element, choice: Choice, involved: set[str], present: set[str]
+) -> tuple[str, str]:
+    """Say what is there, what is missing beside it or does not go with it; and what may be."""
+    near = [
+        branch
+        for branch in choice.branches
+        if involved and involved <= branch.names and branch.suits(element, present)
+    ]
+    possible = ", or ".join(dict.fromkeys(map(str, near or choice.branches)))
     if not involved:
-        return f"has neither {' nor '.join(dict.fromkeys(map(str, choice.branches)))}"
-    has = " and ".join(_shown(name, element) for name in sorted(involved))
-    lacking: list[list[str]] = []
-    for branch in choice.branches:
-        if involved <= branch.names and branch.suits(element, present):
-            missing = [name for name in branch.needed if name not in present]
-            missing += [
-                "one of " + ", ".join(sorted(names))
-                for names in branch.any_of
-                if names.isdisjoint(present)
-            ]
-            lacking.append(missing)
-    if not lacking:
-        return f"has {has}, which do not go together"
-    fewest = min(lacking, key=lambda missing: len(missing))
-    return f"has {has} without {' and '.join(map(_quoted, fewest))}"
+        sides = dict.fromkeys(" and ".join(map(_quoted, each.needed)) for each in choice.branches)
+        return f"has neither {' nor '.join(sides)}", f"expected {possible}"
+    shown = sorted(involved - {"id"}) or sorted(involved)
+    has = " and ".join(_shown(name, element) for name in shown)
+    if not near:
+        return f"has {has}, which do not go together", f"leave one side: {possible}"
+    fewest = min((_lacking(branch, present) for branch in near), key=lambda missing: len(missing))
+    lacking = " and ".join(map(_quoted, fewest))
+    if involved == {"id"}:
+        return f"lacks {lacking}", f"expected {possible}"
+    return f"has {has} without {lacking}", f"expected {possible}"
+
+
+def _lacking(branch: Branch, present: set[str]) -> list[str]:
+    missing = [name for name in dict.fromkeys(branch.needed) if name not in present]
+    return missing + [
+        "one of " + ", ".join(sorted(names)) for names in branch.any_of if names.isdisjoint(present)
+    ]
 
 
 def _is_bad(element: etree._Element, name: str, rules: Element) -> bool:

@@ -117,7 +117,9 @@ def carry_out(
         return Carried(api.Outcome.INVALID_XML, before, before, findings=found)
     except patch.PatchDoesNotFit as problem:
         edit.undo()
-        finding = errors.error("patch-does-not-fit", "patch", str(problem), "read the CIB again")
+        finding = errors.error(
+            "patch-does-not-fit", "patch", str(problem), "make it again from the current CIB"
+        )
         return Carried(api.Outcome.CONFLICT, before, before, findings=(finding,))
     if not edit.changes:
         return Carried(api.Outcome.OK, before, before, xml=_shown(edit, guard) if dry_run else b"")
@@ -297,7 +299,9 @@ def _carry_out_one(edit: documents.Edit, operation: msgspec.Struct, rules: Rules
             wrong = status.set_cib_attributes(edit, operation)
             if wrong:
                 raise xml_operations.Refused(
-                    api.Outcome.ERROR, errors.error("protected", "cib", wrong)
+                    api.Outcome.ERROR, errors.error(
+                        "protected", "cib", wrong, "leave it out: the cluster writes it itself"
+                    )
                 )
         case api.DescribeNodes():
             status.describe_nodes(edit, operation)

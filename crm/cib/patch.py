@@ -93,7 +93,9 @@ def read(data: bytes | etree._Element) -> etree._Element:
     root = xml.parse(data, keep_comments=True) if isinstance(data, bytes) else data
     if root.tag != "diff" or root.get("format") != "2":
         message = f'the patch is a <{root.tag}>, not a <diff format="2">'
-        raise errors.ConfigurationError(message, [errors.error("not-a-patch", "patch", message)])
+        hint = "make patches with crm_diff"
+        problem = errors.error("not-a-patch", "patch", message, hint)
+        raise errors.ConfigurationError(message, [problem])
     return root
 
 
@@ -105,13 +107,16 @@ def versions_of(patch: etree._Element) -> tuple[Version | None, Version | None]:
 def _version(element: etree._Element | None) -> Version | None:
     if element is None:
         return None
-    try:
-        return Version(*(int(element.get(name, "0")) for name in _VERSION_NAMES))
-    except ValueError as problem:
-        message = f"the patch has a version that is no number: {problem}"
-        raise errors.ConfigurationError(
-            message, [errors.error("bad-version", "patch", message)]
-        ) from problem
+    numbers = []
+    for name in _VERSION_NAMES:
+        text = element.get(name, "0")
+        try:
+            numbers.append(int(text))
+        except ValueError as problem:
+            message = f"the patch is for a version whose {name} is '{text}', which is no number"
+            finding = errors.error("bad-version", "patch", message, "make it again with crm_diff")
+            raise errors.ConfigurationError(message, [finding]) from problem
+    return Version(*numbers)
 
 
 def perform(edit: documents.Edit, patch: etree._Element) -> None:

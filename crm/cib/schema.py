@@ -65,7 +65,9 @@ def check(root: etree._Element) -> list[Problem]:
     to be checked. The document is not changed: the grammar works on a copy of the configuration.
     """
     if root.tag != "cib":
-        return [errors.error("no-cib", str(root.tag), f"<{root.tag}> is not a <cib>")]
+        message = f"the root element is <{root.tag}>, not <cib>"
+        hint = "give a whole CIB; cibadmin --empty prints one"
+        return [errors.error("no-cib", str(root.tag), message, hint)]
     schema = root.get("validate-with", NEWEST)
     if schema == "none":
         return []

@@ -13,7 +13,7 @@ Source: docs/decisions/0033-semantics.md.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from lxml import etree
 
@@ -22,7 +22,8 @@ from crm.model import options
 from crm.plumbing import errors
 from crm.plumbing.errors import Problem
 
-_MOST_PROBLEMS = 200
+_MOST_PROBLEMS = 100
+"""Enough to read. To look for one more costs as much as for the first."""
 
 NOT_DONE_AS_WRITTEN = frozenset({"repeated-operation"})
 """Warnings of `check` that count as those of `check_policy` do: in `crm_verify`'s exit code."""
@@ -57,10 +58,14 @@ def check(root: etree._Element) -> list[Problem]:
     if configuration is None:
         return []
     problems = [
-        *_repeated_ids(configuration),
-        *_dangling_constraints(configuration),
-        *_dangling_references(configuration),
-        *semantics_values.check(configuration, root.get("validate-with", "")),
+        problem
+        for finder in (
+            _repeated_ids(configuration),
+            _dangling_constraints(configuration),
+            _dangling_references(configuration),
+            semantics_values.check(configuration, root.get("validate-with", "")),
+        )
+        for problem in itertools.islice(finder, _MOST_PROBLEMS)
     ]
     problems.sort(key=lambda problem: problem.severity is errors.Severity.WARNING)
     return problems[:_MOST_PROBLEMS]
@@ -79,7 +84,7 @@ def check_policy(root: etree._Element) -> list[Problem]:
     configuration = root.find("configuration")
     if configuration is None:
         return []
-    return list(semantics_policy.check(configuration))
+    return list(itertools.islice(semantics_policy.check(configuration), _MOST_PROBLEMS))
 
 
 # --- ids and references ---------------------------------------------------------------------
@@ -137,7 +142,7 @@ def _dangling_constraints(configuration: etree._Element) -> Iterator[Problem]:
                 yield _unknown("unknown-resource", f"{kind} '{identity}'", identity, target, names)
 
 
-def _unknown(code: str, who: str, subject: str, target: str, known: list[str]) -> Problem:
+def _unknown(code: str, who: str, subject: str, target: str, known: Iterable[str]) -> Problem:
     near = options.nearest(target, known)
     what = code.removeprefix("unknown-")
     article = "an" if what[0] in "aeiou" else "a"
@@ -145,20 +150,18 @@ def _unknown(code: str, who: str, subject: str, target: str, known: list[str]) -
         code,
         subject,
         f"{who} names '{target}', which does not exist",
-        f"there is {article} {what} '{near}'"
-        if near
-        else f"there is no {what} with a similar name",
+        f"there is {article} {what} '{near}'" if near else f"add the {what} first, or name another",
     )
 
 
 def _dangling_references(configuration: etree._Element) -> Iterator[Problem]:
-    templates = [str(each.get("id")) for each in configuration.iter("template")]
+    templates = dict.fromkeys(str(each.get("id")) for each in configuration.iter("template"))
     for primitive in configuration.iter("primitive"):
         if (target := primitive.get("template")) is not None and target not in templates:
             identity = primitive.get("id", "")
             who = f"resource '{identity}'"
             yield _unknown("unknown-template", who, identity, target, templates)
-    roles = [str(each.get("id")) for each in configuration.iter("acl_role")]
+    roles = dict.fromkeys(str(each.get("id")) for each in configuration.iter("acl_role"))
     for role in configuration.iterfind("acls/*/role"):
         if (target := role.get("id", "")) not in roles:
             parent = role.getparent()
@@ -172,7 +175,7 @@ def _dangling_references(configuration: etree._Element) -> Iterator[Problem]:
     for borrower in borrowers:
         if (target := borrower.get("id-ref", "")) not in known:
             similar = [str(each.get("id")) for each in configuration.iter(str(borrower.tag))]
-            yield _unknown("unknown-object", f"<{borrower.tag}>", target, target, similar)
+            yield _unknown("unknown-object", _kind(borrower), target, target, similar)
 
 
 def _dangling_permissions(configuration: etree._Element) -> Iterator[Problem]:

@@ -61,7 +61,7 @@ def _missing_device(configuration: etree._Element, values: Mapping[str, str]) ->
         yield errors.error(
             "no-fencing-device",
             "stonith-enabled",
-            "fencing is on (stonith-enabled), but there is no fencing device: no resource is "
+            "fencing is on ('stonith-enabled'), but there is no fencing device: no resource is "
             "started",
             "add a resource of class stonith; only if the resources share no data, set "
             "stonith-enabled=false",

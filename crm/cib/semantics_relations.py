@@ -182,10 +182,10 @@ def _cycle(start: _Moment, way: list[_Step], orders: set[str]) -> Problem:
     causes: list[str] = []
     for step in way:
         if step.because in orders:
-            shown += f", then ({step.because}) {step.then.action} '{step.then.resource}'"
+            shown += f", then {step.then.action} '{step.then.resource}' ({step.because})"
             causes.append(step.because)
         elif not step.then.is_end:
-            shown += f", then (in '{step.because}') {step.then.action} '{step.then.resource}'"
+            shown += f", then {step.then.action} '{step.then.resource}' (in {step.because})"
     named = " or ".join(f"'{cause}'" for cause in dict.fromkeys(causes))
     return errors.warning(
         "order-cycle",
@@ -229,8 +229,8 @@ def _colocation_contradictions(configuration: etree._Element) -> Iterator[Proble
         yield errors.warning(
             "colocation-contradiction",
             identity,
-            f"colocation '{identity}' keeps '{left}' and '{right}' apart, which {named} "
-            "put on one node: they cannot both run",
+            f"colocation '{identity}' keeps '{left}' and '{right}' apart, but by {named} they are "
+            "on one node: they cannot both run",
             f"remove '{identity}' or one of the others",
         )
 
@@ -388,7 +388,7 @@ def _repeated_nodes(configuration: etree._Element) -> Iterator[Problem]:
                     node.get("id", ""),
                     f"the nodes '{first.get('uname')}' ({first.get('id')}) and "
                     f"'{node.get('uname')}' ({node.get('id')}) have the same {what}",
-                    "remove the one that is no more: crm_node -R",
+                    "delete the entry of the one that is no more, by its id",
                 )
 
 
@@ -419,7 +419,7 @@ def _unknown_devices(configuration: etree._Element) -> Iterator[Problem]:
 
 def _list(what: str, names: Iterable[str]) -> str:
     shown = ", ".join(f"'{name}'" for name in sorted(names)[:5])
-    return f"there are the {what} {shown}" if shown else f"there are no {what}"
+    return f"there are the {what} {shown}" if shown else "add a resource of class stonith first"
 
 
 def _unknown_tag_members(configuration: etree._Element) -> Iterator[Problem]:

@@ -149,12 +149,15 @@ def _unreadable_durations(operation: etree._Element, resource: str) -> Iterator[
             options.as_duration_ms(value)
         except ValueError as problem:
             # Old files hold P10S for PT10S; what was taken once is not refused now.
-            report = errors.warning if value.lstrip().startswith("P") else errors.error
+            slip = value.lstrip().startswith("P")
+            report = errors.warning if slip else errors.error
             yield report(
                 "bad-duration",
                 operation.get("id", ""),
                 f"resource '{resource}', operation '{operation.get('name')}', {name}: {problem}",
-                "write for example 10s, 2min or 500ms",
+                "a time follows a T, as in PT5M; or write 5min"
+                if slip
+                else "write for example 10s, 2min or 500ms",
             )
 
 
@@ -176,14 +179,14 @@ def _unreadable_options(configuration: etree._Element) -> Iterator[Problem]:
         name = pair.get("name", "")
         option = options.cluster_option(name)
         if option is None and options.meta_option(name) is not None:
-            yield _misplaced(pair, "of resources, not of the cluster", "rsc_defaults")
+            yield _misplaced(pair, "the cluster", "of resources", "rsc_defaults")
         else:
             yield from _judge(pair, option, "cluster option", options.CLUSTER_OPTIONS)
     for pair_set in configuration.iter("meta_attributes"):
         parent = pair_set.getparent()
         if parent is None or parent.tag in {"alert", "recipient"}:
             continue
-        who = f"option of {parent.tag} '{parent.get('id', '')}'".replace(" ''", "")
+        owner = f"{parent.tag} '{parent.get('id', '')}'".replace(" ''", "")
         of_operation = parent.tag in {"op", "op_defaults"}
         for pair in pair_set.iterfind("nvpair"):
             name = pair.get("name", "")
@@ -192,17 +195,17 @@ def _unreadable_options(configuration: etree._Element) -> Iterator[Problem]:
             else:
                 option, known = options.meta_option(name), _META_OPTIONS
             if option is None and options.cluster_option(name) is not None:
-                yield _misplaced(pair, f"of the cluster, not of {parent.tag}", "crm_config")
+                yield _misplaced(pair, owner, "of the cluster", "crm_config")
             else:
-                yield from _judge(pair, option, who, known)
+                yield from _judge(pair, option, f"{owner}, option", known)
 
 
-def _misplaced(pair: etree._Element, what: str, where: str) -> Problem:
+def _misplaced(pair: etree._Element, owner: str, what: str, where: str) -> Problem:
     name = pair.get("name", "")
     return errors.warning(
         "misplaced-option",
         pair.get("id", name),
-        f"'{name}' is an option {what}: here it does nothing",
+        f"{owner}: '{name}' is an option {what} and does nothing here",
         f"move it to <{where}>",
     )
 
@@ -220,7 +223,7 @@ def _judge(
             yield errors.warning(
                 "unknown-option",
                 subject,
-                f"{who}: '{name}' is not known",
+                f"{who} '{name}' is not known",
                 f"there is an option '{near}': {known[near].text}",
             )
     elif option.kind is not Kind.TEXT and (complaint := options.complaint(option, value)):
@@ -249,7 +252,7 @@ def _example(option: Option) -> str:
         case Kind.PERCENTAGE:
             return f"write for example 80%{default}"
         case _:
-            return f"write one of: {', '.join(option.values)}{default}"
+            return f"write one of these{default}"
 
 
 def _repeated_options(configuration: etree._Element) -> Iterator[Problem]:

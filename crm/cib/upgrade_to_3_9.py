@@ -36,6 +36,7 @@ def over_version_3(root: etree._Element) -> list[Problem]:
                 "element-renamed",
                 master.get("id", ""),
                 f"'{master.get('id')}' is a clone with promotable=true now",
+                "nothing is to be done; write it so from now on",
             )
         )
     return problems

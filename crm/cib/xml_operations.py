@@ -17,7 +17,7 @@ from lxml import etree
 from crm.api import cib as api
 from crm.cib import compare, counting, patch, report
 from crm.cib import document as documents
-from crm.model import score
+from crm.model import options, score
 from crm.model.version import Version
 from crm.plumbing import errors, xml
 
@@ -72,7 +72,12 @@ def given_to(operation: api.XmlOperation) -> etree._Element:
     Raises: Refused if there is none; ConfigurationError if it is no XML.
     """
     if not operation.xml:
-        problem = errors.error("no-xml", "cib", f"nothing to {operation.task.value} was given")
+        problem = errors.error(
+            "no-xml",
+            "cib",
+            f"'{operation.task.value}' was asked for, but no XML was given",
+            "give it as text, in a file or on standard input",
+        )
         raise Refused(api.Outcome.NO_DATA, problem)
     return xml.parse(operation.xml, keep_comments=True)
 
@@ -117,7 +122,8 @@ def _create_one(edit: documents.Edit, parent: etree._Element, given: etree._Elem
     if _exists(edit.document, parent, given, identity):
         named = f"with the id '{identity}'" if identity is not None else f"in <{parent.tag}>"
         text = f"there is already a <{given.tag}> {named}"
-        problem = errors.error("exists", identity or str(given.tag), text)
+        hint = "modify or replace it, or give another id"
+        problem = errors.error("exists", identity or str(given.tag), text, hint)
         found = report.failed_creation(given, "File exists")
         raise Refused(api.Outcome.EXISTS, problem, found)
     edit.insert(parent, copy.deepcopy(given))
@@ -155,7 +161,7 @@ def _modify(edit: documents.Edit, operation: api.XmlOperation, given: etree._Ele
     if not operation.xpath and _is_new_section(edit, given):
         edit.insert(edit.document.configuration, copy.deepcopy(given))
         return
-    raise Refused(api.Outcome.NOT_FOUND, _missing(operation, given))
+    raise Refused(api.Outcome.NOT_FOUND, _missing(edit.document, operation, given))
 
 
 def _is_new_section(edit: documents.Edit, given: etree._Element) -> bool:
@@ -230,13 +236,13 @@ def _replace(edit: documents.Edit, operation: api.XmlOperation, given: etree._El
         anchor = _section(edit, operation.section) if operation.section else document.root
         old = _find_like(document, anchor, given)
     if old is None:
-        raise Refused(api.Outcome.NOT_FOUND, _missing(operation, given))
+        raise Refused(api.Outcome.NOT_FOUND, _missing(edit.document, operation, given))
     if old.tag == given.tag:
         compare.become(edit, old, given)
         return
     parent = old.getparent()
     if parent is None:
-        raise Refused(api.Outcome.ERROR, _missing(operation, given))
+        raise Refused(api.Outcome.ERROR, _missing(edit.document, operation, given))
     place = parent.index(old)
     edit.remove(old)
     edit.insert(parent, copy.deepcopy(given), place)
@@ -277,7 +283,12 @@ def _delete(edit: documents.Edit, operation: api.XmlOperation, *, every: bool) -
     fixed = (edit.document.root, edit.document.configuration, edit.document.status)
     for element in found if every else found[:1]:
         if any(element is part for part in fixed):
-            problem = errors.error("undeletable", str(element.tag), f"<{element.tag}> must stay")
+            problem = errors.error(
+                "undeletable",
+                str(element.tag),
+                f"<{element.tag}> is a part every CIB has and cannot be deleted",
+                "erase the CIB, or delete the objects in it",
+            )
             raise Refused(api.Outcome.ERROR, problem)
         if element.getroottree().getroot() is edit.document.root:
             edit.remove(element)
@@ -344,17 +355,29 @@ def _patch(edit: documents.Edit, given: etree._Element) -> None:
 def _selected(edit: documents.Edit, operation: api.XmlOperation) -> etree._Element:
     found = edit.document.select(operation.xpath)
     if not found:
-        raise Refused(api.Outcome.NOT_FOUND, _missing(operation, None))
+        raise Refused(api.Outcome.NOT_FOUND, _missing(edit.document, operation, None))
     return found[0]
 
 
-def _missing(operation: api.XmlOperation, given: etree._Element | None) -> errors.Problem:
+def _missing(
+    document: documents.Document, operation: api.XmlOperation, given: etree._Element | None
+) -> errors.Problem:
     if operation.xpath:
-        return errors.error("not-found", "xpath", f"nothing matches '{operation.xpath}'")
+        return errors.error(
+            "not-found",
+            "xpath",
+            f"nothing matches '{operation.xpath}'",
+            "look with cibadmin --query --xpath for what is there",
+        )
     tag = "" if given is None else str(given.tag)
     identity = "" if given is None else given.get("id", "")
     named = f" with the id '{identity}'" if identity else ""
-    return errors.error("not-found", identity or tag, f"there is no <{tag}>{named}")
+    near = None
+    if identity:
+        alike = (each.get("id") for each in document.root.iter(tag))
+        near = options.nearest(identity, [each for each in alike if each])
+    hint = f"did you mean '{near}'?" if near else "create it first, or allow that it is created"
+    return errors.error("not-found", identity or tag, f"there is no <{tag}>{named}", hint)
 
 
 def _section(edit: documents.Edit, name: str, *, make: bool = True) -> etree._Element:

@@ -46,6 +46,10 @@ class Unreachable(CrmError):
     """Nobody answers; the caller may try again or report that the cluster is down."""
 
 
+MOST_CHARS = 800
+"""How long a text of a problem may be; what is longer loses its middle."""
+
+
 class Severity(enum.Enum):
     """How much a problem matters: an error refuses the input, a warning does not."""
 
@@ -73,12 +77,20 @@ class Problem(NamedTuple):
 
 def error(code: str, subject: str, message: str, hint: str = "") -> Problem:
     """Make a problem that refuses the input."""
-    return Problem(code, Severity.ERROR, subject, message, hint)
+    return Problem(code, Severity.ERROR, _cut(subject), _cut(message), _cut(hint))
 
 
 def warning(code: str, subject: str, message: str, hint: str = "") -> Problem:
     """Make a problem that is reported while the input is accepted."""
-    return Problem(code, Severity.WARNING, subject, message, hint)
+    return Problem(code, Severity.WARNING, _cut(subject), _cut(message), _cut(hint))
+
+
+def _cut(text: str) -> str:
+    """Keep what is read at once: input that is wrong may be very long, and is quoted."""
+    if len(text) <= MOST_CHARS:
+        return text
+    half = MOST_CHARS // 2
+    return f"{text[:half]} […] {text[-half:]}"
 
 
 def has_errors(problems: Iterable[Problem]) -> bool:

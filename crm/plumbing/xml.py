@@ -13,6 +13,7 @@ if the bytes can hold a long one.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -36,6 +37,9 @@ class Limits:
 
 
 ORDINARY = Limits()
+
+_SMALLER = "give it in parts: one section or object at a time"
+_DECLARATION = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)""")
 
 
 def parse(data: bytes, limits: Limits = ORDINARY, *, keep_comments: bool = False) -> etree._Element:
@@ -63,7 +67,9 @@ def parse(data: bytes, limits: Limits = ORDINARY, *, keep_comments: bool = False
         where = f"line {line}, column {column}"
         # libxml2's own text ends with the position in words; ours names it once.
         text = (problem.msg or "not XML").split(", line ")[0].strip()
-        raise _refused("xml-syntax", where, f"{where}: {text}", "correct the XML") from problem
+        message = f"{where}: {text}"
+        hint = "correct it there, or just before: xmllint --noout FILE shows the line"
+        raise _refused("xml-syntax", where, message, hint) from problem
     _check_tree(root, limits, may_be_long=_may_hold_long_values(data, limits.attribute_chars))
     return root
 
@@ -106,28 +112,63 @@ def quoted(text: str) -> str:
 
 
 def _check_bytes(data: bytes, limits: Limits) -> None:
+    """Refuse what can be refused without building a tree; the work is linear in the bytes."""
     if len(data) > limits.total_bytes:
         raise _refused(
             "xml-too-large",
             "document",
             f"the document has {len(data)} bytes, at most {limits.total_bytes} are read",
+            _SMALLER,
         )
     if not data.strip():
-        raise _refused("xml-empty", "document", "the document is empty")
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as problem:
-        line = data.count(b"\n", 0, problem.start) + 1
-        raise _refused(
-            "xml-encoding", f"line {line}", f"line {line}: byte {problem.start} is not UTF-8"
-        ) from problem
+        raise _refused("xml-empty", "document", "the document is empty", "give a whole CIB or part")
+    _check_encoding(data)
+    if data.startswith(b"<!DOCTYPE", _end_of_prolog(data)):
+        raise _refused("xml-doctype", "document", "a DOCTYPE is not allowed", "remove it")
     elements = data.count(b"<") - data.count(b"</")
     if elements > limits.elements:
         raise _refused(
             "xml-too-large",
             "document",
             f"the document has {elements} elements, at most {limits.elements} are read",
+            _SMALLER,
         )
+
+
+def _check_encoding(data: bytes) -> None:
+    hint = "write it as UTF-8: iconv -f ENCODING -t UTF-8"
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        line = data.count(b"\n", 0, problem.start) + 1
+        where = f"line {line}"
+        raise _refused(
+            "xml-encoding", where, f"{where}: byte {problem.start} is not UTF-8", hint
+        ) from problem
+    declared = _DECLARATION.match(data)
+    if declared is None or data.isascii():
+        return
+    name = declared.group(1).decode()
+    if name.lower() not in {"utf-8", "utf8"}:
+        message = f"the document declares the encoding '{name}', but is written in UTF-8"
+        raise _refused("xml-encoding", "document", message, "declare UTF-8, or leave it out")
+
+
+def _end_of_prolog(data: bytes) -> int:
+    """Find where the root or a document type begins: behind declaration, comments and PIs."""
+    place = 3 if data.startswith(b"\xef\xbb\xbf") else 0
+    while True:
+        while data[place : place + 1].isspace():
+            place += 1
+        if data.startswith(b"<?", place):
+            end, size = data.find(b"?>", place + 2), 2
+        elif data.startswith(b"<!--", place):
+            end, size = data.find(b"-->", place + 4), 3
+        else:
+            return place
+        if end < 0:
+            return place
+        place = end + size
 
 
 def _may_hold_long_values(data: bytes, most: int) -> bool:
@@ -154,14 +195,14 @@ def _check_tree(root: etree._Element, limits: Limits, *, may_be_long: bool) -> N
         raise _refused("xml-doctype", "document", "a DOCTYPE is not allowed", "remove it")
     deep = "/" + "/*" * (limits.depth + 1)
     checks = [
-        (f"({deep})[1]", f"more than {limits.depth} levels"),
-        (f"(//*[@*[{limits.attributes + 1}]])[1]", f"more than {limits.attributes} attributes"),
+        (f"({deep})[1]", f"stands more than {limits.depth} levels deep"),
+        (f"(//*[@*[{limits.attributes + 1}]])[1]", f"has more than {limits.attributes} attributes"),
     ]
     if may_be_long:
         checks.append(
             (
                 f"(//*[@*[string-length() > {limits.attribute_chars}]])[1]",
-                f"an attribute of more than {limits.attribute_chars} characters",
+                f"has an attribute of more than {limits.attribute_chars} characters",
             )
         )
     for xpath, what in checks:
@@ -169,7 +210,8 @@ def _check_tree(root: etree._Element, limits: Limits, *, may_be_long: bool) -> N
         found = cast("list[etree._Element]", root.xpath(xpath))
         if found:
             where = f"line {found[0].sourceline}"
-            raise _refused("xml-too-large", where, f"{where}: <{found[0].tag}> has {what}")
+            message = f"{where}: <{found[0].tag}> {what}"
+            raise _refused("xml-too-large", where, message, "no CIB needs that: look what wrote it")
 
 
 def _refused(code: str, subject: str, message: str, hint: str = "") -> ConfigurationError:

@@ -133,7 +133,7 @@ def test_another_document_is_no_cib() -> None:
             "wrong-combination",
             "l",
             "node='n' without 'score'",
-            "'node' and 'score', or <rule>",
+            "expected 'node' and 'score'",
         ),
         (
             "constraints",
@@ -181,7 +181,7 @@ def test_another_document_is_no_cib() -> None:
             '<rsc_order id="o"><resource_set id="s"/></rsc_order>',
             "wrong-combination",
             "s",
-            "id='s' without <resource_ref>",
+            "resource_set 's' lacks <resource_ref>",
             "",
         ),
     ],

@@ -472,7 +472,7 @@ def test_orders_that_go_round_are_told_with_the_whole_cycle() -> None:
 
     assert (problem.code, problem.severity) == ("order-cycle", Severity.WARNING)
     assert problem.message.endswith(
-        "start 'vip', then (o1) start 'b', then (o2) start 'c', then (o3) start 'vip'"
+        "start 'vip', then start 'b' (o1), then start 'c' (o2), then start 'vip' (o3)"
     )
     assert problem.hint == "remove 'o1' or 'o2' or 'o3', or set kind=Optional there"
 
@@ -539,13 +539,13 @@ def test_resources_that_must_and_must_not_share_a_node_are_told_with_all_reasons
     [problem] = relations(cib(three, constraints))
 
     assert (problem.code, problem.subject) == ("colocation-contradiction", "c3")
-    assert "'vip' and 'b' apart, which 'c1' and 'c2' put on one node" in problem.message
+    assert "'vip' and 'b' apart, but by 'c1' and 'c2' they are on one node" in problem.message
 
 
 def test_a_group_puts_its_members_on_one_node() -> None:
     [problem] = relations(cib(GROUP, colocation("c", "vip", "b", "-INFINITY")))
 
-    assert "which 'g' put on one node" in problem.message
+    assert "but by 'g' they are on one node" in problem.message
 
 
 @pytest.mark.parametrize(
