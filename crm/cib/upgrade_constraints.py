@@ -204,7 +204,7 @@ def _unknown_attributes(order: etree._Element) -> Iterator[Problem]:
             yield errors.warning(
                 "attribute-dropped",
                 order.get("id", ""),
-                f"an order has no attribute '{name}'; '{name}={value}' is left out",
+                f"order '{order.get('id')}': '{name}={value}' is left out, as no order has it",
                 f"an order of Heartbeat 2 has: {', '.join(sorted(_ORDER_ATTRIBUTES))}",
             )
 

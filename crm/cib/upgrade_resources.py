@@ -280,8 +280,8 @@ class _Resource:
         if "globally-unique" not in names:
             self._warn(
                 "default-changed",
-                "instances of a clone were told apart (globally_unique) unless said otherwise; "
-                "today they are not",
+                f"the instances of clone '{self.id}' were told apart (globally_unique), as nothing "
+                "else was said; today they are not",
                 "set globally-unique=true if the agent relies on it",
             )
 

@@ -418,6 +418,12 @@ UPGRADES: dict[str, Callable[[], list[Problem]]] = {
     "failures that lowered scores": lambda: judged(
         old("", '<nvpair id="n" name="default_resource_failure_stickiness" value="-5"/>')
     ),
+    "an attribute of the root": lambda: judged(
+        old("").replace('have_quorum="true"', 'have_quorum="true" colour="red"')
+    ),
+    "a ping node": lambda: judged(
+        old("").replace("<nodes/>", '<nodes><node id="1" uname="router" type="ping"/></nodes>')
+    ),
     "a clone with parameters": lambda: judged(
         old(
             '<clone id="c"><instance_attributes id="i"><attributes><nvpair id="n" name="ip" '
