@@ -32,6 +32,13 @@ _CONTAINERS = ("group", "clone", "master", "bundle")
 _RESOURCES = ("primitive", *_CONTAINERS)
 _INFINITE = frozenset({"INFINITY", "+INFINITY"})
 _MOST_CYCLES = 10
+_MOST_SHOWN = 20
+_MOST_LOOKED_AT = 200
+"""How many unknown names are compared with known ones, which is slow."""
+
+_JOIN = "join"
+"""What a moment between two sets has in place of an action."""
+
 _DONE_BEFORE = {"promote": "start", "stop": "demote"}
 """What is done with a resource before it is promoted, and before it is stopped."""
 
@@ -39,7 +46,7 @@ _DONE_BEFORE = {"promote": "start", "stop": "demote"}
 def check(configuration: etree._Element) -> Iterator[Problem]:
     """Find relations between objects that cannot be kept."""
     yield from _order_cycles(configuration)
-    yield from _colocation_contradictions(configuration)
+    yield from itertools.islice(_colocation_contradictions(configuration), _MOST_CYCLES)
     yield from _location_contradictions(configuration)
     yield from _idle_constraints(configuration)
     yield from _unlikely_nodes(configuration)
@@ -78,24 +85,15 @@ def _order_cycles(configuration: etree._Element) -> Iterator[Problem]:
     sets = _sets(configuration)
     for order in orders:
         for first, then in _ordered_actions(order, sets):
-            actions |= {first[1], then[1]}
-            step = _Step(_Moment(*then, is_end=False), order.get("id", ""))
-            steps.setdefault(_Moment(*first, is_end=True), []).append(step)
-    for action in sorted(actions):
+            actions |= {first.action, then.action}
+            steps.setdefault(first, []).append(_Step(then, order.get("id", "")))
+    for action in sorted(actions - {_JOIN}):
         _note_structure(configuration, action, steps)
     strict = {order.get("id", "") for order in orders}
-    told: set[frozenset[str]] = set()
-    for start in list(steps):
-        way = _way_back(start, steps) if start.is_end else None
-        if way is None:
-            continue
-        causes = frozenset(step.because for step in way) & strict
-        if causes in told:
-            continue
-        told.add(causes)
-        yield _cycle(start, way, strict)
-        if len(told) == _MOST_CYCLES:
-            return
+    for knot in itertools.islice(_knots(steps), _MOST_CYCLES):
+        start = next(moment for moment in steps if moment in knot and moment.is_end)
+        inside = {moment: [s for s in steps[moment] if s.then in knot] for moment in knot}
+        yield _cycle(start, _way_back(start, inside), strict)
 
 
 def _is_strict(order: etree._Element) -> bool:
@@ -109,23 +107,33 @@ def _is_strict(order: etree._Element) -> bool:
 
 def _ordered_actions(
     order: etree._Element, sets: Mapping[str, etree._Element]
-) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
-    """List pairs of (resource, action) of which the first must be done before the other."""
+) -> Iterator[tuple[_Moment, _Moment]]:
+    """List pairs of moments of which the first must come before the other.
+
+    Between two sets stands a moment of nobody's, or the pairs would be their product.
+    """
     first, then = order.get("first"), order.get("then")
     if first is not None and then is not None:
-        first_action = order.get("first-action", "start")
-        yield (first, first_action), (then, order.get("then-action", first_action))
+        action = order.get("first-action", "start")
+        yield (
+            _Moment(first, action, is_end=True),
+            _Moment(then, order.get("then-action", action), is_end=False),
+        )
         return
-    before: list[tuple[str, str]] = []
-    for given in order.iterfind("resource_set"):
+    join: _Moment | None = None
+    for number, given in enumerate(order.iterfind("resource_set")):
         members = sets.get(given.get("id-ref", ""), given)
         action = members.get("action", "start")
-        now = [(ref.get("id", ""), action) for ref in members.iterfind("resource_ref")]
+        now = [ref.get("id", "") for ref in members.iterfind("resource_ref")]
+        begins = [_Moment(each, action, is_end=False) for each in now]
+        ends = [_Moment(each, action, is_end=True) for each in now]
         strict = members.get("kind", "Mandatory") == "Mandatory"
         if strict and members.get("sequential", "true") in {"true", "1"}:
-            yield from itertools.pairwise(now)
-        yield from ((earlier, later) for earlier in before for later in now)
-        before = now
+            yield from zip(ends, begins[1:], strict=False)
+        if join is not None:
+            yield from ((join, begin) for begin in begins)
+        join = _Moment(f"{order.get('id')} {number}", _JOIN, is_end=False)
+        yield from ((end, join) for end in ends)
 
 
 def _sets(configuration: etree._Element) -> Mapping[str, etree._Element]:
@@ -152,20 +160,50 @@ def _note_structure(configuration: etree._Element, action: str, steps: _Steps) -
             steps.setdefault(before, []).append(_Step(begin, identity))
 
 
-def _way_back(start: _Moment, steps: Mapping[_Moment, list[_Step]]) -> list[_Step] | None:
-    """Find the shortest way from a moment back to itself."""
+def _knots(steps: _Steps) -> Iterator[set[_Moment]]:
+    """Find the sets of moments that can all be reached from each other (Tarjan's algorithm)."""
+    number: dict[_Moment, int] = {}
+    lowest: dict[_Moment, int] = {}
+    stack: dict[_Moment, None] = {}
+    for root in list(steps):
+        if root in number:
+            continue
+        number[root] = lowest[root] = len(number)
+        stack[root] = None
+        work = [(root, iter(steps[root]))]
+        while work:
+            moment, rest = work[-1]
+            step = next(rest, None)
+            if step is not None:
+                if step.then not in number:
+                    number[step.then] = lowest[step.then] = len(number)
+                    stack[step.then] = None
+                    work.append((step.then, iter(steps.get(step.then, ()))))
+                elif step.then in stack:
+                    lowest[moment] = min(lowest[moment], number[step.then])
+                continue
+            work.pop()
+            if work:
+                lowest[work[-1][0]] = min(lowest[work[-1][0]], lowest[moment])
+            if lowest[moment] == number[moment]:
+                knot = set()
+                while moment not in knot:
+                    knot.add(stack.popitem()[0])
+                if len(knot) > 1:
+                    yield knot
+
+
+def _way_back(start: _Moment, steps: Mapping[_Moment, list[_Step]]) -> list[_Step]:
+    """Find the shortest way from a moment of a knot back to itself."""
     reached: dict[_Moment, tuple[_Moment, _Step]] = {}
     pending = deque([start])
-    while pending:
+    while start not in reached:
         moment = pending.popleft()
-        for step in steps.get(moment, ()):
-            if step.then in reached:
-                continue
-            reached[step.then] = (moment, step)
-            if step.then == start:
-                return _retrace(start, reached)
-            pending.append(step.then)
-    return None
+        for step in steps[moment]:
+            if step.then not in reached:
+                reached[step.then] = (moment, step)
+                pending.append(step.then)
+    return _retrace(start, reached)
 
 
 def _retrace(start: _Moment, reached: Mapping[_Moment, tuple[_Moment, _Step]]) -> list[_Step]:
@@ -178,20 +216,23 @@ def _retrace(start: _Moment, reached: Mapping[_Moment, tuple[_Moment, _Step]]) -
 
 
 def _cycle(start: _Moment, way: list[_Step], orders: set[str]) -> Problem:
-    shown = f"{start.action} '{start.resource}'"
-    causes: list[str] = []
+    parts = [f"{start.action} '{start.resource}'"]
+    causes: dict[str, None] = {}
     for step in way:
         if step.because in orders:
-            shown += f", then {step.then.action} '{step.then.resource}' ({step.because})"
-            causes.append(step.because)
-        elif not step.then.is_end:
-            shown += f", then {step.then.action} '{step.then.resource}' (in {step.because})"
-    named = " or ".join(f"'{cause}'" for cause in dict.fromkeys(causes))
+            causes[step.because] = None
+        if step.then.is_end or step.then.action == _JOIN:
+            continue
+        inside = "" if step.because in orders else "in "
+        parts.append(f"{step.then.action} '{step.then.resource}' ({inside}{step.because})")
+    if len(parts) > _MOST_SHOWN:
+        parts[_MOST_SHOWN // 2 : -_MOST_SHOWN // 2] = [f"{len(parts) - _MOST_SHOWN} more"]
+    named = [f"'{cause}'" for cause in causes]
     return errors.warning(
         "order-cycle",
-        causes[0],
-        f"orders go round in a cycle, so none of these is ever done: {shown}",
-        f"remove {named}, or set kind=Optional there",
+        next(iter(causes)),
+        f"orders go round in a cycle, so none of these is ever done: {', then '.join(parts)}",
+        f"remove {' or '.join(named[:_MOST_SHOWN])}, or set kind=Optional there",
     )
 
 
@@ -221,11 +262,13 @@ def _colocation_contradictions(configuration: etree._Element) -> Iterator[Proble
         if group:
             together.setdefault(member, []).append((group, group))
             together.setdefault(group, []).append((member, group))
+    place = _components(together)
     for left, right, identity in apart:
-        causes = _connection(left, right, together)
-        if causes is None:
+        if left not in place or place[left] != place.get(right):
             continue
-        named = " and ".join(f"'{cause}'" for cause in dict.fromkeys(causes))
+        causes = _connection(left, right, together)
+        shown = list(dict.fromkeys(causes))
+        named = " and ".join(f"'{cause}'" for cause in shown[:_MOST_SHOWN])
         yield errors.warning(
             "colocation-contradiction",
             identity,
@@ -247,9 +290,21 @@ def _single_resources(configuration: etree._Element) -> dict[str, str]:
     return found
 
 
-def _connection(
-    start: str, goal: str, together: Mapping[str, list[tuple[str, str]]]
-) -> list[str] | None:
+def _components(together: Mapping[str, list[tuple[str, str]]]) -> dict[str, int]:
+    """Number the sets of resources that stand on one node."""
+    place: dict[str, int] = {}
+    for number, first in enumerate(together):
+        pending = [] if first in place else [first]
+        place.setdefault(first, number)
+        while pending:
+            for other, _cause in together[pending.pop()]:
+                if other not in place:
+                    place[other] = number
+                    pending.append(other)
+    return place
+
+
+def _connection(start: str, goal: str, together: Mapping[str, list[tuple[str, str]]]) -> list[str]:
     """Name the objects that put two resources on one node, by the shortest way."""
     reached: dict[str, tuple[str, str]] = {start: ("", "")}
     pending = deque([start])
@@ -259,8 +314,6 @@ def _connection(
             if other not in reached:
                 reached[other] = (resource, cause)
                 pending.append(other)
-    if goal not in reached:
-        return None
     causes: list[str] = []
     while goal != start:
         goal, cause = reached[goal]
@@ -339,10 +392,12 @@ def _unlikely_nodes(configuration: etree._Element) -> Iterator[Problem]:
         ),
         *((each, "target", "fencing level") for each in configuration.iter("fencing-level")),
     ]
-    for element, attribute, kind in named:
-        node = element.get(attribute)
-        if node is None or node in nodes:
-            continue
+    unknown = (
+        (element, node, kind)
+        for element, attribute, kind in named
+        if (node := element.get(attribute)) is not None and node not in nodes
+    )
+    for element, node, kind in itertools.islice(unknown, _MOST_LOOKED_AT):
         near = options.nearest(node, nodes)
         if near is not None and _looks_misspelt(node, near):
             identity = element.get("id", "")
@@ -354,7 +409,7 @@ def _unlikely_nodes(configuration: etree._Element) -> Iterator[Problem]:
             )
 
 
-def _node_names(configuration: etree._Element) -> list[str]:
+def _node_names(configuration: etree._Element) -> Mapping[str, None]:
     """List all names a location may give a node: remote and guest nodes are resources."""
     names = [node.get("uname", "") for node in configuration.iterfind("nodes/node")]
     names += [
@@ -367,7 +422,7 @@ def _node_names(configuration: etree._Element) -> list[str]:
         for pair in configuration.iterfind("resources//nvpair")
         if pair.get("name") == "remote-node"
     ]
-    return names
+    return dict.fromkeys(names)
 
 
 def _looks_misspelt(name: str, near: str) -> bool:

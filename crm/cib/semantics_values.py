@@ -24,6 +24,9 @@ _DURATIONS = ("interval", "timeout", "start-delay")
 _SAME_OPTION = 0.8
 """Options and operations whose names agree this much are one, misspelt."""
 
+_MOST_LOOKED_AT = 200
+"""How many unknown names are compared with known ones, which is slow."""
+
 _OPERATIONS = (
     "start",
     "stop",
@@ -175,13 +178,16 @@ def _unreadable_options(configuration: etree._Element) -> Iterator[Problem]:
 
     A name nothing known comes near to is somebody's own option, and none of our business.
     """
+    unknown: list[tuple[etree._Element, str, Mapping[str, Option]]] = []
     for pair in configuration.iterfind("crm_config/cluster_property_set/nvpair"):
         name = pair.get("name", "")
         option = options.cluster_option(name)
         if option is None and options.meta_option(name) is not None:
             yield _misplaced(pair, "the cluster", "of resources", "rsc_defaults")
+        elif option is None:
+            unknown.append((pair, "cluster option", options.CLUSTER_OPTIONS))
         else:
-            yield from _judge(pair, option, "cluster option", options.CLUSTER_OPTIONS)
+            yield from _judge(pair, option, "cluster option")
     for pair_set in configuration.iter("meta_attributes"):
         parent = pair_set.getparent()
         if parent is None or parent.tag in {"alert", "recipient"}:
@@ -196,8 +202,12 @@ def _unreadable_options(configuration: etree._Element) -> Iterator[Problem]:
                 option, known = options.meta_option(name), _META_OPTIONS
             if option is None and options.cluster_option(name) is not None:
                 yield _misplaced(pair, owner, "of the cluster", "crm_config")
+            elif option is None:
+                unknown.append((pair, f"{owner}, option", known))
             else:
-                yield from _judge(pair, option, f"{owner}, option", known)
+                yield from _judge(pair, option, f"{owner}, option")
+    for pair, who, known in unknown[:_MOST_LOOKED_AT]:
+        yield from _suggest(pair, who, known)
 
 
 def _misplaced(pair: etree._Element, owner: str, what: str, where: str) -> Problem:
@@ -210,27 +220,27 @@ def _misplaced(pair: etree._Element, owner: str, what: str, where: str) -> Probl
     )
 
 
-def _judge(
-    pair: etree._Element, option: Option | None, who: str, known: Mapping[str, Option]
-) -> Iterator[Problem]:
+def _suggest(pair: etree._Element, who: str, known: Mapping[str, Option]) -> Iterator[Problem]:
+    name = pair.get("name", "")
+    near = options.nearest(name.replace("_", "-"), known)
+    if near is not None and likeness(name.replace("_", "-"), near) >= _SAME_OPTION:
+        yield errors.warning(
+            "unknown-option",
+            pair.get("id", name),
+            f"{who} '{name}' is not known",
+            f"there is an option '{near}': {known[near].text}",
+        )
+
+
+def _judge(pair: etree._Element, option: Option, who: str) -> Iterator[Problem]:
     name, value = pair.get("name"), pair.get("value")
-    if name is None or value is None or value == "#default":
+    if name is None or value is None or value == "#default" or option.kind is Kind.TEXT:
         return
-    subject = pair.get("id", name)
-    if option is None:
-        near = options.nearest(name.replace("_", "-"), known)
-        if near is not None and likeness(name.replace("_", "-"), near) >= _SAME_OPTION:
-            yield errors.warning(
-                "unknown-option",
-                subject,
-                f"{who} '{name}' is not known",
-                f"there is an option '{near}': {known[near].text}",
-            )
-    elif option.kind is not Kind.TEXT and (complaint := options.complaint(option, value)):
+    if complaint := options.complaint(option, value):
         near = options.nearest(value, option.values)
         yield errors.warning(
             "bad-option-value",
-            subject,
+            pair.get("id", name),
             f"{who} '{name}': {complaint}",
             f"did you mean '{near}'?" if near else _example(option),
         )

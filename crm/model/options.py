@@ -595,15 +595,15 @@ _MOST_COMPARED_CHARS = 100
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """Find the candidate a person most likely meant by `name`, or None if none is like it.
 
-    Beyond a length and a number no person types, only another case is recognised: to compare
-    costs the product of lengths, for each candidate.
+    None also beyond a length and a number no person types: to compare costs the product of the
+    lengths, for each candidate.
     """
-    ordered = sorted(set(candidates))
-    folded = {candidate.lower(): candidate for candidate in reversed(ordered)}
+    different = set(candidates)
+    if len(name) > _MOST_COMPARED_CHARS or len(different) > _MOST_COMPARED:
+        return None
+    folded = {candidate.lower(): candidate for candidate in sorted(different, reverse=True)}
     if name.lower() in folded:
         return folded[name.lower()]
-    if len(name) > _MOST_COMPARED_CHARS or len(folded) > _MOST_COMPARED:
-        return None
     folded = {key: found for key, found in folded.items() if len(key) <= _MOST_COMPARED_CHARS}
     matches = difflib.get_close_matches(name.lower(), list(folded), n=1, cutoff=0.6)
     return folded[matches[0]] if matches else None

@@ -6,7 +6,8 @@ what the elements mean.
 
 How the limits are kept cheap: libxml2 itself stops entity expansion, network access and more
 than 256 levels. The number of start tags is known before parsing from a count of two byte
-sequences (which is why only UTF-8 is read: in another encoding the bytes would look different).
+sequences (which is why only UTF-8 is read: in another encoding the bytes would look different),
+that of attributes and namespaces likewise; a document type is looked for behind the prolog.
 Attributes and levels are checked by compiled XPath on the finished tree, the length of values only
 if the bytes can hold a long one.
 """
@@ -33,6 +34,7 @@ class Limits:
     depth: int = 64
     elements: int = 200_000
     attributes: int = 64
+    namespaces: int = 16
     attribute_chars: int = 65_536
 
 
@@ -48,7 +50,7 @@ def parse(data: bytes, limits: Limits = ORDINARY, *, keep_comments: bool = False
     Raises: ConfigurationError with one problem: `xml-syntax`, `xml-too-large`, `xml-doctype`,
     `xml-encoding` or `xml-empty`; the message gives line and column where they are known.
     """
-    _check_bytes(data, limits)
+    check_bytes(data, limits)
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -111,8 +113,11 @@ def quoted(text: str) -> str:
     return '"' + value.replace('"', "&quot;") + '"'
 
 
-def _check_bytes(data: bytes, limits: Limits) -> None:
-    """Refuse what can be refused without building a tree; the work is linear in the bytes."""
+def check_bytes(data: bytes, limits: Limits = ORDINARY) -> None:
+    """Refuse what can be refused without building a tree; the work is linear in the bytes.
+
+    Raises: ConfigurationError as `parse` does.
+    """
     if len(data) > limits.total_bytes:
         raise _refused(
             "xml-too-large",
@@ -132,6 +137,21 @@ def _check_bytes(data: bytes, limits: Limits) -> None:
             "document",
             f"the document has {elements} elements, at most {limits.elements} are read",
             _SMALLER,
+        )
+    # In values between double quotes, as almost all are, these two bytes cannot stand.
+    if data.count(b'="') > limits.attributes * elements and b"'" not in data:
+        raise _refused(
+            "xml-too-large",
+            "document",
+            f"an element has more than {limits.attributes} attributes",
+            "no CIB needs that: look what wrote it",
+        )
+    if data.count(b"xmlns") > limits.namespaces:
+        raise _refused(
+            "xml-too-large",
+            "document",
+            f"the document declares more than {limits.namespaces} namespaces",
+            "declare none: a CIB has no namespaces",
         )
 
 

@@ -4,7 +4,9 @@ import pytest
 from lxml import etree
 
 from crm.cib import semantics
+from crm.plumbing import xml
 from crm.plumbing.errors import Problem, Severity
+from tests.kit import hostile
 
 A = '<primitive id="vip" class="ocf" provider="heartbeat" type="IPaddr2"/>'
 NO_FENCING = (
@@ -205,6 +207,17 @@ def test_errors_come_before_warnings() -> None:
     root = cib(A + A, options=properties("no-quorom-policy", "stop"))
 
     assert [p.severity for p in semantics.check(root)] == [Severity.ERROR, Severity.WARNING]
+
+
+@pytest.mark.parametrize("name", hostile.STRANGE)
+def test_documents_made_to_hurt_are_judged_all_the_same_and_told_of_briefly(name: str) -> None:
+    """Work that grows with the square of a document would not end here."""
+    root = xml.parse(hostile.STRANGE[name]())
+
+    for question in (semantics.check, semantics.check_relations, semantics.check_policy):
+        problems = question(root)
+        assert len(problems) <= 100
+        assert all(len(str(problem)) < 4000 for problem in problems)
 
 
 # --- policy ---------------------------------------------------------------------------------
