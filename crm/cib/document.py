@@ -129,7 +129,7 @@ def select(root: etree._Element, expression: str) -> list[etree._Element]:
     """Evaluate an XPath as `Document.select` does, in any tree."""
     try:
         return evaluate(root, expression)
-    except etree.XPathError:
+    except (etree.XPathError, ValueError):  # ValueError: characters that no XML can hold
         return []
 
 
