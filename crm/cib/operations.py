@@ -263,6 +263,7 @@ def _check_version(edit: documents.Edit, before: Version) -> None:
             "cib",
             f"the change would take the version back from {before}"
             f" to {edit.document.read_version()}",
+            "leave admin_epoch, epoch and num_updates out, or raise them",
         )
         raise xml_operations.Refused(api.Outcome.OLD_DATA, problem)
 
@@ -299,9 +300,10 @@ def _carry_out_one(edit: documents.Edit, operation: msgspec.Struct, rules: Rules
             wrong = status.set_cib_attributes(edit, operation)
             if wrong:
                 raise xml_operations.Refused(
-                    api.Outcome.ERROR, errors.error(
+                    api.Outcome.ERROR,
+                    errors.error(
                         "protected", "cib", wrong, "leave it out: the cluster writes it itself"
-                    )
+                    ),
                 )
         case api.DescribeNodes():
             status.describe_nodes(edit, operation)

@@ -27,6 +27,8 @@ COVERED = (
     "crm/cib/grammar.py",
     "crm/cib/semantics*.py",
     "crm/cib/operations.py",
+    "crm/cib/xml_operations.py",
+    "crm/cib/counting.py",
     "crm/cib/patch.py",
     "crm/cib/acl.py",
     "crm/cib/document.py",
