@@ -420,6 +420,13 @@ UPGRADES: dict[str, Callable[[], list[Problem]]] = {
     "failures that lowered scores": lambda: judged(
         old("", '<nvpair id="n" name="default_resource_failure_stickiness" value="-5"/>')
     ),
+    "an option in two places": lambda: judged(
+        old(
+            '<primitive id="p" class="ocf" provider="heartbeat" type="x" is_managed="false">'
+            '<meta_attributes id="m"><attributes><nvpair id="n" name="is_managed" value="true"/>'
+            "</attributes></meta_attributes></primitive>"
+        )
+    ),
     "an attribute of the root": lambda: judged(
         old("").replace('have_quorum="true"', 'have_quorum="true" colour="red"')
     ),
