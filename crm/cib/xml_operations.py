@@ -109,7 +109,9 @@ def _homeless(operation: api.XmlOperation, given: etree._Element) -> Refused:
         outcome, why = api.Outcome.INVALID_XML, f"there is no section '{operation.section}'"
     text = f"<{given.tag}> cannot be created: {why}"
     names = ", ".join((*documents.SECTIONS, "configuration", "status"))
-    return Refused(outcome, errors.error("no-section", str(given.tag), text, f"one of {names}"))
+    return Refused(
+        outcome, errors.error("no-section", str(given.tag), text, f"name one of: {names}")
+    )
 
 
 def _section_name(given: etree._Element) -> str:

@@ -351,6 +351,7 @@ XML: dict[str, Callable[[], list[Problem]]] = {
 
 CHANGES: dict[str, Callable[[], list[Problem]]] = {
     "nothing given": lambda: changed(xml_step("create")),
+    "created beside everything": lambda: changed(xml_step("create", VIP, section="frobs")),
     "created again": lambda: changed(xml_step("create", VIP, section="resources")),
     "changed and not there": lambda: changed(
         xml_step("modify", VIP.replace('"vip"', '"vpi"'), section="resources")
