@@ -102,7 +102,10 @@ def _has_new_forms(root: etree._Element) -> bool:
     if root.get("have-quorum") is not None or root.get("dc-uuid") is not None:
         return True
     new = next(root.iter("rsc_defaults", "op_defaults", "acls", "tags", "alerts", "bundle"), None)
-    return new is not None or next(root.iter("nvpair"), None) is not None
+    if new is not None or next(root.iter("nvpair", "resource_set"), None) is not None:
+        return True
+    relations = root.iter("rsc_order", "rsc_colocation")
+    return any(each.get("first") or each.get("with-rsc") for each in relations)
 
 
 def upgrade(root: etree._Element) -> Upgrade:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from lxml import etree
 
 from crm.cib import schema, semantics, upgrade
@@ -53,6 +54,24 @@ def test_a_modern_document_that_lost_its_schema_name_is_not_taken_for_an_old_one
 
     assert upgrade.dialect_of(root) is Dialect.PACEMAKER
     assert upgrade.upgrade(root).root.get("validate-with") == "pacemaker-3.9"
+
+
+@pytest.mark.parametrize(
+    "constraint",
+    [
+        '<rsc_order id="o" first="a" then="b"/>',
+        '<rsc_colocation id="c" rsc="a" with-rsc="b" score="1"/>',
+        '<rsc_order id="o"><resource_set id="s"><resource_ref id="a"/></resource_set></rsc_order>',
+    ],
+)
+def test_constraints_of_today_show_that_a_document_is_of_today(constraint: str) -> None:
+    root = modern('<primitive id="a" class="lsb" type="x"/>', "pacemaker-3.9")
+    del root.attrib["validate-with"]
+    constraints = root.find("configuration/constraints")
+    assert constraints is not None
+    constraints.append(etree.fromstring(constraint))
+
+    assert upgrade.dialect_of(root) is Dialect.PACEMAKER
 
 
 def test_a_cib_without_a_configuration_is_not_made_a_valid_one() -> None:
