@@ -36,11 +36,21 @@ class End:
         self.events: list[BusEvent] = []
         self.notes: list[Note] = []
         self._news = asyncio.Event()
-        self.bus = Bus(directory, name, self._deliver, self.notes.append)
+        self.bus = Bus(directory, name, self._deliver, self._note)
 
     def _deliver(self, event: BusEvent) -> None:
         self.events.append(event)
         self._news.set()
+
+    def _note(self, note: Note) -> None:
+        self.notes.append(note)
+        self._news.set()
+
+    async def noted(self, count: int) -> None:
+        async with asyncio.timeout(5):
+            while len(self.notes) < count:
+                self._news.clear()
+                await self._news.wait()
 
     async def heard(self, count: int) -> list[BusEvent]:
         async with asyncio.timeout(5):
@@ -176,6 +186,7 @@ def test_a_message_of_another_family_is_dropped_and_the_conversation_goes_on(bus
         await client.heard(2)
         assert client.events == [PeerConnected("cib"), MessageArrived("cib", Answer(4))]
         assert client.bus.counters.undecodable == 1
+        await server.noted(2)
         assert server.events == [PeerConnected("crmd")]
         assert server.bus.counters.undecodable == 2
         assert any("dropped a message from 'crmd'" in note.text for note in server.notes)
