@@ -123,7 +123,8 @@ def _ban_from(
     role = "Promoted" if request.promoted else "Started"
     made = moves.ban(subject.id, node, role=role, until=until)
     known = [each for each in _constraints(scene).children if each.id == made.id]
-    scene.change(*(_removal(each) for each in known), _creation(made))
+    if known != [made]:  # the same ban once more changes nothing, not even the version
+        scene.change(*(_removal(each) for each in known), _creation(made))
     if not request.quiet:
         what = "being promoted" if request.promoted else "running"
         answer.line(_WARNING.format(id=made.id, rsc=subject.id, node=node, what=what))

@@ -208,6 +208,13 @@ def test_a_forced_move_also_bans_from_where_the_resource_is(cib: Path) -> None:
     assert list(xml.parse(cib.read_bytes()).iter("rsc_location")) == []
 
 
+def test_a_ban_that_is_there_already_changes_nothing(cib: Path) -> None:
+    assert crm_resource.main(["-r", "web", "-B", "-N", "n2"]) == 0
+    before = cib.read_text()
+    assert crm_resource.main(["-r", "web", "-B", "-N", "n2"]) == 0
+    assert cib.read_text() == before
+
+
 def test_waiting_for_a_file_names_what_nobody_will_do(
     cib: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
