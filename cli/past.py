@@ -55,6 +55,18 @@ class Past:
         """
         return reading.read(revisions.at(self.document.root, self.entries, name))
 
+    def around(self, name: str) -> tuple[Item, Item]:
+        """Give the documents before and after the change that made a revision.
+
+        Raises: UnknownRevision, also if how it was made is not recorded here.
+        """
+        entry = self.entries[self.find(name)]
+        if not entry.is_known:
+            message = f"how revision {entry.name} was made is not recorded here"
+            raise revisions.UnknownRevision(message, "another node may know it", subject=name)
+        before = f"{entry.before.admin_epoch}.{entry.before.epoch}"
+        return self.at(before), self.at(entry.name)
+
     def find(self, name: str) -> int:
         """Find a revision; "" is the last one.
 
@@ -127,22 +139,37 @@ def take_back(workspace: Workspace, past: Past, place: int, *, force: bool) -> l
     Raises: UndoConflict with what stands in the way; CommitRefused with what would be invalid;
     StaleVersion if somebody wrote since `past` was read.
     """
-    patch = revisions.undo(past.document.root, past.entries, place)
-    step = cib.XmlOperation(cib.XmlTask.PATCH, patch)
     entry = past.entries[place]
+    patch = revisions.undo(past.document.root, past.entries, place)
+    reason = f"undo {entry.name}: {entry.summary}"
+    return _carry_out(workspace, past, patch, reason, force=force)
+
+
+def go_back(workspace: Workspace, past: Past, name: str, *, force: bool) -> list[Problem]:
+    """Make everything as it was at a revision, as a new version; returns warnings.
+
+    Raises: as `take_back`; UnknownRevision.
+    """
+    patch = revisions.back_to(past.document.root, past.entries, name)
+    return _carry_out(workspace, past, patch, f"restore {name}", force=force)
+
+
+def _carry_out(
+    workspace: Workspace, past: Past, patch: bytes, reason: str, *, force: bool
+) -> list[Problem]:
+    step = cib.XmlOperation(cib.XmlTask.PATCH, patch)
     source = workspace.source
     if isinstance(source, LiveSource):
-        reason = f"undo {entry.name}: {entry.summary}"
         version = past.document.version
         told = source.send((step,), based_on=version, force=force, reason=reason)
     else:
         assert isinstance(source, FileSource), "only these two have a history"
-        told = _take_back_in_file(source, past, step)
+        told = _carry_out_in_file(source, past, step)
     workspace.refresh()
     return told
 
 
-def _take_back_in_file(source: FileSource, past: Past, step: cib.XmlOperation) -> list[Problem]:
+def _carry_out_in_file(source: FileSource, past: Past, step: cib.XmlOperation) -> list[Problem]:
     document = Document(copy.deepcopy(past.document.root))
     carried = operations.carry_out(document, (step,), rules.STANDARD)
     if carried.outcome is not cib.Outcome.OK or has_errors(carried.findings):

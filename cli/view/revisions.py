@@ -33,9 +33,8 @@ def log(entries: Sequence[Revision]) -> str:
 def _row(entry: Revision) -> tuple[str, str, str, str, str]:
     if not entry.is_known:
         return entry.name, "-", "-", "-", UNKNOWN
-    who = f"{entry.user or 'cluster'}@{entry.node or '?'}"
     why = f"  [{entry.reason}]" if entry.reason else ""
-    return entry.name, moment(entry.at), who, entry.client or "-", entry.summary + why
+    return entry.name, moment(entry.at), _who(entry), entry.client or "-", entry.summary + why
 
 
 def moment(at_s: float) -> str:
@@ -43,22 +42,52 @@ def moment(at_s: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at_s)) if at_s else "-"
 
 
+def in_full(entry: Revision, difference: str) -> str:
+    """Tell all there is to know of one revision, and the commands that lead back."""
+    before = f"{entry.before.admin_epoch}.{entry.before.epoch}"
+    client = f" with {entry.client}" if entry.client else ""
+    lines = [
+        f"revision {entry.name}, made from {before}",
+        f"when:  {moment(entry.at)}",
+        f"who:   {_who(entry)}{client}",
+        *([f"why:   {entry.reason}"] if entry.reason else []),
+        f"what:  {entry.summary}",
+        "",
+        *(difference.splitlines() or ["nothing but the version differs"]),
+        "",
+        f"back:  crm configure undo {entry.name}  takes back this change and nothing else",
+        f"       crm configure restore {before}  makes everything as it was before it",
+    ]
+    return "\n".join(lines)
+
+
+def _who(entry: Revision) -> str:
+    return f"{entry.user or 'cluster'}@{entry.node or '?'}"
+
+
 def as_json(entries: Sequence[Revision]) -> list[dict[str, object]]:
     """Say the same in plain values, the newest first."""
-    return [
-        {
-            "revision": entry.name,
-            "known": entry.is_known,
-            "at": entry.at,
-            "user": entry.user,
-            "node": entry.node,
-            "client": entry.client,
-            "summary": entry.summary,
-            "objects": list(entry.objects),
-            "reason": entry.reason,
-        }
-        for entry in reversed(entries)
-    ]
+    return [_plain(entry) for entry in reversed(entries)]
+
+
+def in_full_as_json(entry: Revision, difference: str) -> dict[str, object]:
+    """Say all of one revision in plain values."""
+    before = f"{entry.before.admin_epoch}.{entry.before.epoch}"
+    return {**_plain(entry), "before": before, "difference": difference.splitlines()}
+
+
+def _plain(entry: Revision) -> dict[str, object]:
+    return {
+        "revision": entry.name,
+        "known": entry.is_known,
+        "at": entry.at,
+        "user": entry.user,
+        "node": entry.node,
+        "client": entry.client,
+        "summary": entry.summary,
+        "objects": list(entry.objects),
+        "reason": entry.reason,
+    }
 
 
 def diff(old: Item, new: Item, names: tuple[str, str], obscured: Sequence[str]) -> str:

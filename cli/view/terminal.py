@@ -8,6 +8,7 @@ Source: house style, section 10; crm-shell, section 1.
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
@@ -26,6 +27,16 @@ class Terminal:
         """Print a result; nothing for an empty one."""
         if text:
             print(text, file=self._out)
+
+    def page(self, text: str) -> None:
+        """Print a result that may be long: on a terminal that it does not fit, with a pager."""
+        rows = shutil.get_terminal_size().lines
+        if self._out.isatty() and text.count("\n") + 2 > rows:
+            import click  # only where there is something to page
+
+            click.echo_via_pager(text + "\n")
+        else:
+            self.show(text)
 
     def show_json(self, value: Any) -> None:  # Any: whatever JSON can say
         """Print a result as JSON."""

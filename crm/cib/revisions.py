@@ -384,9 +384,44 @@ def undo(root: etree._Element, entries: Sequence[Revision], place: int) -> bytes
     if not edit.changes:
         message = f"revision {entry.name} changed nothing but the version"
         raise UndoConflict(message, (errors.error("nothing-to-undo", entry.name, message),))
-    written = patch.read(patch.write(edit.changes, entry.after, entry.before))
-    written.remove(written[0])  # it fits wherever what it touches is as it was left
+    return _fitting_anywhere(edit.changes)
+
+
+def _fitting_anywhere(changes: Iterable[documents.Change]) -> bytes:
+    """Write a patch without versions: it fits wherever what it touches is as it was left."""
+    written = patch.read(patch.write(changes, Version(), Version()))
+    written.remove(written[0])
     return xml.serialise(written)
+
+
+def back_to(root: etree._Element, entries: Sequence[Revision], name: str) -> bytes:
+    """Write the patch that makes everything as it was at a revision; `root` is left as it is.
+
+    Which nodes there are is not taken back: who joined since then stays, who was deleted stays
+    away. What the configuration says of them is taken back.
+
+    Raises: UnknownRevision if the way back is not known; UndoConflict if nothing differs;
+    ConfigurationError if an entry is damaged.
+    """
+    wanted = documents.Document(at(root, entries, name))
+    edit = documents.Edit(documents.Document(copy.deepcopy(root)))
+    _keep_nodes(edit.document.configuration, wanted.configuration)
+    compare.become(edit, edit.document.configuration, wanted.configuration)
+    if edit.document.schema != wanted.schema:
+        edit.set(edit.document.root, "validate-with", wanted.schema)
+    if not edit.changes:
+        message = f"the configuration is as it was at revision {name}"
+        raise UndoConflict(message, (errors.error("nothing-to-undo", name, message),))
+    return _fitting_anywhere(edit.changes)
+
+
+def _keep_nodes(present: etree._Element, wanted: etree._Element) -> None:
+    """Put the nodes of today into a configuration, each as that one describes it."""
+    old, new = present.find("nodes"), wanted.find("nodes")
+    if old is None or new is None:
+        return
+    described = {node.get("id"): node for node in new.iterfind("node")}
+    new[:] = [copy.deepcopy(described.get(node.get("id"), node)) for node in old]
 
 
 def _obstacle(document: documents.Document, step: etree._Element) -> str:

@@ -435,3 +435,74 @@ def test_a_copy_that_is_taken_over_is_one_entry_that_leads_back() -> None:
     told.history.append(made)
     there = revisions.at(other.root, told.history.entries, "0.1")
     assert canonical(there) == before
+
+
+# --- restore ------------------------------------------------------------------------------------
+
+
+def restored(told: Told, name: str) -> None:
+    patch = revisions.back_to(told.document.root, told.history.entries, name)
+    told.change(Xml(Task.PATCH, patch))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_restoring_makes_everything_as_it_was_and_can_be_restored_from(seed: int) -> None:
+    rng = random.Random(seed)
+    told = Told()
+    for _ in range(10):
+        told.change(_any_change(rng, told))
+    present = told.document.version
+    for name in rng.sample(sorted(told.texts), 3):
+        if told.texts[name] != told.text():
+            restored(told, name)
+            assert told.text() == told.texts[name], name
+    newest = f"{present.admin_epoch}.{present.epoch}"
+    if told.texts[newest] != told.text():
+        restored(told, newest)
+    assert told.text() == told.texts[newest]
+
+
+def test_restoring_leaves_the_nodes_that_there_are_but_takes_back_what_is_said_of_them() -> None:
+    told = Told()
+    standby = '<node id="1" uname="n1"><instance_attributes id="i"/></node>'
+    told.change(xml_operation(Task.CREATE, '<node id="1" uname="n1"/>', "nodes"))
+    told.change(xml_operation(Task.CREATE, '<node id="2" uname="n2"/>', "nodes"))
+    told.change(create("a"))
+    told.change(xml_operation(Task.REPLACE, standby, "nodes"))
+    told.change(xml_operation(Task.DELETE, '<node id="2"/>', "nodes"))
+    told.change(xml_operation(Task.CREATE, '<node id="3" uname="n3"/>', "nodes"))
+    restored(told, "0.2")
+    nodes = told.document.select("//nodes/node")
+    assert [(node.get("id"), len(node)) for node in nodes] == [("1", 0), ("3", 0)]
+    assert told.document.by_id("a") is None
+
+
+def test_restoring_what_is_there_already_is_refused() -> None:
+    told = Told()
+    told.change(create("a"))
+    with pytest.raises(revisions.UndoConflict, match=r"as it was at revision 0\.1"):
+        revisions.back_to(told.document.root, told.history.entries, "0.1")
+
+
+# --- words --------------------------------------------------------------------------------------
+
+
+def test_a_node_is_called_by_its_name_and_an_attribute_set_by_what_is_in_it() -> None:
+    told = Told()
+    entry = told.change(xml_operation(Task.CREATE, '<node id="4711" uname="n1"/>', "nodes"))
+    assert (entry.summary, entry.objects) == ("created node n1", ("4711",))
+    attributes = (
+        '<node id="4711"><instance_attributes id="i">'
+        '<nvpair id="p" name="standby" value="on"/></instance_attributes></node>'
+    )
+    entry = told.change(xml_operation(Task.MODIFY, attributes, "nodes"))
+    assert entry.summary == "changed node n1 (standby)"
+    entry = told.change(xml_operation(Task.DELETE, '<nvpair id="p"/>', "nodes"))
+    assert entry.summary == "changed node n1 (standby)"
+    entry = told.change(xml_operation(Task.DELETE, '<node id="4711"/>', "nodes"))
+    assert entry.summary == "deleted node n1"
+
+
+def test_a_new_set_of_options_says_which() -> None:
+    told = Told()
+    assert told.change(option("maintenance-mode", "true")).summary == "created o (maintenance-mode)"
