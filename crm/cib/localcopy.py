@@ -142,11 +142,30 @@ class LocalCopy:
         """Tell whether another node's document (None: the same as ours) is the better one."""
         return standing_of(new or self.document, written) > self.standing()
 
-    def adopt(self, new: Document | None, written: Reign, *, giver: str, at: float = 0) -> Adopted:
+    def history_since(self, standing: wire.Standing) -> tuple[api.Revision, ...]:
+        """Give the revisions that lead on from what another node has; nothing if it has ours."""
+        version, digest = self.document.version, self.document.digest()
+        theirs = (standing.admin_epoch, standing.epoch)
+        if theirs == (version.admin_epoch, version.epoch) and standing.digest == digest:
+            return ()
+        return revisions.since(self.history.entries, theirs, standing.digest)
+
+    def adopt(
+        self,
+        new: Document | None,
+        written: Reign,
+        *,
+        giver: str,
+        at: float = 0,
+        history: tuple[api.Revision, ...] = (),
+    ) -> Adopted:
         """Take over another node's document (None: the same as ours), whatever it is worth.
 
+        `history` are the revisions that it has and we lack, from the last common one on.
+
         A configuration that is not simply older than the new one is given up, not outgrown: it
-        comes back as `given_up`, to be archived. The history gets the difference as one entry.
+        comes back as `given_up`, to be archived. Where the giver's history does not go on from
+        ours, the difference becomes one entry.
 
         Units: `at` is a time of day in seconds since 1970.
         """
@@ -162,17 +181,34 @@ class LocalCopy:
         ours = (own.version.admin_epoch, own.version.epoch)
         theirs = (new.version.admin_epoch, new.version.epoch)
         if not same and ours >= theirs:
-            reason = f"version {own.version} lost against {new.version} of {giver}"
-            given_up = Archive(own.configuration_text(), reason)
+            lost = f"version {own.version} lost against {new.version} of {giver}"
+            given_up = Archive(own.configuration_text(), lost + self._last_change())
         unchanged = same and written == self.written and own.version.epoch == new.version.epoch
-        is_newcomer = ours == (0, 0) and not self.history.entries
-        if not is_newcomer and (not same or ours != theirs):
-            self.history.append(revisions.of_takeover(own, new, giver=giver, at=at))
+        if not same or ours != theirs:
+            self._take_history(new, history, giver=giver, at=at)
         self._discarded.append(own.taken_apart())
         self.document = new
         self.written = written
         self._reached = None
         return Adopted(True, not unchanged, given_up)
+
+    def _take_history(
+        self, new: Document, told: tuple[api.Revision, ...], *, giver: str, at: float
+    ) -> None:
+        own = self.document
+        joined = revisions.joined(self.history, own, told, new)
+        if joined is not None:
+            self.history = joined
+        elif self.history.entries or (own.version.admin_epoch, own.version.epoch) != (0, 0):
+            self.history.append(revisions.of_takeover(own, new, giver=giver, at=at))
+
+    def _last_change(self) -> str:
+        """Tell who made what is given up, in words to add."""
+        entries = self.history.entries
+        if not entries or not entries[-1].is_known:
+            return ""
+        last = entries[-1]
+        return f" (its last change: {last.user or 'cluster'}@{last.node}, {last.summary})"
 
 
 def standing_of(document: Document, written: Reign) -> wire.Standing:

@@ -218,7 +218,7 @@ class Mastery:
         elif not self._awaited:
             self._awaited = node
             self._awaited_until = now + FETCH_S
-            self._outbox.to_node(node, wire.Give(self.reign))
+            self._outbox.to_node(node, wire.Give(self.reign, self._copy.standing()))
 
     def _is_better(self, theirs: wire.Standing) -> bool:
         """Tell whether a member's copy must be taken over.
@@ -260,8 +260,14 @@ class Mastery:
 
     def _take_over(self, node: str, reading: Reading, now: float) -> None:
         version = self._copy.document.version
-        written = reading.snapshot.written
-        adopted = self._copy.adopt(reading.document, written, giver=node, at=self._clock())
+        snapshot = reading.snapshot
+        adopted = self._copy.adopt(
+            reading.document,
+            snapshot.written,
+            giver=node,
+            at=self._clock(),
+            history=snapshot.history,
+        )
         self._outbox.info(f"Took the CIB of {node}: {version} -> {self._copy.document.version}")
         if adopted.given_up is not None:
             self._outbox.warn(f"Archived our configuration: {adopted.given_up.reason}")
@@ -583,9 +589,10 @@ class Mastery:
         if pieces is None:
             return
         self._flush(now)
-        snapshot = wire.Snapshot(self.reign, self.sequence, self._copy.written, pieces)
         node = next(iter(self._to_install))
         del self._to_install[node]
+        missed = self._copy.history_since(self._presented[node])
+        snapshot = wire.Snapshot(self.reign, self.sequence, self._copy.written, pieces, missed)
         self._outbox.to_node(node, snapshot)
 
     # --- answering ----------------------------------------------------------------------------

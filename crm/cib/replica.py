@@ -106,7 +106,7 @@ class Replica:
         self._early: dict[str, bytes] = {}
         self._reading: Reading | None = None
         self._early_changes: deque[wire.Apply] = deque()
-        self._give_to: Reign | None = None
+        self._give_to: wire.Give | None = None
         self._slice_bytes = slice_bytes
 
     # --- the machine --------------------------------------------------------------------------
@@ -408,7 +408,7 @@ class Replica:
             case wire.Snapshot():
                 self._install(node, message, now)
             case wire.Give(reign=reign) if reign == self.promised and node == reign.dc:
-                self._give_to = reign
+                self._give_to = message
                 self._give()
             case wire.Present() if master is not None:
                 self._presented(node, message, now)
@@ -510,9 +510,15 @@ class Replica:
 
     def _take_over(self, node: str, reading: Reading, now: float) -> None:
         before = self.document.version
-        written = reading.snapshot.written
-        adopted = self._copy.adopt(reading.document, written, giver=node, at=self._clock())
-        self._installed = (reading.snapshot.reign, reading.snapshot.sequence)
+        snapshot = reading.snapshot
+        adopted = self._copy.adopt(
+            reading.document,
+            snapshot.written,
+            giver=node,
+            at=self._clock(),
+            history=snapshot.history,
+        )
+        self._installed = (snapshot.reign, snapshot.sequence)
         # He may have told us that he is no master when he was not yet, or not any more.
         if node == self._master_named:
             self._forwarding.set_master(node, self.document.version, now)
@@ -528,15 +534,19 @@ class Replica:
 
     def _give(self) -> None:
         """Send our copy to the master who asked for it, once it is packed."""
-        if self._give_to != self.promised or self._mastery is not None:
+        asked = self._give_to
+        if asked is None:
+            return
+        if asked.reign != self.promised or self._mastery is not None:
             self._give_to = None
-        if self._give_to is None:
             return
         pieces = self._copy.packed(self._slice_bytes)
-        if pieces is not None:
-            snapshot = wire.Snapshot(self._give_to, 0, self._copy.written, pieces)
-            self._outbox.to_node(self._give_to.dc, snapshot)
-            self._give_to = None
+        if pieces is None:
+            return
+        missed = () if asked.standing is None else self._copy.history_since(asked.standing)
+        snapshot = wire.Snapshot(asked.reign, 0, self._copy.written, pieces, missed)
+        self._outbox.to_node(asked.reign.dc, snapshot)
+        self._give_to = None
 
     def _apply(self, node: str, message: wire.Apply, now: float) -> None:
         if message.reign > self.promised:

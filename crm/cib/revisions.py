@@ -44,6 +44,12 @@ MAX_AGE_S = 365 * 24 * 3600.0
 MAX_USELESS = 100
 """So many dropped entries may still stand in the journal before it is written anew."""
 
+MAX_TOLD_BYTES = 1024 * 1024
+"""What is told to a node that joins, at most; older entries stay where they are."""
+
+TOLD_ENTRY_BYTES = 500
+"""What an entry takes beside its patch, about."""
+
 MAX_OBJECTS = 1_000
 MAX_REASON = 500
 MAX_PATCH_BYTES = 64 * 1024 * 1024
@@ -229,16 +235,71 @@ class History:
         return journal
 
 
+def since(
+    entries: Sequence[Revision], version: tuple[int, int], digest: str
+) -> tuple[Revision, ...]:
+    """Give the entries from the one that made this configuration on, itself included.
+
+    All that are known if there is none; never more than `MAX_TOLD_BYTES`, the newest then.
+    """
+    first = 0
+    for place in range(len(entries) - 1, -1, -1):
+        if _pair(entries[place].after) == version and entries[place].digest == digest:
+            first = place
+            break
+    told = entries[first:]
+    size_bytes = 0
+    for place in range(len(told) - 1, -1, -1):
+        size_bytes += len(told[place].backward) + TOLD_ENTRY_BYTES
+        if size_bytes > MAX_TOLD_BYTES:
+            return tuple(told[place + 1 :])
+    return tuple(told)
+
+
+def joined(
+    history: History, own: documents.Document, told: Sequence[Revision], new: documents.Document
+) -> History | None:
+    """Make the history of a copy that is taken over: ours as far as it is common, then theirs.
+
+    None if what was told does not lead to `new`, or does not go on from anything we know. Who
+    knows nothing takes all that was told.
+    """
+    if not told or not _same(told[-1].after, new.version) or told[-1].digest != new.digest():
+        return None
+    entries = history.entries
+    known = {(_pair(entry.after), entry.digest): place for place, entry in enumerate(entries)}
+    known[_pair(own.version), own.digest()] = len(entries) - 1
+    for place in range(len(told) - 1, -1, -1):
+        common = known.get((_pair(told[place].after), told[place].digest))
+        if common is not None:
+            kept = entries[: common + 1]
+            return _continued(history, kept, told[place + 1 :])
+    if any(entry.is_known for entry in entries) or _pair(own.version) != (0, 0):
+        return None
+    return _continued(history, (), told)
+
+
+def _continued(history: History, kept: Sequence[Revision], more: Sequence[Revision]) -> History:
+    """Go on from `kept`, the beginning of a history; its journal stays if that is all of it."""
+    result = history if len(kept) == len(history.entries) else History(kept, whole=True)
+    for entry in more:
+        result.append(entry)
+    return result
+
+
 def encode(entry: Revision) -> bytes:
     """Write an entry as a line of the journal, with a checksum before it."""
     return lines.seal(msgspec.json.encode(entry))
 
 
 def decode(data: bytes) -> tuple[list[Revision], int]:
-    """Read a journal; lines that are torn or damaged are left out and counted."""
+    """Read a journal; lines that are torn or damaged are left out and counted.
+
+    A line stands twice where a write was interrupted after its history and before its cib.xml.
+    """
     entries: list[Revision] = []
     bad = 0
-    for line in data.split(b"\n"):
+    for line in dict.fromkeys(data.split(b"\n")):
         if not line:
             continue
         body = lines.unseal(line)

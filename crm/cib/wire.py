@@ -12,7 +12,7 @@ import zlib
 
 import msgspec
 
-from crm.api.cib import Change, Finding, Origin, Outcome, Touched
+from crm.api.cib import Change, Finding, Origin, Outcome, Revision, Touched
 from crm.model.version import Reign, Version
 from crm.plumbing.codec import MAX_MESSAGE_BYTES, Codec, Message
 from crm.plumbing.errors import RemoteProtocolError
@@ -47,22 +47,25 @@ class Present(Message, frozen=True):
     standing: Standing
 
 
-class Give(Message, frozen=True):
-    """(Master) yours is the better copy: send it."""
+class Give(Message, frozen=True, omit_defaults=True):
+    """(Master) yours is the better copy: send it. `standing` is what I have."""
 
     reign: Reign
+    standing: Standing | None = None
 
 
-class Snapshot(Message, frozen=True):
+class Snapshot(Message, frozen=True, omit_defaults=True):
     """A whole document. From the master it is to be installed, to it to be judged.
 
     It comes in pieces, each packed: first all but what stands in the status, then each node state.
+    `history` are the revisions that the receiver's copy lacks, from the last one both have on.
     """
 
     reign: Reign
     sequence: int
     written: Reign
     pieces: tuple[bytes, ...]
+    history: tuple[Revision, ...] = ()
 
 
 class Replicated(Message, frozen=True, omit_defaults=True):

@@ -50,6 +50,8 @@ class Disk:
     worn_out: bool = False
     archived: list[Archive] = field(default_factory=list)
     ahead: bytes = b""
+    late: list[bytes] = field(default_factory=list)
+    """What the next whole write adds to the journal first (the store remembers it)."""
     may_append: bool = True
 
     def read(self) -> tuple[documents.Document, Reign]:
@@ -78,8 +80,9 @@ def led_on(
 
 def _note(disk: Disk, effect: Persist) -> None:
     """Write the history, as the store does before the configuration."""
-    before = b"" if effect.journal.whole else disk.journal
+    before = b"" if effect.journal.whole else disk.journal + b"".join(disk.late)
     disk.journal = before + b"".join(effect.journal.lines)
+    disk.late = []
 
 
 @dataclass
@@ -124,6 +127,7 @@ class Network:
         node.life += 1
         stored, written = node.disk.read()
         history, _ = revisions.restore(node.disk.read_journal(), stored)
+        node.disk.late = [revisions.encode(step.revision) for step in steps_of(node.disk.ahead)]
         node.replica = Replica(
             stored,
             rules=LENIENT,
@@ -340,8 +344,9 @@ class Network:
             match effect:
                 case KeepPromise(reign=reign):
                     node.disk.promised = reign
-                case Append(lines=lines):
+                case Append(lines=lines, journal=journal):
                     node.disk.ahead += b"".join(lines)
+                    node.disk.late += journal.lines
                 case Persist(data=data, written=written):
                     node.disk.data, node.disk.written, node.disk.ahead = data, written, b""
             self._check_content(node.disk)

@@ -84,7 +84,11 @@ def test_where_acls_are_in_force_the_history_is_for_those_they_do_not_bind() -> 
     assert history(network, "n1", user="root").outcome is api.Outcome.OK
 
 
-def test_a_member_that_was_away_knows_what_it_missed_as_one_step() -> None:
+def names(network: Network, name: str) -> list[tuple[str, str]]:
+    return [(entry.name, entry.summary) for entry in history(network, name).revisions]
+
+
+def test_a_member_that_was_away_is_told_each_change_it_missed() -> None:
     network = ruled()
     network.change("n1", create("a"))
     network.run(1.0)
@@ -98,14 +102,52 @@ def test_a_member_that_was_away_knows_what_it_missed_as_one_step() -> None:
     network.partition(ALL)
     network.elect()
     network.run(5.0)
-    *_, last = history(network, "n3").revisions
-    assert last.summary == "created b, c"
-    assert last.reason.startswith("took over the copy of n1")
+    assert names(network, "n3") == names(network, "n1")
+    assert [entry.client for entry in history(network, "n3").revisions] == ["test"] * 3
+    for name in ALL:
+        assert check_way_back(network, name) == 3
+
+
+def test_a_member_that_joins_late_knows_all_that_was() -> None:
+    network = Network(3, 1)
+    network.crash("n3")
+    network.partition(("n1", "n2"))
+    network.elect()
+    network.run(3.0)
+    for name in "ab":
+        network.change("n2", create(name))
+    network.run(1.0)
+    network.start("n3")
+    network.partition(ALL)
+    network.run(3.0)
+    assert (
+        names(network, "n3") == names(network, "n1") == [("0.1", "created a"), ("0.2", "created b")]
+    )
     assert check_way_back(network, "n3") == 2
-    assert check_way_back(network, "n1") == 3
+    network.crash("n3")
+    network.start("n3")
+    assert check_way_back(network, "n3") == 2, "it is on its disk as well"
 
 
-def test_what_a_minority_wrote_and_lost_stays_in_its_history() -> None:
+def test_a_master_that_takes_over_the_better_copy_is_told_how_it_came_about() -> None:
+    network = ruled()
+    network.change("n1", create("a"))
+    network.run(1.0)
+    network.crash("n1")
+    network.partition(("n2", "n3"), lost=("n1",))
+    network.elect()
+    network.run(3.0)
+    network.change("n3", create("b"))
+    network.run(1.0)
+    network.start("n1")
+    network.partition(ALL)
+    network.rule("n1", ALL)
+    network.run(3.0)
+    assert names(network, "n1") == names(network, "n3")
+    assert check_way_back(network, "n1") == 2
+
+
+def test_what_a_minority_wrote_and_lost_is_archived_with_its_author_and_no_history_has_it() -> None:
     network = ruled()
     network.change("n1", create("a"))
     network.run(1.0)
@@ -118,9 +160,12 @@ def test_what_a_minority_wrote_and_lost_stays_in_its_history() -> None:
     network.partition(ALL)
     network.rule("n1", ALL)
     network.run(5.0)
-    entries = history(network, "n3").revisions
-    assert [e.summary for e in entries][1:] == ["created lonely", "created b; deleted lonely"]
-    assert check_way_back(network, "n3") >= 2
+    assert names(network, "n3") == names(network, "n1")
+    assert check_way_back(network, "n3") == 2
+    (lost,) = network.nodes["n3"].disk.archived
+    assert b'id="lonely"' in lost.data
+    assert "its last change: " in lost.reason
+    assert "created lonely" in lost.reason
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -148,6 +193,7 @@ def test_through_crashes_at_any_moment_the_way_back_is_right_or_said_to_be_unkno
             check_way_back(network, name)
     network.change("n1", create("last"))
     network.run(2.0)
+    assert names(network, "n1") == names(network, "n2") == names(network, "n3")
     for name in ALL:
         assert history(network, name).revisions[-1].summary == "created last"
         assert check_way_back(network, name) > 0

@@ -10,7 +10,8 @@ from lxml import etree
 from crm.api import cib as api
 from crm.cib import document as documents
 from crm.cib import operations, revisions
-from crm.model.version import Version
+from crm.cib.localcopy import LocalCopy
+from crm.model.version import Reign, Version
 from crm.plumbing import xml
 from tests.kit.cib import LENIENT, create, document
 
@@ -437,6 +438,16 @@ def test_a_copy_that_is_taken_over_is_one_entry_that_leads_back() -> None:
     assert canonical(there) == before
 
 
+def test_what_was_written_twice_by_an_interrupted_write_is_told_once() -> None:
+    told = Told()
+    told.change(create("a"))
+    told.change(create("b"))
+    lines = [revisions.encode(entry) for entry in told.history.entries]
+    entries, bad = revisions.decode(b"".join([*lines, *lines]))
+    assert [entry.name for entry in entries] == ["0.1", "0.2"]
+    assert bad == 0
+
+
 # --- restore ------------------------------------------------------------------------------------
 
 
@@ -506,3 +517,93 @@ def test_a_node_is_called_by_its_name_and_an_attribute_set_by_what_is_in_it() ->
 def test_a_new_set_of_options_says_which() -> None:
     told = Told()
     assert told.change(option("maintenance-mode", "true")).summary == "created o (maintenance-mode)"
+
+
+# --- taking over what another node knows --------------------------------------------------------
+
+
+def shared(told: Told) -> Told:
+    """Another node with the same document and history."""
+    other = Told(documents.Document.parse(told.document.text()))
+    other.history = revisions.History(told.history.entries)
+    return other
+
+
+def since(giver: Told, own: Told) -> tuple[api.Revision, ...]:
+    version = own.document.version
+    there = (version.admin_epoch, version.epoch)
+    return revisions.since(giver.history.entries, there, own.document.digest())
+
+
+def test_a_history_goes_on_with_what_was_missed() -> None:
+    giver = Told()
+    giver.change(create("a"))
+    own = shared(giver)
+    giver.change(create("b"))
+    told = since(giver, own)
+    assert [entry.name for entry in told] == ["0.1", "0.2"], "the last common one and what is new"
+    joined = revisions.joined(own.history, own.document, told, giver.document)
+    assert joined is not None
+    assert joined.entries == giver.history.entries
+
+
+def test_what_was_changed_on_this_side_alone_is_no_part_of_the_common_history() -> None:
+    giver = Told()
+    giver.change(create("a"))
+    own = shared(giver)
+    giver.change(create("b"))
+    own.change(create("lonely"))
+    own.change(create("lonelier"))
+    joined = revisions.joined(own.history, own.document, since(giver, own), giver.document)
+    assert joined is not None
+    assert joined.entries == giver.history.entries
+
+
+def test_histories_that_do_not_meet_or_lead_elsewhere_are_not_joined() -> None:
+    giver = Told()
+    giver.change(create("a"))
+    own = shared(giver)
+    giver.change(create("b"))
+    giver.change(create("c"))
+    entries = giver.history.entries
+    cut = entries[2:]
+    assert revisions.joined(own.history, own.document, cut, giver.document) is None
+    assert revisions.joined(own.history, own.document, entries[:2], giver.document) is None
+    assert revisions.joined(own.history, own.document, (), giver.document) is None
+
+
+def test_who_knows_nothing_takes_all_that_is_told() -> None:
+    giver = Told()
+    giver.change(create("a"))
+    giver.change(create("b"))
+    own = Told()
+    joined = revisions.joined(own.history, own.document, since(giver, own), giver.document)
+    assert joined is not None
+    assert joined.entries == giver.history.entries
+
+
+def test_no_more_is_told_than_a_message_may_hold() -> None:
+    giver = Told()
+    for number in range(50):
+        noise = random.Random(number).randbytes(30_000).hex()
+        giver.change(option("filler", noise))
+    told = since(giver, Told())
+    assert 1 < len(told) < 50
+    assert told[-1] == giver.history.entries[-1]
+    size = sum(len(entry.backward) for entry in told)
+    assert size <= revisions.MAX_TOLD_BYTES
+
+
+def test_a_copy_that_comes_without_its_history_is_one_entry_for_all_that_differs() -> None:
+    giver = Told()
+    giver.change(create("a"))
+    own = shared(giver)
+    giver.change(create("b"))
+    giver.change(create("c"))
+    copy = LocalCopy(own.document, LENIENT, Reign(1, "n1"), history=own.history)
+    copy.adopt(shared(giver).document, Reign(2, "n1"), giver="n1", at=7.0)
+    *_, last = copy.history.entries
+    assert last.summary == "created b, c"
+    assert last.reason.startswith("took over the copy of n1")
+    back = revisions.at(copy.document.root, copy.history.entries, "0.1")
+    assert canonical(back) == giver.texts["0.1"]
