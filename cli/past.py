@@ -164,7 +164,8 @@ def _carry_out(
         told = source.send((step,), based_on=version, force=force, reason=reason)
     else:
         assert isinstance(source, FileSource), "only these two have a history"
-        told = _carry_out_in_file(source, past, step)
+        in_file = source.carry_out([step], reason)
+        told = _carry_out_in_file(source, past, step) if in_file is None else in_file
     workspace.refresh()
     return told
 

@@ -12,16 +12,15 @@ Source: crm-shell, section 2, "Commit rules".
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import msgspec
 
+from cli.reasons import command_line
 from crm.api import cib
 from crm.api.gateclient import Session, connect
 from crm.model.configuration import Item
@@ -40,6 +39,9 @@ from crm.plumbing.errors import (
     has_errors,
 )
 
+if TYPE_CHECKING:
+    from crm.cib import offline
+
 MAX_ATTEMPTS = 3
 """How often a small change (`resource start`) is tried again when others change the CIB."""
 
@@ -48,9 +50,6 @@ FORCEABLE = frozenset({"no-fencing-device", "unknown-parameter", "parameter-miss
 
 TODAYS_DIALECT = ("pacemaker-", "none")
 """How `validate-with` begins in a CIB that needs no upgrade before it is edited."""
-
-HIDDEN = "******"
-_PASSWORD = re.compile(r"(passw[^=]*=).*", re.DOTALL)
 
 SHADOW_DIRECTORY = "var/lib/heartbeat/crm"
 
@@ -100,6 +99,9 @@ class FileSource:
 
         Raises: ConfigurationError if it is absent, unreadable or not a CIB.
         """
+        own = self._own()
+        if own is not None:
+            return upgraded(reading.read(own.document.root))
         try:
             is_piped = str(self.path) == "-"
             data = sys.stdin.buffer.read() if is_piped else self.path.read_bytes()
@@ -107,6 +109,39 @@ class FileSource:
             reason = problem.strerror or str(problem)
             raise ConfigurationError(f"cannot read the CIB file '{self.path}': {reason}") from None
         return upgraded(parse_document(data, str(self.path)))
+
+    def _own(self) -> offline.OwnFile | None:
+        """Open the file as the cib.xml of a stopped node, if it is one.
+
+        Raises: ConfigurationError if it cannot be read.
+        """
+        from crm.cib import offline  # only where a file is in hand
+
+        try:
+            return offline.OwnFile.open(self.path)
+        except OSError as problem:
+            reason = problem.strerror or str(problem)
+            raise ConfigurationError(f"cannot read the CIB file '{self.path}': {reason}") from None
+
+    def carry_out(self, steps: Sequence[cib.XmlOperation], reason: str) -> list[Problem] | None:
+        """Carry operations out in the cib.xml of a stopped node; None if the file is not one.
+
+        Raises: CommitRefused with what would be invalid; ConfigurationError if its cib runs.
+        """
+        own = self._own()
+        return None if own is None else self._carry_out(own, steps, reason)
+
+    def _carry_out(
+        self, own: offline.OwnFile, steps: Sequence[cib.XmlOperation], reason: str = ""
+    ) -> list[Problem]:
+        from crm.cib import offline, operations, rules
+
+        carried = operations.carry_out(own.document, tuple(steps), rules.STANDARD)
+        if carried.outcome is not cib.Outcome.OK or has_errors(carried.findings):
+            raise CommitRefused("the configuration would not be valid", carried.findings)
+        if carried.patch:
+            own.keep(carried, offline.origin_of("crm", reason or command_line(sys.argv)))
+        return [*carried.findings, *own.warnings_about(carried)]
 
     def write(self, base: Item, candidate: Item, *, force: bool) -> list[Problem]:
         """Write the file, unless it changed since it was read.
@@ -117,6 +152,11 @@ class FileSource:
         now = self.read()
         if version_of(now) != version_of(base):
             raise StaleVersion(f"'{self.path}' was changed by somebody else meanwhile")
+        own = self._own()
+        if own is not None:
+            return self._carry_out(
+                own, difference(configuration_of(base), configuration_of(candidate))
+            )
         written = candidate.copy()
         old = version_of(base)
         written.attributes["epoch"] = str(old.epoch + 1)
@@ -222,17 +262,6 @@ def _refusal(outcome: cib.Outcome, problems: tuple[Problem, ...]) -> CrmError:
     }
     text = texts.get(outcome, f"the cib refused the change ({outcome.name.lower()})")
     return CommitRefused(text, problems, code=int(outcome))
-
-
-def command_line(argv: Sequence[str]) -> str:
-    """Write the command line of this process as the reason of a change; passwords are left out.
-
-    A tool that was called without words (the shell at a terminal) gives no reason.
-    """
-    if len(argv) < 2:
-        return ""
-    words = [Path(argv[0]).name, *argv[1:]]
-    return shlex.join(_PASSWORD.sub(rf"\1{HIDDEN}", word) for word in words)
 
 
 def difference(base: Item, candidate: Item) -> list[cib.XmlOperation]:

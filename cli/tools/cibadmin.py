@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from cli.reasons import command_line
 from cli.tools import ends, result
 from cli.tools.ends import Ends
 from cli.tools.result import Failure
@@ -261,7 +262,7 @@ def _change(answer: result.Answer, cib: Ends, task: str, options: dict[str, Any]
         options["allow_create"],
     )
     user, groups = _asking_for(options)
-    origin = api.Origin(TOOL, user=user, groups=groups)
+    origin = api.Origin(TOOL, user=user, reason=command_line(sys.argv), groups=groups)
     change = api.Change(0, (operation,), origin, force=options["force"])
     reply = cib.submit(change)
     if reply.outcome is not api.Outcome.OK:

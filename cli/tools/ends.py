@@ -18,11 +18,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from cli.reasons import command_line
 from cli.tools.result import Failure
 from cli.view.terminal import Terminal
 from crm.api import cib as api
 from crm.api.gateclient import Denied, Session, connect
-from crm.cib import acl, operations, rules
+from crm.cib import acl, offline, operations, rules
 from crm.cib import document as documents
 from crm.cib.query import answer_query
 from crm.model import exit_codes
@@ -46,6 +47,10 @@ WORDS = {
     api.Outcome.CONFLICT: "The configuration was changed meanwhile",
 }
 """How the classic tools put an outcome into words."""
+
+
+ANSWER_LIMIT_S = 10.0
+"""How long an answer may take when nobody says; a change takes longer, see `CHANGE_LIMIT_S`."""
 
 
 class Manner(NamedTuple):
@@ -90,7 +95,9 @@ class Ends:
         Raises: Failure if they were refused.
         """
         user = _user()
-        origin = api.Origin(self.tool, user=user, groups=accounts.groups_of(user))
+        reason = command_line(sys.argv)
+        groups = accounts.groups_of(user)
+        origin = api.Origin(self.tool, user=user, reason=reason, groups=groups)
         reply = self.submit(api.Change(0, tuple(changes), origin))
         if reply.outcome is not api.Outcome.OK:
             reasons = "".join(f"\n  {finding.message}" for finding in reply.findings)
@@ -134,7 +141,7 @@ def open_cib(
     shadows: bool = True,
     files: bool = True,
     manner: Manner | None = None,
-    timeout_s: float = 10,
+    timeout_s: float = ANSWER_LIMIT_S,
 ) -> Ends:
     """Open the CIB the environment names, else that of the running cluster.
 
@@ -154,10 +161,14 @@ def open_cib(
 
 def _open_file(tool: str, path: Path, manner: Manner) -> Ends:
     from_pipe = str(path) == "-"
+    own = None
     try:
-        document = documents.Document.parse(
-            sys.stdin.buffer.read() if from_pipe else path.read_bytes()
-        )
+        own = None if from_pipe else offline.OwnFile.open(path)
+        if own is not None:
+            document = own.document
+        else:
+            data = sys.stdin.buffer.read() if from_pipe else path.read_bytes()
+            document = documents.Document.parse(data)
     except OSError as problem:
         is_there = not isinstance(problem, FileNotFoundError)
         outcome = api.Outcome.INVALID_XML if is_there else api.Outcome.NOT_FOUND
@@ -175,8 +186,7 @@ def _open_file(tool: str, path: Path, manner: Manner) -> Ends:
             if from_pipe:
                 text = f"{tool}: standard input can be read, but not be changed"
                 raise Failure(Exit.UNIMPLEMENTED, text)
-            mode = stat.S_IMODE(path.stat().st_mode)
-            atomicfile.write_durably(path.resolve(), document.text(pretty=True), mode)
+            _keep(tool, manner, path, own, document, carried)
         findings = tuple(
             api.Finding(found.code, found.severity.value, found.subject, found.message, found.hint)
             for found in carried.findings
@@ -184,6 +194,26 @@ def _open_file(tool: str, path: Path, manner: Manner) -> Ends:
         return api.ChangeReply(0, carried.outcome, carried.after, findings, carried.xml)
 
     return Ends(tool, lambda request: answer_query(document, request), change)
+
+
+def _keep(
+    tool: str,
+    manner: Manner,
+    path: Path,
+    own: offline.OwnFile | None,
+    document: documents.Document,
+    carried: operations.Carried,
+) -> None:
+    try:
+        if own is not None:
+            own.keep(carried, offline.origin_of(tool, command_line(sys.argv)))
+            Terminal().report(own.warnings_about(carried))
+            return
+        mode = stat.S_IMODE(path.stat().st_mode)
+        atomicfile.write_durably(path.resolve(), document.text(pretty=True), mode)
+    except ConfigurationError as problem:
+        hints = "".join(f"\n  {found.hint}" for found in problem.problems)
+        raise Failure(Exit.ERROR, f"{manner.asking.format(problem)}{hints}") from problem
 
 
 def _cannot_open(manner: Manner, outcome: api.Outcome, why: str) -> Failure:
@@ -202,24 +232,36 @@ def _open_live(tool: str, root: Path, manner: Manner, timeout_s: float) -> Ends:
         text = manner.opening.format(WORDS[api.Outcome.NOT_READY])
         raise Failure(Exit.NOT_CONNECTED, f"{text}\n  {problem}") from problem
 
+    changes_s = api.CHANGE_LIMIT_S if timeout_s == ANSWER_LIMIT_S else timeout_s
+
     def query(request: api.Query) -> api.QueryReply:
         reply = _ask(manner, session, api.SERVICE, request)
         assert isinstance(reply, api.QueryReply), "a query is answered by a QueryReply"
         return reply
 
     def change(request: api.Change) -> api.ChangeReply:
-        reply = _ask(manner, session, api.SERVICE, request)
+        reply = _ask(manner, session, api.SERVICE, request, changes_s)
         assert isinstance(reply, api.ChangeReply), "a change is answered by a ChangeReply"
         return reply
 
     return Ends(tool, query, change, session)
 
 
-def _ask(manner: Manner, session: Session, service: str, request: msgspec.Struct) -> object:
+def _ask(
+    manner: Manner,
+    session: Session,
+    service: str,
+    request: msgspec.Struct,
+    timeout_s: float | None = None,
+) -> object:
     try:
-        return session.ask(service, request)
+        return session.ask(service, request, timeout_s=timeout_s)
     except Denied as problem:
         hint = f"\n  {problem.hint}" if problem.hint else ""
         raise Failure(problem.code, f"{manner.asking.format(problem)}{hint}") from problem
     except Unreachable as problem:
-        raise Failure(api.Outcome.UNKNOWN_OUTCOME, manner.asking.format(problem)) from problem
+        doubt = ""
+        if isinstance(request, api.Change):
+            doubt = f"\n  the change may have been made: {api.LOOK_HINT}"
+        text = f"{manner.asking.format(problem)}{doubt}"
+        raise Failure(api.Outcome.UNKNOWN_OUTCOME, text) from problem

@@ -32,7 +32,7 @@ def log(entries: Sequence[Revision]) -> str:
 
 def _row(entry: Revision) -> tuple[str, str, str, str, str]:
     if not entry.is_known:
-        return entry.name, "-", "-", "-", UNKNOWN
+        return entry.name, "-", "-", "-", entry.reason or UNKNOWN
     why = f"  [{entry.reason}]" if entry.reason else ""
     return entry.name, moment(entry.at), _who(entry), entry.client or "-", entry.summary + why
 

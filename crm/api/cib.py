@@ -22,6 +22,12 @@ from crm.plumbing.codec import Codec, Message
 
 SERVICE = "cib"
 
+LOOK_HINT = "'crm configure log 3' tells whether it was made, by whom and when"
+"""What to do about a change of unknown outcome."""
+
+CHANGE_LIMIT_S = 45.0
+"""So long a change may take to be answered, at most: held, sent on, waiting for every disk."""
+
 
 class Outcome(enum.IntEnum):
     """How a request ended; the numbers are the exit codes of the classic tools."""
@@ -202,7 +208,8 @@ class Revision(Message, frozen=True, omit_defaults=True):
     `at` is a time of day in seconds since 1970. `digest` is that of the configuration at `after`.
     `summary` says in one line what changed, `objects` name what was touched. `backward` is the
     packed patch that leads back to `before`; empty if it is not asked for, or if `is_known` is
-    false: then how this version came about was not recorded here.
+    false: then how this version came about was not recorded here. `is_offline` tells that it was
+    made in the file of one node while its cib did not run.
     """
 
     before: Version
@@ -217,6 +224,7 @@ class Revision(Message, frozen=True, omit_defaults=True):
     objects: tuple[str, ...] = ()
     backward: bytes = b""
     is_known: bool = True
+    is_offline: bool = False
 
     @property
     def name(self) -> str:

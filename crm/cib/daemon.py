@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
             _say(finding)
         log.note(Note(logging.ERROR, "cib", f"cannot start: {problem}"))
         return EXIT_CONFIGURATION
-    history, damage = revisions.restore(store.read_journal(), loaded.document)
+    history, damage = revisions.restore(store.read_journal(), loaded.document, edited=loaded.edited)
     for finding in [*loaded.problems, *damage]:
         _say(finding)
     replica = Replica(

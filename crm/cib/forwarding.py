@@ -61,7 +61,7 @@ class Forwarding:
                 continue
             del self._changes[token]
             message = f"{node}, which had the change, is gone: whether it was made is not known"
-            problem = errors.error("unknown-outcome", "cib", message, "look whether it was made")
+            problem = errors.error("unknown-outcome", "cib", message, api.LOOK_HINT)
             self._outbox.refuse(item.asker, api.Outcome.UNKNOWN_OUTCOME, version, problem)
 
     def add(self, asker: Asker, change: api.Change, version: Version, now: float) -> None:
@@ -102,9 +102,7 @@ class Forwarding:
             del self._changes[token]
             if item.master:
                 message = f"{item.master} has not answered for {SENT_S:g} s"
-                problem = errors.error(
-                    "unknown-outcome", "cib", message, "look whether it was made"
-                )
+                problem = errors.error("unknown-outcome", "cib", message, api.LOOK_HINT)
                 self._outbox.refuse(item.asker, api.Outcome.UNKNOWN_OUTCOME, version, problem)
             else:
                 self._not_ready(item.asker, version, "there is no DC to make the change")

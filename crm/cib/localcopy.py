@@ -77,8 +77,16 @@ class LocalCopy:
         return acl.guard_of(self.document.root, origin.user, origin.groups, own_user=self.own_user)
 
     def standing(self) -> wire.Standing:
-        """Say what this copy is worth."""
-        return standing_of(self.document, self.written)
+        """Say what this copy is worth.
+
+        What was changed in one node's file meanwhile must not beat what the others acknowledged
+        under the reign it goes on from: it is worth less than anything written in that reign.
+        """
+        written, last, version = self.written, self.history.last, self.document.version
+        pair = (version.admin_epoch, version.epoch)
+        if last and last.is_offline and (last.after.admin_epoch, last.after.epoch) == pair:
+            written = Reign(written.number)
+        return standing_of(self.document, written)
 
     def packed(self, most_bytes: int) -> tuple[bytes, ...] | None:
         """Pack the document for its way; None if that is too much at once: ask again, later."""

@@ -67,7 +67,6 @@ SYNC_S = 10.0
 FETCH_S = 5.0
 BATCH_S = 0.005
 _UNWRITABLE = "the configuration cannot be written to every disk"
-UNKNOWN_HINT = "look whether it was made"
 UNDURABLE_HINT = "free space or repair the disk; writing is tried again by itself"
 MAX_HELD = 2_000
 MAX_TOLD = 5
@@ -376,7 +375,7 @@ class Mastery:
             missing = [n for n in self.members if self._installed.get(n, -1) < pending.sequence]
             silent = ", ".join(missing) or self.node
             message = f"whether the change stays is not known: no acknowledgement from {silent}"
-            self._unknown(pending, message, UNKNOWN_HINT)
+            self._unknown(pending, message, api.LOOK_HINT)
 
     def next_deadline(self) -> float | None:
         """Say when `tick` is due."""
@@ -610,7 +609,7 @@ class Mastery:
 
     def _give_up(self, concerns: Callable[[_Pending], bool], reason: str) -> None:
         self._tell_unknown(
-            concerns, f"whether the change stays is not known: {reason}", UNKNOWN_HINT
+            concerns, f"whether the change stays is not known: {reason}", api.LOOK_HINT
         )
 
     def _tell_unknown(self, concerns: Callable[[_Pending], bool], message: str, hint: str) -> None:

@@ -41,6 +41,8 @@ MAX_BYTES = 8 * 1024 * 1024
 MAX_AGE_S = 365 * 24 * 3600.0
 """Older entries go when a newer one comes."""
 
+EDITED = "cib.xml was edited by hand while the cib did not run"
+
 MAX_USELESS = 100
 """So many dropped entries may still stand in the journal before it is written anew."""
 
@@ -130,9 +132,16 @@ def of_takeover(
     return entry_of(trace_of(edit), before, new.version, digest=digest, origin=origin, at=at)
 
 
-def not_recorded(before: Version, document: documents.Document) -> Revision:
+def not_recorded(before: Version, document: documents.Document, reason: str = "") -> Revision:
     """Write the entry for a version of which nobody noted how it came about."""
-    return Revision(before, document.version, document.digest(), is_known=False)
+    return Revision(
+        before,
+        document.version,
+        document.digest(),
+        reason=reason,
+        is_known=False,
+        is_offline=reason == EDITED,
+    )
 
 
 def write_backward(reversals: Sequence[documents.Reversal]) -> bytes:
@@ -203,6 +212,11 @@ class History:
     def entries(self) -> tuple[Revision, ...]:
         """The revisions, the oldest first."""
         return tuple(entry for entry, _ in self._lines)
+
+    @property
+    def last(self) -> Revision | None:
+        """The newest revision; None if nothing is known."""
+        return self._lines[-1][0] if self._lines else None
 
     def append(self, entry: Revision) -> None:
         """Add the newest revision; the oldest ones go when there are too many or too old."""
@@ -312,11 +326,13 @@ def decode(data: bytes) -> tuple[list[Revision], int]:
     return entries, bad
 
 
-def restore(data: bytes, document: documents.Document) -> tuple[History, list[errors.Problem]]:
+def restore(
+    data: bytes, document: documents.Document, *, edited: bool = False
+) -> tuple[History, list[errors.Problem]]:
     """Fit a journal to the configuration that was found beside it.
 
     Entries whose version never became durable are dropped; a version that has no entry gets one
-    that says so.
+    that says so, or that it was `edited` by hand.
     """
     entries, bad = decode(data)
     problems = []
@@ -329,7 +345,7 @@ def restore(data: bytes, document: documents.Document) -> tuple[History, list[er
     kept = entries[: known[-1] + 1] if known else _earlier(entries, version)
     history = History(kept, whole=bool(bad) or len(kept) < len(entries))
     if kept and not known:
-        history.append(not_recorded(kept[-1].after, document))
+        history.append(not_recorded(kept[-1].after, document, EDITED if edited else ""))
     return history, problems
 
 

@@ -99,6 +99,7 @@ class Loaded:
     """What to start with, and everything there is to say about it.
 
     `fresh` tells that it is not what the disk holds for sure (new, upgraded, an older copy).
+    `edited` tells that a file of ours was edited by hand: it counts as the next version.
     """
 
     document: documents.Document
@@ -106,6 +107,18 @@ class Loaded:
     promised: Reign = field(default_factory=Reign)
     fresh: bool = False
     problems: list[Problem] = field(default_factory=list)
+    edited: bool = False
+
+
+def trailer_of(data: bytes) -> tuple[Reign, str]:
+    """Read what a file says of itself: its reign and its digest; nothing if that is not true."""
+    trailer = _TRAILER.search(data)
+    if trailer is None:
+        return Reign(), ""
+    digest = trailer["digest"].decode()
+    if hashlib.sha256(data[: trailer.start("end")]).hexdigest() != digest:
+        return Reign(), ""
+    return Reign(int(trailer["number"]), trailer["dc"].decode()), digest
 
 
 def classic_digest(root: etree._Element) -> str:
@@ -252,11 +265,16 @@ class Store:
         problems += found
         document = documents.Document(root)
         upgraded = xml.serialise(root) != before
-        if upgraded:
+        edited = copy.is_edited
+        if upgraded or edited:
             document = documents.Document(with_next_epoch(document.root, document.version))
         document.status[:] = []
-        fresh = upgraded or copy.path.name != FILE or copy.steps > 0 or not self._is_synced(FILE)
-        return Loaded(document, copy.written, max(promised, copy.written), fresh, problems)
+        others = upgraded or edited or copy.path.name != FILE or copy.steps > 0
+        fresh = others or not self._is_synced(FILE)
+        if edited:
+            message = f"{copy.path} was edited by hand; this counts as version {document.version}"
+            problems.append(errors.warning("cib-edited", copy.path.name, message))
+        return Loaded(document, copy.written, max(promised, copy.written), fresh, problems, edited)
 
     def _is_synced(self, name: str) -> bool:
         """Make durable what was found; False if that cannot be had.
@@ -376,21 +394,18 @@ class Store:
 
         Raises: ConfigurationError if it is not.
         """
-        trailer = _TRAILER.search(data)
         root = xml.parse(data, keep_comments=True)
         if root.tag != "cib":
             raise _wrong("cib-corrupt", path.name, f"the root element is <{root.tag}>, not <cib>")
         documents.Document(root)
-        if trailer is not None:
-            digest = trailer["digest"].decode()
-            if hashlib.sha256(data[: trailer.start("end")]).hexdigest() == digest:
-                written = Reign(int(trailer["number"]), trailer["dc"].decode())
-                return Copy(path, root, written, digest)
+        written, digest = trailer_of(data)
+        if digest:
+            return Copy(path, root, written, digest)
         signature = self._signature(path)
         if signature and signature != classic_digest(root):
             hint = f"if it was edited on purpose, remove {path.name}.sig and start again"
             raise _wrong("cib-digest", path.name, "it does not match its digest", hint)
-        return Copy(path, root, Reign(), is_edited=trailer is not None)
+        return Copy(path, root, Reign(), is_edited=_TRAILER.search(data) is not None)
 
     def _signature(self, path: Path) -> str:
         try:

@@ -11,9 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.main import main as crm
+from cli.tools.cibadmin import main as cibadmin
+from cli.tools.crm_attribute import main as crm_attribute
 from cli.tools.crm_mon import main as crm_mon
 
-TOOLS: dict[str, Callable[[list[str]], int]] = {"crm": crm, "crm_mon": crm_mon}
+TOOLS: dict[str, Callable[[list[str]], int]] = {
+    "cibadmin": cibadmin,
+    "crm": crm,
+    "crm_attribute": crm_attribute,
+    "crm_mon": crm_mon,
+}
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,7 @@ def run(
     """Run a tool with its own standard streams, environment and working directory."""
     out, err = io.StringIO(), io.StringIO()
     with (
-        _surroundings(environment, directory, stdin),
+        _surroundings(argv, environment, directory, stdin),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
@@ -40,8 +47,12 @@ def run(
 
 
 @contextlib.contextmanager
-def _surroundings(environment: Mapping[str, str], directory: Path, stdin: str) -> Iterator[None]:
+def _surroundings(
+    argv: list[str], environment: Mapping[str, str], directory: Path, stdin: str
+) -> Iterator[None]:
     before, streams, place = dict(os.environ), sys.stdin, Path.cwd()
+    words = sys.argv
+    sys.argv = argv
     for name in ("CIB_file", "CIB_shadow", "CIB_shadow_dir", "PACEKEEPER_ROOT"):
         os.environ.pop(name, None)
     os.environ.update(environment)
@@ -52,5 +63,6 @@ def _surroundings(environment: Mapping[str, str], directory: Path, stdin: str) -
     finally:
         os.chdir(place)
         sys.stdin = streams
+        sys.argv = words
         os.environ.clear()
         os.environ.update(before)

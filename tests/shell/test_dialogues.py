@@ -9,15 +9,19 @@ A dialogue is a text file in this folder:
     ! error[x]: y          a line of standard error
     = 1                    the exit code, when it is not 0
 
+NOW stands for the time of a change that is made in the dialogue, ME@HERE for who makes it.
+
 `BLESS=1` writes what really happens into the files; the difference is then reviewed like code.
 """
 
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shlex
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -26,6 +30,9 @@ from tests.kit.shell import Outcome, run
 
 HERE = Path(__file__).parent
 VOLATILE = re.compile(r"(Last updated:|Last change:).*")
+NOW = re.compile(r"\b20(?:2[4-9]|[3-9]\d)-\d\d-\d\d \d\d:\d\d:\d\d")
+"""A moment after the time the CIBs of this folder tell of."""
+HERE_NOW = f"{pwd.getpwuid(os.getuid()).pw_name}@{socket.gethostname().partition('.')[0].lower()}"
 
 
 def played(text: str, tmp_path: Path) -> str:
@@ -64,7 +71,9 @@ def answered(done: Outcome) -> list[str]:
 
 
 def _shown(mark: str, line: str) -> str:
-    return f"{mark} {VOLATILE.sub(lambda found: found[1] + ' ...', line)}".rstrip()
+    line = VOLATILE.sub(lambda found: found[1] + " ...", line)
+    line = NOW.sub("NOW", line).replace(HERE_NOW, "ME@HERE")
+    return f"{mark} {line}".rstrip()
 
 
 @pytest.mark.parametrize("path", sorted(HERE.glob("*.txt")), ids=lambda path: path.stem)

@@ -1,0 +1,163 @@
+"""The cib.xml of a stopped node, changed by a tool or by hand: believed, and in the history."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+import pytest
+
+from crm.api import cib as api
+from crm.cib import ahead, offline, operations, revisions, rules, store
+from crm.cib import document as documents
+from crm.cib.disk import Journal
+from crm.cib.localcopy import LocalCopy
+from crm.model.version import Reign
+from crm.plumbing.errors import ConfigurationError
+from crm.plumbing.settings import Paths
+from tests.kit.cib import create
+
+NINE = Reign(9, "n1")
+ME = api.Origin("cibadmin", "n1", "horms", "cibadmin -C ...")
+
+
+class Node:
+    """A stopped node's folder, with a configuration that its cib wrote."""
+
+    def __init__(self, root: Path) -> None:
+        self.paths = Paths(root)
+        self.folder = self.paths.cib_dir
+        self.folder.mkdir(parents=True)
+        self.store = store.Store(self.folder)
+        self.store.keep_promise(NINE)
+        self.document = documents.Document(documents.empty(epoch=1))
+        carried, entry = self.change("a")
+        assert carried.outcome is api.Outcome.OK
+        journal = Journal((revisions.encode(entry),))
+        self.store.write(self.document.configuration_text(), NINE, journal)
+
+    def change(self, name: str) -> tuple[operations.Carried, api.Revision]:
+        carried = operations.carry_out(self.document, (create(name),), rules.STANDARD)
+        assert carried.trace is not None
+        entry = revisions.entry_of(
+            carried.trace,
+            carried.before,
+            carried.after,
+            digest=self.document.digest(),
+            origin=api.Origin("crm", "n1", "root"),
+            at=5.0,
+        )
+        return carried, entry
+
+    def start(self) -> tuple[store.Loaded, tuple[api.Revision, ...]]:
+        """What the cib finds when it starts."""
+        files = store.Store(self.folder)
+        loaded = files.load(rules.STANDARD)
+        journal = files.read_journal()
+        history, _ = revisions.restore(journal, loaded.document, edited=loaded.edited)
+        return loaded, history.entries
+
+
+def changed_by_a_tool(path: Path, name: str) -> None:
+    own = offline.OwnFile.open(path)
+    assert own is not None
+    carried = operations.carry_out(own.document, (create(name),), rules.STANDARD)
+    own.keep(carried, ME)
+
+
+def test_a_change_by_a_tool_is_believed_at_the_start_and_stands_in_the_history(
+    tmp_path: Path,
+) -> None:
+    node = Node(tmp_path)
+    changed_by_a_tool(node.paths.cib_xml, "b")
+    loaded, entries = node.start()
+    assert loaded.problems == []
+    assert loaded.document.by_id("b") is not None
+    assert loaded.written == NINE
+    assert [(e.summary, e.user, e.client) for e in entries] == [
+        ("created a", "root", "crm"),
+        ("created b", "horms", "cibadmin"),
+    ]
+    back = revisions.at(loaded.document.root, entries, "0.1")
+    assert documents.Document(back).by_id("a") is None
+
+
+def test_what_is_ahead_of_the_file_is_read_and_kept(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    carried, entry = node.change("crashed-here")
+    node.store.append((ahead.encode(ahead.Step(entry, NINE, carried.patch)),))
+    changed_by_a_tool(node.paths.cib_xml, "b")
+    loaded, entries = node.start()
+    assert loaded.problems == []
+    assert loaded.document.by_id("crashed-here") is not None
+    assert loaded.document.by_id("b") is not None
+    assert [e.summary for e in entries] == ["created a", "created crashed-here", "created b"]
+
+
+def test_while_the_cib_runs_its_file_is_not_changed(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    before = node.paths.cib_xml.read_bytes()
+    node.paths.bus_dir.mkdir(parents=True)
+    with (node.paths.bus_dir / "cib.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(ConfigurationError, match="belongs to the cib that runs") as refusal:
+            changed_by_a_tool(node.paths.cib_xml, "b")
+        assert "unset CIB_file" in refusal.value.problems[0].hint
+    assert node.paths.cib_xml.read_bytes() == before
+    changed_by_a_tool(node.paths.cib_xml, "b")
+
+
+def test_a_cib_xml_without_company_is_an_ordinary_file(tmp_path: Path) -> None:
+    path = tmp_path / "cib.xml"
+    path.write_bytes(documents.Document(documents.empty()).text())
+    assert offline.OwnFile.open(path) is None
+    assert offline.OwnFile.open(tmp_path / "missing.xml") is None
+
+
+def test_an_edit_by_hand_counts_as_the_next_version_and_is_told(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    path = node.paths.cib_xml
+    path.write_bytes(path.read_bytes().replace(b'id="a"', b'id="z"'))
+    (node.folder / "cib.xml.sig").unlink()
+    loaded, entries = node.start()
+    assert loaded.document.by_id("z") is not None
+    assert (loaded.document.version.epoch, loaded.fresh) == (3, True)
+    assert [problem.code for problem in loaded.problems] == ["cib-edited"]
+    assert [(e.name, e.is_known, e.reason) for e in entries] == [
+        ("0.2", True, ""),
+        ("0.3", False, revisions.EDITED),
+    ]
+
+
+@pytest.mark.parametrize("by_hand", [False, True], ids=["by a tool", "by hand"])
+def test_what_was_changed_in_a_file_loses_against_what_others_have_of_the_same_reign(
+    tmp_path: Path, by_hand: bool
+) -> None:
+    node = Node(tmp_path)
+    others = LocalCopy(documents.Document.parse(node.document.text()), rules.STANDARD, NINE)
+    if by_hand:
+        path = node.paths.cib_xml
+        path.write_bytes(path.read_bytes().replace(b'id="a"', b'id="z"'))
+        (node.folder / "cib.xml.sig").unlink()
+    else:
+        changed_by_a_tool(node.paths.cib_xml, "b")
+    loaded, entries = node.start()
+    copy = LocalCopy(
+        loaded.document, rules.STANDARD, loaded.written, history=revisions.History(entries)
+    )
+    assert copy.document.version > others.document.version
+    assert copy.standing() < others.standing()
+
+
+def test_a_change_that_raises_admin_epoch_wins_and_needs_no_warning(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    own = offline.OwnFile.open(node.paths.cib_xml)
+    assert own is not None
+    nodes = b'<nodes><node id="1" uname="n1"/><node id="2" uname="n2"/></nodes>'
+    step = api.XmlOperation(api.XmlTask.REPLACE, nodes, "nodes")
+    carried = operations.carry_out(own.document, (step,), rules.STANDARD)
+    (told,) = own.warnings_about(carried)
+    assert "other nodes' files beat it" in told.message
+    raised = api.XmlOperation(api.XmlTask.MODIFY, b'<cib admin_epoch="1"/>')
+    carried = operations.carry_out(own.document, (raised, create("b")), rules.STANDARD)
+    assert own.warnings_about(carried) == []
