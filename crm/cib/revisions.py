@@ -288,7 +288,7 @@ def joined(
         if common is not None:
             kept = entries[: common + 1]
             return _continued(history, kept, told[place + 1 :])
-    if any(entry.is_known for entry in entries) or _pair(own.version) != (0, 0):
+    if any(entry.is_known for entry in entries):
         return None
     return _continued(history, (), told)
 

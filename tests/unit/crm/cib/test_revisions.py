@@ -572,11 +572,12 @@ def test_histories_that_do_not_meet_or_lead_elsewhere_are_not_joined() -> None:
     assert revisions.joined(own.history, own.document, (), giver.document) is None
 
 
-def test_who_knows_nothing_takes_all_that_is_told() -> None:
+@pytest.mark.parametrize("epoch", [0, 1, 7])
+def test_who_knows_nothing_takes_all_that_is_told(epoch: int) -> None:
     giver = Told()
     giver.change(create("a"))
     giver.change(create("b"))
-    own = Told()
+    own = Told(documents.Document(documents.empty(epoch)))
     joined = revisions.joined(own.history, own.document, since(giver, own), giver.document)
     assert joined is not None
     assert joined.entries == giver.history.entries
