@@ -102,6 +102,7 @@ class Wear:
                 del self._faults[name]
                 continue
             self.report.done.append(name)
+            self.lab.start()  # a node whose disk is broken leaves, an administrator brings it back
             since_s = time.monotonic() - began
             acknowledged = self.book.count(Fate.ACKNOWLEDGED)
             self._say(f"{since_s:6.1f} s  {name:30} {acknowledged} writes acknowledged so far")
