@@ -327,3 +327,19 @@ def test_all_else_of_4_0_is_as_before() -> None:
             pair.attrib.pop("name", None)
 
     assert schema.check(root) == []
+
+
+@pytest.mark.parametrize("tag", ["rsc_colocation", "rsc_order"])
+def test_a_lifetime_stands_before_the_sets_of_a_constraint(tag: str) -> None:
+    sets = '<resource_set id="s"><resource_ref id="a"/><resource_ref id="b"/></resource_set>'
+    lifetime = (
+        '<lifetime><rule id="r"><date_expression id="d" operation="lt" end="2020-01-01"/></rule>'
+        "</lifetime>"
+    )
+    text = (
+        '<cib validate-with="pacemaker-3.9" admin_epoch="0" epoch="1" num_updates="0">'
+        "<configuration><crm_config/><nodes/><resources/><constraints>"
+        f'<{tag} id="c">{lifetime}{sets}</{tag}></constraints></configuration><status/></cib>'
+    )
+
+    assert schema.check(etree.fromstring(text)) == []
