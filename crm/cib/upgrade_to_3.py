@@ -149,15 +149,13 @@ def _end_isolation(pair_set: etree._Element, subject: str) -> Iterator[Problem]:
         return
     for pair in isolation:
         pair_set.remove(pair)
-    wanted = not any(
-        pair.get("name") == "isolation" and not options.is_true(pair.get("value", ""))
-        for pair in isolation
-    )
+    refused = [pair.get("value") for pair in isolation if pair.get("name") == "isolation"]
+    wanted = not any(value is not None and not options.is_true(value) for value in refused)
     stated = any(pair.get("name") == "target-role" for pair in pairs(pair_set))
     if wanted and not stated:
-        isolation[0].set("name", "target-role")
-        isolation[0].set("value", "Stopped")
-        pair_set.append(isolation[0])
+        made = add_pair(pair_set, "target-role", "Stopped")
+        if (identity := isolation[0].get("id")) is not None:
+            made.set("id", identity)  # the pair's own; one that was borrowed has none
     yield errors.warning(
         "option-dropped",
         subject,

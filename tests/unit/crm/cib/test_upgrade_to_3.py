@@ -214,6 +214,19 @@ def test_what_ran_in_a_container_is_kept_stopped_until_somebody_decides(
     assert "bundle" in result.problems[0].hint
 
 
+def test_a_borrowed_pair_about_a_container_keeps_its_borrower_stopped_too() -> None:
+    lender = (
+        '<meta_attributes id="m"><nvpair id="m-1" name="isolation" value="true"/></meta_attributes>'
+    )
+    borrower = '<meta_attributes id="n"><nvpair id-ref="m-1" name="isolation"/></meta_attributes>'
+
+    result = upgraded(document(resources=primitive(lender) + primitive(borrower, "b")))
+
+    for identity in ("a", "b"):
+        path = f"primitive[@id='{identity}']/meta_attributes"
+        assert pairs(result.root, path) == {"target-role": "Stopped"}
+
+
 @pytest.mark.parametrize(
     ("value", "today", "said"),
     [
