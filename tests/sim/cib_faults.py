@@ -17,6 +17,9 @@ FIRST_FAULT_S = 18.0
 CALM_S = 26.0
 """Enough to detect, elect, join and install after any fault."""
 
+DAMAGED_FIRST = 0.5
+"""So often a cluster that had time to come to rest meets a damaged disk before all else."""
+
 MAX_CALLS = 26
 """A write of configuration and history makes about so many calls."""
 
@@ -64,6 +67,9 @@ def write(chance: random.Random, nodes: list[str], length_s: float) -> Script:
     """Think up a script."""
     script = Script(quiet_from=length_s)
     now = chance.choice((EARLY_S, FIRST_FAULT_S)) + chance.uniform(0, 4)
+    if now >= FIRST_FAULT_S and chance.random() < DAMAGED_FIRST:
+        script.faults, busy_s = _damage(chance, now, chance.choice(nodes))
+        now += busy_s
     while now < length_s:
         faults, busy_s = _misfortune(chance, now, nodes)
         script.faults += faults
@@ -97,11 +103,8 @@ def _misfortune(chance: random.Random, now: float, nodes: list[str]) -> tuple[li
     if kind in ("full", "sync-error", "broken", "read-only", "slow-disk"):
         return _bad_disk(chance, kind, now, nodes, length_s), chance.choice((0.5, length_s))
     if kind == "damage":
-        start = now + CALM_S
-        made = f"damage:{chance.choice(DAMAGES)}"
-        back = start + chance.uniform(0.5, 4)
-        faults = [Fault(start, "crash", node), Fault(start + 0.1, made, node)]
-        return [*faults, Fault(back, "boot", node)], CALM_S + (back - start) + CALM_S
+        faults, busy_s = _damage(chance, now + CALM_S, node)
+        return faults, CALM_S + busy_s
     if kind == "blackout":
         return _blackout(chance, now, nodes), 4.0
     if kind == "kill":
@@ -115,6 +118,14 @@ def _misfortune(chance: random.Random, now: float, nodes: list[str]) -> tuple[li
         return [Fault(now, "leave", node), Fault(now + 12, "boot", node)], 10.0
     away_s = chance.uniform(0.05, 1.0) if kind == "blink" else length_s
     return [Fault(now, "crash", node), Fault(now + away_s, "boot", node)], away_s * 0.7
+
+
+def _damage(chance: random.Random, now: float, node: str) -> tuple[list[Fault], float]:
+    """Something spoils the disk of one node while it is down; all before it was agreed."""
+    made = f"damage:{chance.choice(DAMAGES)}"
+    away_s = chance.uniform(0.5, 4)
+    faults = [Fault(now, "crash", node), Fault(now + 0.1, made, node)]
+    return [*faults, Fault(now + away_s, "boot", node)], away_s + CALM_S
 
 
 def _at_call(
@@ -162,7 +173,13 @@ def _partition(
     if kind == "split":
         place = chance.randint(1, len(nodes) - 1)
         groups = (tuple(shuffled[:place]), tuple(shuffled[place:]))
-        return [Fault(now, "split", nodes=groups), heal], length_s + chance.choice((0.5, 4.0))
+        faults = [Fault(now, "split", nodes=groups), heal]
+        if chance.random() < 0.5:
+            # A master that is cut off goes on counting for as long as he does not know it.
+            small = min(groups, key=len)
+            moments = [now + 0.1 + chance.uniform(0, 2) for _ in range(10)]
+            faults += [Fault(moment, "write", chance.choice(small)) for moment in moments]
+        return faults, length_s + chance.choice((0.5, 4.0))
     if kind == "weather":
         loss = chance.choice((0.05, 0.2, 0.3))
         return [Fault(now, "weather", number=loss), heal], length_s

@@ -17,8 +17,7 @@ from crm.api.cib import Change, ChangeReply, Outcome
 from crm.api.membership import ClusterMessage
 from crm.cib import document as documents
 from crm.cib import wire
-from crm.cib.disk import NOTHING, Journal, KeepPromise, Persisted
-from crm.cib.localcopy import LocalCopy
+from crm.cib.disk import NOTHING, Journal, KeepPromise, Persist, Persisted
 from crm.cib.mastery import Mastery
 from crm.cib.replica import Replica
 from crm.cib.store import FILE, Copy, Store
@@ -165,6 +164,20 @@ class ForgetsPromise(Planted):
         return [effect]
 
 
+class TakesBegunForDone(Planted):
+    """A write counts as durable when it has only begun."""
+
+    def out(self, effect: Any, now: float) -> list[Any]:
+        if isinstance(effect, Persist):
+            done = Persisted(effect.ticket, True)
+            return [effect, *self._meddle(self.inner.receive(done, now), now)]
+        return [effect]
+
+    def into(self, event: object) -> object | None:
+        is_late = isinstance(event, Persisted) and event.ticket % 2 == 0
+        return None if is_late else event
+
+
 class IgnoresBase(Planted):
     """It does not matter which version a change was made for."""
 
@@ -188,45 +201,11 @@ class DeniesWhatItMade(Planted):
         return [effect]
 
 
-class CountersOnly(LocalCopy):
-    """Copies are compared by their counters alone."""
-
-    def standing(self) -> wire.Standing:
-        return msgspec.structs.replace(super().standing(), written=Reign())
-
-    def is_beaten_by(self, packed: bytes, written: Reign) -> bool:
-        return super().is_beaten_by(packed, Reign())
-
-
 class OwnCopyIsBest(Mastery):
     """A new master never takes over the better copy of a member."""
 
     def _is_better(self, theirs: wire.Standing) -> bool:
         return False
-
-
-class WaitsForNobody(Mastery):
-    """A change is answered when it is durable here; the members will follow."""
-
-    def _is_durable(self, sequence: int) -> bool:
-        mark = self._disk.durable
-        return self._disk.is_durable or (mark[0] == self.reign and mark[1] >= sequence)
-
-
-class WritesBeforeAll(Mastery):
-    """A reign begins to write when the master likes, whoever has shown what he has."""
-
-    @property
-    def is_settled(self) -> bool:
-        return self._view is not None and self.promise_kept and not self._awaited
-
-
-class OtherCopy(Replica):
-    """A replica with another kind of copy."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self._copy.__class__ = CountersOnly
 
 
 def _ruled_by(kind: type[Mastery]) -> Makers:
@@ -244,20 +223,17 @@ def _ruled_by(kind: type[Mastery]) -> Makers:
 CIB_PLANTS: dict[str, tuple[Makers, int]] = {
     "skip-fsync": (_kernel(SkipsSync), 20),
     "skip-folder-sync": (_kernel(SkipsFolderSync), 20),
-    "trust-retried-fsync": (_kernel(TrustsRetriedSync), 200),
+    "trust-retried-fsync": (_kernel(TrustsRetriedSync), 50),
     "forget-digest": ({"store": ForgetsDigest}, 200),
     "latch-off": ({"store": LatchesOff}, 50),
-    "write-in-place": ({"store": WritesInPlace}, 50),
+    "write-in-place": ({"store": WritesInPlace}, 20),
     "obey-anybody": (wrapped("cib", ObeysAnybody), 200),
-    "forget-promise": (wrapped("cib", ForgetsPromise), 200),
+    "forget-promise": (wrapped("cib", ForgetsPromise), 20),
     "ignore-base": (wrapped("cib", IgnoresBase), 10),
     "deny-what-was-made": (wrapped("cib", DeniesWhatItMade), 20),
-    "counters-only": ({"cib": OtherCopy}, 200),
-    "own-copy-is-best": (_ruled_by(OwnCopyIsBest), 20),
-    "wait-for-nobody": (_ruled_by(WaitsForNobody), 100),
-    "write-before-all": (_ruled_by(WritesBeforeAll), 200),
+    "own-copy-is-best": (_ruled_by(OwnCopyIsBest), 60),
     "early-answer": (plants.PLANTS["early-answer"], 10),
-    "ack-before-persist": (plants.PLANTS["ack-before-persist"], 50),
+    "ack-before-persist": (wrapped("cib", TakesBegunForDone), 100),
     "silent-corruption": (plants.PLANTS["silent-corruption"], 50),
 }
 """The bugs by name, and within how many seeds they are found."""
