@@ -3,7 +3,8 @@
 Settings come from the environment: PACEKEEPER_SEEDS (how many, 60 at first), PACEKEEPER_FIRST (the
 first seed, 1), PACEKEEPER_SEED (this one alone, with all it did), PACEKEEPER_PLANT (plant this bug:
 it must be found), PACEKEEPER_PLANTS=all (plant each bug in turn), PACEKEEPER_PROFILE (`whole`, the
-first one: resources and everything else; `cib`: nothing but the configuration, on bad disks),
+first one: resources and everything else; `cib`: nothing but the configuration, on bad disks;
+`messaging`: nothing but the cluster layer, on bad wires),
 PACEKEEPER_PROCESSES (how many at once, all processors at first). Exit code 0 when no invariant was
 violated, or when every planted bug was found; else 1.
 """
@@ -13,11 +14,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing import Pool
 
-from tests.sim import plants
+from tests.sim import plants, wires
 from tests.sim.cib_cluster import CibCluster
 from tests.sim.cib_plants import CIB_PLANTS
 from tests.sim.cluster import Cluster, RunResult, run_seed
@@ -30,23 +31,34 @@ REPORT_EVERY = 50
 
 @dataclass(frozen=True)
 class Profile:
-    """A kind of cluster, and the bugs that its runs must find within so many seeds."""
+    """A kind of cluster, and the bugs that its runs must find within so many seeds.
+
+    `play` is given a seed, the name of a planted bug ("" = none) and how many lines to report.
+    """
 
     name: str
-    kind: type[Cluster]
-    plants: Mapping[str, tuple[Makers, int]]
+    play: Callable[[int, str, int], RunResult]
+    plants: Mapping[str, int]
 
     def run(self, seed: int, plant: str = "", lines: int = 60) -> RunResult:
         """Run one seed, perhaps with a planted bug."""
-        makers = plants.makers(self.plants[plant][0]) if plant else None
-        return run_seed(seed, makers=makers, lines=lines, kind=self.kind)
+        return self.play(seed, plant, lines)
+
+
+def _of_clusters(name: str, kind: type[Cluster], bugs: Mapping[str, tuple[Makers, int]]) -> Profile:
+    def play(seed: int, plant: str, lines: int) -> RunResult:
+        makers = plants.makers(bugs[plant][0]) if plant else None
+        return run_seed(seed, makers=makers, lines=lines, kind=kind)
+
+    return Profile(name, play, {plant: limit for plant, (_, limit) in bugs.items()})
 
 
 PROFILES = {
-    "whole": Profile(
+    "whole": _of_clusters(
         "whole", Cluster, {name: (each, PLANT_SEEDS) for name, each in plants.PLANTS.items()}
     ),
-    "cib": Profile("cib", CibCluster, CIB_PLANTS),
+    "cib": _of_clusters("cib", CibCluster, CIB_PLANTS),
+    "messaging": Profile("messaging", wires.run, dict.fromkeys(wires.PLANTS, 20)),
 }
 
 
@@ -104,7 +116,7 @@ def run_one(profile: Profile, seed: int, plant: str) -> int:
 def find_plant(profile: Profile, name: str) -> bool:
     """Plant a bug and run seeds until one shows it."""
     with Pool(_processes()) as pool:
-        limit = profile.plants[name][1]
+        limit = profile.plants[name]
         tasks = [(profile.name, seed, name) for seed in range(1, limit + 1)]
         for done, result in enumerate(pool.imap(_run, tasks), 1):
             if result.violation:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from crm.api import membership as api
 from messaging.cluster_settings import Timing
 from tests.kit.messaging import Life, Network
+from tests.sim.cluster import RunResult
 
 ACTS = 10
 STABLE = 3.0
@@ -42,10 +43,26 @@ class Story:
 
     seed: int
     acts: list[str] = field(default_factory=list)
-    views: int = 0
     delivered: int = 0
+    packets: int = 0
+    converged_s: float = 0.0
+    """The longest time from the end of a fault until all were in one view."""
+
     converged_in: float = 0.0
-    """Deadtimes from the last fault until all were in one view."""
+    """The same in deadtimes."""
+
+
+class LongLease(Timing):
+    """A planted bug: a node relies on its quorum long after the others have gone on."""
+
+    @property
+    def lease_s(self) -> float:
+        """Three deadtimes instead of less than one."""
+        return 3 * self.deadtime_s
+
+
+PLANTS = {"long-lease": (LongLease(keepalive_s=0.2, deadtime_s=1.0, initdead_s=2.0),)}
+"""Bugs that the checks must notice, as the timings that carry them."""
 
 
 class Broken(AssertionError):
@@ -61,6 +78,21 @@ def live(seed: int, timings: Sequence[Timing] = TIMINGS) -> Story:
         acts = "\n  ".join(story.acts)
         raise Broken(f"seed {seed}: {broken}\n  {acts}") from broken
     return story
+
+
+def run(seed: int, plant: str, lines: int) -> RunResult:
+    """Live one life for `./run sim`; `lines` is how many acts a report may have at the end."""
+    try:
+        story = live(seed, PLANTS[plant] if plant else TIMINGS)
+    except Broken as broken:
+        what, *acts = str(broken).splitlines()
+        return RunResult(seed, violation=what, report="\n".join(acts[-lines:]))
+    return RunResult(
+        seed,
+        rested_s=story.converged_s,
+        events=story.delivered,
+        datagrams=story.packets,
+    )
 
 
 class _Stage:
@@ -101,9 +133,7 @@ class _Stage:
         self._heal()
         self._await_peace("the last fault")
         self._check_every_listener()
-        self.story.views = max(
-            life.machine.view.id for life in network.lives.values() if life.machine.view
-        )
+        self.story.packets = network.packets
 
     # --- acts ---------------------------------------------------------------------------------
 
@@ -255,6 +285,7 @@ class _Stage:
         assert self.network.is_agreed(names), (
             f"not agreed {limit_s} s after {after}: {self._views()}"
         )
+        self.story.converged_s = max(self.story.converged_s, took_s)
         self.story.converged_in = max(self.story.converged_in, took_s / self.deadtime_s)
         self._note(f"peace {took_s:.2f} s after {after}")
         self._talk(self.deadtime_s)
