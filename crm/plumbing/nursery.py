@@ -34,7 +34,9 @@ from crm.plumbing import process
 from crm.plumbing.daemon import EXIT_BUG, LIFELINE
 from crm.plumbing.errors import ConfigurationError, Unreachable
 
-TIMEOUT_S = 2.0
+TIMEOUT_S = 10.0
+"""No loop waits for a nursery, so it may be slow; the first answer waits for its imports."""
+
 MAX_REQUEST_BYTES = 200_000
 EXIT_NOT_STARTED = 127
 """The exit code of a child whose program could not be executed, as a shell has it."""
@@ -69,16 +71,17 @@ class _Job:
 class Nursery:
     """The parent's handle on its nursery."""
 
-    def __init__(self, preload: Sequence[str]) -> None:
+    def __init__(self, preload: Sequence[str], timeout_s: float = TIMEOUT_S) -> None:
         self._preload = tuple(preload)
+        self._timeout_s = timeout_s
         self._socket: socket.socket | None = None
         self._lifeline: tuple[int, int] | None = None
         self.pid = 0
 
     @classmethod
-    def start(cls, preload: Sequence[str] = DAEMON_MODULES) -> Self:
+    def start(cls, preload: Sequence[str] = DAEMON_MODULES, timeout_s: float = TIMEOUT_S) -> Self:
         """Fork a nursery; call this before the process has threads or a ZeroMQ context."""
-        nursery = cls(preload)
+        nursery = cls(preload, timeout_s)
         process.adopt_orphans()
         ours, theirs = _socket_pair()
         pid = os.fork()
@@ -165,7 +168,7 @@ class Nursery:
         return self._ask(job, streams or ())
 
     def _adopt(self, ours: socket.socket, pid: int) -> None:
-        ours.settimeout(TIMEOUT_S)
+        ours.settimeout(self._timeout_s)
         self._socket = ours
         self.pid = pid
         if self._lifeline is None:
@@ -279,8 +282,13 @@ def _fork_twice(wire: socket.socket) -> bool:
         return True
     os.close(writing)
     os.waitpid(middle, 0)
-    wire.send(os.read(reading, 32) or b"no process could be forked")
+    number = os.read(reading, 32)
     os.close(reading)
+    try:
+        wire.send(number or b"no process could be forked")
+    except BrokenPipeError:  # who asked has given us up, and nobody will ever know of the child
+        if number:
+            os.kill(int(number), signal.SIGKILL)
     return False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator
@@ -66,6 +67,22 @@ def test_streams_are_those_the_parent_gives(nursery: Nursery) -> None:
     os.close(null)
     assert end_of(pid) == 0
     assert os.read(reading, 100) == b"hello there\n"
+    os.close(reading)
+
+
+def test_a_child_that_nobody_waits_for_any_more_does_not_live() -> None:
+    nursery = Nursery.start(["json"], timeout_s=0.01)
+    reading, writing = os.pipe()
+    null = os.open(os.devnull, os.O_RDWR)
+    os.kill(nursery.pid, signal.SIGSTOP)
+    with pytest.raises(Unreachable):
+        nursery.spawn_program(["/bin/sleep", "300"], name="sleep", streams=(null, writing, null))
+    os.close(writing)
+    os.close(null)
+    os.kill(nursery.pid, signal.SIGCONT)
+    assert end_of(nursery.pid) == 0
+    assert select.select([reading], [], [], 30)[0], "the child holds its output open"
+    assert os.read(reading, 10) == b""
     os.close(reading)
 
 
