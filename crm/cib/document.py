@@ -138,11 +138,16 @@ def evaluate(root: etree._Element, expression: str) -> list[etree._Element]:
 
     Raises: XPathError if it is malformed.
     """
-    found: Any = root.getroottree().xpath(expression)  # Any: XPath has five types
+    try:
+        found: Any = root.getroottree().xpath(expression)  # Any: XPath has five types
+    except ValueError as problem:  # a character that no XML has
+        raise etree.XPathEvalError(str(problem)) from problem
     if not isinstance(found, list):
         return []
     elements: list[etree._Element] = []
     for item in found:
+        if isinstance(item, tuple):
+            continue  # a namespace, which belongs to no element
         element = item if isinstance(item, etree._Element) else item.getparent()
         if element is not None and is_element(element):
             elements.append(cast("etree._Element", element))

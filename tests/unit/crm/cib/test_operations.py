@@ -440,3 +440,8 @@ def test_a_version_raised_by_hand_counts_as_one_more_update() -> None:
     copy = documents.Document(documents.empty(epoch=4))
     text = b'<cib admin_epoch="admin_epoch+=2"/>'
     assert carry_out(copy, Xml(Task.MODIFY, text)).after == Version(2, 4, 1)
+
+
+@pytest.mark.parametrize("xpath", ["//*/namespace::*", "//*[", "$x", "\x00", "//*[@id='\ud800']"])
+def test_an_xpath_that_is_none_selects_nothing(xpath: str) -> None:
+    assert document().select(xpath) == []
