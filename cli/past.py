@@ -113,7 +113,7 @@ def _ask(source: LiveSource, question: cib.AskRevisions) -> cib.Revisions:
         raise RemoteProtocolError("the cib answered a question for its history with something else")
     if reply.outcome is cib.Outcome.DENIED:
         text = "you may not read the history: ACLs are in force, and it shows what they may hide"
-        raise CommitRefused(text, code=int(reply.outcome))
+        raise CommitRefused(text, cib.problems_of(reply.findings), code=int(reply.outcome))
     return reply
 
 

@@ -241,13 +241,10 @@ class LiveSource:
         reply = self.session.ask(cib.SERVICE, change, timeout_s=60)
         if not isinstance(reply, cib.ChangeReply):
             raise RemoteProtocolError("the cib answered a change with something else")
-        problems = [
-            Problem(each.code, Severity(each.severity), each.subject, each.message, each.hint)
-            for each in reply.findings
-        ]
+        problems = cib.problems_of(reply.findings)
         if reply.outcome is not cib.Outcome.OK:
-            raise _refusal(reply.outcome, tuple(problems))
-        return problems
+            raise _refusal(reply.outcome, problems)
+        return list(problems)
 
 
 def _refusal(outcome: cib.Outcome, problems: tuple[Problem, ...]) -> CrmError:

@@ -187,10 +187,7 @@ def _open_file(tool: str, path: Path, manner: Manner) -> Ends:
                 text = f"{tool}: standard input can be read, but not be changed"
                 raise Failure(Exit.UNIMPLEMENTED, text)
             _keep(tool, manner, path, own, document, carried)
-        findings = tuple(
-            api.Finding(found.code, found.severity.value, found.subject, found.message, found.hint)
-            for found in carried.findings
-        )
+        findings = api.findings_of(carried.findings)
         return api.ChangeReply(0, carried.outcome, carried.after, findings, carried.xml)
 
     return Ends(tool, lambda request: answer_query(document, request), change)

@@ -14,10 +14,12 @@ Source: docs/protocol/cib.md, decision 4 of the design.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 
 import msgspec
 
 from crm.model.version import Reign, Version
+from crm.plumbing import errors
 from crm.plumbing.codec import Codec, Message
 
 SERVICE = "cib"
@@ -274,13 +276,60 @@ class AskRevisions(Message, frozen=True, omit_defaults=True):
     """Read the history of the configuration; answered by `Revisions`.
 
     `newest` limits how many are told (0 = all that are kept); `patches` asks for them with the
-    patches that lead back.
+    patches that lead back. Access lists hold for `user`, who is in `groups`; "" is a daemon.
     """
 
     request: int
     newest: int = 0
     patches: bool = False
     user: str = ""
+    groups: tuple[str, ...] = ()
+
+
+class WholeCib(Message, frozen=True):
+    """The root: who may change that administrates."""
+
+
+class ObjectPart(Message, frozen=True):
+    """An object of the configuration by its id."""
+
+    id: str
+
+
+class HistoryPart(Message, frozen=True, omit_defaults=True):
+    """The history of a resource ("" = of all) on a node ("" = on each)."""
+
+    node: str = ""
+    resource: str = ""
+
+
+class AttributePart(Message, frozen=True, omit_defaults=True):
+    """A transient attribute ("" = all of them) of a node ("" = of each)."""
+
+    node: str = ""
+    name: str = ""
+    set_id: str = ""
+
+
+Part = WholeCib | ObjectPart | HistoryPart | AttributePart
+"""What daemons other than the cib write or show, and where that stands in the CIB."""
+
+
+class Need(Message, frozen=True, omit_defaults=True):
+    """The right to read a part, or to `write` it; `throughout`: nothing in it may be denied."""
+
+    part: Part
+    write: bool = False
+    throughout: bool = False
+
+
+class AskRights(Message, frozen=True, omit_defaults=True):
+    """Ask which of these needs a user's access lists meet; answered by `Rights`."""
+
+    request: int
+    needs: tuple[Need, ...]
+    user: str
+    groups: tuple[str, ...] = ()
 
 
 class Subscribe(Message, frozen=True):
@@ -348,12 +397,24 @@ class ChangeReply(Message, frozen=True, omit_defaults=True):
 
 
 class Revisions(Message, frozen=True, omit_defaults=True):
-    """The history as this node knows it, the oldest first; the last one made `version`."""
+    """The history as this node knows it, the oldest first; the last one made `version`.
+
+    `findings` say why it is not shown (DENIED).
+    """
 
     request: int
     outcome: Outcome
     version: Version = Version()
     revisions: tuple[Revision, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+class Rights(Message, frozen=True, omit_defaults=True):
+    """Which needs are not met, by their places in the question, and why each is not."""
+
+    request: int
+    denied: tuple[int, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 class CibDescription(Message, frozen=True):
@@ -413,6 +474,7 @@ class SyncDone(Message, frozen=True, omit_defaults=True):
 TO_CIB = Codec(
     Query,
     AskRevisions,
+    AskRights,
     Change,
     DescribeCib,
     Subscribe,
@@ -424,6 +486,7 @@ TO_CIB = Codec(
 FROM_CIB = Codec(
     QueryReply,
     Revisions,
+    Rights,
     ChangeReply,
     CibDescription,
     CibChanged,
@@ -431,6 +494,21 @@ FROM_CIB = Codec(
     RoleTaken,
     SyncDone,
 )
+
+
+def findings_of(problems: Iterable[errors.Problem]) -> tuple[Finding, ...]:
+    """Put problems on the wire."""
+    return tuple(Finding(p.code, p.severity.value, p.subject, p.message, p.hint) for p in problems)
+
+
+def problems_of(findings: Iterable[Finding]) -> tuple[errors.Problem, ...]:
+    """Take problems from the wire."""
+    return tuple(
+        errors.Problem(
+            each.code, errors.Severity(each.severity), each.subject, each.message, each.hint
+        )
+        for each in findings
+    )
 
 
 def touches_configuration(operations: tuple[msgspec.Struct, ...]) -> bool:

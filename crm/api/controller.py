@@ -16,13 +16,15 @@ class AskController(Message, frozen=True):
 class CleanUp(Message, frozen=True, omit_defaults=True):
     """Forget the history of a resource ("" = all) on a node ("" = all) and probe again.
 
-    With `failures_only` only failed operations and fail counts are forgotten.
+    With `failures_only` only failed operations and fail counts are forgotten. `user`, for the
+    log, is filled in by the gate.
     """
 
     request: int
     resource: str = ""
     node: str = ""
     failures_only: bool = False
+    user: str = ""
 
 
 class WaitUntilIdle(Message, frozen=True):
@@ -31,11 +33,12 @@ class WaitUntilIdle(Message, frozen=True):
     request: int
 
 
-class FenceNode(Message, frozen=True):
-    """Have a node fenced by the next transition."""
+class FenceNode(Message, frozen=True, omit_defaults=True):
+    """Have a node fenced by the next transition; `user`, for the log, is the gate's word."""
 
     request: int
     node: str
+    user: str = ""
 
 
 class ControllerDescription(Message, frozen=True, omit_defaults=True):

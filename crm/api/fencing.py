@@ -8,12 +8,16 @@ SERVICE = "stonithd"
 
 
 class Fence(Message, frozen=True, omit_defaults=True):
-    """Have `node` fenced by `action` (reboot, off, on); answered by `Fenced`."""
+    """Have `node` fenced by `action` (reboot, off, on); answered by `Fenced`.
+
+    `user`, for the log, is who asks ("": the cluster itself).
+    """
 
     request: int
     node: str
     action: str = "reboot"
     timeout_ms: int = 60_000
+    user: str = ""
 
 
 class ConfirmDown(Message, frozen=True):

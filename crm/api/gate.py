@@ -31,11 +31,15 @@ class Envelope(Message, frozen=True, omit_defaults=True):
     """A message for (or from) the daemon `service`, in that conversation's bytes.
 
     `wait_s`: how long the gate may keep a request for a daemon that is just being started again.
+    `user`, who is in `groups`: on whose behalf root or a daemon's user asks; access lists then
+    hold for that user, in every conversation.
     """
 
     service: str
     payload: bytes
     wait_s: float = 0.0
+    user: str = ""
+    groups: tuple[str, ...] = ()
 
 
 class Watch(Message, frozen=True):

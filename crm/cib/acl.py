@@ -95,7 +95,8 @@ class Decision:
     permission: Permission | None = None
 
 
-_NO_PERMISSION = Decision(Level.DENY)
+NO_PERMISSION = Decision(Level.DENY)
+"""What decides where nothing else does."""
 
 
 def is_restricted(root: etree._Element, user: str, *, own_user: str = "") -> bool:
@@ -215,7 +216,7 @@ class Access:
                 return own if own.level is Level.WRITE else reading or own
             above = step.getparent()
             step = parents.get(step) if above is None else above
-        return reading or _NO_PERMISSION
+        return reading or NO_PERMISSION
 
     def first_denied_in(self, part: etree._Element) -> tuple[etree._Element, Decision] | None:
         """Find what a permission of its own denies inside a part of the tree."""
@@ -417,7 +418,7 @@ class Guard:
         if not documents.is_element(change.element):
             above = change.element.getparent()
             home = parents.get(change.element) if above is None else above
-            level = _NO_PERMISSION if home is None else after.of_removed(home, parents)
+            level = NO_PERMISSION if home is None else after.of_removed(home, parents)
             return self._need_write("create", change.element, level)
         for element in change.element.iter(etree.Element):
             is_free = self.permissions and _is_shell(element)
@@ -434,22 +435,30 @@ class Guard:
         if decision.level is Level.WRITE:
             return None
         identity = element.get("id") if documents.is_element(element) else None
-        tag = element.tag if documents.is_element(element) else "!--"
+        tag = str(element.tag) if documents.is_element(element) else "!--"
         name = f"<{tag} id='{identity}'>" if identity else f"<{tag}>"
-        permission = decision.permission
-        if permission is None:
-            why = "no acl_permission lets the user"
-        elif decision.level is Level.DENY:
-            why = f"the acl_permission '{permission.id}' denies it"
-        else:
-            why = f"the acl_permission '{permission.id}' lets the user read it only"
-        return errors.error(
-            "access-denied",
-            identity or str(tag),
-            f"the user '{self.subject.user}' may not {verb} {name}: {why}",
-            "cibadmin --query --show-access --user NAME shows a user's rights; they are given by"
-            " an acl_permission of the kind write in an acl_role of the user's acl_target",
-        )
+        return refusal(self.subject, verb, name, decision, about=identity or tag)
+
+
+def refusal(
+    subject: Subject, verb: str, what: str, decision: Decision, *, about: str
+) -> errors.Problem:
+    """Say that a user may not do something with a part of the CIB, and what decides so."""
+    permission = decision.permission
+    kind = "read" if verb == "read" else "write"
+    if permission is None:
+        why = "no acl_permission lets the user"
+    elif decision.level is Level.DENY:
+        why = f"the acl_permission '{permission.id}' denies it"
+    else:
+        why = f"the acl_permission '{permission.id}' lets the user read it only"
+    return errors.error(
+        "access-denied",
+        about,
+        f"the user '{subject.user}' may not {verb} {what}: {why}",
+        "cibadmin --query --show-access --user NAME shows a user's rights; they are given by"
+        f" an acl_permission of the kind {kind} in an acl_role of the user's acl_target",
+    )
 
 
 def hastened(xpath: str) -> str:

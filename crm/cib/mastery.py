@@ -48,7 +48,7 @@ from crm.cib import operations, wire
 from crm.cib.disk import Disk, Mark
 from crm.cib.errands import Errands
 from crm.cib.localcopy import LocalCopy
-from crm.cib.outbox import Answer, Asker, Outbox, RemoteAsker, findings_of
+from crm.cib.outbox import Answer, Asker, Outbox, RemoteAsker
 from crm.cib.snapshots import SLICE_BYTES, Reading
 from crm.model.version import Reign, Version
 from crm.plumbing import errors
@@ -470,7 +470,9 @@ class Mastery:
             status_only=not configuration,
             guard=copy.guard(change.origin),
         )
-        answer = Answer(carried.outcome, carried.after, findings_of(carried.findings), carried.xml)
+        answer = Answer(
+            carried.outcome, carried.after, api.findings_of(carried.findings), carried.xml
+        )
         if carried.patch:
             self._replicate(carried, change.origin, now)
         if carried.outcome is api.Outcome.OK and configuration and not change.dry_run:

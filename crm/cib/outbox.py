@@ -5,7 +5,6 @@ Responsible for addressing: who asked, who subscribed, which node. Decides nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -47,13 +46,6 @@ class Answer:
     version: Version
     findings: tuple[api.Finding, ...] = ()
     xml: bytes = b""
-
-
-def findings_of(problems: Iterable[errors.Problem]) -> tuple[api.Finding, ...]:
-    """Put problems on the wire."""
-    return tuple(
-        api.Finding(p.code, p.severity.value, p.subject, p.message, p.hint) for p in problems
-    )
 
 
 class Outbox:
@@ -107,7 +99,7 @@ class Outbox:
         self, asker: Asker, outcome: api.Outcome, version: Version, problem: errors.Problem
     ) -> None:
         """Tell who asked that the change was not made (or that it is not known), and why."""
-        self.answer(asker, Answer(outcome, version, findings_of((problem,))))
+        self.answer(asker, Answer(outcome, version, api.findings_of((problem,))))
 
     def subscribe(self, peer: str) -> None:
         """Tell this client about changes from now on."""

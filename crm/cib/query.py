@@ -16,6 +16,7 @@ from crm.api import cib as api
 from crm.cib import acl
 from crm.cib import document as documents
 from crm.cib.document import Document
+from crm.plumbing import errors
 
 
 def answer_query(document: Document, query: api.Query, *, own_user: str = "") -> api.QueryReply:
@@ -57,12 +58,33 @@ def answer_revisions(
 ) -> api.Revisions:
     """Read the history, with or without its patches.
 
-    It holds all that ever stood in the configuration, so where ACLs are in force only those read
-    it for whom ACLs do not count.
+    It holds all that ever stood in the configuration, and what a denial would have selected
+    there nobody can tell any more. So where access lists are in force it is for those who may
+    read the configuration and whom no permission denies anything.
     """
-    if acl.is_restricted(document.root, question.user, own_user=own_user):
-        return api.Revisions(question.request, api.Outcome.DENIED, document.version)
+    wrong = _objection_to_history(document, question, own_user)
+    if wrong is not None:
+        version = document.version
+        findings = api.findings_of((wrong,))
+        return api.Revisions(question.request, api.Outcome.DENIED, version, findings=findings)
     chosen = entries[-question.newest :] if question.newest else entries
     if not question.patches:
         chosen = [msgspec.structs.replace(entry, backward=b"") for entry in chosen]
     return api.Revisions(question.request, api.Outcome.OK, document.version, tuple(chosen))
+
+
+def _objection_to_history(
+    document: Document, question: api.AskRevisions, own_user: str
+) -> errors.Problem | None:
+    if not acl.is_restricted(document.root, question.user, own_user=own_user):
+        return None
+    subject = acl.Subject(question.user, frozenset(question.groups))
+    permissions = acl.permissions_of(document.root, subject)
+    decision = acl.Access(document.root, permissions).of(document.configuration)
+    denial = next((each for each in permissions if each.level is acl.Level.DENY), None)
+    if denial is not None:
+        decision = acl.Decision(acl.Level.DENY, denial)
+    if decision.level is not acl.Level.DENY:
+        return None
+    what = "the history, which shows everything the configuration ever held"
+    return acl.refusal(subject, "read", what, decision, about="history")

@@ -37,6 +37,7 @@ from crm.cib.localcopy import LocalCopy
 from crm.cib.mastery import Mastery
 from crm.cib.outbox import Asker, LocalAsker, Outbox, RemoteAsker
 from crm.cib.query import answer_query, answer_revisions
+from crm.cib.rights import answer_rights
 from crm.cib.snapshots import SLICE_BYTES, Reading
 from crm.model.version import Reign
 from crm.plumbing import errors
@@ -219,6 +220,9 @@ class Replica:
                     self.document, entries, message, own_user=self._copy.own_user
                 )
                 self._outbox.tell(peer, answer)
+            case api.AskRights():
+                rights = answer_rights(self.document, message, own_user=self._copy.own_user)
+                self._outbox.tell(peer, rights)
             case api.Change():
                 self._asked(LocalAsker(peer, message.request), message, now)
             case api.DescribeCib(request=request):

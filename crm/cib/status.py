@@ -170,6 +170,33 @@ def _pairs(state: etree._Element, name: str, set_id: str) -> list[etree._Element
     return found
 
 
+def histories_or_place(edit: Edit, state: etree._Element, resource: str) -> list[etree._Element]:
+    """Find the history of a resource in a node's state ("" = of all); what is missing is made."""
+    identity = state.get("id", "")
+    resources = _container(edit, _container(edit, state, "lrm", identity), "lrm_resources")
+    if not resource:
+        return [resources, *resources.iterchildren("lrm_resource")]
+    known = edit.document.history(identity, resource)
+    if known is None:
+        known = etree.Element("lrm_resource", id=resource)
+        edit.insert(resources, known)
+    return [known]
+
+
+def attributes_or_place(
+    edit: Edit, state: etree._Element, name: str, set_id: str
+) -> list[etree._Element]:
+    """Find a transient attribute in a node's state ("" = all); what is missing is made."""
+    identity = state.get("id", "")
+    outer = _container(edit, state, "transient_attributes", identity)
+    if not name:
+        return [outer, *outer.iterdescendants("nvpair")]
+    if not _pairs(state, name, set_id):
+        given = api.SetNodeAttribute(state.get("uname", ""), identity, name, "", set_id)
+        set_node_attribute(edit, given)
+    return _pairs(state, name, set_id)
+
+
 def set_cib_attributes(edit: Edit, order: api.SetCibAttributes) -> str:
     """Set attributes of the root; returns what is wrong with the order, or ""."""
     for name in order.attributes:

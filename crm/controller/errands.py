@@ -104,7 +104,9 @@ class Errands:
             self._conductor.clear_failures(name, wanted.resource)
             self._conductor.erase_history(name, wanted.resource)
         what = wanted.resource or "all resources"
-        self._outbox.note(notice("crmd", f"handle_clean_up: {what} on {', '.join(names)}"))
+        whose = f" for user {wanted.user}" if wanted.user else ""
+        text = f"handle_clean_up: {what} on {', '.join(names)}{whose}"
+        self._outbox.note(notice("crmd", text))
         self._conductor.want(f"clean-up of {what}")
         self._answer(node, request.token)
 
@@ -132,7 +134,10 @@ class Errands:
             return
         question = self._outbox.next_request()
         self._open[question] = asked
-        self._outbox.tell(fencing.SERVICE, fencing.Fence(question, request.request.node))
+        self._outbox.tell(
+            fencing.SERVICE,
+            fencing.Fence(question, request.request.node, user=request.request.user),
+        )
 
     def fencing_ended(self, answer: fencing.Fenced, now: float) -> None:
         """Take in a fencing, ordered by a graph or by a tool."""

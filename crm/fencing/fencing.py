@@ -167,7 +167,8 @@ class Fencing:
             rc, reason = RC_NO_DEVICE, f"no device can fence '{order.node}' (there are: {names})"
         else:
             rc, reason = RC_NO_DEVICE, "no fencing device is configured"
-        text = f"cannot {order.action} node {order.node} for {peer}: {reason}"
+        whose = f"user {order.user} ({peer})" if order.user else peer
+        text = f"cannot {order.action} node {order.node} for {whose}: {reason}"
         reply = fencing.Fenced(order.request, order.node, rc, device, reason)
         return [error(ENTITY, f"stonith_fence: {text}"), Tell(peer, reply)]
 

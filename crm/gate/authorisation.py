@@ -1,16 +1,23 @@
-"""Who may say what: one table of message types, and the least role that may send each.
+"""Who may say what: one table of message types, with the role and the rights that each takes.
 
 Responsible for the decision and nothing else. What is not in the table nobody may send from
 outside: the default is no. Messages with which daemons lead each other (taking office, executing
 an operation) are not in it on purpose, so not even root sends them through the gate by accident.
 
-Source: faults-and-security 8.10 to 8.15; docs/protocol/gate.md, "Rights".
+The least role holds always. Where access lists are in force (the cib knows, and judges), a caller
+whom they restrict also needs rights to the parts of the CIB that a request would write or an
+answer would show: `needs` names those of a request, `shows` those of an answer, and `without`
+takes out of an answer what its caller may not see.
+
+Source: faults-and-security 8.10 to 8.15; docs/protocol/gate.md, "Rights"; decision 0073.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -35,6 +42,9 @@ ROLE_OF_GROUP = {
 
 DAEMON_USER = "hacluster"
 
+TRUSTED_USERS = frozenset({"root", DAEMON_USER})
+"""On whose behalf somebody may ask without being restricted: no access list holds for them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -52,44 +62,130 @@ class Identity:
     is_trusted: bool = False
 
 
-LEAST_ROLE: dict[str, dict[type[msgspec.Struct], Role]] = {
+Needs = tuple[cib.Need, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What sending one kind of message takes, and how much of the answer is shown."""
+
+    least: Role
+    needs: Callable[[Any], Needs] | None = None  # Any: of the message this is the row of
+    shows: Callable[[Any], Needs] | None = None  # Any: of its answer
+    without: Callable[[Any, frozenset[int]], msgspec.Struct] | None = None  # Any: its answer
+
+
+def _administration(_request: object) -> Needs:
+    """Name the need of what ends everything on a node: the right to write the CIB itself."""
+    return (cib.Need(cib.WholeCib(), write=True),)
+
+
+def _sight_of_everything(_any: object) -> Needs:
+    return (cib.Need(cib.WholeCib(), throughout=True),)
+
+
+def _cleaned(request: controller.CleanUp) -> Needs:
+    part = cib.HistoryPart(request.node, request.resource)
+    return (cib.Need(part, write=True, throughout=True),)
+
+
+def _updated(request: attributes.UpdateAttribute) -> Needs:
+    part = cib.AttributePart(request.node, request.name, request.set_id)
+    return (cib.Need(part, write=True),)
+
+
+def _cleared(request: attributes.ClearNode) -> Needs:
+    return (cib.Need(cib.AttributePart(request.node), write=True, throughout=True),)
+
+
+def _rewritten(_request: attributes.RefreshAttributes) -> Needs:
+    return (cib.Need(cib.AttributePart(), write=True, throughout=True),)
+
+
+def _values(answer: attributes.AttributeValues) -> Needs:
+    return tuple(cib.Need(cib.AttributePart(value.node, value.name)) for value in answer.values)
+
+
+def _without_values(
+    answer: attributes.AttributeValues, hidden: frozenset[int]
+) -> attributes.AttributeValues:
+    return msgspec.structs.replace(answer, values=_kept(answer.values, hidden))
+
+
+def _devices(answer: fencing.Devices) -> Needs:
+    return tuple(cib.Need(cib.ObjectPart(name)) for name in answer.names)
+
+
+def _without_devices(answer: fencing.Devices, hidden: frozenset[int]) -> fencing.Devices:
+    return msgspec.structs.replace(answer, names=_kept(answer.names, hidden))
+
+
+def _without_actions(
+    answer: controller.ControllerDescription, hidden: frozenset[int]
+) -> controller.ControllerDescription:
+    """Leave out the names of actions: they hold those of resources and nodes."""
+    return msgspec.structs.replace(answer, pending_actions=()) if hidden else answer
+
+
+def _without_digest(answer: cib.CibDescription, hidden: frozenset[int]) -> cib.CibDescription:
+    """Leave out the digest, by which somebody could try whether a guess of a secret is right."""
+    return msgspec.structs.replace(answer, digest="") if hidden else answer
+
+
+_T = TypeVar("_T")
+
+
+def _kept(items: tuple[_T, ...], hidden: frozenset[int]) -> tuple[_T, ...]:
+    return tuple(item for place, item in enumerate(items) if place not in hidden)
+
+
+TABLE: dict[str, dict[type[msgspec.Struct], Row]] = {
     membership.SERVICE: {
-        membership.AskCluster: Role.READER,
+        membership.AskCluster: Row(Role.READER),
     },
     cib.SERVICE: {
-        cib.Query: Role.READER,
-        cib.AskRevisions: Role.READER,
-        cib.DescribeCib: Role.READER,
-        cib.Change: Role.ADMINISTRATOR,
+        # Queries, changes and the history are judged by the cib itself, as it carries them out.
+        cib.Query: Row(Role.READER),
+        cib.AskRevisions: Row(Role.READER),
+        cib.DescribeCib: Row(Role.READER, shows=_sight_of_everything, without=_without_digest),
+        cib.Change: Row(Role.ADMINISTRATOR),
     },
     controller.SERVICE: {
-        controller.AskController: Role.READER,
-        controller.WaitUntilIdle: Role.READER,
-        controller.CleanUp: Role.OPERATOR,
-        controller.FenceNode: Role.ADMINISTRATOR,
+        controller.AskController: Row(
+            Role.READER, shows=_sight_of_everything, without=_without_actions
+        ),
+        controller.WaitUntilIdle: Row(Role.READER),
+        controller.CleanUp: Row(Role.OPERATOR, needs=_cleaned),
+        controller.FenceNode: Row(Role.ADMINISTRATOR, needs=_administration),
     },
     attributes.SERVICE: {
-        attributes.AskAttributes: Role.READER,
-        attributes.UpdateAttribute: Role.OPERATOR,
-        attributes.ClearNode: Role.ADMINISTRATOR,
-        attributes.RefreshAttributes: Role.ADMINISTRATOR,
+        attributes.AskAttributes: Row(Role.READER, shows=_values, without=_without_values),
+        attributes.UpdateAttribute: Row(Role.OPERATOR, needs=_updated),
+        attributes.ClearNode: Row(Role.ADMINISTRATOR, needs=_cleared),
+        attributes.RefreshAttributes: Row(Role.ADMINISTRATOR, needs=_rewritten),
     },
     lrm.SERVICE: {
-        lrm.DescribeExecutor: Role.READER,
+        # What lrmd remembers holds the parameters of resources, passwords among them.
+        lrm.DescribeExecutor: Row(Role.READER, needs=_sight_of_everything),
     },
     fencing.SERVICE: {
-        fencing.AskDevices: Role.READER,
-        fencing.Fence: Role.ADMINISTRATOR,
-        fencing.ConfirmDown: Role.ADMINISTRATOR,
+        fencing.AskDevices: Row(Role.READER, shows=_devices, without=_without_devices),
+        fencing.Fence: Row(Role.ADMINISTRATOR, needs=_administration),
+        fencing.ConfirmDown: Row(Role.ADMINISTRATOR, needs=_administration),
     },
 }
 """The table. A dry run of a change writes nothing, but shows secrets; it needs the same role."""
 
 
+def row_of(service: str, kind: type[msgspec.Struct]) -> Row | None:
+    """Find what sending messages of this kind to `service` takes; None: nobody may."""
+    return TABLE.get(service, {}).get(kind)
+
+
 def may_send(role: Role, service: str, kind: type[msgspec.Struct]) -> bool:
     """Tell whether a caller of `role` may send messages of this kind to `service`."""
-    least = LEAST_ROLE.get(service, {}).get(kind)
-    return least is not None and role is not Role.STRANGER and role >= least
+    row = row_of(service, kind)
+    return row is not None and role is not Role.STRANGER and role >= row.least
 
 
 def is_trusted(*, uid: int, own_uid: int, daemon_uid: int | None) -> bool:

@@ -19,9 +19,15 @@ A request for a daemon that is not there is *held* for as long as its caller wis
 `MAX_HOLD_S`: heartbeat starts a lost daemon again within about a second. It was not passed on
 yet, so holding a change is as safe as holding a question. A held request counts as open.
 
-Who asks is filled in here, over whatever the caller wrote (`Change.origin`, `Query.user`,
-`AskRevisions.user`, `ConfirmDown.user`); root and the daemons' users may ask on behalf of
-another user. Watchers whom access lists could restrict are told what was touched, but no content.
+Who asks is filled in here, over whatever the caller wrote (`Change.origin`, the `user` of other
+messages); root and the daemons' users may ask on behalf of another user. Watchers whom access
+lists could restrict are told that something changed, but no content.
+
+What a caller whom access lists could restrict wants of a daemon other than the cib may take
+rights to parts of the CIB (`authorisation.TABLE`). The cib is *asked first*: the request is kept
+in its entry of `_open`, and passed on when the cib has no objection. The parts an answer shows
+are asked for when it has come, and what is denied is taken out. Without a cib nothing is judged,
+so nothing is passed on.
 
 *Watchers* get the events of the cib and of heartbeat. A new watcher is first told the last state
 of every node, so that it needs no second question. A caller with neither an open request nor a
@@ -35,13 +41,24 @@ Source: docs/protocol/gate.md, decision 2 of the design.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from crm.api import attributes, cib, controller, fencing, gate, lrm, membership
 from crm.api.conversations import BY_SERVICE
-from crm.gate.authorisation import Identity, Role, may_send
+from crm.gate.authorisation import (
+    Identity,
+    Needs,
+    Role,
+    Row,
+    may_send,
+    row_of,
+)
+from crm.gate.signing import Subject, first_unfit, placed, sign, subject_of, veiled
 from crm.plumbing.errors import RemoteProtocolError
 from crm.plumbing.machine import (
     Exit,
@@ -67,6 +84,7 @@ DENIED = 4
 NOT_CONNECTED = 102
 TRY_AGAIN = 75
 PROTOCOL_ERROR = 76
+DATA_ERROR = 65
 OPERATION_NOT_KNOWN = 3
 
 SERVICES = (
@@ -169,11 +187,32 @@ class _Caller:
 
 @dataclass(frozen=True, slots=True)
 class _OpenRequest:
-    """Whose question a number of the gate's stands for."""
+    """Whose question a number of the gate's stands for.
+
+    `service` is whose answer is awaited: that of `addressee`, or of the cib, which judges. Until
+    it has, `onward` is what goes to the addressee then; afterwards `answer` is what came back.
+    `until` is how long the addressee may be away.
+    """
 
     caller: int
     service: str
     request: int
+    addressee: str
+    row: Row
+    subject: Subject
+    until: float = 0.0
+    onward: msgspec.Struct | None = None
+    answer: msgspec.Struct | None = None
+
+    @property
+    def is_taken(self) -> bool:
+        """Tell whether the addressee has the request."""
+        return self.onward is None
+
+    @property
+    def is_judged(self) -> bool:
+        """Tell whether the cib is asked for rights just now."""
+        return self.onward is not None or self.answer is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,7 +351,8 @@ class Gate:
         except RemoteProtocolError as problem:
             return self._expel(number, PROTOCOL_ERROR, str(problem))
         request: int = getattr(message, "request", 0)
-        if not may_send(caller.identity.role, service, type(message)):
+        row = row_of(service, type(message))
+        if row is None or not may_send(caller.identity.role, service, type(message)):
             kind = type(message).__name__
             role = caller.identity.role.name.lower()
             text = f"the role '{role}' of user '{caller.identity.user}' may not send {kind}"
@@ -320,53 +360,57 @@ class Gate:
                 _refuse(number, DENIED, text, request=request),
                 warn("mgmtd", f"denied {kind} to {service} by {caller.name}: {text}"),
             ]
-        is_held = service not in self._connected
+        if sign_at_fault := first_unfit(message):
+            text = f"{type(message).__name__} holds {sign_at_fault}, which no XML can hold"
+            return [_refuse(number, DATA_ERROR, text, request=request)]
+        subject = subject_of(caller.identity, envelope.user, envelope.groups)
+        signed = sign(message, caller.identity, subject, name=caller.name, node=self._node)
+        is_judged = row.needs is not None and not subject.is_trusted
+        first = cib.SERVICE if is_judged else service
+        is_held = first not in self._connected
+        until = now + min(envelope.wait_s, MAX_HOLD_S)
         if is_held and not (request and envelope.wait_s > 0):
-            return [self._absent(number, service, request)]
-        if request and caller.open_requests >= MAX_OPEN_REQUESTS:
+            return [self._absent(number, first, request)]
+        is_awaited = bool(request) or is_judged
+        if is_awaited and caller.open_requests >= MAX_OPEN_REQUESTS:
             text = f"{MAX_OPEN_REQUESTS} requests are open already"
             return [_refuse(number, TRY_AGAIN, text, request=request)]
-        signed = self._sign(caller, message)
-        if request:
+        if is_awaited:
             signed = self._renumber(number, caller, service, signed)
+            question = _OpenRequest(number, service, request, service, row, subject, until)
+            if is_judged:
+                question = dataclasses.replace(question, service=first, onward=signed)
+                signed = self._ask_rights(self._number, subject, row.needs, signed)
+            self._open[self._number] = question
         if is_held:
-            until = now + min(envelope.wait_s, MAX_HOLD_S)
-            self._held[self._number] = _Held(service, signed, until)
+            self._held[self._number] = _Held(first, signed, until)
             return []
-        return [Tell(service, signed)]
+        return [Tell(first, signed)]
 
     def _absent(self, caller: int, service: str, request: int) -> SendFrame:
         hint = "look for its messages in the log; heartbeat starts it again by itself"
         text = f"the daemon {service} is not running on {self._node}"
         return _refuse(caller, NOT_CONNECTED, text, request=request, hint=hint)
 
-    def _sign(self, caller: _Caller, message: msgspec.Struct) -> msgspec.Struct:
-        """Write over whatever the caller said about who it is.
-
-        Only who is trusted may name another user, to have no more than that user's rights.
-        """
-        identity = caller.identity
-        match message:
-            case cib.Change(origin=given):
-                user, groups = _asking(identity, given.user, given.groups)
-                origin = cib.Origin(caller.name, self._node, user, given.reason, groups)
-                return msgspec.structs.replace(message, origin=origin)
-            case cib.Query():
-                user, groups = _asking(identity, message.user, message.groups)
-                return msgspec.structs.replace(message, user=user, groups=groups)
-            case cib.AskRevisions() | fencing.ConfirmDown():
-                return msgspec.structs.replace(message, user=identity.user)
-            case _:
-                return message
-
     def _renumber(
         self, number: int, caller: _Caller, service: str, message: msgspec.Struct
     ) -> msgspec.Struct:
         self._number += 1
-        request: int = getattr(message, "request", 0)
-        self._open[self._number] = _OpenRequest(number, service, request)
         caller.open_requests += 1
+        if not getattr(message, "request", 0):
+            return message
         return msgspec.structs.replace(message, request=self._number)
+
+    def _ask_rights(
+        self,
+        own: int,
+        subject: Subject,
+        needs: Callable[[Any], Needs] | None,  # Any: see `Row`
+        message: msgspec.Struct,
+    ) -> cib.AskRights:
+        assert needs is not None, "only a row that names its needs is judged"
+        needed = needs(placed(message, self._node))
+        return cib.AskRights(own, needed, subject.user, subject.groups)
 
     def _begin_watch(self, number: int, caller: _Caller) -> list[Effect]:
         caller.watches = True
@@ -419,6 +463,9 @@ class Gate:
             if question.service != service or own in self._held:
                 continue
             self._close_request(own, question, now)
+            if not question.is_taken:
+                effects.append(self._absent(question.caller, service, question.request))
+                continue
             text = f"the daemon {service} went away before it answered"
             effects.append(
                 _refuse(
@@ -436,9 +483,9 @@ class Gate:
         if isinstance(message, _WATCHED):
             if isinstance(message, membership.NodeChanged):
                 self._nodes[message.node] = message
-            whole, veiled = _envelope(service, message), _envelope(service, _veiled(message))
+            whole, rest = _envelope(service, message), _envelope(service, veiled(message))
             return [
-                SendFrame(number, whole if caller.identity.is_trusted else veiled)
+                SendFrame(number, whole if caller.identity.is_trusted else rest)
                 for number, caller in self._callers.items()
                 if caller.watches
             ]
@@ -446,9 +493,73 @@ class Gate:
         question = self._open.get(own)
         if question is None or question.service != service:
             return []  # its caller left, or the message is for daemons only
+        if isinstance(message, cib.Rights):
+            return self._take_judgement(own, question, message, now)
+        if question.is_judged:
+            return []  # the cib is asked for its judgement, not for this
+        shows = question.row.shows
+        if shows is not None and not question.subject.is_trusted:
+            return self._judge_answer(own, question, message, now)
+        return self._send_answer(own, question, message, now)
+
+    def _send_answer(
+        self, own: int, question: _OpenRequest, message: msgspec.Struct, now: float
+    ) -> list[Effect]:
         self._close_request(own, question, now)
         answer = msgspec.structs.replace(message, request=question.request)
-        return [SendFrame(question.caller, _envelope(service, answer))]
+        return [SendFrame(question.caller, _envelope(question.addressee, answer))]
+
+    # --- rights -----------------------------------------------------------------------------
+
+    def _take_judgement(
+        self, own: int, question: _OpenRequest, rights: cib.Rights, now: float
+    ) -> list[Effect]:
+        """Pass a request on that the cib allows, or an answer with what it lets be seen."""
+        if question.answer is not None:
+            assert question.row.without is not None, "what shows something can leave it out"
+            shown = question.row.without(question.answer, frozenset(rights.denied))
+            return self._send_answer(own, question, shown, now)
+        if question.onward is None:
+            return []  # it was not asked
+        if rights.denied:
+            self._close_request(own, question, now)
+            return self._denied(question, rights)
+        addressee, onward = question.addressee, question.onward
+        is_away = addressee not in self._connected
+        if is_away and not (question.request and now < question.until):
+            self._close_request(own, question, now)
+            return [self._absent(question.caller, addressee, question.request)]
+        if not question.request:
+            self._close_request(own, question, now)
+            return [Tell(addressee, onward)]
+        self._open[own] = dataclasses.replace(question, service=addressee, onward=None)
+        if is_away:
+            self._held[own] = _Held(addressee, onward, question.until)
+            return []
+        return [Tell(addressee, onward)]
+
+    def _denied(self, question: _OpenRequest, rights: cib.Rights) -> list[Effect]:
+        kind = type(question.onward).__name__
+        why = rights.findings[0].message if rights.findings else "access lists do not allow it"
+        hint = rights.findings[0].hint if rights.findings else ""
+        text = f"{kind} to {question.addressee} is not allowed: {why}"
+        name = self._callers[question.caller].name
+        return [
+            _refuse(question.caller, DENIED, text, request=question.request, hint=hint),
+            warn("mgmtd", f"denied {name}: {text}"),
+        ]
+
+    def _judge_answer(
+        self, own: int, question: _OpenRequest, answer: msgspec.Struct, now: float
+    ) -> list[Effect]:
+        """Ask what of an answer its caller may see."""
+        if cib.SERVICE not in self._connected:
+            self._close_request(own, question, now)
+            return [self._absent(question.caller, cib.SERVICE, question.request)]
+        judged = dataclasses.replace(question, service=cib.SERVICE, answer=answer)
+        self._open[own] = judged
+        asked = self._ask_rights(own, question.subject, question.row.shows, answer)
+        return [Tell(cib.SERVICE, asked)]
 
     def _close_request(self, own: int, question: _OpenRequest, now: float) -> None:
         del self._open[own]
@@ -456,22 +567,6 @@ class Gate:
         caller = self._callers[question.caller]
         caller.open_requests -= 1
         caller.quiet_since = now
-
-
-def _asking(identity: Identity, user: str, groups: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """Tell whose rights a request has: those of the user named, if the caller may name one."""
-    if identity.is_trusted and user:
-        return user, groups
-    return identity.user, identity.groups
-
-
-def _veiled(message: msgspec.Struct) -> msgspec.Struct:
-    """Leave out of an event what its watcher might have no right to see; it may ask for it."""
-    if not isinstance(message, cib.CibChanged):
-        return message
-    touched = tuple(msgspec.structs.replace(each, value="") for each in message.touched)
-    origin = msgspec.structs.replace(message.origin, groups=())
-    return msgspec.structs.replace(message, touched=touched, origin=origin, patch=b"")
 
 
 def _envelope(service: str, message: msgspec.Struct) -> gate.Envelope:

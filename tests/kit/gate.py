@@ -53,10 +53,17 @@ class GateBench:
         return self.gate.receive(FrameArrived(number, frame), self.now)
 
     def say(
-        self, number: int, service: str, message: msgspec.Struct, *, wait_s: float = 0
+        self,
+        number: int,
+        service: str,
+        message: msgspec.Struct,
+        *,
+        wait_s: float = 0,
+        user: str = "",
+        groups: tuple[str, ...] = (),
     ) -> list[Effect]:
         payload = BY_SERVICE[service].requests.encode(message)
-        envelope = gate.Envelope(service=service, payload=payload, wait_s=wait_s)
+        envelope = gate.Envelope(service, payload, wait_s, user, groups)
         return self.frame(number, envelope)
 
     def answer(self, service: str, message: msgspec.Struct) -> list[Effect]:

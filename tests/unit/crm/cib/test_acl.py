@@ -355,3 +355,31 @@ def test_a_candidate_that_is_not_valid_is_not_shown_to_a_restricted_user() -> No
     guard = acl.guard_of(made.root, "u")
     carried = operations.carry_out(made, [operation], strict, guard=guard)
     assert (carried.outcome, carried.xml) == (api.Outcome.INVALID_XML, b"")
+
+
+# --- the history ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rights", "words"),
+    [
+        ([ALL], ""),
+        (["read xpath=/cib/configuration"], ""),
+        (["write xpath=/cib"], ""),
+        ([], "no acl_permission lets the user"),
+        (["read xpath=//resources", "read xpath=//constraints"], "no acl_permission"),
+        ([ALL, "deny reference=i-secret"], "the acl_permission 'right-1' denies it"),
+        ([ALL, "deny xpath=//nothing"], "the acl_permission 'right-1' denies it"),
+    ],
+)
+def test_the_history_is_for_those_to_whom_nothing_is_denied(rights: list[str], words: str) -> None:
+    entry = api.Revision(api.Version(0, 4, 0), api.Version(0, 5, 0), summary="created p")
+    asked = api.AskRevisions(0, user="u")
+    reply = query.answer_revisions(document(*rights), (entry,), asked)
+    if not words:
+        assert reply.revisions == (entry,)
+        return
+    assert (reply.outcome, reply.revisions) == (api.Outcome.DENIED, ())
+    (finding,) = reply.findings
+    assert words in finding.message
+    assert "everything the configuration ever held" in finding.message

@@ -5,7 +5,7 @@ import pytest
 
 from crm.api import cib, controller, fencing
 from crm.api.conversations import BY_SERVICE
-from crm.gate.authorisation import LEAST_ROLE, Role, is_trusted, may_send, role_of
+from crm.gate.authorisation import TABLE, Role, is_trusted, may_send, role_of
 
 EVERY_MESSAGE = [
     (service, member)
@@ -37,8 +37,13 @@ def test_every_role_may_send_exactly_what_the_matrix_says(
 
 
 def test_the_table_names_only_messages_that_exist() -> None:
-    for service, rows in LEAST_ROLE.items():
+    for service, rows in TABLE.items():
         assert set(rows) <= set(BY_SERVICE[service].requests.members)
+
+
+def test_what_an_answer_shows_can_be_left_out_of_it() -> None:
+    for rows in TABLE.values():
+        assert all((row.shows is None) is (row.without is None) for row in rows.values())
 
 
 def test_a_message_of_another_service_is_refused() -> None:
@@ -79,7 +84,7 @@ def test_without_a_daemon_user_nobody_is_taken_for_it() -> None:
 def test_what_a_reader_may_send_is_what_may_be_asked_twice() -> None:
     for service, languages in BY_SERVICE.items():
         readers = {
-            kind.__name__ for kind, role in LEAST_ROLE[service].items() if role is Role.READER
+            kind.__name__ for kind, row in TABLE[service].items() if row.least is Role.READER
         }
         assert readers == languages.reading
 

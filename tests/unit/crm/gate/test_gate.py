@@ -1,6 +1,6 @@
 """The gate's machine: greeting, rights, renumbering, watchers, lost daemons, deadlines."""
 
-from crm.api import attributes, cib, gate, membership
+from crm.api import attributes, cib, controller, gate, membership
 from crm.gate.authorisation import Role
 from crm.gate.gate import (
     HANDSHAKE_S,
@@ -8,6 +8,7 @@ from crm.gate.gate import (
     MAX_HOLD_S,
     MAX_OPEN_REQUESTS,
     CallerLeft,
+    Effect,
     FrameUnreadable,
 )
 from crm.model.version import Version
@@ -65,8 +66,8 @@ def test_a_second_greeting_is_out_of_place() -> None:
 
 def test_two_callers_with_the_same_number_each_get_their_own_answer() -> None:
     bench = GateBench()
-    bench.caller(1)
-    bench.caller(2)
+    bench.caller(1, trusted=True)
+    bench.caller(2, trusted=True)
     (first,) = told(bench.say(1, "cib", cib.DescribeCib(request=7)))
     (second,) = told(bench.say(2, "cib", cib.DescribeCib(request=7)))
     assert first.message.request != second.message.request
@@ -81,7 +82,7 @@ def test_two_callers_with_the_same_number_each_get_their_own_answer() -> None:
 
 def test_an_answer_is_delivered_once() -> None:
     bench = GateBench()
-    bench.caller(1)
+    bench.caller(1, trusted=True)
     (tell,) = told(bench.say(1, "cib", cib.DescribeCib(request=7)))
     answer = cib.CibDescription(tell.message.request, Version(), "d")
     assert len(sent(bench.answer("cib", answer))) == 1
@@ -135,14 +136,168 @@ def test_a_watcher_access_lists_could_restrict_is_told_no_content() -> None:
         before=Version(),
         after=Version(0, 1, 0),
         touched=(cib.Touched("attribute", "pingd", "n1", "100"),),
-        origin=cib.Origin(client="x", user="bob", groups=("staff",)),
+        origin=cib.Origin("x", "n1", "bob", "set passwd=secret", ("staff",)),
         patch=b"<diff/>",
     )
     whole, veiled = (unwrap(frame) for frame in sent(bench.answer("cib", change)))
     assert whole == change
     assert isinstance(veiled, cib.CibChanged)
-    assert (veiled.patch, veiled.origin.groups) == (b"", ())
-    assert veiled.touched == (cib.Touched("attribute", "pingd", "n1"),)
+    assert veiled == cib.CibChanged(
+        Version(), Version(0, 1, 0), (), cib.Origin(client="x", node="n1")
+    )
+
+
+def judged(bench: GateBench, effects: list[Effect], *denied: int) -> list[Effect]:
+    """Let the cib judge what it is asked."""
+    (tell,) = told(effects)
+    assert isinstance(tell.message, cib.AskRights)
+    finding = cib.Finding("access-denied", "error", "p", "no permission", "ask for one")
+    answer = cib.Rights(tell.message.request, denied, tuple(finding for _ in denied))
+    return bench.answer("cib", answer)
+
+
+CLEAN_UP = controller.CleanUp(request=7, resource="p", node="n1")
+
+
+def test_the_cib_is_asked_before_anything_is_cleaned_up() -> None:
+    bench = GateBench()
+    bench.caller(1, Role.OPERATOR)
+    asked = bench.say(1, "crmd", CLEAN_UP)
+    (tell,) = told(asked)
+    assert tell.peer == "cib"
+    need = cib.Need(cib.HistoryPart("n1", "p"), write=True, throughout=True)
+    assert isinstance(tell.message, cib.AskRights)
+    assert (tell.message.needs, tell.message.user) == ((need,), "user1001")
+
+    (passed_on,) = told(judged(bench, asked))
+
+    assert passed_on.peer == "crmd"
+    assert isinstance(passed_on.message, controller.CleanUp)
+    assert (passed_on.message.resource, passed_on.message.user) == ("p", "user1001")
+    (answer,) = sent(bench.answer("crmd", controller.ControllerReply(passed_on.message.request)))
+    assert unwrap(answer) == controller.ControllerReply(7)
+
+
+def test_what_the_cib_does_not_allow_is_not_passed_on() -> None:
+    bench = GateBench()
+    bench.caller(1, Role.OPERATOR)
+    effects = judged(bench, bench.say(1, "crmd", CLEAN_UP), 0)
+    assert not told(effects)
+    (refusal,) = refusals(effects)
+    assert (refusal.code, refusal.request, refusal.hint) == (4, 7, "ask for one")
+    assert refusal.message == "CleanUp to crmd is not allowed: no permission"
+    assert told(bench.say(1, "crmd", CLEAN_UP))
+
+
+def test_a_message_that_wants_no_answer_is_judged_as_well() -> None:
+    bench = GateBench()
+    bench.caller(1, Role.OPERATOR)
+    update = attributes.UpdateAttribute(name="a", value="1")
+    asked = bench.say(1, "attrd", update)
+    assert told(asked)[0].message.needs == (  # type: ignore[attr-defined]
+        cib.Need(cib.AttributePart("node1", "a"), write=True),
+    )
+    assert [each.message for each in told(judged(bench, asked))] == [update]
+    denied = judged(bench, bench.say(1, "attrd", update), 0)
+    assert not told(denied)
+    assert refusals(denied)[0].request == 0
+
+
+def test_who_is_trusted_is_not_judged_unless_on_behalf_of_somebody() -> None:
+    bench = GateBench()
+    bench.caller(1, trusted=True)
+    assert told(bench.say(1, "crmd", CLEAN_UP))[0].peer == "crmd"
+    (tell,) = told(bench.say(1, "crmd", CLEAN_UP, user="bob", groups=("staff",)))
+    assert isinstance(tell.message, cib.AskRights)
+    assert (tell.message.user, tell.message.groups) == ("bob", ("staff",))
+    assert told(bench.say(1, "crmd", CLEAN_UP, user="hacluster"))[0].peer == "crmd"
+    (tell,) = told(bench.say(1, "cib", cib.Query(request=8), user="bob", groups=("staff",)))
+    assert isinstance(tell.message, cib.Query)
+    assert (tell.message.user, tell.message.groups) == ("bob", ("staff",))
+
+
+def test_nobody_else_speaks_on_behalf_of_another_user() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    (tell,) = told(bench.say(1, "crmd", CLEAN_UP, user="root"))
+    assert isinstance(tell.message, cib.AskRights)
+    assert (tell.message.user, tell.message.groups) == ("user1001", ("g",))
+
+
+def test_without_a_cib_nothing_is_judged_and_nothing_passed_on() -> None:
+    bench = GateBench(connected=("heartbeat", "crmd"))
+    bench.caller(1)
+    effects = bench.say(1, "crmd", CLEAN_UP)
+    assert not told(effects)
+    assert refusals(effects)[0].code == 102
+    assert not bench.say(1, "crmd", CLEAN_UP, wait_s=3)
+    asked = bench.gate.receive(PeerConnected("cib"), bench.now)
+    (passed_on,) = told(judged(bench, told(asked)[1:]))  # type: ignore[arg-type]
+    assert passed_on.peer == "crmd"
+
+
+def test_a_cib_that_is_lost_while_it_judges_leaves_the_request_untaken() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    bench.say(1, "crmd", CLEAN_UP)
+    (refusal,) = refusals(bench.gate.receive(PeerLost("cib"), bench.now))
+    assert (refusal.code, refusal.request, refusal.taken) == (102, 7, False)
+
+
+def test_a_daemon_lost_while_the_cib_judges_is_waited_for() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    asked = bench.say(1, "crmd", CLEAN_UP, wait_s=3)
+    bench.gate.receive(PeerLost("crmd"), bench.now)
+    assert not judged(bench, asked)
+    (passed_on,) = told(bench.gate.receive(PeerConnected("crmd"), bench.now))
+    assert passed_on.peer == "crmd"
+    bench.gate.receive(PeerLost("crmd"), bench.now)
+    asked = bench.say(1, "cib", cib.Query(request=9))
+    assert told(asked)
+
+
+def test_a_daemon_that_stays_away_after_the_judgement_is_named() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    asked = bench.say(1, "crmd", CLEAN_UP)
+    bench.gate.receive(PeerLost("crmd"), bench.now)
+    (refusal,) = refusals(judged(bench, asked))
+    assert (refusal.code, refusal.taken) == (102, False)
+
+
+def test_an_answer_shows_only_the_attributes_its_caller_may_see() -> None:
+    bench = GateBench()
+    bench.caller(1, Role.READER)
+    (tell,) = told(bench.say(1, "attrd", attributes.AskAttributes(request=7)))
+    values = tuple(attributes.AttributeValue("n1", name, "1") for name in "abc")
+    asked = bench.answer("attrd", attributes.AttributeValues(tell.message.request, values))
+    assert not sent(asked)
+
+    (answer,) = sent(judged(bench, asked, 1))
+
+    assert unwrap(answer) == attributes.AttributeValues(7, (values[0], values[2]))
+
+
+def test_an_answer_that_comes_twice_is_judged_and_delivered_once() -> None:
+    bench = GateBench()
+    bench.caller(1, Role.READER)
+    (tell,) = told(bench.say(1, "cib", cib.DescribeCib(request=7)))
+    description = cib.CibDescription(tell.message.request, Version(0, 2, 3), "digest")  # type: ignore[attr-defined]
+    asked = bench.answer("cib", description)
+    assert not bench.answer("cib", description)
+    (answer,) = sent(judged(bench, asked, 0))
+    assert unwrap(answer) == cib.CibDescription(7, Version(0, 2, 3), "")
+    assert not sent(judged(bench, asked))
+
+
+def test_the_judged_count_as_open() -> None:
+    bench = GateBench()
+    bench.caller(1)
+    for _ in range(MAX_OPEN_REQUESTS):
+        assert told(bench.say(1, "attrd", attributes.UpdateAttribute(name="a", value="1")))
+    (refusal,) = refusals(bench.say(1, "crmd", CLEAN_UP))
+    assert refusal.code == 75
 
 
 def test_a_reader_may_look_but_not_change() -> None:
