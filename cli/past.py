@@ -12,17 +12,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from cli.workspace import CommitRefused, FileSource, LiveSource, Workspace
 from crm.api import cib
-from crm.cib import operations, revisions, rules
+from crm.cib import acl, operations, revisions, rules
 from crm.cib.document import Document
+from crm.cib.query import answer_revisions
 from crm.cib.store import REVISIONS
 from crm.model.configuration import Item
 from crm.model.readxml import configuration as reading
+from crm.plumbing import accounts
 from crm.plumbing.errors import (
-    ConfigurationError,
     Problem,
     RemoteProtocolError,
     StaleVersion,
@@ -95,7 +95,7 @@ def read(workspace: Workspace) -> Past:
     """
     source = workspace.source
     if isinstance(source, FileSource):
-        return _read_file(source.path)
+        return _read_file(source)
     if not isinstance(source, LiveSource):
         raise NoHistory("there is no history of this CIB")
     for _ in range(MAX_ATTEMPTS):
@@ -111,26 +111,31 @@ def _ask(source: LiveSource, question: cib.AskRevisions) -> cib.Revisions:
     reply = source.session.ask(cib.SERVICE, question)
     if not isinstance(reply, cib.Revisions):
         raise RemoteProtocolError("the cib answered a question for its history with something else")
+    return _told(reply)
+
+
+def _told(reply: cib.Revisions) -> cib.Revisions:
     if reply.outcome is cib.Outcome.DENIED:
         text = "you may not read the history: ACLs are in force, and it shows what they may hide"
         raise CommitRefused(text, cib.problems_of(reply.findings), code=int(reply.outcome))
     return reply
 
 
-def _read_file(path: Path) -> Past:
+def _read_file(source: FileSource) -> Past:
+    path = source.path
     if path.name != JOURNALLED:
         raise NoHistory(f"there is no history of '{path}': it is kept beside a {JOURNALLED}")
-    try:
-        document = Document.parse(path.read_bytes())
-    except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise ConfigurationError(f"cannot read the CIB file '{path}': {reason}") from None
+    document = Document.parse(source.read_bytes())
     try:
         journal = path.with_name(REVISIONS).read_bytes()
     except OSError:
         journal = b""
     history, _ = revisions.restore(journal, document)
-    return Past(document, history.entries)
+    asked = cib.AskRevisions(
+        0, patches=True, user=source.user, groups=accounts.groups_of(source.user)
+    )
+    told = _told(answer_revisions(document, history.entries, asked))
+    return Past(document, told.revisions)
 
 
 def take_back(workspace: Workspace, past: Past, place: int, *, force: bool) -> list[Problem]:
@@ -172,7 +177,11 @@ def _carry_out(
 
 def _carry_out_in_file(source: FileSource, past: Past, step: cib.XmlOperation) -> list[Problem]:
     document = Document(copy.deepcopy(past.document.root))
-    carried = operations.carry_out(document, (step,), rules.STANDARD)
+    guard = acl.guard_of(document.root, source.user, accounts.groups_of(source.user))
+    carried = operations.carry_out(document, (step,), rules.STANDARD, guard=guard)
+    if carried.outcome is cib.Outcome.DENIED:
+        text = "you may not take this change back"
+        raise CommitRefused(text, carried.findings, code=int(carried.outcome))
     if carried.outcome is not cib.Outcome.OK or has_errors(carried.findings):
         raise CommitRefused("the configuration would not be valid", carried.findings)
     source.write(reading.read(past.document.root), reading.read(document.root), force=False)

@@ -14,20 +14,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import msgspec
 
+from cli.asking import nothing_words, partial_words, unjudged
 from cli.reasons import command_line
 from crm.api import cib
-from crm.api.gateclient import Session, connect
+from crm.api.gateclient import USER_VARIABLE, Denied, Session, connect
 from crm.model.configuration import Item
 from crm.model.readxml import configuration as reading
 from crm.model.version import Version
 from crm.model.writexml import configuration as writing
-from crm.plumbing import xml
+from crm.plumbing import accounts, xml
 from crm.plumbing.errors import (
     ConfigurationError,
     CrmError,
@@ -75,6 +76,11 @@ class Source(Protocol):
         """Whether the other end checks a candidate itself before it takes it."""
         ...
 
+    @property
+    def is_partial(self) -> bool:
+        """Whether access lists hid a part of what was read last."""
+        ...
+
     def read(self) -> Item:
         """Read the whole document."""
         ...
@@ -87,28 +93,46 @@ class Source(Protocol):
 # --- a file -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass
 class FileSource:
-    """A CIB in a file: `CIB_file`, or a shadow."""
+    """A CIB in a file: `CIB_file`, or a shadow; `user` is on whose behalf it is edited."""
 
     path: Path
+    user: str = ""
+    is_partial: bool = field(default=False, init=False)
     judges: ClassVar[bool] = False
 
     def read(self) -> Item:
-        """Read the file.
+        """Read the file, as far as its access lists let the user see it.
 
-        Raises: ConfigurationError if it is absent, unreadable or not a CIB.
+        Raises: ConfigurationError if it is absent, unreadable or not a CIB; Denied if the user
+        may see nothing of it.
+        """
+        data = self.read_bytes()
+        if not self.user:
+            return upgraded(parse_document(data, str(self.path)))
+        from crm.cib.document import Document  # only who asks for somebody else needs these
+        from crm.cib.query import answer_query
+
+        question = cib.Query(0, user=self.user, groups=accounts.groups_of(self.user))
+        seen = _seen(answer_query(Document.parse(data), question))
+        self.is_partial = seen.is_partial
+        return _at_version(upgraded(parse_document(seen.xml, str(self.path))), seen.version)
+
+    def read_bytes(self) -> bytes:
+        """Read the file as it is.
+
+        Raises: ConfigurationError if it is absent or unreadable.
         """
         own = self._own()
         if own is not None:
-            return upgraded(reading.read(own.document.root))
+            return own.document.text()
         try:
             is_piped = str(self.path) == "-"
-            data = sys.stdin.buffer.read() if is_piped else self.path.read_bytes()
+            return sys.stdin.buffer.read() if is_piped else self.path.read_bytes()
         except OSError as problem:
             reason = problem.strerror or str(problem)
             raise ConfigurationError(f"cannot read the CIB file '{self.path}': {reason}") from None
-        return upgraded(parse_document(data, str(self.path)))
 
     def _own(self) -> offline.OwnFile | None:
         """Open the file as the cib.xml of a stopped node, if it is one.
@@ -134,13 +158,17 @@ class FileSource:
     def _carry_out(
         self, own: offline.OwnFile, steps: Sequence[cib.XmlOperation], reason: str = ""
     ) -> list[Problem]:
-        from crm.cib import offline, operations, rules
+        from crm.cib import acl, offline, operations, rules
 
-        carried = operations.carry_out(own.document, tuple(steps), rules.STANDARD)
+        guard = acl.guard_of(own.document.root, self.user, accounts.groups_of(self.user))
+        carried = operations.carry_out(own.document, tuple(steps), rules.STANDARD, guard=guard)
+        if carried.outcome is cib.Outcome.DENIED:
+            raise _refusal(carried.outcome, carried.findings)
         if carried.outcome is not cib.Outcome.OK or has_errors(carried.findings):
             raise CommitRefused("the configuration would not be valid", carried.findings)
         if carried.patch:
-            own.keep(carried, offline.origin_of("crm", reason or command_line(sys.argv)))
+            why = reason or command_line(sys.argv)
+            own.keep(carried, offline.origin_of("crm", why, self.user))
         return [*carried.findings, *own.warnings_about(carried)]
 
     def write(self, base: Item, candidate: Item, *, force: bool) -> list[Problem]:
@@ -154,9 +182,9 @@ class FileSource:
             raise StaleVersion(f"'{self.path}' was changed by somebody else meanwhile")
         own = self._own()
         if own is not None:
-            return self._carry_out(
-                own, difference(configuration_of(base), configuration_of(candidate))
-            )
+            return self._carry_out(own, changes(base, candidate, is_partial=self.is_partial))
+        if self.user:
+            return self._write_with_rights(base, candidate)
         written = candidate.copy()
         old = version_of(base)
         written.attributes["epoch"] = str(old.epoch + 1)
@@ -166,6 +194,23 @@ class FileSource:
         mode = self.path.stat().st_mode & 0o777
         write_durably(self.path, writing.document(written), mode=mode)
         return []
+
+    def _write_with_rights(self, base: Item, candidate: Item) -> list[Problem]:
+        """Make the changes the user may make, in the whole of the file."""
+        from crm.cib import acl, operations, rules
+        from crm.cib.document import Document
+        from crm.plumbing.atomicfile import write_durably
+
+        document = Document.parse(self.read_bytes())
+        guard = acl.guard_of(document.root, self.user, accounts.groups_of(self.user))
+        steps = changes(base, candidate, is_partial=self.is_partial)
+        carried = operations.carry_out(document, steps, rules.STANDARD, guard=guard)
+        if carried.outcome is not cib.Outcome.OK:
+            raise _refusal(carried.outcome, carried.findings)
+        if carried.patch:
+            mode = self.path.stat().st_mode & 0o777
+            write_durably(self.path, document.text(pretty=True), mode=mode)
+        return list(carried.findings)
 
 
 # --- the running cluster ------------------------------------------------------------------------
@@ -184,6 +229,7 @@ class LiveSource:
         self._client = client
         self._notify = notify
         self._session: Session | None = None
+        self.is_partial = False
 
     @property
     def session(self) -> Session:
@@ -195,19 +241,25 @@ class LiveSource:
     def read(self) -> Item:
         """Ask the local cib for its document.
 
-        Raises: Unreachable, Denied.
+        Raises: Unreachable; Denied if the user may see nothing of it.
         """
-        return parse_document(self.read_raw(), "the cluster's CIB")
+        seen = self._ask()
+        return _at_version(parse_document(seen.xml, "the cluster's CIB"), seen.version)
 
     def read_raw(self) -> bytes:
         """Ask for it as it is: with every comment at its place.
 
         Raises: Unreachable, Denied.
         """
+        return self._ask().xml
+
+    def _ask(self) -> cib.QueryReply:
         reply = self.session.ask(cib.SERVICE, cib.Query(request=0))
-        if not isinstance(reply, cib.QueryReply) or reply.outcome is not cib.Outcome.OK:
-            raise Unreachable("the cib has no document to show yet")
-        return reply.xml
+        if not isinstance(reply, cib.QueryReply):
+            raise RemoteProtocolError("the cib answered a question with something else")
+        seen = _seen(reply)
+        self.is_partial = seen.is_partial
+        return seen
 
     def write(self, base: Item, candidate: Item, *, force: bool) -> list[Problem]:
         """Send the difference as one change, based on the version it was made from.
@@ -215,7 +267,7 @@ class LiveSource:
         Raises: StaleVersion if the configuration changed meanwhile; CommitRefused with the
         cib's findings.
         """
-        operations = difference(configuration_of(base), configuration_of(candidate))
+        operations = changes(base, candidate, is_partial=self.is_partial)
         return self.send(tuple(operations), based_on=version_of(base), force=force)
 
     def send(
@@ -245,6 +297,30 @@ class LiveSource:
         if reply.outcome is not cib.Outcome.OK:
             raise _refusal(reply.outcome, problems)
         return list(problems)
+
+
+def _seen(reply: cib.QueryReply) -> cib.QueryReply:
+    """Take what a cib shows.
+
+    Raises: Denied if it shows its user nothing; Unreachable if it has nothing to show.
+    """
+    if reply.outcome is cib.Outcome.DENIED:
+        hint = "cibadmin --query --show-access --user NAME, as root, shows a user's rights"
+        raise Denied(nothing_words(), int(reply.outcome), hint)
+    if reply.outcome is not cib.Outcome.OK:
+        raise Unreachable("the cib has no document to show yet")
+    return reply
+
+
+def _at_version(document: Item, version: Version) -> Item:
+    """Note the version, which is no secret, in a document whose root may be hidden."""
+    for name, number in (
+        ("admin_epoch", version.admin_epoch),
+        ("epoch", version.epoch),
+        ("num_updates", version.updates),
+    ):
+        document.attributes[name] = str(number)
+    return document
 
 
 def _refusal(outcome: cib.Outcome, problems: tuple[Problem, ...]) -> CrmError:
@@ -291,6 +367,20 @@ def difference(base: Item, candidate: Item) -> list[cib.XmlOperation]:
         if candidate.first(old.tag) is None:
             deletions.append(_operation(cib.XmlTask.DELETE, Item(old.tag), "configuration"))
     return deletions + additions
+
+
+def changes(base: Item, candidate: Item, *, is_partial: bool) -> list[cib.XmlOperation]:
+    """Say how to get from one document to the other, by way of their configurations.
+
+    Of a document that was shown in part only what is different is touched: whatever is
+    replaced would lose what is hidden in it.
+    """
+    old, new = configuration_of(base), configuration_of(candidate)
+    if not is_partial:
+        return difference(old, new)
+    from cli import partial
+
+    return partial.difference(old, new)
 
 
 def _operation(task: cib.XmlTask, item: Item, section: str) -> cib.XmlOperation:
@@ -348,14 +438,17 @@ def open_source(
 ) -> Source:
     """Choose the CIB to work on: a shadow, `CIB_file`, or the running cluster.
 
+    `CIB_user` names the user with whose rights a file is read and written.
+
     `notify` is told when the cluster lets us wait.
     """
+    user = environment.get(USER_VARIABLE, "")
     name = shadow or environment.get("CIB_shadow", "")
     if name:
-        return FileSource(shadow_directory(root, environment) / f"shadow.{name}")
+        return FileSource(shadow_directory(root, environment) / f"shadow.{name}", user)
     file = environment.get("CIB_file", "")
     if file:
-        return FileSource(Path(file))
+        return FileSource(Path(file), user)
     return LiveSource(root, notify=notify)
 
 
@@ -367,9 +460,16 @@ def shadow_directory(root: Path, environment: Mapping[str, str] = os.environ) ->
 class Workspace:
     """A document being edited."""
 
-    def __init__(self, source: Source, root: Path = Path("/")) -> None:
+    def __init__(
+        self,
+        source: Source,
+        root: Path = Path("/"),
+        *,
+        warn: Callable[[str], None] | None = None,
+    ) -> None:
         self.source = source
         self._root = root
+        self._warn = warn
         self._base: Item | None = None
         self._working: Item | None = None
 
@@ -379,6 +479,9 @@ class Workspace:
         if self._working is None:
             self._base = self.source.read()
             self._working = self._base.copy()
+            if self.source.is_partial and self._warn is not None:
+                self._warn(partial_words())
+                self._warn = None  # once is enough
         return self._working
 
     @property
@@ -411,6 +514,9 @@ class Workspace:
         """Check the candidate, and what the shell knows of the changed objects beside it."""
         from cli import checks  # agents are looked at only when something is checked
 
+        self.document  # noqa: B018 - what is hidden is known when it is read
+        if self.source.is_partial:
+            return [unjudged()]
         problems = self._check_cib()
         if has_errors(problems):
             return problems
@@ -468,7 +574,8 @@ class Workspace:
             if not self.is_changed:
                 return []
             try:
-                problems = [] if self.source.judges else self._check_cib()
+                is_judged = self.source.judges or self.source.is_partial
+                problems = [] if is_judged else self._check_cib()
                 return self._write(problems, force=force)
             except StaleVersion:
                 if attempt == MAX_ATTEMPTS:

@@ -35,7 +35,7 @@ class Context:
             from cli.workspace import Workspace, open_source  # lxml and the gate, when needed
 
             source = open_source(self.root, shadow=self.shadow, notify=self.terminal.tell)
-            self._workspace = Workspace(source, self.root)
+            self._workspace = Workspace(source, self.root, warn=self.terminal.warn)
         return self._workspace
 
     @property

@@ -8,7 +8,6 @@ Source: tools.md sections 1 and 2.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +21,7 @@ from cli.tools.ends import Ends
 from cli.tools.result import Failure
 from cli.view import access
 from crm.api import cib as api
-from crm.api.gateclient import installation_root
+from crm.api.gateclient import asking_user, installation_root
 from crm.cib import acl, difference, store
 from crm.cib import document as documents
 from crm.model.exit_codes import Exit
@@ -202,7 +201,7 @@ def _check_show_access(options: dict[str, Any]) -> None:
 
 def _show_access(cib: Ends, options: dict[str, Any]) -> int:
     """Print what is asked for with the rights of a user beside it."""
-    reader = os.environ.get("CIB_user", "")  # noqa: SIM112 - the classic name
+    reader = asking_user()
     whole = cib.query(api.Query(0, user=reader, groups=accounts.groups_of(reader)))
     if whole.outcome is not api.Outcome.OK:
         raise _refusal(whole.outcome)
@@ -225,7 +224,7 @@ def _show_access(cib: Ends, options: dict[str, Any]) -> int:
 
 def _asking_for(options: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     """Tell with whose rights to ask: a user and the user's groups; "" are one's own."""
-    user = options["user"] or os.environ.get("CIB_user", "")  # noqa: SIM112 - the classic name
+    user = options["user"] or asking_user()
     return user, accounts.groups_of(user)
 
 

@@ -17,7 +17,7 @@ import click
 from cli.shell.context import Context
 from cli.tools import result
 from cli.view import monitor, monitor_xml
-from cli.view.status import read_status
+from cli.view.status import ClusterView, read_partial_status, read_status
 from cli.view.terminal import Terminal
 from cli.view.wishes import ORDINARY, SECTIONS, SUMMARY, Wishes
 from crm.api.gateclient import Denied, installation_root
@@ -144,7 +144,7 @@ def crm_mon(call: click.Context, /, **options: Any) -> int:  # Any: click's opti
     form = "json" if options["as_json"] else "old" if options["old_xml"] else options["form"]
     as_xml = form in ("xml", "old")
     if options["simple"]:
-        code, line = monitor.one_line(read_status(context.workspace.document))
+        code, line = monitor.one_line(_seen(context))
         context.terminal.show(line)
         return code
     wishes = Wishes(
@@ -174,7 +174,7 @@ def crm_mon(call: click.Context, /, **options: Any) -> int:  # Any: click's opti
 
 
 def _show(context: Context, wishes: Wishes, form: str, request: str, *, clear: bool) -> None:
-    view = read_status(context.workspace.document)
+    view = _seen(context)
     if clear:
         click.clear()
     if form == "json":
@@ -183,6 +183,13 @@ def _show(context: Context, wishes: Wishes, form: str, request: str, *, clear: b
         context.terminal.show(monitor_xml.text(view, wishes, request, is_old=form == "old"))
     else:
         context.terminal.show(monitor.text(view, wishes))
+
+
+def _seen(context: Context) -> ClusterView:
+    """Read the cluster as its user may see it."""
+    document = context.workspace.document
+    is_partial = context.workspace.source.is_partial
+    return read_partial_status(document) if is_partial else read_status(document)
 
 
 def _seconds(text: str) -> float:
@@ -216,7 +223,8 @@ def main(argv: list[str] | None = None) -> int:
         return result.refuse(answer, problem)
     except (Unreachable, Denied) as problem:
         answer.error(f"crm_mon: Connection to cluster failed: {problem}")
-        return answer.end(Exit.NOT_CONNECTED)
+        is_denied = isinstance(problem, Denied) and problem.code == Exit.INSUFFICIENT_PRIVILEGES
+        return answer.end(Exit.INSUFFICIENT_PRIVILEGES if is_denied else Exit.NOT_CONNECTED)
     except CrmError as problem:
         if answer.as_json or answer.as_xml:
             answer.error(f"crm_mon: {problem}")

@@ -146,7 +146,7 @@ def command(
         return
     source = load(file, pipe, live, root)
     document = xml.parse(source.data)
-    _check(document)
+    _check(document, is_partial=source.is_partial)
     cluster, problems = reading.read(document)
     if save_input is not None:
         _save(save_input, source.data)
@@ -230,9 +230,12 @@ def _afterwards(
     return xml.serialise(root)
 
 
-def _check(document: xml.Element) -> None:
+def _check(document: xml.Element, *, is_partial: bool) -> None:
     """Refuse what is no CIB; say so if it was not asked to be checked."""
     problems = sources.check(document)
+    if is_partial and (problems or document.get("validate-with") is None):
+        why = "what may be seen of the configuration is no whole that could be simulated"
+        raise result.Failure(Exit.INSUFFICIENT_PRIVILEGES, f"{_TOOL}: {why}")
     if problems:
         raise ConfigurationError("the configuration is not valid", problems)
     remark = sources.remark(document)

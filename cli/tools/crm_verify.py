@@ -17,16 +17,20 @@ from pathlib import Path
 import click
 import msgspec
 
+from cli.asking import nothing_words, partial_words
 from cli.tools import result
 from cli.view.terminal import Terminal
 from crm.api import gateclient
 from crm.api.cib import SERVICE, Outcome, Query, QueryReply
 from crm.cib import schema, semantics, upgrade
-from crm.plumbing import errors, xml
+from crm.cib.document import Document
+from crm.cib.query import answer_query
+from crm.plumbing import accounts, errors, xml
 from crm.plumbing.errors import ConfigurationError, CrmError, Problem, Unreachable
 
 EXIT_OK = 0
 EXIT_ERROR = 1
+EXIT_DENIED = 4
 EXIT_USAGE = 64
 EXIT_NO_INPUT = 66
 EXIT_INVALID = 78
@@ -34,6 +38,7 @@ EXIT_INVALID = 78
 _MEANING = {
     EXIT_OK: "OK",
     EXIT_ERROR: "Error occurred",
+    EXIT_DENIED: "Insufficient privileges",
     EXIT_NO_INPUT: "Input file not available",
     EXIT_INVALID: "Invalid configuration",
 }
@@ -126,6 +131,8 @@ def command(
     try:
         data = source.read()
         verdict = judge(data)
+    except _Hidden as problem:
+        return report.end(EXIT_DENIED, [f"crm_verify: {problem}"])
     except (OSError, CrmError) as problem:
         told = verbose or isinstance(problem, Unreachable | gateclient.Denied)
         details = _reasons(problem) if told else []
@@ -214,11 +221,36 @@ def read_live(root: Path) -> bytes:
     Raises: CrmError or OSError if neither can be had.
     """
     if named := os.environ.get(CIB_FILE):
-        return sys.stdin.buffer.read() if named == "-" else Path(named).read_bytes()
+        data = sys.stdin.buffer.read() if named == "-" else Path(named).read_bytes()
+        return _as_seen(data) if gateclient.asking_user() else data
     with gateclient.connect(root, name="crm_verify", notify=Terminal().tell) as session:
-        reply = session.ask(SERVICE, Query(request=0))
-    if not isinstance(reply, QueryReply) or reply.outcome is not Outcome.OK:
+        return _seen(session.ask(SERVICE, Query(request=0)))
+
+
+def _as_seen(data: bytes) -> bytes:
+    """Give a document as far as the user may see it whom the environment names."""
+    user = gateclient.asking_user()
+    question = Query(0, user=user, groups=accounts.groups_of(user))
+    return _seen(answer_query(Document.parse(data), question))
+
+
+class _Hidden(CrmError):
+    """Access lists hide a part of the configuration, or all of it."""
+
+
+def _seen(reply: object) -> bytes:
+    """Take a document that may be judged: the whole of it.
+
+    Raises: _Hidden if it is not the whole; CrmError if there is none.
+    """
+    if not isinstance(reply, QueryReply):
         raise CrmError("the cib did not give its document")
+    if reply.outcome is Outcome.DENIED:
+        raise _Hidden(nothing_words())
+    if reply.outcome is not Outcome.OK:
+        raise CrmError("the cib did not give its document")
+    if reply.is_partial:
+        raise _Hidden(f"a part of a configuration cannot be verified by itself: {partial_words()}")
     return reply.xml
 
 

@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import msgspec
 
+from cli.asking import partial_words
 from cli.reasons import command_line
 from cli.tools.result import Failure
 from cli.view.terminal import Terminal
 from crm.api import cib as api
-from crm.api.gateclient import Denied, Session, connect
+from crm.api.gateclient import Denied, Session, asking_user, connect
 from crm.cib import acl, offline, operations, rules
 from crm.cib import document as documents
 from crm.cib.query import answer_query
@@ -82,19 +84,28 @@ class Ends:
 
         Raises: Failure if it cannot be read.
         """
-        user = _user()
+        return documents.Document.parse(self.read().xml)
+
+    def read(self) -> api.QueryReply:
+        """Read the whole CIB, and say beside the result when access lists hide a part of it.
+
+        Raises: Failure if it cannot be read.
+        """
+        user = asking_user()
         reply = self.query(api.Query(0, user=user, groups=accounts.groups_of(user)))
         if reply.outcome is not api.Outcome.OK:
             text = f"{self.tool}: Could not query the CIB: {WORDS[reply.outcome]}"
             raise Failure(reply.outcome, text)
-        return documents.Document.parse(reply.xml)
+        if reply.is_partial:
+            click.echo(f"{self.tool}: warning: {partial_words()}", err=True)
+        return reply
 
     def change(self, changes: Sequence[api.Operation], what: str) -> None:
         """Carry operations out, all or none; `what` begins the message if they fail.
 
         Raises: Failure if they were refused.
         """
-        user = _user()
+        user = asking_user()
         reason = command_line(sys.argv)
         groups = accounts.groups_of(user)
         origin = api.Origin(self.tool, user=user, reason=reason, groups=groups)
@@ -112,10 +123,6 @@ class Ends:
             text = f"{self.tool}: {service} answers in a running cluster only, not for a file"
             raise Failure(Exit.NOT_CONNECTED, text)
         return _ask(manner_of(self.tool), self.session, service, message)
-
-
-def _user() -> str:
-    return os.environ.get("CIB_user", "")  # noqa: SIM112 - the classic name
 
 
 def shadow_folder(root: Path) -> Path:

@@ -12,6 +12,8 @@ from pathlib import Path
 import click
 import msgspec
 
+from cli.asking import nothing_words, partial_words
+from cli.tools import ends
 from cli.tools.result import Failure
 from crm.api import gateclient
 from crm.api.cib import SERVICE, Outcome, Query, QueryReply
@@ -23,10 +25,14 @@ from pengine import archive
 
 
 class Input(msgspec.Struct, frozen=True):
-    """A CIB as it came; `path` is the file it came from and may be written back to."""
+    """A CIB as it came; `path` is the file it came from and may be written back to.
+
+    `is_partial`: access lists hid something of it.
+    """
 
     data: bytes
     path: Path | None = None
+    is_partial: bool = False
 
 
 def load(file: str | None, pipe: bool, live: bool, root: str | None) -> Input:
@@ -41,13 +47,23 @@ def load(file: str | None, pipe: bool, live: bool, root: str | None) -> Input:
     if pipe:
         return Input(sys.stdin.buffer.read())
     classic = os.environ.get("CIB_file")  # noqa: SIM112 - the classic name
-    if classic:
+    if classic and not gateclient.asking_user():
         return _from_classic_file(Path(classic))
+    if classic:
+        _from_classic_file(Path(classic))
+        reply = ends.open_cib("crm_simulate", Path("/"), shadows=False).read()
+        return Input(reply.xml, is_partial=reply.is_partial)
     with gateclient.connect(gateclient.installation_root(root), name="crm_simulate") as session:
-        reply = session.ask(SERVICE, Query(request=0))
-    if not isinstance(reply, QueryReply) or reply.outcome is not Outcome.OK:
+        answer = session.ask(SERVICE, Query(request=0))
+    if not isinstance(answer, QueryReply):
         raise CrmError("the cib did not give its document")
-    return Input(reply.xml)
+    if answer.outcome is Outcome.DENIED:
+        raise Failure(Exit.INSUFFICIENT_PRIVILEGES, f"crm_simulate: {nothing_words()}")
+    if answer.outcome is not Outcome.OK:
+        raise CrmError("the cib did not give its document")
+    if answer.is_partial:
+        click.echo(f"crm_simulate: warning: {partial_words()}", err=True)
+    return Input(answer.xml, is_partial=answer.is_partial)
 
 
 def _from_classic_file(path: Path) -> Input:

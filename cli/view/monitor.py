@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from cli.view import history, node_lines
 from cli.view.extras import descriptions, shown_attributes
@@ -24,6 +25,10 @@ from pengine.facts.instances import BundleInstance, Instance
 from pengine.facts.nodes import NodeFacts
 
 RELEASE = "2.1.5-pacekeeper"
+_PARTIAL = (
+    "Access lists hide a part of the cluster: nodes, resources and failures that are not shown"
+    " may be there"
+)
 LEFT_BY_COMMANDS = ("cli-prefer-", "cli-ban-")
 """How the ids of constraints begin that a command made, not a person."""
 
@@ -56,6 +61,8 @@ def text(view: ClusterView, wishes: Wishes) -> str:
     if wishes.shows("bans"):
         blocks.append(_bans(view, wishes, scope))
     blocks.append(_leftovers(view, scope))
+    if view.is_partial:
+        blocks.append([f"*** {_PARTIAL} ***"])
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
@@ -74,7 +81,8 @@ def stack(view: ClusterView, wishes: Wishes) -> str:
 
 def _summary(view: ClusterView, wishes: Wishes) -> list[str]:
     dc = view.dc
-    leader = "NONE"
+    hides_root = view.is_partial and not view.attribute("crm_feature_set")
+    leader = "not shown" if hides_root else "NONE"
     if dc is not None:
         has_quorum = view.cluster.has_quorum
         quorum = "partition with quorum" if has_quorum else "partition WITHOUT quorum"
@@ -130,7 +138,12 @@ def _nodes(view: ClusterView, wishes: Wishes, scope: Scope) -> list[str]:
     elif wishes.detail:
         lines = [f"  * {_detailed(view, node)}" for node in view.nodes if scope.has_node(node.name)]
     else:
-        lines = [f"  * {line}" for line in node_lines.lists(view.facts, scope, classic=True)]
+        hidden = [node for node in view.nodes if view.is_hidden(node)]
+        lines = [f"  * {node_lines.title(node)}: {view.state(node)}" for node in hidden]
+        names = {node.name for node in view.nodes if scope.has_node(node.name)}
+        rest = replace(scope, nodes=frozenset(names - {node.name for node in hidden}))
+        known = node_lines.lists(view.facts, rest if hidden else scope, classic=True)
+        lines += [f"  * {line}" for line in known]
     return ["Node List:", *lines] if lines else []
 
 
@@ -304,8 +317,11 @@ def _leftovers(view: ClusterView, scope: Scope) -> list[str]:
 def as_json(view: ClusterView) -> dict[str, object]:
     """Say the same as plain values."""
     return {
+        **({"partial": True} if view.is_partial else {}),
         "dc": view.dc.name if view.dc is not None else None,
-        "quorum": view.cluster.has_quorum,
+        "quorum": view.cluster.has_quorum
+        if view.attribute("have-quorum") or not view.is_partial
+        else None,
         "maintenance": view.facts.settings.maintenance,
         "version": ".".join(
             view.attribute(name) or "0" for name in ("admin_epoch", "epoch", "num_updates")
@@ -363,6 +379,8 @@ def _resource_json(view: ClusterView, resource: Resource) -> dict[str, object]:
 
 def one_line(view: ClusterView) -> tuple[int, str]:
     """Write the line of `crm_mon -s` and its exit code, as a monitoring plug-in does."""
+    if view.is_partial:
+        return 3, "CLUSTER UNKNOWN: access lists hide a part of the cluster"
     problems = ["No DC"] if view.dc is None else []
     problems += [f"offline node: {node.name}" for node in view.nodes if not node.online]
     if problems:

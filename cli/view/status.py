@@ -9,7 +9,7 @@ Source: tools, "crm_mon"; docs/scheduler/README.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from lxml import etree
@@ -33,6 +33,8 @@ class ClusterView:
     root: etree._Element
     cluster: Cluster
     facts: Facts
+    is_partial: bool = False
+    """Whether access lists hide something: what is not here may be there all the same."""
 
     @property
     def nodes(self) -> tuple[NodeFacts, ...]:
@@ -45,7 +47,16 @@ class ClusterView:
 
     def state(self, node: NodeFacts) -> str:
         """Name the state of a node, as the classic tools do."""
+        if self.is_hidden(node):
+            return "not shown"
         return node_lines.state(self.facts, node)
+
+    def is_hidden(self, node: NodeFacts) -> bool:
+        """Tell whether access lists hide the state of a node."""
+        states = self.root.iterfind("status/node_state")
+        return self.is_partial and not any(
+            state.get("id") == node.id and state.get("in_ccm") is not None for state in states
+        )
 
     def instances(self, *primitives: str) -> list[Instance]:
         """List the instances of configured primitives."""
@@ -98,6 +109,11 @@ class ClusterView:
 def read_status(document: Item) -> ClusterView:
     """Read a whole document, and conclude what is true of it now."""
     return view_of(writing.element(document))
+
+
+def read_partial_status(document: Item) -> ClusterView:
+    """Read a document of which access lists hide a part: nothing follows from what is missing."""
+    return replace(read_status(document), is_partial=True)
 
 
 def view_of(root: etree._Element) -> ClusterView:

@@ -368,12 +368,16 @@ class SyncTo(Message, frozen=True):
 
 
 class QueryReply(Message, frozen=True, omit_defaults=True):
-    """`xml` is one element, or `<xpath-query>` around several; empty unless the outcome is OK."""
+    """`xml` is one element, or `<xpath-query>` around several; empty unless the outcome is OK.
+
+    `is_partial`: access lists hide something of what was asked about.
+    """
 
     request: int
     outcome: Outcome
     version: Version = Version()
     xml: bytes = b""
+    is_partial: bool = False
 
 
 class Finding(Message, frozen=True, omit_defaults=True):

@@ -29,6 +29,7 @@ import msgspec
 
 from crm.api import gate
 from crm.api.conversations import BY_SERVICE, Languages
+from crm.plumbing import accounts
 from crm.plumbing.errors import (
     CrmError,
     LocalProtocolError,
@@ -79,6 +80,17 @@ def installation_root(option: str | Path | None = None) -> Path:
     return Path(option or os.environ.get(ROOT_VARIABLE) or "/").absolute()
 
 
+USER_VARIABLE = "CIB_user"
+
+
+def asking_user() -> str:
+    """Name the user on whose behalf the environment says to ask; "" is who runs the command.
+
+    Only root and the daemons' users are listened to by the gate when they name another user.
+    """
+    return os.environ.get(USER_VARIABLE, "")
+
+
 Notify = Callable[[str], None]
 """Is given a sentence when a wait takes longer than `NOTICE_S`."""
 
@@ -117,6 +129,8 @@ class Session:
         self._timeout_s = timeout_s
         self._patience_s = patience_s
         self._notify = notify
+        self._user = asking_user()
+        self._groups = accounts.groups_of(self._user)
         self._watches = False
         self._request = 0
         self._kept: deque[Arrival] = deque(maxlen=MAX_KEPT_EVENTS)
@@ -273,7 +287,7 @@ class Session:
 
     def _wrap(self, service: str, message: msgspec.Struct, *, wait_s: float = 0) -> gate.Envelope:
         payload = _languages(service).requests.encode(message)
-        return gate.Envelope(service=service, payload=payload, wait_s=wait_s)
+        return gate.Envelope(service, payload, wait_s, self._user, self._groups)
 
     def _unwrap(self, envelope: gate.Envelope) -> Arrival:
         languages = BY_SERVICE.get(envelope.service)

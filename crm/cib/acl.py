@@ -218,6 +218,10 @@ class Access:
             step = parents.get(step) if above is None else above
         return reading or NO_PERMISSION
 
+    def hides_nothing(self) -> bool:
+        """Tell whether everything may be read."""
+        return not self._denies and self.of(self.root).level is not Level.DENY
+
     def first_denied_in(self, part: etree._Element) -> tuple[etree._Element, Decision] | None:
         """Find what a permission of its own denies inside a part of the tree."""
         if not self._denies:
@@ -372,6 +376,10 @@ class Guard:
     def shown(self, section: str = "") -> etree._Element | None:
         """Show what the user may see of a section, as it is now, for reading only."""
         return visible(self._root, self.permissions, section)
+
+    def sees_everything(self) -> bool:
+        """Tell whether nothing in the CIB is hidden from the user."""
+        return Access(self._root, self.permissions).hides_nothing()
 
     def sees_anything(self) -> bool:
         """Tell whether there is anything in the CIB that the user may see."""

@@ -39,7 +39,8 @@ def answer_query(document: Document, query: api.Query, *, own_user: str = "") ->
     else:
         inner = b"".join(map(document.text_of, found))
         text = b"<xpath-query>" + inner + b"</xpath-query>"
-    return api.QueryReply(query.request, api.Outcome.OK, document.version, text)
+    is_partial = guard is not None and not guard.sees_everything()
+    return api.QueryReply(query.request, api.Outcome.OK, document.version, text, is_partial)
 
 
 def _without_children(element: etree._Element) -> etree._Element:

@@ -72,6 +72,10 @@ class ClusterAtTheGate:
                     continue
                 if self.is_restless and isinstance(request, controller.WaitUntilIdle):
                     continue
+                if isinstance(request, cib.Query) and not request.user:
+                    request = msgspec.structs.replace(
+                        request, user=envelope.user, groups=envelope.groups
+                    )
                 reply = self._answer(request)
                 payload = languages.replies.encode(reply)
                 gate_frames.send(stream, gate.Envelope(envelope.service, payload))
