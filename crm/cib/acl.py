@@ -1,7 +1,7 @@
 """Access lists: what a user may see of a CIB, and which changes of it the user may make.
 
 Responsible for reading permissions out of the `acls` section, for the level each element has for
-a user, for the copy that shows only what may be seen, and for judging an edit. Pure: who the
+a user, for leaving in sight only what may be seen, and for judging an edit. Pure: who the
 user is and which groups the user is in is found out elsewhere (`crm.gate` by the kernel's word,
 the tools by `CIB_user`).
 
@@ -31,11 +31,13 @@ Source: docs/decisions/0072-rights-per-request.md; Pacemaker Explained, "Access 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import enum
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from lxml import etree
 
@@ -63,7 +65,6 @@ class Level(enum.IntEnum):
 _Parents = Mapping[etree._Element, etree._Element]
 """Where stood what an edit took out of the tree."""
 
-_FEW = 100
 _SIMPLE = re.compile(
     r"//([\w-]+|\*)(\[@[\w-]+(='[^']*'|=\"[^\"]*\")?\])*(/([\w-]+|\*)(\[@[\w-]+(='[^']*'|=\"[^\"]*\")?\])*)*"
 )
@@ -218,10 +219,6 @@ class Access:
             step = parents.get(step) if above is None else above
         return reading or NO_PERMISSION
 
-    def hides_nothing(self) -> bool:
-        """Tell whether everything may be read."""
-        return not self._denies and self.of(self.root).level is not Level.DENY
-
     def first_denied_in(self, part: etree._Element) -> tuple[etree._Element, Decision] | None:
         """Find what a permission of its own denies inside a part of the tree."""
         if not self._denies:
@@ -231,17 +228,6 @@ class Access:
             if own is not None and own.level is Level.DENY:
                 return element, own
         return None
-
-    def shown(self, part: etree._Element) -> etree._Element | None:
-        """Show what of a part of the tree the user may see; None if that is nothing.
-
-        What may be seen whole is not copied: the answer is for reading only.
-        """
-        mixed = self._around(self._own)
-        level = self.of(part).level
-        if part not in mixed:
-            return None if level is Level.DENY else part
-        return self._copy(part, level, mixed)
 
     def _around(self, elements: Iterable[etree._Element]) -> set[etree._Element]:
         """Find everything these elements stand in."""
@@ -253,78 +239,145 @@ class Access:
                 step = step.getparent()
         return around
 
-    def _copy(
-        self, element: etree._Element, level: Level, mixed: set[etree._Element]
-    ) -> etree._Element | None:
-        """Copy what may be seen: all that is the same throughout at once, the rest one by one."""
-        if element not in mixed:
-            return None if level is Level.DENY else copy.deepcopy(element)
-        made = etree.Element(element.tag, documents.attributes_of(element))
-        if level is Level.DENY:
-            _bare(made)
-        for child in element:
-            own = self._own.get(child)
-            copied = self._copy(child, level if own is None else _below(level, own.level), mixed)
-            if copied is not None:
-                made.append(copied)
-        return None if level is Level.DENY and not len(made) else made
+    @contextlib.contextmanager
+    def only_visible(self) -> Iterator[Sight]:
+        """Take out of the tree, for the moment, what may not be seen.
 
-    def is_scattered(self, few: int) -> bool:
-        """Tell whether more than a few elements are selected."""
-        return len(self._own) > few
-
-    def hide(self) -> bool:
-        """Take out of a copy what may not be seen; tell whether anything is left.
-
-        The root stays, and the copy is no CIB any more.
+        Nothing is copied, which would take ten times as long in a large tree. Nobody else may
+        use the tree meanwhile, nor change it; afterwards it is what it was.
         """
-        hidden = [element for element, own in self._own.items() if own.level is Level.DENY]
-        shells = self._around(
-            element for element, own in self._own.items() if own.level is not Level.DENY
-        )
-        if self.root not in self._own:
-            hidden.append(self.root)
-        for element in hidden:
-            self._hide(element, shells)
-        return self.root in shells or self.root not in hidden
-
-    def _hide(self, element: etree._Element, shells: set[etree._Element]) -> None:
-        parent = element.getparent()
-        if element not in shells and parent is not None:
-            parent.remove(element)
+        ends, begins = self._borders()
+        if not ends:
+            yield Sight(self.root)
             return
-        _bare(element)
-        for child in list(element):
-            if child not in self._own:
-                self._hide(child, shells)
+        shells = self._around(begins)
+        if self.root in ends and self.root not in shells:
+            yield Sight(None, is_partial=True)
+            return
+        veil = _Veil()
+        try:
+            for element in ends:
+                if element in shells:
+                    _lay_bare(element, begins, shells, veil)
+                else:
+                    veil.take_out(element)
+            yield Sight(self.root, is_partial=True)
+        finally:
+            veil.lift()
+
+    def _borders(self) -> tuple[dict[etree._Element, None], dict[etree._Element, None]]:
+        """Find where sight ends, that is what is denied in what is not, and where it begins."""
+        ends: dict[etree._Element, None] = {}
+        begins: dict[etree._Element, None] = {}
+        if not self._denies and self.of(self.root).level is not Level.DENY:
+            return ends, begins
+        known: dict[etree._Element | None, bool] = {None: True}
+        if self._is_denied(self.root, known):
+            ends[self.root] = None
+        for element, own in self._own.items():
+            is_denied = own.level is Level.DENY
+            if is_denied != self._is_denied(element.getparent(), known):
+                (ends if is_denied else begins)[element] = None
+        return ends, begins
+
+    def _is_denied(
+        self, element: etree._Element | None, known: dict[etree._Element | None, bool]
+    ) -> bool:
+        """Tell whether something may not be seen; what is found out on the way is noted."""
+        way = []
+        step = element
+        while step not in known:
+            assert step is not None, "above the root it is known"
+            own = self._own.get(step)
+            if own is not None:
+                known[step] = own.level is Level.DENY
+                break
+            way.append(step)
+            step = step.getparent()
+        answer = known[step]
+        known.update(dict.fromkeys(way, answer))
+        return answer
 
 
-def visible(
-    root: etree._Element, permissions: Sequence[Permission], section: str = "", *, few: int = _FEW
-) -> etree._Element | None:
-    """Show what permissions let a user see of a section, for reading only; None: nothing.
-
-    When more than a few elements are selected, copying everything at once and taking out what
-    is hidden is quicker than copying what is shown piece by piece.
-    """
-    access = Access(root, permissions)
-    if not access.is_scattered(few):
-        part = documents.section_of(root, section)
-        return None if part is None else access.shown(part)
-    copied = copy.deepcopy(root)
-    anything = Access(copied, permissions).hide()
-    return documents.section_of(copied, section) if anything else None
-
-
-def _bare(element: etree._Element) -> None:
-    """Leave nothing of an element's attributes but the id."""
-    for name in [name for name in element.attrib if name != "id"]:
-        del element.attrib[name]
+def _lay_bare(
+    element: etree._Element,
+    begins: Container[etree._Element],
+    shells: Container[etree._Element],
+    veil: _Veil,
+) -> None:
+    """Leave of something denied what has to stay because something in it may be seen."""
+    veil.bare(element)
+    for child in list(element):
+        if child in begins:
+            if child.tail:
+                veil.silence(child)
+        elif child in shells:
+            _lay_bare(child, begins, shells, veil)
+            if child.tail:
+                veil.silence(child)
+        else:
+            veil.take_out(child)
 
 
-def _below(above: Level, own: Level) -> Level:
-    """Say what an element is when it is selected itself and its parent is `above`."""
-    return Level.WRITE if own is Level.READ and above is Level.WRITE else own
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What may be seen: the root, None if that is nothing; `is_partial` if something is hidden."""
+
+    root: etree._Element | None
+    is_partial: bool = False
+
+
+class _Veil:
+    """What was taken out of a tree, and how to put it back."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[Callable[..., None], tuple[Any, ...]]] = []  # Any: of each its own
+
+    def bare(self, element: etree._Element) -> None:
+        """Leave nothing of an element but its id and its children."""
+        attributes = element.items()
+        identity = element.get("id")
+        if len(attributes) > (identity is not None):
+            self._steps.append((_dress, (element, attributes)))
+            element.attrib.clear()
+            if identity is not None:
+                element.set("id", identity)
+        if element.text:
+            self._steps.append((setattr, (element, "text", element.text)))
+            element.text = None
+
+    def silence(self, element: etree._Element) -> None:
+        """Take away the text behind an element."""
+        self._steps.append((setattr, (element, "tail", element.tail)))
+        element.tail = None
+
+    def take_out(self, element: etree._Element) -> None:
+        """Take an element out of the tree, with all below it."""
+        parent = element.getparent()
+        assert parent is not None, "the root is shown, or nothing is"
+        self._steps.append((_put_back, (parent, element.getprevious(), element)))
+        parent.remove(element)
+
+    def lift(self) -> None:
+        """Put everything back, the last first."""
+        while self._steps:
+            step, words = self._steps.pop()
+            step(*words)
+
+
+def _dress(element: etree._Element, attributes: Sequence[tuple[str, str]]) -> None:
+    element.attrib.clear()
+    for name, value in attributes:
+        element.set(name, value)
+
+
+def _put_back(
+    parent: etree._Element, before: etree._Element | None, element: etree._Element
+) -> None:
+    if before is None:
+        parent.insert(0, element)
+    else:
+        before.addnext(element)
 
 
 # --- changes -----------------------------------------------------------------------------------
@@ -373,17 +426,9 @@ class Guard:
                 return wrong
         return None
 
-    def shown(self, section: str = "") -> etree._Element | None:
-        """Show what the user may see of a section, as it is now, for reading only."""
-        return visible(self._root, self.permissions, section)
-
-    def sees_everything(self) -> bool:
-        """Tell whether nothing in the CIB is hidden from the user."""
-        return Access(self._root, self.permissions).hides_nothing()
-
-    def sees_anything(self) -> bool:
-        """Tell whether there is anything in the CIB that the user may see."""
-        return self.shown() is not None
+    def only_visible(self) -> contextlib.AbstractContextManager[Sight]:
+        """Leave in the tree, for the moment, what the user may see."""
+        return Access(self._root, self.permissions).only_visible()
 
     @property
     def _has_denials(self) -> bool:

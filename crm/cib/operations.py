@@ -180,8 +180,8 @@ def _shown(edit: documents.Edit, guard: acl.Guard | None) -> bytes:
     """Write the document as far as the user may see it."""
     if guard is None:
         return edit.document.text()
-    shown = guard.shown()
-    return b"" if shown is None else xml.serialise(shown)
+    with guard.only_visible() as sight:
+        return b"" if sight.root is None else xml.serialise(sight.root)
 
 
 def _conclude(

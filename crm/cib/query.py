@@ -16,31 +16,39 @@ from crm.api import cib as api
 from crm.cib import acl
 from crm.cib import document as documents
 from crm.cib.document import Document
-from crm.plumbing import errors
+from crm.plumbing import errors, xml
 
 
 def answer_query(document: Document, query: api.Query, *, own_user: str = "") -> api.QueryReply:
     """Read what a query selects of what its user may see."""
     guard = acl.guard_of(document.root, query.user, query.groups, own_user=own_user)
+    if guard is None:
+        return _answer(document, query, acl.Sight(document.root))
+    with guard.only_visible() as sight:
+        return _answer(document, query, sight)
+
+
+def _answer(document: Document, query: api.Query, sight: acl.Sight) -> api.QueryReply:
+    root, version = sight.root, document.version
+    if root is None:
+        return api.QueryReply(query.request, api.Outcome.DENIED, version)
     if query.xpath:
-        shown = document.root if guard is None else guard.shown()
-        found = [] if shown is None else documents.select(shown, query.xpath)
+        found = documents.select(root, query.xpath)
     else:
-        shown = document.section(query.section) if guard is None else guard.shown(query.section)
-        found = [] if shown is None else [shown]
-    if guard is not None and not found and not guard.sees_anything():
-        return api.QueryReply(query.request, api.Outcome.DENIED, document.version)
+        section = documents.section_of(root, query.section)
+        found = [] if section is None else [section]
     if not found:
-        return api.QueryReply(query.request, api.Outcome.NOT_FOUND, document.version)
+        return api.QueryReply(query.request, api.Outcome.NOT_FOUND, version)
     if query.no_children:
         found = [_without_children(element) for element in found]
+    # The document keeps texts of the whole: they are no answer where something is hidden.
+    written = xml.serialise if sight.is_partial else document.text_of
     if len(found) == 1:
-        text = document.text_of(found[0])
+        text = written(found[0])
     else:
-        inner = b"".join(map(document.text_of, found))
+        inner = b"".join(map(written, found))
         text = b"<xpath-query>" + inner + b"</xpath-query>"
-    is_partial = guard is not None and not guard.sees_everything()
-    return api.QueryReply(query.request, api.Outcome.OK, document.version, text, is_partial)
+    return api.QueryReply(query.request, api.Outcome.OK, version, text, sight.is_partial)
 
 
 def _without_children(element: etree._Element) -> etree._Element:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from lxml import etree
 
 from crm.api import cib as api
 from crm.cib import acl, operations, query
@@ -104,28 +101,37 @@ def test_what_may_not_be_seen_leaves_and_its_parents_keep_their_ids(
     assert seen(document(*rights)) == shown
 
 
-KINDS = st.sampled_from(["read", "write", "deny"])
-PLACES = st.sampled_from(
-    ["/cib", "//resources", "//group", "//primitive", "//*[@id='p']", "//nvpair", "//nvpair[2]",
-     "//*[@id='i-secret']", "//constraints", "//instance_attributes/nvpair", "//bad["]
-)  # fmt: skip
+def test_the_tree_is_what_it_was_when_it_has_been_looked_at() -> None:
+    made = document("read xpath=//nvpair", "deny reference=i-secret", "read reference=q")
+    made.root.find(".//group").text = "t"  # type: ignore[union-attr]
+    made.root.find(".//primitive").tail = "u"  # type: ignore[union-attr]
+    before = xml.serialise(made.root)
+    elements = list(made.root.iter())
+    access = acl.Access(made.root, acl.permissions_of(made.root, acl.Subject("u")))
+    with pytest.raises(KeyError), access.only_visible() as sight:
+        shown = xml.serialise(made.root)
+        raise KeyError
+    assert sight == acl.Sight(made.root, is_partial=True)
+    assert b"i-secret" not in shown
+    assert b">t<" not in shown
+    assert b">u<" not in shown
+    assert xml.serialise(made.root) == before
+    assert all(one is other for one, other in zip(elements, made.root.iter(), strict=True))
 
 
-@given(st.lists(st.tuples(KINDS, PLACES), max_size=6), st.sampled_from(["", "resources", "status"]))
-def test_both_ways_to_show_what_may_be_seen_show_the_same(
-    rights: list[tuple[str, str]], section: str
-) -> None:
-    made = document(*(f"{kind} xpath={place}" for kind, place in rights))
-    permissions = acl.permissions_of(made.root, acl.Subject("u"))
-    one_by_one = acl.visible(made.root, permissions, section, few=1000)
-    at_once = acl.visible(made.root, permissions, section, few=-1)
-    assert _canonical(one_by_one) == _canonical(at_once)
-
-
-def _canonical(element: etree._Element | None) -> str:
-    if element is None:
-        return ""
-    return "".join(etree.tostring(element, method="c14n", with_tail=False).decode().split())
+@pytest.mark.parametrize(
+    ("rights", "partial"),
+    [
+        ([ALL], False),
+        (["read xpath=//*"], False),
+        ([ALL, "deny xpath=//nothing"], False),
+        ([ALL, "deny reference=i-secret"], True),
+        (["read xpath=/cib/configuration"], True),
+        (["read xpath=/cib/*", "read xpath=/cib", "write reference=p"], False),
+    ],
+)
+def test_an_answer_tells_whether_something_is_hidden(rights: list[str], partial: bool) -> None:
+    assert query.answer_query(document(*rights), api.Query(0, user="u")).is_partial is partial
 
 
 @pytest.mark.parametrize(

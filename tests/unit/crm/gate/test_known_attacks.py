@@ -6,6 +6,7 @@ CVE-2018-16877 (a tool that trusts whoever serves the socket) is tried in the te
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from crm.api import attributes, cib, controller, fencing, gate, lrm
@@ -145,6 +146,28 @@ def test_a_refusal_and_a_dry_run_tell_no_secret() -> None:
             )
             assert b"topsecret" not in done.xml
             assert "topsecret" not in str(done.findings)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        cib.Query(1),
+        cib.Query(1, "resources"),
+        cib.Query(1, "configuration"),
+        cib.Query(1, xpath="//resources"),
+        cib.Query(1, xpath="//resources | //constraints"),
+    ],
+)
+def test_what_was_written_for_one_user_is_not_kept_for_another(asked: cib.Query) -> None:
+    document = documents.Document.parse(CIB)
+    whole = query.answer_query(document, asked)
+    part = query.answer_query(document, msgspec.structs.replace(asked, user="eve"))
+    assert b"topsecret" in whole.xml
+    assert b"topsecret" not in part.xml
+    assert query.answer_query(document, asked) == whole
+    document = documents.Document.parse(CIB)
+    assert query.answer_query(document, msgspec.structs.replace(asked, user="eve")) == part
+    assert query.answer_query(document, asked) == whole
 
 
 @pytest.mark.parametrize(
