@@ -8,6 +8,7 @@ Source: crm-shell, section 2, "configure", and section 3, "Kinds of several obje
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -479,6 +480,17 @@ def rename(configuration: Item, old: str, new: str) -> None:
         if part.tag == "fencing-level" and old in part.get("devices").split(","):
             devices = [new if each == old else each for each in part.get("devices").split(",")]
             part.attributes["devices"] = ",".join(devices)
+        if part.tag == "acl_permission":
+            _rename_in_permission(part, old, new)
+
+
+def _rename_in_permission(permission: Item, old: str, new: str) -> None:
+    """Let rights to an object go on being rights to it."""
+    if permission.get("reference") == old:
+        permission.attributes["reference"] = new
+    if xpath := permission.get("xpath"):
+        named = rf"(@id\s*=\s*)(['\"]){re.escape(old)}\2"
+        permission.attributes["xpath"] = re.sub(named, rf"\g<1>\g<2>{new}\g<2>", xpath)
 
 
 # --- attributes of resources and nodes ----------------------------------------------------------

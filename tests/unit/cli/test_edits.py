@@ -5,6 +5,7 @@ import pytest
 from cli import edits
 from cli.grammar.statements import parse
 from cli.view.configuration import show
+from cli.workspace import parse_document
 from crm.model.configuration import Item, own_ids
 
 BASE = """
@@ -151,6 +152,29 @@ def test_a_taken_name_is_not_given_twice() -> None:
     made = configuration()
     with pytest.raises(edits.EditRefused):
         edits.rename(made, "a", "b")
+
+
+@pytest.mark.parametrize(
+    ("right", "renamed"),
+    [
+        ('reference="a"', 'reference="z"'),
+        ('reference="ab"', 'reference="ab"'),
+        ("xpath=\"//primitive[@id='a']/meta_attributes\"",
+         "xpath=\"//primitive[@id='z']/meta_attributes\""),
+        ("xpath='//*[@id = \"a\"]'", "xpath='//*[@id = \"z\"]'"),
+        ("xpath=\"//*[@id='ab' or @name='a']\"", "xpath=\"//*[@id='ab' or @name='a']\""),
+    ],
+)  # fmt: skip
+def test_rights_to_an_object_go_with_its_new_name(right: str, renamed: str) -> None:
+    text = (
+        '<cib><configuration><resources><primitive id="a"/></resources><acls><acl_role id="r">'
+        '<acl_permission id="x" kind="write" {}/></acl_role></acls></configuration></cib>'
+    )
+    made, wanted = (
+        parse_document(text.format(each).encode(), "x").children[0] for each in (right, renamed)
+    )
+    edits.rename(made, "a", "z")
+    assert made.first("acls") == wanted.first("acls")
 
 
 def test_members_are_moved_in_and_out_of_a_group() -> None:
