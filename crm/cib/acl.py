@@ -44,6 +44,7 @@ from lxml import etree
 from crm.cib import document as documents
 from crm.cib import upgrade_access
 from crm.model import options
+from crm.model.version import Version
 from crm.plumbing import errors
 
 UNRESTRICTED = frozenset({"", "root", "hacluster"})
@@ -51,7 +52,7 @@ UNRESTRICTED = frozenset({"", "root", "hacluster"})
 
 _OLD_WORDS = frozenset({"acl_user", "read", "write", "deny"})
 _COUNTED_BY_ITSELF = frozenset({"epoch", "num_updates"})
-"""Attributes of the root that go up with every change; who may make the change may raise them."""
+"""Attributes of the root that go up with every change, with which they may be given."""
 
 
 class Level(enum.IntEnum):
@@ -401,12 +402,10 @@ class Guard:
         assert self._before is not None, "a guard begins before the edit does"
         return self._before
 
-    def objection(self, edit: documents.Edit, *, bumps: bool = False) -> errors.Problem | None:
-        """Say what of an edit the user had no right to, the first such thing.
-
-        `bumps` tells that raising the version is what the user asked for.
-        """
+    def objection(self, edit: documents.Edit) -> errors.Problem | None:
+        """Say what of an edit the user had no right to, the first such thing."""
         after: Access | None = None
+        counted = _COUNTED_BY_ITSELF if self._counts_on(edit) else frozenset()
         parents = {
             change.element: change.parent
             for change in edit.changes
@@ -419,7 +418,7 @@ class Guard:
             elif isinstance(change, documents.Modified):
                 if self._has_denials:
                     after = after or Access(self._root, self.permissions)
-                wrong = self._modification(change, after, parents, bumps=bumps)
+                wrong = self._modification(change, after, parents, counted)
             else:
                 wrong = self._removal(change, parents)
             if wrong is not None:
@@ -429,6 +428,27 @@ class Guard:
     def only_visible(self) -> contextlib.AbstractContextManager[Sight]:
         """Leave in the tree, for the moment, what the user may see."""
         return Access(self._root, self.permissions).only_visible()
+
+    def _counts_on(self, edit: documents.Edit) -> bool:
+        """Tell whether the version given is at most what the change would have raised it to.
+
+        Only then it may be given without a right to the root: who raised it without bounds, or
+        without changing anything, could leave no number for the changes of others.
+        """
+        before, given = edit.document.version, edit.document.read_version()
+        following = (
+            Version(before.admin_epoch, before.epoch, before.updates + 1),
+            Version(before.admin_epoch, before.epoch + 1, 1),
+        )
+        is_following = any(
+            (given.admin_epoch, given.epoch) == (next_.admin_epoch, next_.epoch)
+            and given.updates <= next_.updates
+            for next_ in following
+        )
+        return is_following and any(
+            not isinstance(change, documents.Modified) or change.element is not self._root
+            for change in edit.changes
+        )
 
     @property
     def _has_denials(self) -> bool:
@@ -450,12 +470,11 @@ class Guard:
         change: documents.Modified,
         after: Access | None,
         parents: _Parents,
-        *,
-        bumps: bool,
+        counted: frozenset[str],
     ) -> errors.Problem | None:
         names = set(change.attributes)
-        if change.element is self._root and not bumps:
-            names -= _COUNTED_BY_ITSELF
+        if change.element is self._root:
+            names -= counted
         if not names:
             return None
         what = "change " + " and ".join(f"'{name}'" for name in sorted(names)) + " of"

@@ -76,6 +76,10 @@ class Carried:
     xml: bytes = b""
 
 
+MAX_NUMBER = 2_147_483_647
+"""What a part of a version may be set to: what the classic tools can still read."""
+
+
 def carry_out(
     document: documents.Document,
     operations: Sequence[api.Operation],
@@ -165,8 +169,7 @@ def _check_access(
 
     Who has no right at all is told so object by object, as cibadmin prints it for creations.
     """
-    tasks = [each.task for each in operations if isinstance(each, api.XmlOperation)]
-    wrong = guard.objection(edit, bumps=api.XmlTask.BUMP in tasks)
+    wrong = guard.objection(edit)
     if wrong is None:
         return
     first = operations[0] if not guard.permissions else None
@@ -257,6 +260,15 @@ def apply_patch(
 
 
 def _check_version(edit: documents.Edit, before: Version) -> None:
+    given = edit.document.read_version()
+    if given > before and max(given.admin_epoch, given.epoch, given.updates) > MAX_NUMBER:
+        problem = errors.error(
+            "version-too-high",
+            "cib",
+            f"the version {given} leaves no number for the changes that follow",
+            f"no part of a version may be above {MAX_NUMBER}; the CIB is at {before}",
+        )
+        raise xml_operations.Refused(api.Outcome.INVALID_XML, problem)
     if edit.document.read_version() < before:
         problem = errors.error(
             "old-data",

@@ -105,7 +105,8 @@ _COMMANDS: list[tuple[str, ...]] = [
     ("-R", "-o", "resources", "-X", "<resources/>"), ("-D", "-X", '<group id="g"/>'),
     ("-M", "-X", '<nvpair id="i-fake" name="fake" value="1"/>'), ("-D", "-X", "<tags/>"),
     ("-D", "-X", '<node_state id="1"/>'),
-    ("-E", "--force"), ("-B",),
+    ("-E", "--force"), ("-B",), ("-M", "-X", '<cib epoch="6"/>'), ("-M", "-X", '<cib epoch="99"/>'),
+    ("-M", "-X", '<cib num_updates="9"/>'), ("-M", "-X", '<cib admin_epoch="2"/>'),
 ]  # fmt: skip
 
 

@@ -298,7 +298,7 @@ def test_a_replacement_that_loses_what_is_denied_is_refused() -> None:
 def test_a_whole_cib_may_be_replaced_by_who_may_write_what_is_different() -> None:
     made = document(ALL, "write reference=l")
     text = (
-        made.text().decode().replace('score="10"', 'score="20"').replace('epoch="5"', 'epoch="7"')
+        made.text().decode().replace('score="10"', 'score="20"').replace('epoch="5"', 'epoch="6"')
     )
     assert change(made, Task.REPLACE, text.replace('rsc="p"', 'rsc="q"')).outcome is api.Outcome.OK
     raised = made.text().decode().replace('admin_epoch="0"', 'admin_epoch="1"')

@@ -445,3 +445,13 @@ def test_a_version_raised_by_hand_counts_as_one_more_update() -> None:
 @pytest.mark.parametrize("xpath", ["//*/namespace::*", "//*[", "$x", "\x00", "//*[@id='\ud800']"])
 def test_an_xpath_that_is_none_selects_nothing(xpath: str) -> None:
     assert document().select(xpath) == []
+
+
+@pytest.mark.parametrize("name", ["admin_epoch", "epoch", "num_updates"])
+def test_a_version_that_leaves_no_number_for_later_changes_is_refused(name: str) -> None:
+    made = document()
+    for number, outcome in ((2_147_483_648, api.Outcome.INVALID_XML), (99, api.Outcome.OK)):
+        step = api.XmlOperation(api.XmlTask.MODIFY, f'<cib {name}="{number}"/>'.encode())
+        carried = operations.carry_out(made, [step], LENIENT)
+        assert carried.outcome is outcome
+    assert int(made.root.get(name, "0")) in (99, 100)

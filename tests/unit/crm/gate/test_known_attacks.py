@@ -129,6 +129,15 @@ def test_cve_2015_1867_who_may_read_only_takes_no_role(text: str) -> None:
     assert carried(step)[0] in (cib.Outcome.DENIED, cib.Outcome.EXISTS)
 
 
+@pytest.mark.parametrize(
+    "text", ['<cib epoch="2147483647"/>', '<cib epoch="2"/>', '<cib num_updates="2147483647"/>']
+)
+def test_who_may_read_only_uses_up_no_versions(text: str) -> None:
+    step = cib.XmlOperation(cib.XmlTask.MODIFY, text.encode())
+    assert carried(step)[0] is cib.Outcome.DENIED
+    assert carried(cib.XmlOperation(cib.XmlTask.BUMP))[0] is cib.Outcome.DENIED
+
+
 def test_a_refusal_and_a_dry_run_tell_no_secret() -> None:
     document = documents.Document.parse(CIB)
     for dry_run in (False, True):
