@@ -27,6 +27,7 @@ FOR_DAEMONS: dict[str, tuple[msgspec.Struct, ...]] = {
         membership.SignOn("x", 1),
         membership.SignOff(),
         membership.SendCluster("cib", b"", "n1"),
+        membership.LeaveCluster("the disk is broken"),
     ),
     "cib": (
         cib.AskRights(1, (), "root"),
