@@ -23,7 +23,7 @@ import msgspec
 from cli.asking import nothing_words, partial_words, unjudged
 from cli.reasons import command_line
 from crm.api import cib
-from crm.api.gateclient import USER_VARIABLE, Denied, Session, connect
+from crm.api.gateclient import Denied, Session, asking_user, connect
 from crm.model.configuration import Item
 from crm.model.readxml import configuration as reading
 from crm.model.version import Version
@@ -442,7 +442,7 @@ def open_source(
 
     `notify` is told when the cluster lets us wait.
     """
-    user = environment.get(USER_VARIABLE, "")
+    user = asking_user(environment)
     name = shadow or environment.get("CIB_shadow", "")
     if name:
         return FileSource(shadow_directory(root, environment) / f"shadow.{name}", user)

@@ -50,9 +50,9 @@ def load(file: str | None, pipe: bool, live: bool, root: str | None) -> Input:
     if classic and not gateclient.asking_user():
         return _from_classic_file(Path(classic))
     if classic:
-        _from_classic_file(Path(classic))
+        found = _from_classic_file(Path(classic))
         reply = ends.open_cib("crm_simulate", Path("/"), shadows=False).read()
-        return Input(reply.xml, is_partial=reply.is_partial)
+        return Input(reply.xml, is_partial=True) if reply.is_partial else found
     with gateclient.connect(gateclient.installation_root(root), name="crm_simulate") as session:
         answer = session.ask(SERVICE, Query(request=0))
     if not isinstance(answer, QueryReply):

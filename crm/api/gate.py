@@ -15,6 +15,8 @@ from crm.plumbing.codec import Codec, Message
 SERVICE = "mgmtd"
 PROTOCOL = 1
 MAX_FRAME_BYTES = 32 * 1024 * 1024
+TRUSTED_USERS = frozenset({"root", "hacluster"})
+"""Users no access list holds for: to ask on their behalf is to ask for oneself."""
 SOCKET = "run/heartbeat/mgmtd"
 """Where the socket lies, relative to the root of the installation."""
 

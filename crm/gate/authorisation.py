@@ -42,9 +42,6 @@ ROLE_OF_GROUP = {
 
 DAEMON_USER = "hacluster"
 
-TRUSTED_USERS = frozenset({"root", DAEMON_USER})
-"""On whose behalf somebody may ask without being restricted: no access list holds for them."""
-
 
 @dataclass(frozen=True, slots=True)
 class Identity:

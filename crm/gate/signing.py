@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from crm.api import attributes, cib, controller, fencing
-from crm.gate.authorisation import TRUSTED_USERS, Identity
+from crm.api import attributes, cib, controller, fencing, gate
+from crm.gate.authorisation import Identity
 
 _UNFIT = re.compile(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -38,7 +38,7 @@ def subject_of(
 ) -> Subject:
     """Tell whose rights a request has: those of the user named, if the caller may name one."""
     if identity.is_trusted and user:
-        return Subject(user, groups, user in TRUSTED_USERS)
+        return Subject(user, groups, user in gate.TRUSTED_USERS)
     return otherwise or Subject(identity.user, identity.groups, identity.is_trusted)
 
 

@@ -133,6 +133,9 @@ def test_a_file_is_opened_for_the_user_that_is_named(tmp_path: Path) -> None:
     path = write(tmp_path, *LOOK)
     source = open_source(tmp_path, environment={"CIB_file": str(path), "CIB_user": "u"})
     assert source == FileSource(path, "u")
+    for user in ("root", "hacluster", ""):
+        source = open_source(tmp_path, environment={"CIB_file": str(path), "CIB_user": user})
+        assert source == FileSource(path)
 
 
 @pytest.mark.parametrize("rights", [LOOK, ("read //constraints",), ()])
