@@ -10,7 +10,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+
+import msgspec
 
 from cli.view import history, node_lines
 from cli.view.extras import descriptions, shown_attributes
@@ -140,8 +141,8 @@ def _nodes(view: ClusterView, wishes: Wishes, scope: Scope) -> list[str]:
     else:
         hidden = [node for node in view.nodes if view.is_hidden(node)]
         lines = [f"  * {node_lines.title(node)}: {view.state(node)}" for node in hidden]
-        names = {node.name for node in view.nodes if scope.has_node(node.name)}
-        rest = replace(scope, nodes=frozenset(names - {node.name for node in hidden}))
+        told = {n.name for n in view.nodes if scope.has_node(n.name) and n not in hidden}
+        rest = msgspec.structs.replace(scope, nodes=frozenset(told))
         known = node_lines.lists(view.facts, rest if hidden else scope, classic=True)
         lines += [f"  * {line}" for line in known]
     return ["Node List:", *lines] if lines else []

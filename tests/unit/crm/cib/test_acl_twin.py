@@ -232,7 +232,7 @@ def _text(element: etree._Element | None) -> str:
     return "" if element is None else etree.tostring(element, method="c14n").decode()
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(PERMISSIONS, st.sampled_from(["", "resources", "acls", "status"]))
 def test_a_user_sees_exactly_what_the_twin_shows(
     permissions: list[Permission], section: str
@@ -252,6 +252,7 @@ def test_a_user_sees_exactly_what_the_twin_shows(
         assert _text(xml.parse(reply.xml, keep_comments=True)) == _text(expected)
 
 
+@settings(deadline=None)
 @given(PERMISSIONS, st.sampled_from(["//nvpair", "//@value", "//*[@name='passwd']/..", "//acls/*"]))
 def test_no_query_finds_an_element_or_an_attribute_that_is_denied(
     permissions: list[Permission], xpath: str
@@ -299,7 +300,7 @@ def _order(step: tuple[Task, str, str, str]) -> api.XmlOperation:
     return api.XmlOperation(task, text.encode(), section, xpath, task is Task.MODIFY)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(PERMISSIONS, st.sampled_from(OPERATIONS), st.booleans())
 @example([("write", "/cib"), ("deny", "//nvpair[@name='passwd']")], OPERATIONS[13], False)
 @example([("read", "/cib")], OPERATIONS[21], False)
@@ -312,7 +313,7 @@ def test_a_write_is_allowed_exactly_when_each_of_its_changes_is(
     assert outcomes is None or outcomes[0] is outcomes[1]
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(PERMISSIONS, st.lists(st.sampled_from(OPERATIONS), min_size=2, max_size=3))
 def test_operations_in_one_change_do_not_open_the_door_for_each_other(
     permissions: list[Permission], steps: list[tuple[Task, str, str, str]]
@@ -329,7 +330,7 @@ def test_what_is_changed_and_then_removed_with_its_parent_is_judged_where_it_sto
     assert _outcomes([("write", "//nvpair")], steps) == (False, False)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(PERMISSIONS, st.lists(EDITS, min_size=1, max_size=3))
 @example([("read", "/cib")], [("<group", "<!-- new --><group")])
 def test_a_whole_replacement_and_a_patch_smuggle_nothing(
