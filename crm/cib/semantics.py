@@ -189,12 +189,5 @@ def _dangling_permissions(configuration: etree._Element) -> Iterator[Problem]:
         if (target := permission.get("reference", "")) not in known:
             role = permission.getparent()
             who = f"permission '{permission.get('id')}' of role '{role.get('id')}'"  # type: ignore[union-attr]
-            near = options.nearest(target, [each for each in known if each is not None])
-            yield errors.error(
-                "unknown-object",
-                permission.get("id", ""),
-                f"{who} names '{target}', which does not exist",
-                f"there is an object '{near}'"
-                if near
-                else "change the role first: the next object of that id would have the right",
-            )
+            similar = [identity for identity in known if identity is not None]
+            yield _unknown("unknown-object", who, permission.get("id", ""), target, similar)

@@ -364,6 +364,9 @@ CHANGES: dict[str, Callable[[], list[Problem]]] = {
     "an older document": lambda: changed(
         xml_step("replace", cib().replace('epoch="5"', 'epoch="4"'))
     ),
+    "a version that leaves no number": lambda: changed(
+        xml_step("modify", '<cib epoch="2147483648"/>')
+    ),
     "a patch of another version": lambda: changed(
         xml_step(
             "patch",

@@ -118,7 +118,7 @@ def carried(*steps: cib.XmlOperation) -> tuple[cib.Outcome, bytes]:
         '<acl_target id="eve"><role id="all"/></acl_target>',
         '<acls><acl_target id="eve2"/></acls>',
         '<acl_role id="look"><acl_permission id="l3" kind="write" xpath="/cib"/></acl_role>',
-        '<acl_group id="haclient"><role id="all"/></acl_group>',
+        '<acls><acl_group id="haclient"><role id="all"/></acl_group></acls>',
         '<nvpair id="o-acl" value="false"/>',
     ],
 )
