@@ -168,7 +168,10 @@ class FileSource:
             raise CommitRefused("the configuration would not be valid", carried.findings)
         if carried.patch:
             why = reason or command_line(sys.argv)
-            own.keep(carried, offline.origin_of("crm", why, self.user))
+            origin = offline.origin_of("crm", why)
+            if self.user:
+                origin = msgspec.structs.replace(origin, user=self.user)
+            own.keep(carried, origin)
         return [*carried.findings, *own.warnings_about(carried)]
 
     def write(self, base: Item, candidate: Item, *, force: bool) -> list[Problem]:
