@@ -108,7 +108,7 @@ EDITS = st.sampled_from([
     ('<obj_ref id="p"/>', '<obj_ref id="q"/>'), ('<role id="r"/>', '<role id="full"/>'),
     ('validate-with="pacemaker-3.9"', 'validate-with="pacemaker-3.8"'),
     ('admin_epoch="1"', 'admin_epoch="2"'), (' epoch="5"', ' epoch="9"'),
-    (' epoch="5"', ' epoch="6"'), ('num_updates="3"', 'num_updates="99"'),
+    (' epoch="5"', ' epoch="6"'),
     ('<node id="1" uname="n1"/>', ""), ('rc-code="0"', 'rc-code="1"'),
 ])  # fmt: skip
 """Replacements in the text of the whole document."""
