@@ -18,6 +18,10 @@ from crm.plumbing.machine import Note
 Order = Persist | Append | KeepPromise | Archive
 
 
+_BROKEN = (errno.EIO, errno.EROFS)
+"""EROFS because a file system with errors is made read-only by the kernel."""
+
+
 class Keeper:
     """One store and the orders for it; `say` takes what is for the log."""
 
@@ -48,7 +52,7 @@ class Keeper:
         except OSError as problem:
             reason = f"{problem.strerror} ({problem.filename or self._store.directory})"
             if ticket:
-                return Persisted(ticket, False, reason, is_broken=problem.errno == errno.EIO)
+                return Persisted(ticket, False, reason, is_broken=problem.errno in _BROKEN)
             self._note(logging.ERROR, f"Could not keep what lost: {reason}")
         return None
 
