@@ -44,6 +44,7 @@ from lxml import etree
 from crm.cib import document as documents
 from crm.cib import upgrade_access
 from crm.model import options
+from crm.model.readxml.sets import options_in_force
 from crm.model.version import Version
 from crm.plumbing import errors
 
@@ -120,10 +121,7 @@ def guard_of(
 
 def is_enabled(root: etree._Element) -> bool:
     """Tell whether the configuration asks for access lists (`enable-acl`)."""
-    for pair in root.iterfind("configuration/crm_config/cluster_property_set/nvpair"):
-        if pair.get("name") == "enable-acl":
-            return options.is_true(pair.get("value", ""))
-    return False
+    return options.is_true(options_in_force(root.find("configuration")).get("enable-acl", ""))
 
 
 def permissions_of(root: etree._Element, subject: Subject) -> tuple[Permission, ...]:

@@ -50,6 +50,7 @@ from crm.cib.errands import Errands
 from crm.cib.localcopy import LocalCopy
 from crm.cib.outbox import Answer, Asker, Outbox, RemoteAsker
 from crm.cib.snapshots import SLICE_BYTES, Reading
+from crm.model.readxml.sets import options_in_force
 from crm.model.version import Reign, Version
 from crm.plumbing import errors
 from crm.plumbing.errors import Problem
@@ -671,13 +672,8 @@ class Mastery:
 
 def _no_quorum_policy(copy: LocalCopy) -> str:
     """Read what the configuration says about partitions without quorum."""
-    section = copy.document.section("crm_config")
-    if section is None:
-        return "stop"
-    for pair in section.iterfind("cluster_property_set/nvpair"):
-        if pair.get("name") in ("no-quorum-policy", "no_quorum_policy"):
-            return pair.get("value", "stop").lower()
-    return "stop"
+    values = options_in_force(copy.document.configuration)
+    return values.get("no-quorum-policy", values.get("no_quorum_policy", "stop")).lower()
 
 
 def _not_durable(where: str) -> Problem:

@@ -460,6 +460,8 @@ class Replica:
             self._keep_promise()
             return
         self._present_to = (node, reign)
+        if self._promise_kept < self.promised and self._promise_retry_at is None:
+            self._keep_promise()  # it was made when our own reign ended, before he hailed us
         self._present()
 
     def _stop_following(self) -> None:

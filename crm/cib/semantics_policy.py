@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from lxml import etree
 
 from crm.model import options, roles
+from crm.model.readxml.sets import option_sets
+from crm.model.resources import joined
 from crm.model.roles import Role
 from crm.plumbing import errors
 from crm.plumbing.errors import Problem
@@ -24,7 +26,7 @@ _NEEDS_FENCING = frozenset({"fencing", "unfencing"})
 
 def check(configuration: etree._Element) -> Iterator[Problem]:
     """Find what a valid configuration may still lack, or says in vain."""
-    values = _options_in_force(configuration)
+    values = joined(option_sets(configuration))
     fencing = _is_fencing_on(values)
     if fencing:
         yield from _missing_device(configuration, values)
@@ -34,13 +36,6 @@ def check(configuration: etree._Element) -> Iterator[Problem]:
     yield from _impossible_on_fail(configuration)
     yield from _impossible_constraints(configuration)
     yield from _deprecated(configuration)
-
-
-def _options_in_force(configuration: etree._Element) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for pair in configuration.iterfind("crm_config/cluster_property_set/nvpair"):
-        values.setdefault(pair.get("name", ""), pair.get("value", ""))
-    return values
 
 
 # --- fencing --------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ import contextlib
 import dataclasses
 import errno
 import hashlib
+import itertools
 import os
 import re
 import stat
@@ -55,7 +56,6 @@ MAX_AHEAD_BYTES = 256 * 1024 * 1024
 
 MAX_SMALL_BYTES = 4096
 MAX_BACKUPS = 100
-MAX_ARCHIVES = 20
 MODE = 0o600
 FOLDER_MODE = 0o750
 
@@ -477,11 +477,13 @@ class Store:
         problems.append(errors.error(wrong.code, FILE, text, hint))
 
     def _free_name(self, stem: str) -> Path:
-        for number in range(1, MAX_ARCHIVES):
-            path = self.directory / f"{stem}-{number}"
-            if not self._exists(path):
-                return path
-        return self.directory / f"{stem}-{MAX_ARCHIVES}"
+        """Find a name that nothing has; what was set aside earlier is never written over."""
+        numbers = itertools.count(1)
+        return next(
+            path
+            for path in (self.directory / f"{stem}-{number}" for number in numbers)
+            if not self._exists(path)
+        )
 
     def read_journal(self) -> bytes:
         """Read the history, with the entries that are still ahead; call it after `load`.

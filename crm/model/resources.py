@@ -6,13 +6,16 @@ their rules, because their values depend on the node and on the time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from crm.model.agent import Agent
 from crm.model.rules import Rule
 from crm.model.score import ZERO, Score
+
+_NO_VALUE = "#default"
+"""Stands for whatever the agent or the cluster uses by itself."""
 
 
 class AttributeSet(msgspec.Struct, frozen=True):
@@ -22,6 +25,21 @@ class AttributeSet(msgspec.Struct, frozen=True):
     values: tuple[tuple[str, str], ...]
     score: Score = ZERO
     rule: Rule | None = None
+
+
+def joined(sets: Iterable[AttributeSet]) -> dict[str, str]:
+    """Join sets into one mapping; an earlier set hides equal names of a later one.
+
+    The value `#default` is none: it takes back what an earlier set gave (case novell-239087).
+    """
+    found: dict[str, str] = {}
+    for item in sets:
+        for name, value in item.values:
+            if value.lower() == _NO_VALUE:
+                found.pop(name, None)
+            else:
+                found.setdefault(name, value)
+    return found
 
 
 class Operation(msgspec.Struct, frozen=True):

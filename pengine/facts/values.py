@@ -6,28 +6,13 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from crm.model import options, rules
-from crm.model.resources import AttributeSet
+from crm.model.resources import AttributeSet, joined
 from crm.model.rules import Situation
-
-NO_VALUE = "#default"
-"""Stands for whatever the agent or the cluster uses by itself."""
 
 
 def flatten(sets: Iterable[AttributeSet], situation: Situation) -> dict[str, str]:
-    """Join sets into one mapping; an earlier set hides equal names of a later one.
-
-    The value `#default` is none: it takes back what an earlier set gave (case novell-239087).
-    """
-    found: dict[str, str] = {}
-    for item in sets:
-        if item.rule is not None and not rules.holds(item.rule, situation):
-            continue
-        for name, value in item.values:
-            if value.lower() == NO_VALUE:
-                found.pop(name, None)
-            else:
-                found.setdefault(name, value)
-    return found
+    """Join the sets that hold now into one mapping."""
+    return joined(item for item in sets if item.rule is None or rules.holds(item.rule, situation))
 
 
 def truth(text: str | None, *, default: bool) -> bool:

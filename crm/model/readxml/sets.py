@@ -6,7 +6,7 @@ from lxml import etree
 
 from crm.model.readxml.reader import Reader, children
 from crm.model.readxml.rules import read_rule
-from crm.model.resources import AttributeSet
+from crm.model.resources import AttributeSet, joined
 from crm.model.score import INFINITY, ZERO, Score
 
 _FIRST_OPTIONS = "cib-bootstrap-options"
@@ -33,6 +33,22 @@ def read_set(reader: Reader, element: etree._Element) -> AttributeSet | None:
         score=INFINITY if found.get("id") == _FIRST_OPTIONS else score,
         rule=None if rule_element is None else read_rule(reader, rule_element),
     )
+
+
+def option_sets(configuration: etree._Element) -> tuple[AttributeSet, ...]:
+    """Read the sets of cluster options of a configuration, the most important first."""
+    section = configuration.find("crm_config")
+    return read_sets(Reader(configuration), section, "cluster_property_set")
+
+
+def options_in_force(configuration: etree._Element | None) -> dict[str, str]:
+    """Read what the cluster options of a configuration say at any time, whatever sets say it.
+
+    For whoever judges a document and not a moment: sets that hold under a rule are left out.
+    """
+    if configuration is None:
+        return {}
+    return joined(item for item in option_sets(configuration) if item.rule is None)
 
 
 def read_sets(reader: Reader, parent: etree._Element | None, tag: str) -> tuple[AttributeSet, ...]:

@@ -389,3 +389,19 @@ def test_the_history_is_for_those_to_whom_nothing_is_denied(rights: list[str], w
     (finding,) = reply.findings
     assert words in finding.message
     assert "everything the configuration ever held" in finding.message
+
+
+def test_access_lists_hold_as_the_scheduler_reads_their_option() -> None:
+    sets = (
+        '<cluster_property_set id="{0}" score="{1}">'
+        '<nvpair id="{0}-acl" name="enable-acl" value="{2}"/></cluster_property_set>'
+    )
+
+    def is_enabled(*stated: tuple[str, int, str]) -> bool:
+        options = "".join(sets.format(*each) for each in stated)
+        text = f"<cib><configuration><crm_config>{options}</crm_config></configuration></cib>"
+        return acl.is_enabled(xml.parse(text.encode()))
+
+    assert is_enabled(("a", 0, "false"), ("b", 100, "true"))
+    assert is_enabled(("a", 0, "false"), ("b", 0, "true")), "of equal sets the last counts"
+    assert not is_enabled(("cib-bootstrap-options", 0, "false"), ("b", 100, "true"))

@@ -15,6 +15,7 @@ from crm.cib.disk import KeepPromise, Persisted
 from crm.cib.replica import Replica
 from crm.model.version import Reign
 from crm.plumbing import xml
+from crm.plumbing.codec import Message
 from crm.plumbing.machine import Exit, MessageArrived, Note, PeerLost, StopRequested
 from tests.kit.cib import LENIENT, Network, create, document
 
@@ -364,9 +365,13 @@ def alone(*, in_view: tuple[str, ...] = ("n1", "n2")) -> Replica:
     return replica
 
 
-def hail(node: str, number: int) -> MessageArrived:
-    payload = wire.PEERS.encode(wire.Hail(Reign(number, node)))
+def said(node: str, message: Message) -> MessageArrived:
+    payload = wire.PEERS.encode(message)
     return MessageArrived("heartbeat", membership.ClusterMessage(node, "cib", payload))
+
+
+def hail(node: str, number: int) -> MessageArrived:
+    return said(node, wire.Hail(Reign(number, node)))
 
 
 def promises(effects: list[object]) -> list[KeepPromise]:
@@ -382,6 +387,19 @@ def test_a_slow_disk_is_asked_for_the_last_promise_only() -> None:
     (last,) = promises(replica.receive(Persisted(first.ticket, True), 3.0))
     assert last.reign == Reign(299, "n2")
     assert promises(replica.receive(Persisted(last.ticket, True), 6.0)) == []
+
+
+def test_a_reign_that_ended_ours_is_promised_when_it_hails_us() -> None:
+    replica = alone()
+    begun = replica.receive(MessageArrived("crmd", api.BecomeMaster(1, Reign(1, "n1"))), 0.0)
+    for promise in promises(begun):
+        replica.receive(Persisted(promise.ticket, True), 0.1)
+    standing = wire.Standing(0, Reign(), 1, 0, "")
+    told = wire.Present(Reign(1, "n1"), Reign(6, "n2"), standing)
+    replica.receive(said("n2", told), 1.0)
+    assert not replica.is_master
+    (promise,) = promises(replica.receive(hail("n2", 6), 2.0))
+    assert promise.reign == Reign(6, "n2")
 
 
 def test_a_master_whose_crmd_is_gone_rules_no_more() -> None:

@@ -307,3 +307,12 @@ def test_a_file_that_may_not_be_linked_is_copied_for_its_backup() -> None:
     disk.fail("link", errno.EPERM)
     store.second_name(FOLDER / "cib.xml", FOLDER / "cib-0.raw", kernel=disk)
     assert disk.files() == {"cib-0.raw": b"<cib/>", "cib.xml": b"<cib/>"}
+
+
+def test_what_was_set_aside_is_never_written_over(tmp_path: Path) -> None:
+    for number in range(25):
+        (tmp_path / "cib.xml").write_bytes(b"<cib %d" % number)
+        store.Store(tmp_path).load(rules.STANDARD)
+
+    kept = {path.read_bytes() for path in tmp_path.glob("cib.xml.corrupt-*")}
+    assert kept == {b"<cib %d" % number for number in range(25)}
