@@ -129,9 +129,9 @@ def _foreign_xml(folder: Path) -> None:
 
 
 def _of_another_cluster(folder: Path) -> None:
-    digest = hashlib.sha256(_ALIEN).hexdigest().encode()
-    trailer = b'<!-- pacekeeper reign="900" dc="other" digest="' + digest + b'" -->\n'
-    _rewritten(folder / "cib.xml", _ALIEN + trailer)
+    signed = _ALIEN + b'<!-- pacekeeper reign="900" dc="other" '
+    digest = hashlib.sha256(signed).hexdigest().encode()
+    _rewritten(folder / "cib.xml", signed + b'digest="' + digest + b'" -->\n')
 
 
 def _a_pipe(folder: Path) -> None:
