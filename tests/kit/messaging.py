@@ -299,3 +299,30 @@ class Network:
             return data[: self.rng.randrange(len(data))]
         at = self.rng.randrange(len(data))
         return data[:at] + bytes([data[at] ^ 1 << self.rng.randrange(8)]) + data[at + 1 :]
+
+
+class Watch:
+    """Looks at all views after every event: nobody acts on a quorate view others have left."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        network.watch = self.look
+
+    def look(self) -> None:
+        """Look once; runs after every event."""
+        network = self._network
+        quorate = [
+            (name, life.machine.incarnation, life.machine.view)
+            for name, life in network.lives.items()
+            if name not in network.frozen
+            and not life.machine.is_leaving
+            and life.machine.view is not None
+            and life.machine.view.quorate
+        ]
+        for name, incarnation, own in quorate:
+            for other, _, view in quorate:
+                lives = {member.incarnation for member in view.members}
+                assert incarnation in lives or own.id > view.id, (
+                    f"{network.now}: {name} acts on view {own.id} while {other} is in"
+                    f" view {view.id} without it"
+                )

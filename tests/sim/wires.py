@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 from crm.api import membership as api
 from messaging.cluster_settings import Timing
-from tests.kit.messaging import Life, Network
+from tests.kit.messaging import Life, Network, Watch
 from tests.sim.cluster import RunResult
 
 ACTS = 10
@@ -105,7 +105,7 @@ class _Stage:
         self.deadtime_s = self.timing.deadtime_s
         self.network = Network(self.rng.randint(3, 7), seed=story.seed, timing=self.timing)
         self.names = self.network.settings.nodes
-        self.network.watch = self._look
+        Watch(self.network)
         self._numbers: dict[tuple[str, str], int] = {}
 
     def play(self) -> None:
@@ -316,27 +316,6 @@ class _Stage:
             setattr(network, name, value)
 
     # --- what must hold -----------------------------------------------------------------------
-
-    def _look(self) -> None:
-        """Nobody acts on a quorate view that others have left; runs after every event."""
-        network = self.network
-        quorate = [
-            (name, life.machine.incarnation, life.machine.view)
-            for name, life in network.lives.items()
-            if name not in network.frozen
-            and not life.machine.is_leaving
-            and life.machine.view is not None
-            and life.machine.view.quorate
-        ]
-        for name, incarnation, own in quorate:
-            for other, _, view in quorate:
-                if view is own or own.id > view.id:
-                    continue
-                lives = {member.incarnation for member in view.members}
-                assert incarnation in lives, (
-                    f"{network.now:.3f}: {name} acts on view {own.id} while {other} is in"
-                    f" view {view.id} without it"
-                )
 
     def _check_every_listener(self) -> None:
         network = self.network

@@ -9,36 +9,10 @@ from crm.api.membership import ClientStatus, NodeKind, NodeStatus, ViewEvent
 from crm.plumbing.machine import MessageArrived, PeerLost
 from messaging import core
 from messaging.children import ChildPlan
-from tests.kit.messaging import TIMING, Network
+from tests.kit.messaging import TIMING, Network, Watch
 
 D = TIMING.deadtime_s
 ROUND = 0.02
-
-
-class Watch:
-    """Looks at all views after every event: nobody acts on a quorate view others have left."""
-
-    def __init__(self, network: Network) -> None:
-        self._network = network
-        network.watch = self.look
-
-    def look(self) -> None:
-        network = self._network
-        quorate = [
-            (name, life.machine.incarnation, life.machine.view)
-            for name, life in network.lives.items()
-            if name not in network.frozen
-            and not life.machine.is_leaving
-            and life.machine.view is not None
-            and life.machine.view.quorate
-        ]
-        for name, incarnation, own in quorate:
-            for other, _, view in quorate:
-                lives = {member.incarnation for member in view.members}
-                assert incarnation in lives or own.id > view.id, (
-                    f"{network.now}: {name} acts on view {own.id} while {other} is in"
-                    f" view {view.id} without it"
-                )
 
 
 def agreed(nodes: int = 3, seed: int = 0) -> Network:
