@@ -18,6 +18,7 @@ from crm.cib import acl, ahead, revisions, wire
 from crm.cib.disk import Content, Mark
 from crm.cib.document import Document
 from crm.cib.operations import Rules
+from crm.cib.snapshots import Reading
 from crm.model.version import Reign
 
 _Reached = tuple[int, int, Reign, str]
@@ -157,6 +158,13 @@ class LocalCopy:
         if theirs == (version.admin_epoch, version.epoch) and standing.digest == digest:
             return ()
         return revisions.since(self.history.entries, theirs, standing.digest)
+
+    def adopt_reading(self, reading: Reading, giver: str, at: float) -> Adopted:
+        """Take over what another node gave, read to its end, whatever it is worth."""
+        snapshot = reading.snapshot
+        return self.adopt(
+            reading.document, snapshot.written, giver=giver, at=at, history=snapshot.history
+        )
 
     def adopt(
         self,

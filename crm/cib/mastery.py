@@ -260,14 +260,7 @@ class Mastery:
 
     def _take_over(self, node: str, reading: Reading, now: float) -> None:
         version = self._copy.document.version
-        snapshot = reading.snapshot
-        adopted = self._copy.adopt(
-            reading.document,
-            snapshot.written,
-            giver=node,
-            at=self._clock(),
-            history=snapshot.history,
-        )
+        adopted = self._copy.adopt_reading(reading, node, self._clock())
         self._outbox.info(f"Took the CIB of {node}: {version} -> {self._copy.document.version}")
         if adopted.given_up is not None:
             self._outbox.warn(f"Archived our configuration: {adopted.given_up.reason}")

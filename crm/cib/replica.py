@@ -517,13 +517,7 @@ class Replica:
     def _take_over(self, node: str, reading: Reading, now: float) -> None:
         before = self.document.version
         snapshot = reading.snapshot
-        adopted = self._copy.adopt(
-            reading.document,
-            snapshot.written,
-            giver=node,
-            at=self._clock(),
-            history=snapshot.history,
-        )
+        adopted = self._copy.adopt_reading(reading, node, self._clock())
         self._installed = (snapshot.reign, snapshot.sequence)
         # He may have told us that he is no master when he was not yet, or not any more.
         if node == self._master_named:
