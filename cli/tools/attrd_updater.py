@@ -66,11 +66,7 @@ _ON_NODE = "OCF_RESKEY_CRM_meta_on_node"
 @click.option("-l", "--lifetime", help="Accepted: what attrd keeps lasts until a reboot.")
 @click.option("-p", "--private", is_flag=True, help="Refused: attrd writes all it keeps.")
 @click.option("-q", "--quiet", is_flag=True, help="Show the value and nothing else.")
-@click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add.")
-@click.option("--root", metavar="DIR", default=None, help="The installation.")
-@click.argument("rest", nargs=-1)
-@result.output_options
-@result.version_option
+@result.ordinary_options
 @click.pass_context
 def attrd_updater(context: click.Context, /, **options: Any) -> int:  # Any: click's options
     """Set and show transient node attributes."""

@@ -143,11 +143,7 @@ def request_for(name: str, context: click.Context, options: dict[str, Any]) -> R
 @click.option("--list-options", type=click.Choice(["cluster"]), help="List the known options.")
 @click.option("--all", "everything", is_flag=True, help="List advanced options as well.")
 @click.option("-!", "--inhibit-policy-engine", is_flag=True, help="Accepted, of no effect.")
-@click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add.")
-@click.option("--root", metavar="DIR", default=None, help="The installation.")
-@click.argument("rest", nargs=-1)
-@result.output_options
-@result.version_option
+@result.ordinary_options
 @click.pass_context
 def crm_attribute(context: click.Context, /, **options: Any) -> int:  # Any: click's options
     """Query and update cluster options, node attributes and defaults."""

@@ -49,11 +49,7 @@ _MEMBER = ("", "member", "normal")
 @click.option("-t", "--timeout", default="30s", help="How long to wait for an answer.")
 @click.option("-i", "--ipc-name", help="Accepted: the gate knows who asks.")
 @click.option("-q", "--quiet", is_flag=True, help="Show the value and nothing else.")
-@click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add.")
-@click.option("--root", metavar="DIR", default=None, help="The installation.")
-@click.argument("rest", nargs=-1)
-@result.output_options
-@result.version_option
+@result.ordinary_options
 @click.pass_obj
 def crmadmin(answer: result.Answer, /, **options: Any) -> int:  # Any: click's options
     """Ask the controller, and list the nodes."""

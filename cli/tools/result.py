@@ -217,6 +217,19 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:  # Any: c
     return json_option(command)
 
 
+def ordinary_options(command: Callable[..., Any]) -> Callable[..., Any]:  # Any: click's functions
+    """Give a command what most have at their end: -V, --root, further words, form, version."""
+    for add in (
+        version_option,
+        output_options,
+        click.argument("rest", nargs=-1),
+        click.option("--root", metavar="DIR", default=None, help="The installation."),
+        click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add."),
+    ):
+        command = add(command)
+    return command
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:  # Any: click's functions
     """Give a command `--json`; only that, where the classic tool knows no XML."""
 

@@ -87,11 +87,7 @@ def _plain_command(
 @click.option("-c", "--cleanup", is_flag=True, help="Accepted, of no effect.")
 @click.option("-b", "--broadcast", is_flag=True, help="Accepted, of no effect.")
 @click.option("-q", "--quiet", is_flag=True, help="Say less.")
-@click.option("-V", "--verbose", count=True, help="Accepted: there is nothing to add.")
-@click.option("--root", metavar="DIR", default=None, help="The installation.")
-@click.argument("rest", nargs=-1)
-@result.output_options
-@result.version_option
+@result.ordinary_options
 @click.pass_context
 def stonith_admin(context: click.Context, /, **options: Any) -> int:  # Any: click's options
     """Ask for fencing devices, and for fencing."""
