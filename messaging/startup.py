@@ -43,6 +43,7 @@ class Readings:
     keys: KeyFile
     programs: tuple[Program, ...]
     ping_addresses: dict[str, str]
+    ha_cf_text: str
 
 
 def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], int]:
@@ -90,7 +91,7 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
     if has_errors(problems):
         return None, problems, EXIT_NOT_CONFIGURED
     all_programs = (*programs.own_daemons(place), *extra)
-    return Readings(settings, keys, all_programs, addresses), problems, 0
+    return Readings(settings, keys, all_programs, addresses, text), problems, 0
 
 
 def check(paths: Paths, node: str) -> tuple[list[str], list[Problem], int]:
@@ -102,7 +103,7 @@ def check(paths: Paths, node: str) -> tuple[list[str], list[Problem], int]:
     if readings is None:
         return [], problems, code
     settings = readings.settings
-    statements, _ = ha_cf.read_statements(paths.ha_cf.read_text(encoding="utf-8", errors="replace"))
+    statements, _ = ha_cf.read_statements(readings.ha_cf_text)
     there = {name for _, name in socket.if_nameindex()}
     problems += [
         warning(
