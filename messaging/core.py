@@ -2,8 +2,8 @@
 
 Responsible for joining its parts: `auth` believes packets, `links` judges peers, `pings` hosts,
 `delivery` carries messages, `ccm` agrees on views, `children` keeps programs running. What passes
-between them goes through here; they never meet. Also responsible for the clients' conversation
-(`crm.api.membership`). Not responsible for sockets, files or processes (`daemon`).
+between them goes through here; they never meet. `clients` speaks with the programs of this node.
+Not responsible for sockets, files or processes (`daemon`).
 
 Theory of operation. Before anything is taken in, time is: deadlines that have come are acted on,
 so a process that was stopped for a while first learns what that means, then reads old packets.
@@ -27,7 +27,7 @@ from dataclasses import dataclass
 import msgspec
 
 from crm.api import membership as api
-from crm.api.membership import ClientStatus, LinkStatus, NodeKind, NodeStatus, ViewEvent
+from crm.api.membership import LinkStatus, NodeKind, NodeStatus, ViewEvent
 from crm.plumbing.errors import RemoteProtocolError
 from crm.plumbing.machine import (
     Exit,
@@ -37,12 +37,22 @@ from crm.plumbing.machine import (
     PeerLost,
     StopRequested,
     Tell,
-    debug,
     error,
     info,
     warn,
 )
-from messaging import auth, ccm, children, delivery, description, frame, links, pings, standing
+from messaging import (
+    auth,
+    ccm,
+    children,
+    clients,
+    delivery,
+    description,
+    frame,
+    links,
+    pings,
+    standing,
+)
 from messaging.authkeys import KeyFile
 from messaging.cluster_settings import ClusterSettings
 
@@ -170,8 +180,7 @@ class Messaging:
         self._ccm = ccm.Ccm(settings, node=node, incarnation=self.incarnation, uuid=uuid, now=now)
         self._children = children.Children(child_plans)
         self._status = NodeStatus.UP
-        self._clients: dict[str, str] = {}  # bus name → client name
-        self._remote: dict[str, list[str]] = {}  # node → client names
+        self._clients = clients.Clients(self._greeting(), self._known_nodes())
         self._complained_at: dict[tuple[str, str], float] = {}
         self._dropped: collections.Counter[str] = collections.Counter()
         self._is_stopping = False
@@ -209,9 +218,9 @@ class Messaging:
             case DatagramArrived(link, source, data):
                 effects += self._take_datagram(link, source, data, now)
             case MessageArrived(peer, message):
-                effects += self._take_request(peer, message, now)
+                effects += self._follow_clients(self._clients.receive(peer, message), now)
             case PeerLost(peer):
-                effects += self._lose_client(peer, now)
+                effects += self._follow_clients(self._clients.lose(peer), now)
             case pings.EchoArrived():
                 effects += self._follow_links(self._pings.receive(event, now), now)
             case children.ChildStarted() | children.ChildEnded():
@@ -223,6 +232,7 @@ class Messaging:
                 self._settings = settings
                 self._links.adjust(settings.timing)
                 self._pings.adjust(settings.timing)
+                self._clients.adjust(self._greeting())
             case StopRequested():
                 effects += self._stop(now)
             case PeerConnected():
@@ -373,7 +383,8 @@ class Messaging:
                 case standing.ShowNode():
                     effects += self._show_node(effect, now)
                 case standing.ShowLink(node, link, status):
-                    effects += self._tell_all(api.LinkChanged(node, link, status))
+                    shown = api.LinkChanged(node, link, status)
+                    effects += self._follow_clients(self._clients.tell(shown), now)
                 case links.BecomeActive():
                     effects += self._become_active(now)
                 case pings.SendEcho() | Note():
@@ -382,10 +393,7 @@ class Messaging:
 
     def _make_contact(self, peer: str, contact: links.Contact, now: float) -> list[Effect]:
         self._delivery.begin(peer, contact)
-        hello = frame.NODE_MESSAGES.encode(frame.Clients(tuple(sorted(self._clients.values()))))
-        effects = self._follow_delivery(
-            self._delivery.send(peer, delivery.Channel.CLIENTS, hello, now), now
-        )
+        effects = self._follow_clients(self._clients.greet(peer), now)
         appeared = ccm.PeerAppeared(peer, contact.session.hex())
         effects += self._follow_ccm(self._ccm.receive(appeared, now), now)
         if self._links.peers[peer].announced is NodeStatus.ACTIVE:
@@ -394,9 +402,7 @@ class Messaging:
 
     def _end_contact(self, peer: str, now: float, *, is_restart: bool) -> list[Effect]:
         self._delivery.end(peer)
-        effects: list[Effect] = []
-        for client in self._remote.pop(peer, []):
-            effects += self._tell_all(api.ClientChanged(peer, client, ClientStatus.LEAVE))
+        effects = self._follow_clients(self._clients.forget(peer), now)
         return effects + self._follow_ccm(
             self._ccm.receive(ccm.PeerVanished(peer, is_restart), now), now
         )
@@ -404,7 +410,7 @@ class Messaging:
     def _show_node(self, shown: standing.ShowNode, now: float) -> list[Effect]:
         uuid = self._links.peers[shown.node].uuid if shown.node in self._links.peers else ""
         changed = api.NodeChanged(shown.node, shown.kind, shown.status, uuid)
-        effects = self._tell_all(changed)
+        effects = self._follow_clients(self._clients.tell(changed), now)
         if shown.status is NodeStatus.ACTIVE:
             activated = ccm.PeerActivated(shown.node)
             effects += self._follow_ccm(self._ccm.receive(activated, now), now)
@@ -412,7 +418,7 @@ class Messaging:
 
     def _become_active(self, now: float) -> list[Effect]:
         self._status = NodeStatus.ACTIVE
-        effects = self._tell_all(self._own_node())
+        effects = self._follow_clients(self._clients.tell(self._own_node()), now)
         effects += self._follow_ccm(self._ccm.receive(ccm.Activated(), now), now)
         if not self._is_stopping:
             effects += self._follow_children(self._children.start(now), now)
@@ -450,32 +456,13 @@ class Messaging:
         match message:
             case frame.Join() | frame.LetGo():
                 return self._follow_ccm(self._ccm.receive(ccm.Heard(peer, message), now), now)
-            case frame.Clients(names):
-                self._remote[peer] = list(names)
-                effects: list[Effect] = []
-                for name in names:
-                    effects += self._tell_all(api.ClientChanged(peer, name, ClientStatus.JOIN))
-                return effects
-            case frame.ClientMoved(name, joined):
-                return self._move_remote(peer, name, joined)
-            case frame.ClientData(from_client, to_client, data):
-                return self._hand_over(peer, from_client, to_client, data)
+            case frame.Clients() | frame.ClientMoved() | frame.ClientData():
+                return self._follow_clients(self._clients.hear(peer, message), now)
             case frame.Leaving():
                 farewell = self._follow_delivery(self._delivery.acknowledge_all(peer), now)
                 left = links.PeerTookLeave(peer)
                 return farewell + self._follow_links(self._links.receive(left, now), now)
         return []
-
-    def _move_remote(self, peer: str, name: str, joined: bool) -> list[Effect]:
-        known = self._remote.setdefault(peer, [])
-        effects: list[Effect] = []
-        if name in known:
-            known.remove(name)
-            effects += self._tell_all(api.ClientChanged(peer, name, ClientStatus.LEAVE))
-        if joined:
-            known.append(name)
-            effects += self._tell_all(api.ClientChanged(peer, name, ClientStatus.JOIN))
-        return effects
 
     def _follow_ccm(self, outcome: Sequence[ccm.Effect], now: float) -> list[Effect]:
         effects: list[Effect] = []
@@ -493,7 +480,8 @@ class Messaging:
         return effects
 
     def _announce(self, event: ViewEvent, view: api.View, now: float) -> list[Effect]:
-        effects = self._tell_all(api.ViewInstalled(event, view))
+        installed = api.ViewInstalled(event, view)
+        effects = self._follow_clients(self._clients.tell(installed), now)
         names: tuple[str, ...] = ()
         if event is ViewEvent.NOT_PRIMARY:
             return effects
@@ -517,119 +505,54 @@ class Messaging:
 
     # --- clients ----------------------------------------------------------------------------
 
-    def _take_request(self, peer: str, message: msgspec.Struct, now: float) -> list[Effect]:
-        match message:
-            case api.SignOn(client, pid):
-                return self._sign_on(peer, client, pid, now)
-            case api.SignOff():
-                return self._lose_client(peer, now)
-            case api.SendCluster(to_client, payload, to_node):
-                return self._send_cluster(peer, to_client, payload, to_node, now)
-            case api.LeaveCluster(reason):
-                return self._leave_because(f"{self._clients.get(peer, peer)}: {reason}", now)
-            case api.AskCluster(request):
-                return [Tell(peer, self._describe(request, now))]
-        return []
-
-    def _sign_on(self, peer: str, client: str, pid: int, now: float) -> list[Effect]:
+    def _follow_clients(self, outcome: Sequence[clients.Effect], now: float) -> list[Effect]:
         effects: list[Effect] = []
-        for other, name in list(self._clients.items()):
-            if name == client or other == peer:
-                effects += self._lose_client(other, now)
-        effects.append(debug("heartbeat", f"client {client} (pid {pid}) signs on"))
-        self._clients[peer] = client
-        effects += [Tell(peer, message) for message in self._present_state()]
-        for other in self._clients:
-            if other != peer:
-                joined = api.ClientChanged(self._node, client, ClientStatus.JOIN)
-                effects.append(Tell(other, joined))
-        return effects + self._tell_peers(frame.ClientMoved(client, True), now)
+        for effect in outcome:
+            match effect:
+                case clients.SayToPeers(message, node):
+                    effects += self._say(message, node, now)
+                case clients.DescribeCluster(client, request):
+                    effects.append(Tell(client, self._describe(request, now)))
+                case clients.LeaveWanted(reason):
+                    effects += self._leave_because(reason, now)
+                case Tell() | Note():
+                    effects.append(effect)
+        return effects
 
-    def _present_state(self) -> list[msgspec.Struct]:
-        """What a client is told when it signs on, in the promised order."""
-        messages: list[msgspec.Struct] = [
-            api.SignedOn(
-                node=self._node,
-                uuid=self._uuid,
-                cluster=self._settings.cluster,
-                nodes=self._settings.nodes,
-                incarnation=self.incarnation,
-                mode=self._settings.mode,
-                parameters=dict(self._settings.parameters),
-            ),
+    def _say(self, message: msgspec.Struct, node: str, now: float) -> list[Effect]:
+        """Send a message of the clients' channel to one peer, or to all with contact."""
+        receivers = self._delivery.peers if node == clients.ALL_NODES else (node,)
+        payload = frame.NODE_MESSAGES.encode(message)
+        outcome = self._delivery.send_to(receivers, delivery.Channel.CLIENTS, payload, now)
+        return self._follow_delivery(outcome, now)
+
+    def _greeting(self) -> api.SignedOn:
+        return api.SignedOn(
+            node=self._node,
+            uuid=self._uuid,
+            cluster=self._settings.cluster,
+            nodes=self._settings.nodes,
+            incarnation=self.incarnation,
+            mode=self._settings.mode,
+            parameters=dict(self._settings.parameters),
+        )
+
+    def _known_nodes(self) -> list[api.NodeChanged]:
+        """Every node there is, as it stands when this life begins."""
+        return [
             self._own_node(),
+            *(
+                api.NodeChanged(peer.node, NodeKind.NORMAL, peer.shown, peer.uuid)
+                for peer in self._links.peers.values()
+            ),
+            *(
+                api.NodeChanged(name, NodeKind.PING, ping.status)
+                for name, ping in self._pings.nodes.items()
+            ),
         ]
-        messages += [
-            api.NodeChanged(peer.node, NodeKind.NORMAL, peer.shown, peer.uuid)
-            for peer in self._links.peers.values()
-        ]
-        messages += [
-            api.NodeChanged(name, NodeKind.PING, ping.status)
-            for name, ping in self._pings.nodes.items()
-        ]
-        messages += [
-            api.ClientChanged(self._node, client, ClientStatus.ONLINE)
-            for client in self._clients.values()
-        ]
-        messages += [
-            api.ClientChanged(node, client, ClientStatus.ONLINE)
-            for node, clients in sorted(self._remote.items())
-            for client in clients
-        ]
-        view = self._ccm.view
-        if view is not None:
-            event = ViewEvent.NEW_MEMBERSHIP if view.quorate else ViewEvent.INVALID
-            everybody = tuple(member.name for member in view.members)
-            messages.append(
-                api.ViewInstalled(event, msgspec.structs.replace(view, new=everybody, lost=()))
-            )
-        return messages
 
     def _own_node(self) -> api.NodeChanged:
         return api.NodeChanged(self._node, NodeKind.NORMAL, self._status, self._uuid)
-
-    def _lose_client(self, peer: str, now: float) -> list[Effect]:
-        client = self._clients.pop(peer, None)
-        if client is None:
-            return []
-        left = api.ClientChanged(self._node, client, ClientStatus.LEAVE)
-        effects = self._tell_all(left)
-        return effects + self._tell_peers(frame.ClientMoved(client, False), now)
-
-    def _tell_all(self, message: msgspec.Struct) -> list[Effect]:
-        return [Tell(peer, message) for peer in self._clients]
-
-    def _tell_peers(self, message: msgspec.Struct, now: float) -> list[Effect]:
-        payload = frame.NODE_MESSAGES.encode(message)
-        outcome = self._delivery.send_to(
-            self._delivery.peers, delivery.Channel.CLIENTS, payload, now
-        )
-        return self._follow_delivery(outcome, now)
-
-    def _send_cluster(
-        self, peer: str, to_client: str, payload: bytes, to_node: str, now: float
-    ) -> list[Effect]:
-        client = self._clients.get(peer)
-        if client is None:
-            return [warn("heartbeat", f"'{peer}' sends without having signed on")]
-        effects: list[Effect] = []
-        data = frame.ClientData(client, to_client, payload)
-        if to_node == "":
-            effects += self._tell_peers(data, now)
-        elif to_node != self._node:
-            outcome = self._delivery.send(
-                to_node, delivery.Channel.CLIENTS, frame.NODE_MESSAGES.encode(data), now
-            )
-            return self._follow_delivery(outcome, now)
-        return effects + self._hand_over(self._node, client, to_client, payload)
-
-    def _hand_over(
-        self, node: str, from_client: str, to_client: str, payload: bytes
-    ) -> list[Effect]:
-        message = api.ClusterMessage(node, from_client, payload)
-        return [
-            Tell(peer, message) for peer, client in self._clients.items() if client == to_client
-        ]
 
     def _describe(self, request: int, now: float) -> api.ClusterDescription:
         own = api.NodeDescription(
@@ -637,10 +560,10 @@ class Messaging:
             NodeKind.NORMAL,
             self._status,
             self._uuid,
-            clients=tuple(sorted(self._clients.values())),
+            clients=self._clients.at(self._node),
         )
         peers = [
-            description.of_peer(peer, self._remote.get(peer.node, ()), now)
+            description.of_peer(peer, self._clients.at(peer.node), now)
             for peer in self._links.peers.values()
         ]
         hosts = [description.of_ping(ping, now) for ping in self._pings.nodes.values()]
@@ -674,7 +597,7 @@ class Messaging:
     def _take_leave(self, now: float) -> list[Effect]:
         """All children are gone: say so to the peers, and go when they know."""
         self._leave_due = now + LEAVE_LIMIT_S
-        return self._tell_peers(frame.Leaving(), now)
+        return self._say(frame.Leaving(), clients.ALL_NODES, now)
 
     def _consider_exit(self, now: float) -> list[Effect]:
         if self._leave_due is None:

@@ -31,6 +31,7 @@ PURE = (
     "lrmd/results.py",
     "messaging/auth.py",
     "messaging/ccm.py",
+    "messaging/clients.py",
     "messaging/core.py",
     "messaging/delivery.py",
     "messaging/frame.py",
