@@ -176,6 +176,8 @@ def empty(epoch: int = 0) -> etree._Element:
 class Document:
     """One CIB. Read it freely; change it through `Edit` only.
 
+    `measure` is how large it is at most; None if nobody has measured it (`growth`).
+
     Raises: ConfigurationError from the constructor if the root is no CIB with a version.
     """
 
@@ -184,6 +186,7 @@ class Document:
             message = f"the root element is <{root.tag}>, not <cib>"
             raise _unfit("not-a-cib", message, "give a whole CIB; cibadmin --empty prints one")
         self.root = root
+        self.measure: texts.Measure | None = None
         self.configuration = self._part("configuration")
         self.status = self._part("status")
         self._ids: dict[str, etree._Element] = {}

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from crm.cib.disk import Append, KeepPromise, Persist, Persisted
 from crm.cib.localcopy import Archive
 from crm.cib.store import Store
+from crm.plumbing.errors import ConfigurationError
 from crm.plumbing.machine import Note
 
 Order = Persist | Append | KeepPromise | Archive
@@ -54,6 +55,8 @@ class Keeper:
             if ticket:
                 return Persisted(ticket, False, reason, is_broken=problem.errno in _BROKEN)
             self._note(logging.ERROR, f"Could not keep what lost: {reason}")
+        except ConfigurationError as problem:
+            return Persisted(ticket, False, f"what was to be written cannot be read: {problem}")
         return None
 
     def _complain(self) -> None:

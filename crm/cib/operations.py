@@ -23,6 +23,7 @@ from crm.cib import (
     acl,
     counting,
     excerpt,
+    growth,
     patch,
     report,
     revisions,
@@ -204,6 +205,11 @@ def _conclude(
         for name, value in stamp.items():
             edit.set(document.root, name, value)
     counting.write(edit, after)
+    written = patch.write(edit.changes, before, after)
+    measure = growth.judge(edit, written)
+    if isinstance(measure, errors.Problem):
+        edit.undo()
+        return Carried(api.Outcome.INVALID_XML, before, before, findings=(measure,))
     if edit.touches_configuration or counting.has_other_schema(edit):
         findings = tuple(_judge(edit, rules))
         if errors.has_errors(findings):
@@ -217,12 +223,13 @@ def _conclude(
         edit.undo()
         return Carried(api.Outcome.OK, before, before, findings=findings, xml=result)
     document.version = after
+    document.measure = measure
     touched = touches.of_edit(edit)
     return Carried(
         api.Outcome.OK,
         before,
         after,
-        patch=patch.write(edit.changes, before, after),
+        patch=written,
         touched=touched,
         configuration=configuration,
         replaced=len(touched) >= touches.MAX_TOUCHED,
@@ -254,6 +261,7 @@ def apply_patch(
         edit.undo()
         raise
     document.version = after
+    growth.note(document, data)
     if (before.admin_epoch, before.epoch) == (after.admin_epoch, after.epoch):
         return None
     return revisions.trace_of(edit)

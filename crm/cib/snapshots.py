@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from crm.cib import wire
 from crm.cib.document import Document
+from crm.cib.texts import Measure
 from crm.plumbing import xml
 from crm.plumbing.codec import MAX_MESSAGE_BYTES
 from crm.plumbing.errors import RemoteProtocolError
@@ -69,12 +70,15 @@ class Reading:
         if not texts:
             raise RemoteProtocolError("a snapshot is empty")
         document = Document.parse(texts[0])
+        measure = Measure.of(texts[0])
         yield len(texts[0])
         for text in texts[1:]:
             state = xml.parse(text, keep_comments=True)
             document.status.append(state)
             document.enter(state)
+            measure += Measure.of(text)
             yield len(text)
+        document.measure = measure
         for _ in document.hash_objects():
             yield _HASHING
         self.document = document

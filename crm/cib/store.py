@@ -59,7 +59,7 @@ MAX_BACKUPS = 100
 MODE = 0o600
 FOLDER_MODE = 0o750
 
-_MAY_BE_GOOD = ("cib-unreadable", "cib-invalid", "cib-digest", "cib-owner")
+_MAY_BE_GOOD = ("cib-unreadable", "cib-invalid", "cib-digest", "cib-owner", "xml-too-large")
 """What keeps a copy from being used although it may be what the administrator wants."""
 
 _BETWEEN_ELEMENTS = re.compile(rb">\s+<")

@@ -8,10 +8,35 @@ forgotten.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lxml import etree
 
 from crm.cib import wire
 from crm.plumbing import xml
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How large a text is, in what is limited: bytes, start tags, declarations of namespaces."""
+
+    size_bytes: int
+    elements: int
+    namespaces: int
+
+    @classmethod
+    def of(cls, text: bytes) -> Measure:
+        """Measure a text."""
+        elements = text.count(b"<") - text.count(b"</")
+        return cls(len(text), elements, text.count(b"xmlns"))
+
+    def __add__(self, other: Measure) -> Measure:
+        """Give what two texts measure together."""
+        return Measure(
+            self.size_bytes + other.size_bytes,
+            self.elements + other.elements,
+            self.namespaces + other.namespaces,
+        )
 
 
 class Texts:

@@ -213,25 +213,50 @@ def _check_tree(root: etree._Element, limits: Limits, *, may_be_long: bool) -> N
     document: Any = root.getroottree().docinfo
     if document.doctype or document.internalDTD is not None:
         raise _refused("xml-doctype", "document", "a DOCTYPE is not allowed", "remove it")
-    deep = "/" + "/*" * (limits.depth + 1)
-    checks = [
-        (f"({deep})[1]", f"stands more than {limits.depth} levels deep"),
-        (f"(//*[@*[{limits.attributes + 1}]])[1]", f"has more than {limits.attributes} attributes"),
-    ]
+    beyond = first_beyond(root, limits, may_be_long=may_be_long)
+    if beyond is not None:
+        found, what = beyond
+        where = f"line {found.sourceline}"
+        message = f"{where}: <{found.tag}> {what}"
+        raise _refused("xml-too-large", where, message, "no CIB needs that: look what wrote it")
+
+
+def first_beyond(
+    element: etree._Element,
+    limits: Limits = ORDINARY,
+    *,
+    may_be_long: bool = True,
+    only_itself: bool = False,
+) -> tuple[etree._Element, str] | None:
+    """Find the first element from this one downwards that is beyond a limit, and say which.
+
+    Its level counts from the root of its tree. `may_be_long` False: values are known to be short.
+    """
+    checks: list[tuple[str, str]] = []
+    own = "self::*" if only_itself else "descendant-or-self::*"
+    if not only_itself:
+        levels = limits.depth - sum(1 for _ in element.iterancestors())
+        deep = "/".join(["self::*", *("*" * levels)])
+        checks.append((f"({deep})[1]", f"stands more than {limits.depth} levels deep"))
+    checks.append(
+        (
+            f"({own}[@*[{limits.attributes + 1}]])[1]",
+            f"has more than {limits.attributes} attributes",
+        )
+    )
     if may_be_long:
         checks.append(
             (
-                f"(//*[@*[string-length() > {limits.attribute_chars}]])[1]",
+                f"({own}[@*[string-length() > {limits.attribute_chars}]])[1]",
                 f"has an attribute of more than {limits.attribute_chars} characters",
             )
         )
     for xpath, what in checks:
         # cast: an XPath that selects elements gives a list of them.
-        found = cast("list[etree._Element]", root.xpath(xpath))
+        found = cast("list[etree._Element]", element.xpath(xpath))
         if found:
-            where = f"line {found[0].sourceline}"
-            message = f"{where}: <{found[0].tag}> {what}"
-            raise _refused("xml-too-large", where, message, "no CIB needs that: look what wrote it")
+            return found[0], what
+    return None
 
 
 def _refused(code: str, subject: str, message: str, hint: str = "") -> ConfigurationError:
