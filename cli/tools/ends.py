@@ -173,6 +173,7 @@ def _open_file(tool: str, path: Path, manner: Manner) -> Ends:
         own = None if from_pipe else offline.OwnFile.open(path)
         if own is not None:
             document = own.document
+            Terminal().report(own.problems)
         else:
             data = sys.stdin.buffer.read() if from_pipe else path.read_bytes()
             document = documents.Document.parse(data)

@@ -19,7 +19,7 @@ from crm.api import membership
 from crm.cib import disguise, revisions, rules
 from crm.cib.keeper import Keeper, Order
 from crm.cib.replica import Replica
-from crm.cib.store import Loaded, Store
+from crm.cib.store import Loaded, Store, lock_folder
 from crm.plumbing import accounts, daemon, log
 from crm.plumbing.daemon import Conversation, Plan, Shell
 from crm.plumbing.errors import ConfigurationError, Problem, Severity
@@ -111,6 +111,7 @@ def _load(store: Store) -> Loaded:
     try:
         for finding in store.prepare():
             _say(finding)
+        lock_folder(store.directory, shared=True)  # until this process ends
         return store.load(rules.STANDARD)
     except OSError as problem:
         message = f"{problem.filename or store.directory} cannot be used: {problem.strerror}"

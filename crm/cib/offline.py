@@ -10,20 +10,24 @@ Source: docs/protocol/cib.md, "On disk"; decision 0024.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import hashlib
 import os
 import pwd
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from crm.api.cib import Origin, Revision
-from crm.cib import ahead, operations, revisions, store
+from crm.api.cib import Origin
 from crm.cib import document as documents
+from crm.cib import operations, revisions, store
 from crm.cib.disk import Journal
-from crm.plumbing.errors import ConfigurationError, Problem, error, warning
+from crm.plumbing import xml
+from crm.plumbing.errors import ConfigurationError, Problem, Severity, error, warning
 from crm.plumbing.settings import Paths
 
 _COMPANY = (store.REVISIONS, store.PROMISE, store.COUNTER, store.AHEAD)
@@ -32,19 +36,28 @@ _COMPANY = (store.REVISIONS, store.PROMISE, store.COUNTER, store.AHEAD)
 class OwnFile:
     """The cib.xml of a stopped node: its document, to be changed, and `keep`.
 
-    Raises: OSError; ConfigurationError if it is no CIB, or what is ahead of it does not fit.
+    `problems` are what there is to say about what was read.
+
+    Raises: OSError; ConfigurationError if it is no CIB.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         data = path.read_bytes()
-        self.document = documents.Document.parse(data)
-        self._written, digest = store.trailer_of(data)
-        self._late: list[Revision] = []
-        for step in _steps(path.with_name(store.AHEAD), digest):
-            ahead.repeat(self.document, step)
-            self._written = step.written
-            self._late.append(step.revision)
+        self._found = hashlib.sha256(data).digest()
+        status = path.stat()
+        owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else None
+        self._folder = store.Store(path.parent, owner)
+        written, digest = store.trailer_of(data)
+        root = xml.parse(data, keep_comments=True)
+        copy = self._folder.led_on(store.Copy(path, root, written, digest))
+        self.document = documents.Document(copy.root)
+        self._written = copy.written
+        self.problems: list[Problem] = []
+        if self._folder.ahead_unused:
+            message = f"the last changes in {store.AHEAD} are not used: {self._folder.ahead_unused}"
+            hint = "compare with another node, which has what was acknowledged"
+            self.problems.append(warning("ahead-unused", store.AHEAD, message, hint))
 
     @classmethod
     def open(cls, path: Path) -> OwnFile | None:
@@ -60,32 +73,64 @@ class OwnFile:
     def keep(self, carried: operations.Carried, origin: Origin) -> None:
         """Write the document after a change, with its entry in the history.
 
-        Raises: ConfigurationError if the cib of this node runs; OSError as the system gave it.
+        Raises: ConfigurationError if the cib of this node runs, or somebody else changes the
+        file; OSError as the system gave it.
         """
         self.refuse_if_running()
-        entries, self._late = self._late, []
-        if carried.trace is not None:
-            digest, now = self.document.digest(), time.time()
-            before, after = carried.before, carried.after
-            entry = revisions.entry_of(
-                carried.trace, before, after, digest=digest, origin=origin, at=now
-            )
-            entries.append(msgspec.structs.replace(entry, is_offline=True))
-        status = self._path.stat()
-        owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else None
-        journal = Journal(tuple(revisions.encode(entry) for entry in entries))
-        folder = store.Store(self._path.parent, owner)
-        folder.write(self.document.text(pretty=True), self._written, journal)
+        with self._alone():
+            if hashlib.sha256(self._path.read_bytes()).digest() != self._found:
+                message = f"'{self._path}' was changed by somebody else meanwhile"
+                hint = "read it again and repeat the change there"
+                raise ConfigurationError(message, [error("cib-changed", store.FILE, message, hint)])
+            found: list[Problem] = []
+            self._folder.read_journal()  # so that no entry is written twice
+            self._folder.put_ahead_aside(found)
+            # The change is made all the same.
+            self.problems = [each._replace(severity=Severity.WARNING) for each in found]
+            lines = self._entry(carried, origin)
+            text = self.document.text(pretty=True)
+            self._folder.write(text, self._written, Journal(lines))
+            self._found = hashlib.sha256(self._path.read_bytes()).digest()
+        if self._folder.journal_problem:
+            message = f"the history does not show the change: {self._folder.journal_problem}"
+            hint = "free space or correct the mode of that file; the change itself is made"
+            self.problems.append(warning("not-in-history", store.REVISIONS, message, hint))
+
+    def _entry(self, carried: operations.Carried, origin: Origin) -> tuple[bytes, ...]:
+        if carried.trace is None:
+            return ()
+        digest, now = self.document.digest(), time.time()
+        before, after = carried.before, carried.after
+        entry = revisions.entry_of(
+            carried.trace, before, after, digest=digest, origin=origin, at=now
+        )
+        return (revisions.encode(msgspec.structs.replace(entry, is_offline=True)),)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep the cib from starting with this folder, and other commands from changing it.
+
+        Raises: ConfigurationError if one of them is at it.
+        """
+        handle = store.lock_folder(self._path.parent, shared=False)
+        if handle is None:
+            message = f"'{self._path}' is in use: the cib starts, or another command changes it"
+            hint = "try again; when the cib runs, unset CIB_file"
+            raise ConfigurationError(message, [error("cib-in-use", store.FILE, message, hint)])
+        try:
+            yield
+        finally:
+            os.close(handle)
 
     def warnings_about(self, carried: operations.Carried) -> list[Problem]:
-        """Say what will become of a change when other nodes have the configuration too."""
+        """Say what is to be known after a change: about the files, and about other nodes."""
         others = len(self.document.select("/cib/configuration/nodes/node")) > 1
         decides = carried.after.admin_epoch > carried.before.admin_epoch
         if not others or decides or carried.trace is None:
-            return []
+            return self.problems
         message = "the change is in the file of this node only, and the other nodes' files beat it"
         hint = "raise admin_epoch as well to make it win, or change the running cluster instead"
-        return [warning("offline-change", str(self._path), message, hint)]
+        return [*self.problems, warning("offline-change", str(self._path), message, hint)]
 
     def refuse_if_running(self) -> None:
         """Refuse while a cib runs that would not notice the change, and write over it.
@@ -125,11 +170,3 @@ def origin_of(client: str, reason: str) -> Origin:
     except KeyError:
         user = str(os.getuid())
     return Origin(client, socket.gethostname().partition(".")[0].lower(), user, reason)
-
-
-def _steps(path: Path, digest: str) -> tuple[ahead.Step, ...]:
-    try:
-        found = ahead.decode(path.read_bytes())
-    except FileNotFoundError:
-        return ()
-    return found.steps if digest and found.base == digest else ()

@@ -22,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import fcntl
 import hashlib
 import itertools
 import os
@@ -154,6 +155,26 @@ def second_name(source: Path, target: Path, *, kernel: Kernel = os) -> None:
         atomicfile.write_durably(target, data, MODE, kernel=kernel)
 
 
+def lock_folder(directory: Path, *, shared: bool) -> int | None:
+    """Lock the folder of a CIB until the descriptor that comes back is closed.
+
+    The cib shares it as long as it lives, from before it reads; a command that changes the files
+    of a stopped node has it alone, or not at all: None, without waiting.
+
+    Raises: OSError as the system gave it.
+    """
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
 class Store:
     """The folder of the CIB. One thread writes at a time."""
 
@@ -169,6 +190,8 @@ class Store:
         self._is_backed_up = False
         self._ahead = ahead.Ahead()
         self._must_replace_ahead = True
+        self.ahead_unused = ""
+        """Why changes in `cib.ahead` are not used that may be somebody's; "" = there are none."""
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -202,7 +225,7 @@ class Store:
         problems: list[Problem] = []
         self._sweep()
         promised = self._read_promise(problems)
-        self._read_ahead(problems)
+        self._read_ahead()
         main = self._believed(self._read(FILE, rules, problems), promised, problems)
         best = main
         wanted = MAX_BACKUPS if main is None else 0 if main.is_edited else 1
@@ -214,7 +237,8 @@ class Store:
             return self._start_empty(promised, problems)
         if best is not main:
             self._set_aside(problems, best)
-        self._judge_ahead(best, problems)
+        self._judge_ahead(best)
+        self.put_ahead_aside(problems)
         return self._modernised(best, rules, promised, problems)
 
     def _believed(self, copy: Copy | None, promised: Reign, problems: list[Problem]) -> Copy | None:
@@ -245,6 +269,8 @@ class Store:
         keep = [p for p in problems if p.code in _MAY_BE_GOOD]
         if keep:
             raise ConfigurationError(keep[0].message, problems)
+        self._judge_ahead(None)
+        self.put_ahead_aside(problems)
         if self._exists(self.directory / FILE):
             self._set_aside(problems, None)
         else:
@@ -253,7 +279,6 @@ class Store:
                 " configuration, until it hears of another one"
             )
             problems.append(errors.warning("cib-missing", FILE, message))
-        self._judge_ahead(None, problems)
         document = documents.Document(documents.empty())
         return Loaded(document, Reign(), promised, True, problems)
 
@@ -318,12 +343,22 @@ class Store:
             hint = "correct it with an editor and remove cib.xml.sig, or put a good copy there"
             problems.append(errors.error("cib-invalid", name, message, hint))
             return None
-        return self._led_on(copy, problems)
+        return self._led_on(copy)
 
     # --- what is ahead of cib.xml ---------------------------------------------------------------
 
-    def _read_ahead(self, problems: list[Problem]) -> None:
-        """Read the changes made since cib.xml was written; what is not ours is set aside."""
+    def led_on(self, copy: Copy) -> Copy:
+        """Lead a cib.xml that was read to where its last change stands; changes no file.
+
+        `ahead_unused` says then what could not be used.
+        """
+        self._read_ahead()
+        copy = self._led_on(copy)
+        self._judge_ahead(copy)
+        return copy
+
+    def _read_ahead(self) -> None:
+        """Read the changes made since cib.xml was written."""
         path = self.directory / AHEAD
         try:
             data, status = atomicfile.read(path, MAX_AHEAD_BYTES, kernel=self._kernel)
@@ -335,9 +370,9 @@ class Store:
             pass
         except (OSError, ConfigurationError) as problem:
             reason = problem.strerror if isinstance(problem, OSError) else problem
-            self._put_ahead_aside(problems, f"it cannot be read: {reason}")
+            self._note_unused(f"it cannot be read: {reason}")
 
-    def _led_on(self, copy: Copy, problems: list[Problem]) -> Copy:
+    def _led_on(self, copy: Copy) -> Copy:
         """Repeat the changes made since a file was written, if it is the one they go on from."""
         if not copy.digest or copy.digest != self._ahead.base:
             return copy
@@ -346,14 +381,15 @@ class Store:
             try:
                 ahead.repeat(document, step)
             except errors.CrmError as problem:
-                text = f"change {step.revision.name} in it cannot be repeated: {problem}"
-                self._put_ahead_aside(problems, text)
+                self._note_unused(
+                    f"change {step.revision.name} in it cannot be repeated: {problem}"
+                )
                 return copy
             copy = dataclasses.replace(copy, written=step.written, steps=count + 1)
         return copy
 
-    def _judge_ahead(self, used: Copy | None, problems: list[Problem]) -> None:
-        """Keep for an administrator what may have been lost; note what the history lacks.
+    def _judge_ahead(self, used: Copy | None) -> None:
+        """Note for an administrator what may have been lost, and what the history lacks.
 
         A line that breaks off is a change nobody was told of. Changes that go on from another
         file are old news, unless they lead further than the copy that is used.
@@ -362,21 +398,34 @@ class Store:
         if used is not None and found.base and found.base == used.digest:
             self._late = tuple(revisions.encode(step.revision) for step in found.steps)
             if found.bad > 1:
-                self._put_ahead_aside(problems, f"{found.bad} lines at its end are damaged")
+                self._note_unused(f"{found.bad} lines at its end are damaged")
             return
-        if found.steps:
+        if not found.base and found.bad > 1:
+            self._note_unused("it does not say which cib.xml it goes on from")
+        elif found.steps:
             last = found.steps[-1]
             reached = (last.revision.after.admin_epoch, last.written, last.revision.after.epoch)
             if used is None or used.standing < reached:
-                text = f"it leads to {last.revision.after}, but not from what is used now"
-                self._put_ahead_aside(problems, text)
+                self._note_unused(
+                    f"it leads to {last.revision.after}, but not from what is used now"
+                )
 
-    def _put_ahead_aside(self, problems: list[Problem], reason: str) -> None:
+    def _note_unused(self, reason: str) -> None:
+        self.ahead_unused = self.ahead_unused or reason  # what follows from it needs no word
+
+    def put_ahead_aside(self, problems: list[Problem]) -> None:
+        """Rename a `cib.ahead` that could not be used, before a new one is begun; say so."""
+        reason, self.ahead_unused = self.ahead_unused, ""
+        if not reason:
+            return
         kept = self._free_name(AHEAD)
-        with contextlib.suppress(OSError):
-            self._kernel.rename(self.directory / AHEAD, kept)
-        message = f"the last changes in {AHEAD} are not used: {reason}; it is kept as {kept.name}"
         hint = "compare with another node, which has what was acknowledged"
+        try:
+            self._kernel.rename(self.directory / AHEAD, kept)
+            done = f"it is kept as {kept.name}"
+        except OSError as problem:
+            done = f"it could not be kept as {kept.name} ({problem.strerror}), a new one follows"
+        message = f"the last changes in {AHEAD} are not used: {reason}; {done}"
         problems.append(errors.error("ahead-unused", AHEAD, message, hint))
 
     def _check_owner(self, path: Path, status: os.stat_result) -> None:

@@ -254,6 +254,42 @@ def test_damage_before_whole_lines_is_an_error_and_the_file_is_kept() -> None:
     assert disk.files()[f"{store.AHEAD}-1"] == bytes(data)
 
 
+def not_to_be_repeated(disk: FrailDisk) -> bytes:
+    """Write a change that does not fit where it is to go, and damage behind it."""
+    lines = ahead_of(disk).splitlines(keepends=True)
+    data = lines[0] + lines[2] + b"0badc0de {}\n0badc0de {}\n"
+    disk.put(store.AHEAD, data)
+    return data
+
+
+def test_a_file_that_is_wrong_in_two_ways_is_set_aside_once() -> None:
+    disk, _ = begun("a", "b")
+    data = not_to_be_repeated(disk)
+    (found,) = Life(disk).loaded.problems
+    assert found.code == "ahead-unused"
+    assert "cannot be repeated" in found.message
+    assert found.message.endswith(f"kept as {store.AHEAD}-1")
+    kept = {name: text for name, text in disk.files().items() if name.startswith(store.AHEAD)}
+    assert kept == {f"{store.AHEAD}-1": data}
+
+
+def test_a_file_that_cannot_be_set_aside_is_said_to_be_lost() -> None:
+    disk, _ = begun("a", "b")
+    not_to_be_repeated(disk)
+    disk.fail("rename", errno.EIO)
+    (found,) = Life(disk).loaded.problems
+    assert "could not be kept as cib.ahead-1 (Input/output error)" in found.message
+
+
+def test_a_file_whose_first_line_is_damaged_is_kept_and_reported() -> None:
+    disk, _ = begun("a", "b")
+    data = ahead_of(disk).replace(b"goes_on_from", b"goes_on_fro_")
+    disk.put(store.AHEAD, data)
+    (found,) = Life(disk).loaded.problems
+    assert "does not say which cib.xml" in found.message
+    assert disk.files()[f"{store.AHEAD}-1"] == data
+
+
 def test_changes_that_go_on_from_another_file_are_kept_and_reported() -> None:
     disk, _ = begun("a", "b")
     by_hand = disk.files()[store.FILE].replace(b"<resources/>", b'<resources><template id="t"/>')

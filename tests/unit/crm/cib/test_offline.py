@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,11 +60,21 @@ class Node:
         return loaded, history.entries
 
 
-def changed_by_a_tool(path: Path, name: str) -> None:
+def changed_by_a_tool(path: Path, name: str) -> list[str]:
+    """Make a change; tells the codes of what is said about it."""
+    return kept(opened(path), name)
+
+
+def opened(path: Path) -> offline.OwnFile:
     own = offline.OwnFile.open(path)
     assert own is not None
+    return own
+
+
+def kept(own: offline.OwnFile, name: str) -> list[str]:
     carried = operations.carry_out(own.document, (create(name),), rules.STANDARD)
     own.keep(carried, ME)
+    return [problem.code for problem in own.warnings_about(carried)]
 
 
 def test_a_change_by_a_tool_is_believed_at_the_start_and_stands_in_the_history(
@@ -92,6 +104,101 @@ def test_what_is_ahead_of_the_file_is_read_and_kept(tmp_path: Path) -> None:
     assert loaded.document.by_id("crashed-here") is not None
     assert loaded.document.by_id("b") is not None
     assert [e.summary for e in entries] == ["created a", "created crashed-here", "created b"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: data + b"0badc0de {}\n0badc0de {}\n",
+        lambda data: b"not a line of ours\n" + data,
+        lambda data: data.replace(b"goes_on_from", b"goes_on_for"),
+    ],
+    ids=["damaged at its end", "foreign", "without a beginning"],
+)
+def test_changes_that_cannot_be_read_are_kept_and_told_of(
+    tmp_path: Path, spoil: Callable[[bytes], bytes]
+) -> None:
+    node = Node(tmp_path)
+    carried, entry = node.change("crashed-here")
+    node.store.append((ahead.encode(ahead.Step(entry, NINE, carried.patch)),))
+    path = node.folder / store.AHEAD
+    spoilt = spoil(path.read_bytes())
+    path.write_bytes(spoilt)
+    own = opened(node.paths.cib_xml)
+    assert [problem.code for problem in own.problems] == ["ahead-unused"]
+    assert path.read_bytes() == spoilt, "reading changes nothing"
+    assert kept(own, "b") == ["ahead-unused"]
+    assert (node.folder / "cib.ahead-1").read_bytes() == spoilt
+    assert not (node.folder / "cib.ahead-2").exists()
+
+
+def test_what_goes_on_from_another_file_but_leads_further_is_kept_and_told_of(
+    tmp_path: Path,
+) -> None:
+    node = Node(tmp_path)
+    carried, entry = node.change("acknowledged")
+    node.store.append((ahead.encode(ahead.Step(entry, NINE, carried.patch)),))
+    found = (node.folder / store.AHEAD).read_bytes()
+    other = documents.Document(documents.empty(epoch=1))
+    node.paths.cib_xml.write_bytes(other.text())
+    (node.folder / store.SIGNATURE).unlink()
+    assert changed_by_a_tool(node.paths.cib_xml, "b") == ["ahead-unused"]
+    assert (node.folder / "cib.ahead-1").read_bytes() == found
+
+
+def test_a_file_that_was_changed_since_it_was_read_is_not_written_over(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    mine, yours = opened(node.paths.cib_xml), opened(node.paths.cib_xml)
+    kept(yours, "b")
+    with pytest.raises(ConfigurationError, match="changed by somebody else"):
+        kept(mine, "c")
+    assert opened(node.paths.cib_xml).document.by_id("b") is not None
+    assert kept(yours, "d") == []
+
+
+def test_a_cib_that_is_starting_keeps_its_folder(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    before = node.paths.cib_xml.read_bytes()
+    lock = store.lock_folder(node.folder, shared=True)
+    assert lock is not None
+    with pytest.raises(ConfigurationError, match="is in use"):
+        changed_by_a_tool(node.paths.cib_xml, "b")
+    assert node.paths.cib_xml.read_bytes() == before
+    os.close(lock)
+    changed_by_a_tool(node.paths.cib_xml, "b")
+
+
+def test_nobody_else_writes_while_a_change_is_kept(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    own = opened(node.paths.cib_xml)
+    carried = operations.carry_out(own.document, (create("b"),), rules.STANDARD)
+    seen: list[int | None] = []
+
+    class Spy(documents.Document):
+        def text(self, *, pretty: bool = False) -> bytes:
+            seen.append(store.lock_folder(node.folder, shared=False))
+            return super().text(pretty=pretty)
+
+    own.document.__class__ = Spy
+    own.keep(carried, ME)
+    assert seen == [None]
+
+
+def test_a_history_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    own = opened(node.paths.cib_xml)
+    carried = operations.carry_out(own.document, (create("b"),), rules.STANDARD)
+
+    class FullDisk(store.Store):
+        def _note(self, journal: Journal) -> None:
+            self.journal_problem = f"{store.REVISIONS}: No space left on device"
+
+    own._folder.__class__ = FullDisk
+    own.keep(carried, ME)
+    (problem,) = own.warnings_about(carried)
+    assert problem.code == "not-in-history"
+    assert store.REVISIONS in problem.message
+    assert opened(node.paths.cib_xml).document.by_id("b") is not None
 
 
 def test_while_the_cib_runs_its_file_is_not_changed(tmp_path: Path) -> None:
