@@ -76,6 +76,16 @@ class _Asking:
     transition: int = -1
 
 
+@dataclass(frozen=True, slots=True)
+class _Clearing:
+    """Failures that are to be forgotten once attrd has said which there are."""
+
+    node: str
+    resource: str
+    concerns: Callable[[str, str], bool]
+    with_history: bool = False
+
+
 @dataclass(slots=True)
 class Conductor:
     """Decides when to schedule, and carries out what was decided."""
@@ -103,7 +113,7 @@ class Conductor:
     _sentence: str = ""
     _not_before: float | None = None
     _counting: dict[int, float] = field(default_factory=dict)
-    _clearing: dict[int, tuple[str, str, bool]] = field(default_factory=dict)
+    _clearing: dict[int, _Clearing] = field(default_factory=dict)
     _fencing: dict[int, Action] = field(default_factory=dict)
 
     # --- reasons --------------------------------------------------------------------------
@@ -359,7 +369,8 @@ class Conductor:
             case "stonith":
                 self._fence(action, run)
             case "clear_failcount" if action.resource is not None:
-                self.clear_failures(action.node, action.resource.id)
+                name = action.resource.id
+                self._clear(_Clearing(action.node, name, history.concerns_copies))
                 self._confirm(run, action)
             case "lrm_delete" if action.resource is not None:
                 self.ledger.add(cib.EraseHistory(node=action.node, resource=action.resource.id))
@@ -512,9 +523,12 @@ class Conductor:
 
         With `with_history` the history of those resources goes as well, so they are probed again.
         """
+        self._clear(_Clearing(node, resource, history.concerns, with_history=with_history))
+
+    def _clear(self, wanted: _Clearing) -> None:
         request = self.outbox.next_request()
-        self._clearing[request] = (node, resource, with_history)
-        self.outbox.tell(attributes.SERVICE, attributes.AskAttributes(request, node=node))
+        self._clearing[request] = wanted
+        self.outbox.tell(attributes.SERVICE, attributes.AskAttributes(request, node=wanted.node))
 
     def attributes_replied(self, answer: attributes.AttributeValues) -> None:
         """Take in what attrd says: a count is written, or which counts there are."""
@@ -522,16 +536,16 @@ class Conductor:
         asked = self._clearing.pop(answer.request, None)
         if asked is None:
             return
-        node, resource, with_history = asked
         failed: dict[str, None] = {}
         for found in answer.values:
-            if history.is_failure_attribute(found.name, resource):
+            is_failure = history.is_failure_attribute(found.name)
+            if is_failure and asked.concerns(found.name, asked.resource):
                 failed[history.resource_of_attribute(found.name)] = None
                 clear = attributes.UpdateAttribute(name=found.name, node=found.node)
                 self.outbox.tell(attributes.SERVICE, clear)
-        if with_history:
+        if asked.with_history:
             for name in failed:
-                self.erase_history(node, name)
+                self.erase_history(asked.node, name)
 
     def erase_history(self, node: str, resource: str) -> None:
         """Have the history of a resource ("" = all) on a node forgotten, here and there."""

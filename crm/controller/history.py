@@ -93,12 +93,23 @@ def last_failure_name(resource: str, operation: str, interval_ms: int) -> str:
     return f"last-failure-{resource}#{operation}_{interval_ms}"
 
 
-def is_failure_attribute(name: str, resource: str) -> bool:
-    """Tell whether a node attribute counts failures of a resource ("" = any resource)."""
-    if not name.startswith(("fail-count-", "last-failure-")):
-        return False
+def is_failure_attribute(name: str) -> bool:
+    """Tell whether a node attribute counts failures, or says when there was one."""
+    return name.startswith(("fail-count-", "last-failure-"))
+
+
+def concerns(name: str, resource: str) -> bool:
+    """Tell whether a failure attribute is about a resource, as its history is named ("" = any).
+
+    `web:0` is one copy of a clone and `web:1` another: who asks for one means no other.
+    """
+    return not resource or resource_of_attribute(name) == resource
+
+
+def concerns_copies(name: str, resource: str) -> bool:
+    """Tell the same for a resource whose copies have no numbers: older counts may have one."""
     subject = resource_of_attribute(name)
-    return not resource or subject.partition(":")[0] == resource.partition(":")[0]
+    return subject == resource or subject.partition(":")[0] == resource
 
 
 def resource_of_attribute(name: str) -> str:

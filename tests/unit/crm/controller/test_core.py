@@ -4,6 +4,7 @@ import pytest
 
 from crm.api import cib, controller, membership, peers
 from crm.api.membership import SendCluster
+from crm.controller.history import resource_of_attribute
 from crm.model.graph import Action, ActionKind, Graph, Synapse
 from crm.model.version import Reign, Version
 from crm.plumbing.machine import PeerConnected, PeerLost, StopRequested
@@ -755,6 +756,32 @@ def test_a_clean_up_forgets_the_failures_and_probes_again() -> None:
     assert cluster.document().attributes["litsha21"] == {}
     assert cluster.where("vip") == ["litsha21"]
     assert_settled(cluster)
+
+
+FAILURES_OF_COPIES = tuple(
+    f"{kind}-{copy}#start_0"
+    for copy in ("web", "web:0", "web:1", "web:10", "webs")
+    for kind in ("fail-count", "last-failure")
+)
+
+
+@pytest.mark.parametrize("failures_only", [False, True])
+@pytest.mark.parametrize(
+    ("asked", "cleared"),
+    [("web:1", {"web:1"}), ("web", {"web"}), ("", {"web", "web:0", "web:1", "web:10", "webs"})],
+)
+def test_a_clean_up_forgets_the_failures_of_the_asked_copy_only(
+    asked: str, cleared: set[str], failures_only: bool
+) -> None:
+    cluster = started()
+    for name in FAILURES_OF_COPIES:
+        cluster["litsha22"].tell("attrd", "tool", update(name, "3"))
+    cluster.run()
+    assert len(cluster.document().attributes["litsha22"]) == len(FAILURES_OF_COPIES)
+    cluster.ask("litsha21", controller.CleanUp(5, asked, "litsha22", failures_only))
+    cluster.run()
+    left = {name for name in FAILURES_OF_COPIES if resource_of_attribute(name) not in cleared}
+    assert set(cluster.document().attributes["litsha22"]) == left
 
 
 def test_fencing_is_refused_clearly_while_nobody_can_fence() -> None:
