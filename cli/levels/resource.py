@@ -11,7 +11,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable
 
-from cli import edits, parameters
+from cli import edits, parameters, subjects
 from cli.edits import EditRefused, Located, get_pair, need_resource, set_pair, unset_pair
 from cli.grammar import ids
 from cli.grammar.resources import RESOURCES
@@ -20,6 +20,7 @@ from cli.levels.targets import apply_change, check_node, places_of, topmost
 from cli.levels.waiting import wait_until_idle
 from cli.parameters import Wanted
 from cli.shell.context import Call, Command, CommandFailed, Context, Level
+from cli.subjects import Subject
 from cli.view import history, monitor, recorded
 from cli.view.status import read_status
 from cli.workspace import ask_daemon
@@ -28,6 +29,7 @@ from crm.model.configuration import Item, own_ids
 from crm.model.options import is_true
 
 META = "meta_attributes"
+FORCE_WORDS = ("force", "--force", "-f")
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -320,52 +322,76 @@ def refresh(context: Context, call: Call) -> None:
 
 
 def _clean_up(context: Context, call: Call, *, failures_only: bool) -> None:
-    words = [word for word in call.words if word not in ("force", "--force", "-f")]
+    words = [word for word in call.words if word not in FORCE_WORDS]
     name = words[0] if words else ""
     node = words[1] if len(words) > 1 else ""
-    if name:
-        need_resource(context.workspace.configuration, name)
     if node:
         check_node(context, node)
-    reply = ask_daemon(
-        context.workspace,
-        controller.SERVICE,
-        controller.CleanUp(request=0, resource=name, node=node, failures_only=failures_only),
-        what="cleanup",
-    )
-    if isinstance(reply, controller.ControllerReply) and reply.code:
-        raise CommandFailed("not-cleaned", reply.message)
-    places = node or "all nodes"
-    context.terminal.show(f"Cleaned up {name or 'all resources'} on {places}")
+    names = [""]
+    if name:
+        subject = _subject(context, name)
+        forced = context.is_forced or len(words) < len(call.words)
+        view = read_status(context.workspace.document)
+        names = subjects.histories(view.facts, subject.item if forced else subject.top)
+    for each in names:
+        reply = ask_daemon(
+            context.workspace,
+            controller.SERVICE,
+            controller.CleanUp(request=0, resource=each, node=node, failures_only=failures_only),
+            what="cleanup",
+        )
+        if isinstance(reply, controller.ControllerReply) and reply.code:
+            raise CommandFailed("not-cleaned", reply.message)
+    for each in names:
+        context.terminal.show(f"Cleaned up {each or 'all resources'} on {node or 'all nodes'}")
     context.close()
 
 
 def failcount(context: Context, call: Call) -> None:
-    """Show, set or delete the fail count of a resource on a node."""
+    """Show, set or delete the fail count of a resource on a node.
+
+    That of a group or clone is shown and deleted one by one, of each resource in it.
+    """
     name, verb, node, *rest = call.words
-    need_resource(context.workspace.configuration, name)
+    subject = _subject(context, name)
     view = read_status(context.workspace.document)
     known = view.node(node)
     if known is None:
         raise EditRefused(edits.unknown("node", node, [each.name for each in view.nodes]))
+    names = subjects.histories(view.facts, subject.item)
     if verb == "show":
-        count = history.fail_count(known, name)
-        shown = "INFINITY" if count >= 1_000_000 else str(count)
-        context.terminal.show(f"scope=status  name=fail-count-{name} value={shown}")
+        for each in names:
+            count = history.fail_count(known, each)
+            shown = "INFINITY" if count >= 1_000_000 else str(count)
+            context.terminal.show(f"scope=status  name=fail-count-{each} value={shown}")
         return
     if verb == "set" and rest:
+        if len(names) != 1:
+            text = f"'{name}' has no fail count of its own, what is in it has: {', '.join(names)}"
+            raise CommandFailed("wrong-arguments", text, "set that of one of them")
         operation = f"#{rest[1]}_{rest[2] if len(rest) > 2 else '0'}" if len(rest) > 1 else ""
-        _update_attribute(context, f"fail-count-{name}{operation}", rest[0], node)
+        _update_attribute(context, f"fail-count-{names[0]}{operation}", rest[0], node)
         return
     if verb != "delete":
         raise CommandFailed(
             "wrong-arguments", "expected RSC {show|delete} NODE, or RSC set NODE VALUE"
         )
     for attribute in known.attributes:
-        if attribute.removeprefix("fail-count-").partition("#")[0] == name and (
-            attribute.startswith("fail-count-")
-        ):
+        plain = attribute.removeprefix("fail-count-")
+        if plain != attribute and plain.partition("#")[0] in names:
             _update_attribute(context, attribute, None, node)
+
+
+def _subject(context: Context, name: str) -> Subject:
+    """Find what a name means: a resource, or one copy of a clone.
+
+    Raises: EditRefused if there is none.
+    """
+    found = subjects.find(read_status(context.workspace.document).facts, name)
+    if found is None:
+        need_resource(context.workspace.configuration, name)
+        raise CommandFailed("unknown-resource", f"the cluster knows no resource '{name}'")
+    return found
 
 
 def _update_attribute(context: Context, name: str, value: str | None, node: str) -> None:

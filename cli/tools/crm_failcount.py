@@ -9,10 +9,12 @@ Source: tools.md section 2.
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import click
 
+from cli import subjects
 from cli.tools import crm_attribute, ends, namedvalues, result
 from cli.tools.crm_attribute import Request
 from cli.tools.namedvalues import Value
@@ -22,6 +24,8 @@ from crm.api.gateclient import installation_root
 from crm.model import options as known_options
 from crm.model import score
 from crm.model.exit_codes import Exit
+from crm.model.readxml import cluster as reading
+from pengine.facts.facts import conclude
 
 TOOL = "crm_failcount"
 
@@ -137,15 +141,22 @@ def _delete(
         text = f"{TOOL}: failures of '{resource}' are forgotten in a running cluster only"
         hint = "in a file, delete the attribute: crm_attribute -t status -n NAME -N NODE -D"
         raise Failure(Exit.NOT_CONNECTED, f"{text}\n  {hint}")
-    node = crm_attribute.node_named(cib.document(), options["node"]).name
-    if options["operation"]:
-        _forget(cib, node, f"{resource}#{options['operation']}_{interval_ms}")
-    else:
-        request = controller.CleanUp(0, resource, node, failures_only=True)
+    document = cib.document()
+    node = crm_attribute.node_named(document, options["node"]).name
+    facts = conclude(reading.read(document.root)[0], datetime.now(UTC))
+    subject = subjects.find(facts, resource)
+    # A resource that is configured no more has its own name only.
+    names = [resource] if subject is None else subjects.histories(facts, subject.item)
+    for name in names:
+        if options["operation"]:
+            _forget(cib, node, f"{name}#{options['operation']}_{interval_ms}")
+            continue
+        request = controller.CleanUp(0, name, node, failures_only=True)
         reply = cib.ask(controller.SERVICE, request)
         if isinstance(reply, controller.ControllerReply) and reply.code:
             raise Failure(reply.code, f"{TOOL}: {reply.message}")
-    answer.line(f"Cleaned up {resource} on {node}")
+    for name in names:
+        answer.line(f"Cleaned up {name} on {node}")
     return answer.end(Exit.OK)
 
 

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.subjects import Subject
 from cli.tools import optionlist, result
 from cli.tools.resource_lists import say_list
 from cli.tools.resource_request import Request
-from cli.tools.resource_scene import TOOL, Scene, Subject, failure, wrong_use
+from cli.tools.resource_scene import TOOL, Scene, failure, wrong_use
 from cli.tools.result import Element, Failure, element_of
 from cli.view.history import rc_word
 from crm.api.lrm import ResourceAgent

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 
+from cli.subjects import walk
 from cli.tools import result
 from cli.tools.resource_request import Request
-from cli.tools.resource_scene import Scene, walk
+from cli.tools.resource_scene import Scene
 from cli.tools.result import Element
 from crm.model import score
 from crm.model.exit_codes import Exit

@@ -12,9 +12,10 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+from cli.subjects import Subject, walk
 from cli.tools import result
 from cli.tools.resource_request import Request
-from cli.tools.resource_scene import Scene, Subject, failure, walk
+from cli.tools.resource_scene import Scene, failure
 from cli.tools.result import Element, element_of
 from cli.view import recorded, status_xml
 from cli.view.extras import descriptions

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 import click
 
 from cli import moves
+from cli.subjects import Subject, histories
 from cli.tools import namedvalues, result
 from cli.tools.resource_request import Request
-from cli.tools.resource_scene import TOOL, Scene, Subject, failure, wrong_use
+from cli.tools.resource_scene import TOOL, Scene, failure, wrong_use
 from cli.tools.result import Failure
 from crm.api import attributes, controller, gateclient
 from crm.api import cib as api
@@ -27,7 +28,7 @@ from crm.model.graph import ActionKind
 from crm.model.writexml import configuration as writing
 from crm.plumbing import durations, xml
 from crm.plumbing.errors import CrmError, Unreachable
-from pengine.facts.instances import CloneInstance, Instance, Placeable, instances_of
+from pengine.facts.instances import CloneInstance, Instance
 from pengine.facts.nodes import NodeFacts
 
 LONGEST_WAIT_S = 3600.0
@@ -67,20 +68,13 @@ def _forget(scene: Scene, request: Request, answer: result.Answer, *, failures_o
     _need_cluster(scene, "cleaning up")
     if request.operation:
         return _forget_operation(scene, request, answer, subject, node)
-    names = _histories(scene, subject.item if request.forced else subject.top)
+    names = histories(scene.facts, subject.item if request.forced else subject.top)
     for name in names:
         _ask(scene, controller.CleanUp(0, name, node, failures_only))
     for name in names:
         for place in [node] if node else _online(scene):
             answer.line(f"Cleaned up {name} on {place}")
     return Exit.OK
-
-
-def _histories(scene: Scene, item: Placeable) -> list[str]:
-    """List the names nodes keep histories under, of all that is in a resource."""
-    names = (scene.facts.history_name(each) for each in instances_of(item))
-    plain = (each.history_id for each in instances_of(item))
-    return list(dict.fromkeys((*plain, *(n for n in names if ":" not in n))))
 
 
 def _online(scene: Scene) -> list[str]:
@@ -95,7 +89,7 @@ def _forget_operation(
         interval_ms = durations.parse_ms(request.interval or "0")
     except ValueError as problem:
         raise wrong_use(f"'{request.interval}' is no interval: {problem}") from problem
-    for name in _histories(scene, subject.item):
+    for name in histories(scene.facts, subject.item):
         what = f"{name}#{request.operation}_{interval_ms}"
         for place in [node] if node else _online(scene):
             for kind in ("fail-count", "last-failure"):

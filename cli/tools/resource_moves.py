@@ -9,9 +9,10 @@ Source: tools.md section 2, "crm_resource".
 from __future__ import annotations
 
 from cli import moves
+from cli.subjects import Subject
 from cli.tools import result
 from cli.tools.resource_request import Request
-from cli.tools.resource_scene import TOOL, Scene, Subject, failure, wrong_use
+from cli.tools.resource_scene import TOOL, Scene, failure, wrong_use
 from cli.tools.result import Failure
 from crm.api import cib as api
 from crm.model.configuration import Item

@@ -1,7 +1,7 @@
 """What a run of `crm_resource` is about: the CIB, what the scheduler makes of it, one resource.
 
-Responsible for opening, for what a name given on the command line means, and for the words when it
-means nothing. What is true of a resource is read from the scheduler's facts and nowhere else.
+Responsible for opening, and for the words when a name means nothing (`cli.subjects`). What is true
+of a resource is read from the scheduler's facts and nowhere else.
 
 Source: tools.md section 2, "crm_resource".
 """
@@ -9,15 +9,13 @@ Source: tools.md section 2, "crm_resource".
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cli.subjects import Subject, find
 from cli.tools import ends
 from cli.tools.result import Failure
-from cli.view.resource_lines import configured_id
 from crm.api import cib as api
 from crm.cib import document as documents
 from crm.model.cluster import Cluster
@@ -26,14 +24,7 @@ from crm.model.exit_codes import Exit, exit_code
 from crm.model.readxml import cluster as reading
 from crm.model.readxml import configuration as items
 from pengine.facts.facts import Facts, conclude
-from pengine.facts.instances import (
-    BundleInstance,
-    CloneInstance,
-    GroupInstance,
-    Instance,
-    Placeable,
-    instances_of,
-)
+from pengine.facts.instances import Placeable, instances_of
 from pengine.facts.nodes import NodeFacts
 
 TOOL = "crm_resource"
@@ -48,61 +39,6 @@ def failure(code: int, text: str = "") -> Failure:
 def wrong_use(text: str) -> Failure:
     """Make the end of a run that was called wrongly."""
     return Failure(Exit.USAGE, f"{TOOL}: {text}")
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What a name means. `parents` are the containers around it, outermost first.
-
-    A plain name inside a clone (`web` for `web:0`, `web:1`) means its first copy where one has to
-    be chosen, and `copies` where all can be.
-    """
-
-    name: str
-    item: Placeable
-    parents: tuple[Placeable, ...] = ()
-    copies: tuple[Placeable, ...] = ()
-
-    @property
-    def id(self) -> str:
-        """The id of its element in the configuration."""
-        return configured_id(self.item)
-
-    @property
-    def is_numbered(self) -> bool:
-        """Whether the name is that of one copy."""
-        return self.name != self.id
-
-    @property
-    def top(self) -> Placeable:
-        """The outermost container, or the resource itself."""
-        return self.parents[0] if self.parents else self.item
-
-    @property
-    def parent(self) -> Placeable | None:
-        """The container right around it."""
-        return self.parents[-1] if self.parents else None
-
-
-def walk(
-    items: Iterable[Placeable], parents: tuple[Placeable, ...] = ()
-) -> Iterator[tuple[Placeable, tuple[Placeable, ...]]]:
-    """Yield everything placeable with the containers around it, containers first."""
-    for item in items:
-        yield item, parents
-        inside: Iterable[Placeable]
-        match item:
-            case Instance():
-                continue
-            case GroupInstance():
-                inside = item.members
-            case CloneInstance():
-                inside = item.copies
-            case BundleInstance():
-                parts = (p for r in item.replicas for p in (r.container, r.address, r.connection))
-                copies = (replica.copy for replica in item.replicas)
-                inside = [each for each in (*parts, *copies) if each is not None]
-        yield from walk(inside, (*parents, item))
 
 
 class Scene:
@@ -143,19 +79,10 @@ class Scene:
 
         Raises: Failure if there is none.
         """
-        plain: list[tuple[Placeable, tuple[Placeable, ...]]] = []
-        for item, parents in walk(self.facts.everything):
-            if item.id == name and configured_id(item) == name:
-                return Subject(name, item, parents, (item,))
-            if name in (item.id, configured_id(item)):
-                plain.append((item, parents))
-        for item, parents in plain:
-            if item.id == name:
-                return Subject(name, item, parents, (item,))
-        if not plain:
+        found = find(self.facts, name)
+        if found is None:
             raise failure(Exit.NO_SUCH_OBJECT, f"Resource '{name}' not found")
-        item, parents = plain[0]
-        return Subject(name, item, parents, tuple(each for each, _parents in plain))
+        return found
 
     def node(self, name: str) -> NodeFacts:
         """Find a node by its name.

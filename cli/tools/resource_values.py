@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from cli import parameters
 from cli.edits import need_resource
 from cli.parameters import Wanted
+from cli.subjects import Subject
 from cli.tools import result
 from cli.tools.resource_lists import configured
 from cli.tools.resource_request import Request
-from cli.tools.resource_scene import TOOL, Scene, Subject, failure, wrong_use
+from cli.tools.resource_scene import TOOL, Scene, failure, wrong_use
 from cli.tools.result import Element, Failure
 from crm.api import cib as api
 from crm.model.configuration import Item
