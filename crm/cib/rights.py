@@ -32,15 +32,25 @@ def answer_rights(
         return api.Rights(question.request)
     subject = acl.Subject(question.user, frozenset(question.groups))
     edit = documents.Edit(document)
-    parts = [list(_elements(edit, need.part)) for need in question.needs]
-    access = acl.Access(document.root, acl.permissions_of(document.root, subject))
-    denied: dict[int, errors.Problem] = {}
-    for place, (need, elements) in enumerate(zip(question.needs, parts, strict=True)):
-        problem = _objection(access, subject, need, elements)
-        if problem is not None:
-            denied[place] = problem
-    edit.undo()
+    try:
+        denied = _denied(edit, subject, question.needs)
+    finally:
+        edit.undo()
     return api.Rights(question.request, tuple(denied), api.findings_of(denied.values()))
+
+
+def _denied(
+    edit: documents.Edit, subject: acl.Subject, needs: tuple[api.Need, ...]
+) -> dict[int, errors.Problem]:
+    """Judge each need; gives what there is against some of them, by their place."""
+    parts = [list(_elements(edit, need.part)) for need in needs]
+    root = edit.document.root
+    access = acl.Access(root, acl.permissions_of(root, subject))
+    found = (
+        (place, _objection(access, subject, need, elements))
+        for place, (need, elements) in enumerate(zip(needs, parts, strict=True))
+    )
+    return {place: problem for place, problem in found if problem is not None}
 
 
 def _objection(

@@ -134,3 +134,20 @@ def test_groups_count() -> None:
     need = (api.Need(api.WholeCib(), write=True),)
     assert not answer_rights(made, api.AskRights(1, need, "any", ("staff",))).denied
     assert answer_rights(made, api.AskRights(1, need, "any", ("users",))).denied
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        api.AttributePart("n3", "a\x01"),
+        api.HistoryPart("n4", "\x00"),
+        api.AttributePart("\x00", "a"),
+    ],
+)
+def test_a_judgement_that_goes_wrong_leaves_nothing_behind(part: api.Part) -> None:
+    made = document("write //lrm")
+    before, digest = made.text(), made.digest()
+    with pytest.raises(ValueError, match="XML compatible"):
+        answer_rights(made, api.AskRights(1, (api.Need(part, write=True),), "u"))
+    assert (made.text(), made.digest()) == (before, digest)
+    assert made.node_state(name="n3") is None
