@@ -7,9 +7,10 @@ Theory of operation. All start in the order of the list once the node is active.
 code 100 stays ended, and if the node cannot work without it, the node leaves. Any other end is
 mended: at once after a run of `SHORT_RUN_S`, else after `PAUSE_S`; after more than
 `MAX_SHORT_RUNS` short runs in a row it is given up, and if the node cannot work without it, the
-node leaves. To stop, one after the other gets SIGTERM and is waited for: the controller first,
-because it moves its resources and needs all others for that, then the rest in reverse order. What
-does not end in time is killed.
+node leaves. Those that are on the bus are asked for signs of life (`pulse`); a hung one is
+killed, and then mended like any that ended. To stop, one after the other gets SIGTERM and is
+waited for: the controller first, because it moves its resources and needs all others for that,
+then the rest in reverse order. What does not end in time is killed.
 
 Source: docs/protocol/links.md, "Children"; Heartbeat's respawn rule.
 """
@@ -20,7 +21,8 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crm.plumbing.machine import Note, error, info
+from crm.plumbing.machine import AskAlive, Note, error, info
+from messaging import pulse
 
 EXIT_DO_NOT_RESPAWN = 100
 SHORT_RUN_S = 30.0
@@ -33,12 +35,19 @@ FIRST_TO_STOP = "crmd"
 
 @dataclass(frozen=True)
 class ChildPlan:
-    """A program to keep running. `title` is what the log calls it."""
+    """A program to keep running. `title` is what the log calls it.
+
+    One that `is_on_bus` is a daemon of ours, which is attached to heartbeat's end of the bus and
+    gives signs of life there; of any other program nobody can tell. `patience` is the number of
+    unanswered questions after which it is hung.
+    """
 
     name: str
     title: str
     is_vital: bool = False
     is_failfast: bool = False
+    is_on_bus: bool = False
+    patience: int = pulse.MAX_UNANSWERED
 
 
 # --- events -------------------------------------------------------------------------------
@@ -61,7 +70,29 @@ class ChildEnded:
     signal: int = 0
 
 
-Event = ChildStarted | ChildEnded
+@dataclass(frozen=True, slots=True)
+class ProcessAttached:
+    """A process of ours is on the bus, under the name `peer`."""
+
+    peer: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessHeard:
+    """The process of that name on the bus has given a sign of life."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessDetached:
+    """The process of that name is no longer on the bus."""
+
+    peer: str
+
+
+Event = ChildStarted | ChildEnded | ProcessAttached | ProcessHeard | ProcessDetached
 
 # --- effects ------------------------------------------------------------------------------
 
@@ -93,7 +124,7 @@ class VitalChildFailed:
     name: str
 
 
-Effect = StartChild | SignalChild | ChildrenGone | VitalChildFailed | Note
+Effect = StartChild | SignalChild | AskAlive | ChildrenGone | VitalChildFailed | Note
 
 
 @dataclass
@@ -115,6 +146,7 @@ class Children:
         self._stopping: list[str] | None = None
         self._kill_due: float | None = None
         self._was_killed = False
+        self._pulse = pulse.Pulse()
 
     @property
     def pids(self) -> dict[str, int]:
@@ -148,13 +180,25 @@ class Children:
 
     def receive(self, event: Event, now: float) -> list[Effect]:
         """Take in what became of a child."""
-        child = self._children.get(event.name)
-        if child is None:
-            return []
-        if isinstance(event, ChildStarted):
-            child.pid = event.pid
-            return []
+        match event:
+            case ProcessAttached(peer, pid):
+                self._pulse.connect(peer, pid)
+            case ProcessHeard(peer):
+                self._pulse.hear(peer)
+            case ProcessDetached(peer):
+                self._pulse.disconnect(peer)
+            case ChildStarted(name, pid) if name in self._children:
+                child = self._children[name]
+                child.pid = pid
+                if child.plan.is_on_bus:
+                    self._pulse.watch(name, pid, now, patience=child.plan.patience)
+            case ChildEnded(name) if name in self._children:
+                return self._take_end(self._children[name], event, now)
+        return []
+
+    def _take_end(self, child: _Child, event: ChildEnded, now: float) -> list[Effect]:
         was_short = now - child.started_at < SHORT_RUN_S
+        self._pulse.unwatch(child.plan.name)
         child.pid = 0
         child.is_running = False
         if self._stopping is not None:
@@ -229,11 +273,26 @@ class Children:
                 for name, child in self._children.items()
                 if child.is_running
             ]
+        for finding in self._pulse.tick(now):
+            effects += self._kill_hung(finding) if isinstance(finding, pulse.Hung) else [finding]
         return effects
+
+    def _kill_hung(self, hung: pulse.Hung) -> list[Effect]:
+        """End a process that does nothing any more; SIGKILL alone reaches a stopped one."""
+        child = self._children[hung.name]
+        silent_s = hung.unanswered * pulse.PAUSE_S
+        text = (
+            f'Client "{child.plan.title}" (pid {child.pid}) has given no sign of life for'
+            f" {silent_s:.0f} s: killing it"
+        )
+        return [error("heartbeat", text), SignalChild(hung.name, int(signal.SIGKILL))]
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
         due = [child.start_due for child in self._children.values() if child.start_due is not None]
         if self._kill_due is not None:
             due.append(self._kill_due)
+        asking = self._pulse.next_deadline()
+        if asking is not None:
+            due.append(asking)
         return min(due, default=None)

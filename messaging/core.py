@@ -30,9 +30,12 @@ from crm.api import membership as api
 from crm.api.membership import LinkStatus, NodeKind, NodeStatus, ViewEvent
 from crm.plumbing.errors import RemoteProtocolError
 from crm.plumbing.machine import (
+    AskAlive,
+    Caller,
     Exit,
     MessageArrived,
     Note,
+    PeerAlive,
     PeerConnected,
     PeerLost,
     StopRequested,
@@ -105,6 +108,7 @@ Event = (
     | children.ChildStarted
     | children.ChildEnded
     | MessageArrived
+    | PeerAlive
     | PeerConnected
     | PeerLost
     | StopRequested
@@ -127,7 +131,14 @@ StartChild = children.StartChild
 SignalChild = children.SignalChild
 
 Effect = (
-    SendDatagram | pings.SendEcho | children.StartChild | children.SignalChild | Tell | Note | Exit
+    SendDatagram
+    | pings.SendEcho
+    | children.StartChild
+    | children.SignalChild
+    | AskAlive
+    | Tell
+    | Note
+    | Exit
 )
 
 
@@ -219,8 +230,15 @@ class Messaging:
                 effects += self._take_datagram(link, source, data, now)
             case MessageArrived(peer, message):
                 effects += self._follow_clients(self._clients.receive(peer, message), now)
+            case PeerConnected(peer, caller):
+                effects += self._meet(peer, caller, now)
+            case PeerAlive(peer):
+                heard = children.ProcessHeard(peer)
+                effects += self._follow_children(self._children.receive(heard, now), now)
             case PeerLost(peer):
                 effects += self._follow_clients(self._clients.lose(peer), now)
+                detached = children.ProcessDetached(peer)
+                effects += self._follow_children(self._children.receive(detached, now), now)
             case pings.EchoArrived():
                 effects += self._follow_links(self._pings.receive(event, now), now)
             case children.ChildStarted() | children.ChildEnded():
@@ -235,8 +253,6 @@ class Messaging:
                 self._clients.adjust(self._greeting())
             case StopRequested():
                 effects += self._stop(now)
-            case PeerConnected():
-                pass
         return effects + self._consider_exit(now)
 
     def tick(self, now: float) -> list[Effect]:
@@ -499,11 +515,18 @@ class Messaging:
                     effects += self._leave_because(text, now)
                 case children.ChildrenGone():
                     effects += self._take_leave(now)
-                case children.StartChild() | children.SignalChild() | Note():
+                case children.StartChild() | children.SignalChild() | AskAlive() | Note():
                     effects.append(effect)
         return effects
 
     # --- clients ----------------------------------------------------------------------------
+
+    def _meet(self, peer: str, caller: Caller | None, now: float) -> list[Effect]:
+        """Somebody is on the bus; who it is by the word of the kernel is known outside tests."""
+        if caller is None:
+            return []
+        attached = children.ProcessAttached(peer, caller.pid)
+        return self._follow_children(self._children.receive(attached, now), now)
 
     def _follow_clients(self, outcome: Sequence[clients.Effect], now: float) -> list[Effect]:
         effects: list[Effect] = []

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from crm.plumbing.errors import Problem, error, warning
 from crm.plumbing.settings import CLUSTER_USER
 from messaging.children import ChildPlan
 from messaging.cluster_settings import ClusterSettings, RespawnLine
+from messaging.pulse import MAX_UNANSWERED, MAX_UNANSWERED_IN_WORK
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ OWN_DAEMONS: tuple[tuple[str, str, str], ...] = (
 )
 """Name, entry point and user ("": that of heartbeat itself), in the order of their start."""
 
+WORKING_ON_THEIR_LOOP = frozenset(("pengine",))
+"""Daemons that do seconds of work in one turn of their event loop."""
+
 LIBRARY = "/usr/lib/heartbeat"
 STAND_INS: Mapping[str, str] = {"pingd": "messaging.pingd:main"}
 """Programs of respawn lines that we bring ourselves."""
@@ -53,10 +57,13 @@ NOT_NEEDED: Mapping[str, str] = {
 
 def own_daemons(place: tuple[str, ...]) -> list[Program]:
     """Our daemons with the arguments that say where and who they are."""
-    return [
-        Program(ChildPlan(name, f"{LIBRARY}/{name}", is_vital=True), place, entry, user)
-        for name, entry, user in OWN_DAEMONS
-    ]
+    return [Program(_plan_of(name), place, entry, user) for name, entry, user in OWN_DAEMONS]
+
+
+def _plan_of(name: str) -> ChildPlan:
+    patience = MAX_UNANSWERED_IN_WORK if name in WORKING_ON_THEIR_LOOP else MAX_UNANSWERED
+    title = f"{LIBRARY}/{name}"
+    return ChildPlan(name, title, is_vital=True, is_on_bus=True, patience=patience)
 
 
 def from_respawn_lines(
@@ -112,7 +119,7 @@ def _from_line(
         return Program(plan, tuple(words), user=line.user), None
     if base in STAND_INS:
         argv = (*place, *words[1:])
-        return Program(plan, argv, STAND_INS[base], line.user), None
+        return Program(replace(plan, is_on_bus=True), argv, STAND_INS[base], line.user), None
     if base in BUILT_IN:
         return None, warning("started-anyway", where, f"{where}: '{base}' is started by itself")
     if base in NOT_NEEDED:

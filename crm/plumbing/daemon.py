@@ -25,11 +25,14 @@ from crm.plumbing import log, transcript
 from crm.plumbing.blackbox import BlackBox
 from crm.plumbing.errors import CrmError
 from crm.plumbing.ipc import Bus, Conversation
-from crm.plumbing.machine import Exit, Machine, Note, StopRequested, Tell, info
+from crm.plumbing.machine import AskAlive, Exit, Machine, Note, StopRequested, Tell, info
 from crm.plumbing.runner import Runner
 from crm.plumbing.settings import ROOT_VARIABLE, Paths
 
 __all__ = ["LIFELINE", "Conversation", "Options", "Plan", "Shell", "parse_options", "run"]
+
+PARENT = "heartbeat"
+"""The name on the bus of the process that starts all others."""
 
 LIFELINE = "PACEKEEPER_LIFELINE"
 """Names an inherited descriptor; its end of file means that our parent died."""
@@ -120,6 +123,9 @@ class Shell:
             case Tell(peer, message):
                 if self.bus is not None:
                     self.bus.tell(peer, message)
+            case AskAlive(peer):
+                if self.bus is not None:
+                    self.bus.ask_alive(peer)
             case Note():
                 log.note(effect)
             case Exit(code):
@@ -203,7 +209,7 @@ def run(plan: Plan, options: Options) -> int:
 
 def _start(shell: Shell, plan: Plan) -> None:
     _listen_to_signals(shell)
-    _hold_lifeline(shell, plan.name)
+    is_child = _hold_lifeline(shell, plan.name)
     try:
         if plan.started is not None:
             plan.started(shell)
@@ -214,6 +220,8 @@ def _start(shell: Shell, plan: Plan) -> None:
         for server, conversation in plan.dials.items():
             if shell.bus is not None:
                 shell.bus.dial(server, conversation)
+        if is_child and shell.bus is not None:
+            shell.bus.attach(PARENT)
     except (CrmError, OSError) as problem:
         logging.getLogger(log.ENTITY_PREFIX + plan.name).error("cannot start: %s", problem)
         print(f"{plan.name}: cannot start: {problem}", file=sys.stderr)  # noqa: T201
@@ -231,10 +239,11 @@ def _listen_to_signals(shell: Shell) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _hold_lifeline(shell: Shell, name: str) -> None:
+def _hold_lifeline(shell: Shell, name: str) -> bool:
+    """Watch the lifeline; False for a process that was started by hand and has none."""
     word = os.environ.pop(LIFELINE, "")
     if not word.isdigit():
-        return
+        return False
     handle = int(word)
     os.set_inheritable(handle, False)
 
@@ -245,6 +254,7 @@ def _hold_lifeline(shell: Shell, name: str) -> None:
             shell.end(0)
 
     shell.loop.add_reader(handle, look)
+    return True
 
 
 def _broken_thread(shell: Shell, broken: threading.ExceptHookArgs) -> None:

@@ -15,6 +15,8 @@ two frames: a header (kind, conversation, sequence number) and the payload.
   closed descriptor from its monitor, and asks the ROUTER whether the peer behind it can still be
   reached (it may not believe the number alone, numbers are used again). ZMTP heartbeats find
   frozen processes.
+- A server may ask a dialler for a sign of life (ASK). The dialler's event loop answers (ALIVE);
+  libzmq's own thread, which would answer for a process whose loop is stuck, has no part in it.
 - Nothing is queued beyond libzmq's own bounded queues. Who does not read is dropped.
 
 Only processes of root, of our own user, or of the cluster's user get in: a ZAP handler checks the
@@ -42,7 +44,17 @@ import zmq
 
 from crm.plumbing.codec import MAX_MESSAGE_BYTES, Codec
 from crm.plumbing.errors import ConfigurationError, CrmError, RemoteProtocolError
-from crm.plumbing.machine import MessageArrived, Note, PeerConnected, PeerLost, debug, error, warn
+from crm.plumbing.machine import (
+    Caller,
+    MessageArrived,
+    Note,
+    PeerAlive,
+    PeerConnected,
+    PeerLost,
+    debug,
+    error,
+    warn,
+)
 from crm.plumbing.settings import CLUSTER_USER
 
 QUEUE_MESSAGES = 20_000
@@ -61,7 +73,7 @@ _PATH_LIMIT = 107
 _HEADER = struct.Struct("!BQQ")
 _MONITOR = struct.Struct("=Hi")
 
-BusEvent = MessageArrived | PeerConnected | PeerLost
+BusEvent = MessageArrived | PeerConnected | PeerLost | PeerAlive
 Deliver = Callable[[BusEvent], None]
 Report = Callable[[Note], None]
 
@@ -72,6 +84,8 @@ class _Kind(enum.IntEnum):
     MESSAGE = 3
     BYE = 4
     PROBE = 5
+    ASK = 6
+    ALIVE = 7
 
 
 class _Identity(msgspec.Struct, frozen=True):
@@ -90,6 +104,13 @@ class Conversation:
     """What the dialler says to the server."""
     replies: Codec
     """What the server says to the dialler."""
+
+
+class _Nothing(msgspec.Struct, frozen=True):
+    """What is said by those who are attached only: it is never sent."""
+
+
+_SILENT = Conversation(Codec(_Nothing), Codec(_Nothing))
 
 
 @dataclass(slots=True)
@@ -151,6 +172,16 @@ class Bus:
         self.undeliverable(peer, message)
         return False
 
+    def attach(self, server: str) -> None:
+        """Connect to a server only so that it can ask for signs of life; nothing is delivered."""
+        if server not in self._diallers:
+            self._diallers[server] = _Dialler(self, server, _SILENT, deliver=lambda _: None)
+
+    def ask_alive(self, peer: str) -> None:
+        """Ask a process that dialled us for a sign of life."""
+        if self._server is not None:
+            self._server.ask_alive(peer)
+
     def undeliverable(self, peer: str, message: msgspec.Struct) -> None:
         """Count and note a message for a peer that is not there."""
         self.counters.undeliverable += 1
@@ -176,11 +207,8 @@ class Bus:
 
     def is_welcome(self, frame: zmq.Frame) -> bool:
         """Tell whether the kernel says that a frame came from one of our users."""
-        try:
-            address = frame.get("Peer-Address")
-        except zmq.ZMQError:
-            return False
-        return isinstance(address, str) and _uid_of(address) in self.welcome_uids
+        caller = _caller_of(frame)
+        return caller is not None and caller.uid in self.welcome_uids
 
 
 def prepare_directory(directory: Path) -> None:
@@ -313,6 +341,11 @@ class _Server:
         talk.sent += 1
         return self._send(identity, talk, _Kind.MESSAGE, talk.sent, payload)
 
+    def ask_alive(self, peer: str) -> None:
+        identity = self._by_name.get(peer)
+        if identity is not None:
+            self._send(identity, self._talks[identity], _Kind.ASK, 0, b"")
+
     def close(self, linger_ms: int) -> None:
         self._pipe.socket.disable_monitor()
         self._monitor.close()
@@ -350,6 +383,8 @@ class _Server:
             self._drop(identity, "it ended the conversation")
         elif kind == _Kind.MESSAGE:
             self._hear(identity, talk, sequence, frames[2])
+        elif kind == _Kind.ALIVE:
+            self._bus.deliver(PeerAlive(talk.peer))
 
     def _greet(self, identity: bytes, number: int, frame: zmq.Frame) -> None:
         try:
@@ -370,7 +405,7 @@ class _Server:
         self._by_name[who.name] = identity
         welcome = msgspec.msgpack.encode(self._bus.identity)
         if self._send(identity, talk, _Kind.WELCOME, 0, welcome):
-            self._bus.deliver(PeerConnected(who.name))
+            self._bus.deliver(PeerConnected(who.name, _caller_of(frame)))
 
     def _hear(self, identity: bytes, talk: _Talk, sequence: int, frame: zmq.Frame) -> None:
         talk.received += 1
@@ -407,8 +442,11 @@ class _Server:
 class _Dialler:
     """Our DEALER to one server: greets on every connection and after every BYE."""
 
-    def __init__(self, bus: Bus, server: str, conversation: Conversation) -> None:
+    def __init__(
+        self, bus: Bus, server: str, conversation: Conversation, *, deliver: Deliver | None = None
+    ) -> None:
         self._bus = bus
+        self._deliver = deliver or bus.deliver
         self._server = server
         self._conversation = conversation
         self._talk = _Talk(0, server)
@@ -490,6 +528,8 @@ class _Dialler:
             self._begin(frames[1])
         elif kind == _Kind.MESSAGE and self._talk.open:
             self._hear(sequence, frames[1])
+        elif kind == _Kind.ASK and self._talk.open:
+            self._send(_Kind.ALIVE, 0, b"")
         elif kind == _Kind.BYE:
             self._end("it ended the conversation")
             self._greet_later()
@@ -501,7 +541,7 @@ class _Dialler:
             self._bus.report(error(self._bus.name, text))
             return
         self._talk.open = True
-        self._bus.deliver(PeerConnected(self._server))
+        self._deliver(PeerConnected(self._server))
 
     def _hear(self, sequence: int, frame: zmq.Frame) -> None:
         self._talk.received += 1
@@ -519,7 +559,7 @@ class _Dialler:
             return
         self._talk = _Talk(0, self._server)
         self._bus.report(debug(self._bus.name, f"lost '{self._server}': {why}"))
-        self._bus.deliver(PeerLost(self._server))
+        self._deliver(PeerLost(self._server))
 
 
 def _deliver(bus: Bus, peer: str, codec: Codec, frame: zmq.Frame) -> None:
@@ -583,10 +623,25 @@ def _descriptor(frame: zmq.Frame) -> int:
     return value if isinstance(value, int) else -1
 
 
+def _caller_in(address: str) -> Caller | None:
+    """Who stands in libzmq's `localhost:UID:GID:PID`; None when it is not of that form."""
+    parts = address.split(":")[1:]
+    if len(parts) != len(Caller._fields) or not all(part.isdigit() for part in parts):
+        return None
+    return Caller(*map(int, parts))
+
+
 def _uid_of(address: str) -> int:
-    """The uid in libzmq's `localhost:UID:GID:PID`; -1 when it is not of that form."""
-    parts = address.split(":")
-    return int(parts[1]) if len(parts) == 4 and parts[1].isdigit() else -1
+    caller = _caller_in(address)
+    return -1 if caller is None else caller.uid
+
+
+def _caller_of(frame: zmq.Frame) -> Caller | None:
+    try:
+        address = frame.get("Peer-Address")
+    except zmq.ZMQError:
+        return None
+    return _caller_in(address) if isinstance(address, str) else None
 
 
 def _trusted_uids() -> frozenset[int]:

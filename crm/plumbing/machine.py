@@ -7,14 +7,15 @@ timer that could fire.
 
 The vocabulary every machine shares stands here as well: what arrives over the local bus
 (`MessageArrived`, `PeerConnected`, `PeerLost`), a request to end (`StopRequested`), and the
-effects any machine may return (`Tell`, `Note`, `Exit`). Each room adds its own.
+effects any machine may return (`Tell`, `Note`, `Exit`). Whether a peer still turns its event loop
+is asked with `AskAlive` and answered by its shell: `PeerAlive`. Each room adds its own.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -49,9 +50,28 @@ class MessageArrived:
     message: msgspec.Struct
 
 
+class Caller(NamedTuple):
+    """Who is at the other end of a local socket, by the word of the kernel."""
+
+    uid: int
+    gid: int
+    pid: int
+
+
 @dataclass(frozen=True, slots=True)
 class PeerConnected:
-    """The local process `peer` (or a new life of it) is ready to be told things."""
+    """The local process `peer` (or a new life of it) is ready to be told things.
+
+    A server is told who the caller is; a dialler, and a machine in a simulation, is not.
+    """
+
+    peer: str
+    caller: Caller | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAlive:
+    """The local process `peer`, asked by `AskAlive`, has answered: its event loop turns."""
 
     peer: str
 
@@ -77,6 +97,13 @@ class Tell:
 
     peer: str
     message: msgspec.Struct
+
+
+@dataclass(frozen=True, slots=True)
+class AskAlive:
+    """Ask the local process `peer`, which dialled us, for a sign of life."""
+
+    peer: str
 
 
 @dataclass(frozen=True, slots=True)

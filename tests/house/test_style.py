@@ -37,6 +37,7 @@ PURE = (
     "messaging/frame.py",
     "messaging/links.py",
     "messaging/pings.py",
+    "messaging/pulse.py",
     "messaging/quorum.py",
     "messaging/verdict.py",
     "pengine",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -13,7 +14,14 @@ import zmq
 from crm.plumbing.codec import Codec, Message
 from crm.plumbing.errors import ConfigurationError
 from crm.plumbing.ipc import Bus, BusEvent, Conversation
-from crm.plumbing.machine import MessageArrived, Note, PeerConnected, PeerLost
+from crm.plumbing.machine import (
+    Caller,
+    MessageArrived,
+    Note,
+    PeerAlive,
+    PeerConnected,
+    PeerLost,
+)
 
 
 class Ask(Message, frozen=True):
@@ -113,6 +121,54 @@ def test_messages_arrive_in_order_both_ways_also_below_a_very_long_path(bus_dir:
         ]
         client.bus.close()
         server.bus.close()
+
+    play(scene)
+
+
+def test_a_server_is_told_by_the_kernel_who_has_dialled(bus_dir: Path) -> None:
+    async def scene(enter: Enter) -> None:
+        server, client = enter(bus_dir, "cib"), enter(bus_dir, "crmd")
+        server.bus.serve(TALK)
+        client.bus.dial("cib", TALK)
+        (event, *_) = await server.heard(1)
+        assert isinstance(event, PeerConnected)
+        assert event.caller == Caller(os.getuid(), os.getgid(), os.getpid())
+
+    play(scene)
+
+
+def test_who_is_attached_gives_signs_of_life_and_is_told_nothing(bus_dir: Path) -> None:
+    async def scene(enter: Enter) -> None:
+        server, client = enter(bus_dir, "heartbeat"), enter(bus_dir, "lrmd")
+        server.bus.serve(TALK)
+        client.bus.attach("heartbeat")
+        await server.heard(1)
+        server.bus.ask_alive("lrmd")
+        server.bus.ask_alive("nobody")
+        assert await server.heard(2) == [PeerConnected("lrmd"), PeerAlive("lrmd")]
+        assert client.events == []
+
+    play(scene)
+
+
+def test_a_dialler_gives_signs_of_life_between_its_messages(bus_dir: Path) -> None:
+    async def scene(enter: Enter) -> None:
+        server, client = enter(bus_dir, "heartbeat"), enter(bus_dir, "crmd")
+        server.bus.serve(TALK)
+        client.bus.dial("heartbeat", TALK)
+        client.bus.attach("heartbeat")
+        await client.heard(1)
+        client.bus.tell("heartbeat", Ask(1))
+        await server.heard(2)
+        server.bus.ask_alive("crmd")
+        await server.heard(3)
+        client.bus.tell("heartbeat", Ask(2))
+        assert await server.heard(4) == [
+            PeerConnected("crmd"),
+            MessageArrived("crmd", Ask(1)),
+            PeerAlive("crmd"),
+            MessageArrived("crmd", Ask(2)),
+        ]
 
     play(scene)
 
