@@ -2,8 +2,9 @@
 
 Responsible for `crm.api.membership` as it is spoken on the local bus: signing on and off, the
 state a client is told first, news for all of them, and the messages between clients of different
-nodes. Not responsible for how messages reach other nodes (`delivery`), nor for who decides what
-the news are (`links`, `pings`, `ccm`).
+nodes. Who may register under which name is judged by a `Doorkeeper` (`apiauth`). Not responsible
+for how messages reach other nodes (`delivery`), nor for who decides what the news are (`links`,
+`pings`, `ccm`).
 
 Theory of operation. A client is known by the name of its bus connection; it speaks first
 (`SignOn`) and is told, in this order, who it is, every node, every client, the present view, and
@@ -25,8 +26,9 @@ import msgspec
 
 from crm.api import membership as api
 from crm.api.membership import ClientStatus, ViewEvent
-from crm.plumbing.machine import Note, Tell, debug, warn
+from crm.plumbing.machine import Caller, Note, Tell, debug, error, warn
 from messaging import frame
+from messaging.apiauth import Doorkeeper
 
 ALL_NODES = ""
 
@@ -62,8 +64,12 @@ Effect = SayToPeers | DescribeCluster | LeaveWanted | Tell | Note
 class Clients:
     """Who is signed on, here and at the peers, and what they have been told."""
 
-    def __init__(self, greeting: api.SignedOn, nodes: Iterable[api.NodeChanged]) -> None:
+    def __init__(
+        self, greeting: api.SignedOn, nodes: Iterable[api.NodeChanged], doorkeeper: Doorkeeper
+    ) -> None:
         self._greeting = greeting
+        self._doorkeeper = doorkeeper
+        self._callers: dict[str, Caller] = {}  # bus name → who that is
         self._node = greeting.node
         self._nodes = {changed.node: changed for changed in nodes}
         self._view: api.View | None = None
@@ -81,6 +87,10 @@ class Clients:
         """Tell those who sign on from now on what `greeting` says."""
         self._greeting = greeting
 
+    def meet(self, peer: str, caller: Caller) -> None:
+        """Note who the kernel says is behind a bus connection."""
+        self._callers[peer] = caller
+
     def receive(self, peer: str, message: msgspec.Struct) -> list[Effect]:
         """Take in what came over a bus connection."""
         match message:
@@ -91,13 +101,18 @@ class Clients:
             case api.SendCluster(to_client, payload, to_node):
                 return self._send(peer, to_client, payload, to_node)
             case api.LeaveCluster(reason):
-                return [LeaveWanted(f"{self._names.get(peer, peer)}: {reason}")]
+                return self._leave(peer, reason)
             case api.AskCluster(request):
                 return [DescribeCluster(peer, request)]
         return []
 
+    def disconnect(self, peer: str) -> list[Effect]:
+        """A bus connection is gone, and with it whoever was signed on over it."""
+        self._callers.pop(peer, None)
+        return self.lose(peer)
+
     def lose(self, peer: str) -> list[Effect]:
-        """A client signed off or its connection is gone."""
+        """A client is signed on no more."""
         client = self._names.pop(peer, None)
         if client is None:
             return []
@@ -113,6 +128,10 @@ class Clients:
         return self._tell_all(news)
 
     def _sign_on(self, peer: str, client: str, pid: int) -> list[Effect]:
+        caller = self._callers.get(peer)
+        reason = self._doorkeeper.refusal(client, pid, caller)
+        if reason:
+            return _refusal(peer, client, caller, reason)
         effects: list[Effect] = []
         for other, name in list(self._names.items()):
             if name == client or other == peer:
@@ -148,12 +167,21 @@ class Clients:
     def _send(self, peer: str, to_client: str, payload: bytes, to_node: str) -> list[Effect]:
         client = self._names.get(peer)
         if client is None:
-            return [warn("heartbeat", f"'{peer}' sends without having signed on")]
+            return self._refuse_stranger(peer)
         data = frame.ClientData(client, to_client, payload)
         if to_node == self._node:
             return self._hand_over(self._node, data)
         said = SayToPeers(data, to_node)
         return [said] if to_node else [said, *self._hand_over(self._node, data)]
+
+    def _leave(self, peer: str, reason: str) -> list[Effect]:
+        client = self._names.get(peer)
+        return (
+            self._refuse_stranger(peer) if client is None else [LeaveWanted(f"{client}: {reason}")]
+        )
+
+    def _refuse_stranger(self, peer: str) -> list[Effect]:
+        return [warn("heartbeat", f"'{peer}' sends without having signed on")]
 
     def _tell_all(self, message: msgspec.Struct) -> list[Effect]:
         return [Tell(peer, message) for peer in self._names]
@@ -203,3 +231,9 @@ class Clients:
         return [
             Tell(peer, message) for peer, client in self._names.items() if client == data.to_client
         ]
+
+
+def _refusal(peer: str, client: str, caller: Caller | None, reason: str) -> list[Effect]:
+    who = f"pid {caller.pid}, uid {caller.uid}, gid {caller.gid}" if caller else peer
+    text = f"client {client} ({who}) is not authorized to register: {reason}"
+    return [error("heartbeat", text), Tell(peer, api.SignOnRefused(client, reason))]

@@ -68,6 +68,7 @@ class ApiRight:
     client: str
     users: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,7 @@ class ClusterSettings:
     media: tuple[Medium, ...]
     pings: tuple[PingTarget, ...] = ()
     respawns: tuple[RespawnLine, ...] = ()
+    api_rights: tuple[ApiRight, ...] = ()
     timing: Timing = field(default_factory=Timing)
     cluster: str = DEFAULT_CLUSTER
     crm: bool = True

@@ -45,6 +45,7 @@ from crm.plumbing.machine import (
     warn,
 )
 from messaging import (
+    apiauth,
     auth,
     ccm,
     children,
@@ -147,6 +148,7 @@ class Messaging:
 
     `random_bytes` is its only source of randomness; the session drawn from it is the
     incarnation of this life. `child_plans` are started, in order, when the node is active.
+    `doorkeeper` says who may register as a client; without one everybody may.
     """
 
     def __init__(
@@ -160,6 +162,7 @@ class Messaging:
         random_bytes: Callable[[int], bytes],
         child_plans: Sequence[children.ChildPlan] = (),
         generation: int = 0,
+        doorkeeper: apiauth.Doorkeeper = apiauth.EVERYBODY,
     ) -> None:
         self._settings = settings
         self._node = node
@@ -191,7 +194,7 @@ class Messaging:
         self._ccm = ccm.Ccm(settings, node=node, incarnation=self.incarnation, uuid=uuid, now=now)
         self._children = children.Children(child_plans)
         self._status = NodeStatus.UP
-        self._clients = clients.Clients(self._greeting(), self._known_nodes())
+        self._clients = clients.Clients(self._greeting(), self._known_nodes(), doorkeeper)
         self._complained_at: dict[tuple[str, str], float] = {}
         self._dropped: collections.Counter[str] = collections.Counter()
         self._is_stopping = False
@@ -236,7 +239,7 @@ class Messaging:
                 heard = children.ProcessHeard(peer)
                 effects += self._follow_children(self._children.receive(heard, now), now)
             case PeerLost(peer):
-                effects += self._follow_clients(self._clients.lose(peer), now)
+                effects += self._follow_clients(self._clients.disconnect(peer), now)
                 detached = children.ProcessDetached(peer)
                 effects += self._follow_children(self._children.receive(detached, now), now)
             case pings.EchoArrived():
@@ -525,6 +528,7 @@ class Messaging:
         """Somebody is on the bus; who it is by the word of the kernel is known outside tests."""
         if caller is None:
             return []
+        self._clients.meet(peer, caller)
         attached = children.ProcessAttached(peer, caller.pid)
         return self._follow_children(self._children.receive(attached, now), now)
 

@@ -313,6 +313,7 @@ def _run(
         random_bytes=secrets.token_bytes,
         child_plans=[program.plan for program in readings.programs],
         generation=startup.next_generation(options.paths.hb_generation),
+        doorkeeper=readings.rights,
     )
     deeds = _Deeds(readings, nursery, environment, options.paths)
     plan = Plan(

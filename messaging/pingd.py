@@ -29,12 +29,14 @@ from crm.plumbing.machine import (
     PeerLost,
     StopRequested,
     Tell,
+    error,
     info,
 )
 from messaging.ha_cf.values import time_s
 
 NAME = "pingd"
 FAREWELL_S = 0.2
+EXIT_DO_NOT_RESPAWN = 100
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ class PingCounter:
                 return self._tell_change()
             case PeerLost("attrd"):
                 self._has_attrd = False
+            case MessageArrived("heartbeat", membership.SignOnRefused(_, reason)):
+                return [error(NAME, f"heartbeat refuses us: {reason}"), Exit(EXIT_DO_NOT_RESPAWN)]
             case MessageArrived("heartbeat", membership.NodeChanged(node, NodeKind.PING, status)):
                 self._nodes[node] = status
                 return self._tell_change()

@@ -6,6 +6,7 @@ Responsible for files and their problems. Nothing is started here, and nothing b
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import secrets
@@ -20,7 +21,8 @@ from crm.plumbing import atomicfile
 from crm.plumbing.errors import ConfigurationError, Problem, error, has_errors, warning
 from crm.plumbing.log import LogTargets
 from crm.plumbing.settings import CLUSTER_USER, Paths
-from messaging import authkeys, programs
+from messaging import apiauth, authkeys, programs
+from messaging.apiauth import Rights
 from messaging.authkeys import KeyFile
 from messaging.cluster_settings import ClusterSettings, MediumKind
 from messaging.ha_cf import meaning
@@ -44,6 +46,7 @@ class Readings:
     programs: tuple[Program, ...]
     ping_addresses: dict[str, str]
     ha_cf_text: str
+    rights: Rights
 
 
 def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], int]:
@@ -77,6 +80,9 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
         for medium in settings.media
         if medium.kind is MediumKind.SERIAL and not is_character_device(medium.device)
     ]
+    own = programs.own_daemons(place)
+    rights, found = _read_rights(settings, own, str(paths.ha_cf))
+    problems += found
     hosts = [host for ping in settings.pings for host in ping.hosts]
     addresses, unknown = icmp.resolve(hosts)
     problems += [
@@ -90,8 +96,7 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
     ]
     if has_errors(problems):
         return None, problems, EXIT_NOT_CONFIGURED
-    all_programs = (*programs.own_daemons(place), *extra)
-    return Readings(settings, keys, all_programs, addresses, text), problems, 0
+    return Readings(settings, keys, (*own, *extra), addresses, text, rights), problems, 0
 
 
 def check(paths: Paths, node: str) -> tuple[list[str], list[Problem], int]:
@@ -157,11 +162,7 @@ def _read_text(path: Path, message: str) -> tuple[str | None, list[Problem], int
 
 def is_user(name: str) -> bool:
     """Tell whether this computer has a user of that name."""
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        return False
-    return True
+    return _uid_of(name) is not None
 
 
 def user_for(program: Program) -> str | None:
@@ -169,6 +170,44 @@ def user_for(program: Program) -> str | None:
     if os.geteuid() != 0 or os.environ.get(ONE_USER) or not program.user:
         return None
     return program.user if is_user(program.user) else None
+
+
+def _read_rights(
+    settings: ClusterSettings, own: list[Program], path: str
+) -> tuple[Rights, list[Problem]]:
+    """Turn the apiauth lines into numbers of this host's users and groups."""
+    mine = os.geteuid(), os.getegid()
+    accounts = apiauth.Accounts(
+        _uid_of,
+        _gid_of,
+        own=mine,
+        has_one_user=os.geteuid() != 0 or bool(os.environ.get(ONE_USER)),
+    )
+    users = {program.plan.name: user_for(program) for program in own}
+    daemons = {name: _ids_of(user) if user else mine for name, user in users.items()}
+    bus_users = frozenset({0, mine[0]} | {uid for uid, _ in daemons.values()})
+    return apiauth.resolve(
+        settings.api_rights, accounts, path=path, daemons=daemons, bus_users=bus_users
+    )
+
+
+def _ids_of(user: str) -> tuple[int, int]:
+    entry = pwd.getpwnam(user)
+    return entry.pw_uid, entry.pw_gid
+
+
+def _uid_of(name: str) -> int | None:
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
+
+
+def _gid_of(name: str) -> int | None:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return None
 
 
 def node_name(option: str) -> str:
@@ -238,8 +277,7 @@ def _cluster_owner() -> tuple[int, int] | None:
     """Who owns what the children write to; None: they run as ourselves."""
     if os.geteuid() != 0 or os.environ.get(ONE_USER) or not is_user(CLUSTER_USER):
         return None
-    entry = pwd.getpwnam(CLUSTER_USER)
-    return entry.pw_uid, entry.pw_gid
+    return _ids_of(CLUSTER_USER)
 
 
 def log_targets(settings: ClusterSettings, paths: Paths, node: str) -> LogTargets:

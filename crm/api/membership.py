@@ -103,7 +103,10 @@ class View(Message, frozen=True, omit_defaults=True):
 
 
 class SignOn(Message, frozen=True):
-    """Register under a client name; answered by `SignedOn` and the current state."""
+    """Register under a client name; answered by `SignedOn` and the current state.
+
+    Who may not register under that name (apiauth in ha.cf) is answered by `SignOnRefused`.
+    """
 
     client: str
     pid: int
@@ -150,6 +153,13 @@ class SignedOn(Message, frozen=True, omit_defaults=True):
     incarnation: str
     mode: str = "crm"
     parameters: dict[str, str] = {}
+
+
+class SignOnRefused(Message, frozen=True):
+    """This caller may not register under this name; nothing else it says is listened to."""
+
+    client: str
+    reason: str
 
 
 class NodeChanged(Message, frozen=True, omit_defaults=True):
@@ -229,6 +239,7 @@ class ClusterDescription(Message, frozen=True, omit_defaults=True):
 TO_HEARTBEAT = Codec(SignOn, SignOff, SendCluster, LeaveCluster, AskCluster)
 TO_CLIENT = Codec(
     SignedOn,
+    SignOnRefused,
     NodeChanged,
     LinkChanged,
     ClientChanged,

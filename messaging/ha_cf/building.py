@@ -15,6 +15,7 @@ from messaging.cluster_settings import (
     DEFAULT_BAUD,
     DEFAULT_CLUSTER,
     DEFAULT_PORT,
+    ApiRight,
     ClusterSettings,
     LogSettings,
     Medium,
@@ -74,6 +75,7 @@ class _Builder:
             media=self._media(),
             pings=self._pings(),
             respawns=self._programs(),
+            api_rights=self._api_rights(),
             timing=timing,
             cluster=self._last("cluster", DEFAULT_CLUSTER),
             crm=self._last("crm", "off") != "off",
@@ -250,12 +252,16 @@ class _Builder:
             targets.setdefault(target.name, target)
         return tuple(targets.values())
 
-    def _programs(self) -> tuple[RespawnLine, ...]:
-        clients: set[str] = set()
+    def _api_rights(self) -> tuple[ApiRight, ...]:
+        rights: dict[str, ApiRight] = {}
         for statement in self._all("apiauth"):
-            if statement.value.client in clients:
-                self._refuse(statement, f"client '{statement.value.client}' is listed twice")
-            clients.add(statement.value.client)
+            right: ApiRight = replace(statement.value, line=statement.line)
+            if right.client in rights:
+                self._refuse(statement, f"client '{right.client}' is listed twice")
+            rights.setdefault(right.client, right)
+        return tuple(rights.values())
+
+    def _programs(self) -> tuple[RespawnLine, ...]:
         return tuple(
             replace(statement.value, line=statement.line) for statement in self._all("programs")
         )

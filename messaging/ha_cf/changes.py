@@ -17,6 +17,7 @@ _DIRECTIVES = {
     "media": "media lines",
     "pings": "ping",
     "respawns": "respawn",
+    "api_rights": "apiauth",
     "compression_threshold_bytes": "compression_threshold",
     "environment": "env",
     "facility": "logfacility",

@@ -327,11 +327,13 @@ _RESOURCES = (
         key="programs",
         is_list=True,
     ),
-    _idle(
+    Directive(
         "apiauth",
         "CLIENT uid=A,B gid=C,D",
-        "mgmtd asks the kernel who calls, and the access lists of the CIB say what he may",
+        "who may register with heartbeat under a name; 'default' is for names without a line,"
+        " 'anon' for programs that call themselves by their pid",
         values.apiauth,
+        "our daemons' users; others are refused",
         reading=Reading.LINE,
         is_list=True,
     ),

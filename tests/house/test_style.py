@@ -29,6 +29,7 @@ PURE = (
     "lrmd/operations.py",
     "lrmd/resources.py",
     "lrmd/results.py",
+    "messaging/apiauth.py",
     "messaging/auth.py",
     "messaging/ccm.py",
     "messaging/clients.py",

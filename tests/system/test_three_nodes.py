@@ -125,16 +125,46 @@ def test_every_daemon_killed_in_turn_is_replaced_and_nothing_restarts(
     for daemon in DAEMONS:
         pid = processes(lab, node)[daemon]
         os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + 10
-        pause = threading.Event()
-        while processes(lab, node).get(daemon, pid) == pid:
-            assert time.monotonic() < deadline, f"{daemon} on {node} was not replaced"
-            pause.wait(0.05)
+        _await_replaced(lab, node, daemon, pid, limit_s=10)
         for place in ("node1", "node2", "node3"):
             await_answer(lab, place, ["crm", "--wait", "status"], lambda _: True, limit_s=10)
         await_online(lab, others[-1], 3, limit_s=10)
         assert places(await_running(lab, others[-1], limit_s=10)) == before, daemon
         assert starts_and_stops(lab) == counts, f"{daemon}: something was restarted"
+
+
+@pytest.mark.parametrize("where", ["on the DC", "on another node"])
+def test_every_daemon_stopped_in_turn_is_replaced_and_nothing_restarts(
+    patient_lab: Lab, where: str
+) -> None:
+    lab = patient_lab
+    dc = dc_of(lab, "node1")
+    others = [f"node{number}" for number in (1, 2, 3) if f"node{number}" != dc]
+    node = dc if where == "on the DC" else others[0]
+    before = places(await_running(lab, "node1"))
+    counts = starts_and_stops(lab)
+    # The policy engine may think for two minutes; that time passes while the others are tried.
+    pengine = processes(lab, node)["pengine"]
+    os.kill(pengine, signal.SIGSTOP)
+    for daemon in ("cib", "attrd", "crmd", "lrmd", "stonithd", "mgmtd"):
+        pid = processes(lab, node)[daemon]
+        os.kill(pid, signal.SIGSTOP)
+        _await_replaced(lab, node, daemon, pid, limit_s=30)
+        await_online(lab, others[-1], 3, limit_s=10)
+        assert places(await_running(lab, others[-1], limit_s=10)) == before, daemon
+        assert starts_and_stops(lab) == counts, f"{daemon}: something was restarted"
+    _await_replaced(lab, node, "pengine", pengine, limit_s=150)
+    assert places(await_running(lab, others[-1], limit_s=10)) == before
+    assert starts_and_stops(lab) == counts
+    log_of(lab, node).await_line("has given no sign of life for 15 s: killing it", limit_s=1)
+
+
+def _await_replaced(lab: Lab, node: str, daemon: str, pid: int, *, limit_s: float) -> None:
+    deadline = time.monotonic() + limit_s
+    pause = threading.Event()
+    while processes(lab, node).get(daemon, pid) == pid:
+        assert time.monotonic() < deadline, f"{daemon} on {node} was not replaced"
+        pause.wait(0.05)
 
 
 def test_a_node_cut_off_lets_go_and_the_others_take_over(lab: Lab) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import uuid
 from pathlib import Path
 
 import pytest
 
+from crm.plumbing.machine import Caller
 from crm.plumbing.settings import Paths
 from messaging import startup
 from messaging.cluster_settings import ClusterSettings, LogSettings
@@ -52,6 +55,28 @@ def test_mistakes_of_both_files_are_shown_together(tmp_path: Path) -> None:
     codes, code = refused(paths)
     assert len(codes) >= 2
     assert code == startup.EXIT_NOT_CONFIGURED
+
+
+def test_an_apiauth_line_of_nobody_is_named_with_its_line(tmp_path: Path) -> None:
+    paths = installed(tmp_path, ha_cf=HA_CF + "apiauth mine uid=no-such-user\n")
+    readings, problems, code = startup.read_all(paths, "n1")
+    assert (readings, code) == (None, startup.EXIT_NOT_CONFIGURED)
+    (problem,) = problems
+    assert problem.code == "unknown-account"
+    assert problem.subject == f"{paths.ha_cf}:7" and "user 'no-such-user'" in problem.message
+
+
+def test_the_apiauth_lines_of_old_files_let_our_daemons_in(tmp_path: Path) -> None:
+    lines = "apiauth mgmtd uid=root\napiauth ipfail uid=hacluster\napiauth cib uid=hacluster\n"
+    readings, problems, _ = startup.read_all(installed(tmp_path, ha_cf=HA_CF + lines), "n1")
+    assert readings is not None and problems == []
+    for program in readings.programs:
+        user = startup.user_for(program)
+        entry = pwd.getpwnam(user) if user else None
+        uid, gid = (entry.pw_uid, entry.pw_gid) if entry else (os.geteuid(), os.getegid())
+        name = program.plan.name
+        if name not in ("lrmd", "pengine"):
+            assert readings.rights.refusal(name, 5, Caller(uid, gid, 5)) == "", name
 
 
 def test_a_ping_node_without_an_address_is_named(tmp_path: Path) -> None:

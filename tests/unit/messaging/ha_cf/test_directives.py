@@ -11,6 +11,7 @@ import pytest
 
 from crm.plumbing.errors import Severity
 from messaging.cluster_settings import (
+    ApiRight,
     ClusterSettings,
     Medium,
     MediumKind,
@@ -108,6 +109,11 @@ VALID: list[tuple[str, Look, object]] = [
         lambda s: s.respawns,
         (RespawnLine("root", "/usr/bin/guard", failfast=True, line=1),),
     ),
+    (
+        "apiauth ipfail uid=hacluster gid=haclient,root",
+        lambda s: s.api_rights,
+        (ApiRight("ipfail", ("hacluster",), ("haclient", "root"), 1),),
+    ),
     ("env A=b=c", lambda s: s.environment, {"A": "b=c"}),
     ("debug 3", lambda s: s.log.debug, 3),
     ("debugfile /var/log/ha-debug", lambda s: s.log.debugfile, "/var/log/ha-debug"),
@@ -128,7 +134,6 @@ IDLE = [
     "memreserve 6500",
     "crm_daemon_dir /usr/lib/heartbeat",
     "crmd_spawns_pengine off",
-    "apiauth ipfail uid=hacluster gid=haclient,root",
     "watchdog /dev/watchdog",
     "coredumps true",
     "coreroot /var/lib/heartbeat/cores",
