@@ -12,12 +12,19 @@ the word back is alive now; it takes the place of the known one. So a recording 
 life is worthless, even to a receiver that has just started and remembers nothing, and no clock is
 needed. The cheap checks come first: length, magic, version, cluster, key number, sender, window.
 
+Limits may not become a weapon: whoever lacks the key can claim any source and any sender, so
+nothing he sends may use up what a real peer needs. Therefore challenges go to everybody on the
+link and never to the address a packet claims; a forged handshake is known by its seal and counts
+against nobody; a recorded one is answered once, and at most `MAX_STRANGERS_PER_S` a second are
+answered at all. A handshake that carries our word, or is of the known session, passes every
+limit: even under a flood of recordings two living nodes believe each other after one challenge.
+
 The first speaker challenges with its first packet, the answer challenges back: after one round
 trip the starter believes its peers, half a trip later they believe it.
 
-Invariants: a packet is accepted at most once; a counter is used once; a word is answered once.
+Invariants: a packet is accepted at most once; a counter is used once; our word opens one session.
 
-Source: docs/protocol/wire.md, decision 0010.
+Source: docs/protocol/wire.md, decisions 0010 and 0015.
 """
 
 from __future__ import annotations
@@ -29,7 +36,7 @@ from dataclasses import dataclass, field
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
 from crm.plumbing.errors import RemoteProtocolError
 from messaging import frame
@@ -40,7 +47,12 @@ CHALLENGE_BYTES = 16
 WINDOW = 4096
 CHALLENGE_LIFE_S = 2.0
 CHALLENGE_PAUSE_S = 0.02
-MAX_HANDSHAKES_PER_S = 100
+MAX_STRANGERS_PER_S = 100
+"""How many handshakes of sessions that have not thrown our word back are answered, per peer."""
+
+MAX_REMEMBERED = 1024
+"""How many of those are remembered, so that a recording is answered once."""
+
 _CRC_SECRET = b"pacekeeper: a key file with method crc protects against accidents only"
 
 
@@ -49,8 +61,8 @@ class Received:
     """What became of one packet.
 
     `body` is None when there is nothing to read; `reason` then says why (also a counter's name).
-    `reply` is a packet to send back on the same link. `opened` tells that `session` has just
-    become the known session of `sender`.
+    `reply` is a packet to say to everybody on the same link: whoever sent this one may have lied
+    about its source. `opened` tells that `session` has just become the known session of `sender`.
     """
 
     sender: str = ""
@@ -97,7 +109,8 @@ class _Peer:
     challenge: bytes = b""
     challenged_at: float = 0.0
     sent_at: float = float("-inf")
-    handshakes: collections.deque[float] = field(default_factory=collections.deque)
+    answered_at: collections.deque[float] = field(default_factory=collections.deque)
+    answered: dict[tuple[bytes, int], None] = field(default_factory=dict)
 
 
 class Wire:
@@ -125,6 +138,7 @@ class Wire:
         self.session = random_bytes(SESSION_BYTES)
         self._counter = 0
         self._ciphers: dict[tuple[int, bytes, bytes], tuple[AESGCM, bytes]] = {}
+        self._roots: dict[tuple[int, bytes], bytes] = {}
         self._keys = keys
         self.counters: collections.Counter[str] = collections.Counter()
 
@@ -135,6 +149,7 @@ class Wire:
         """Take a new key file into use; known sessions stay known."""
         self._keys = keys
         self._ciphers.clear()
+        self._roots.clear()
 
     def session_of(self, node: str) -> bytes | None:
         """The known session of a peer."""
@@ -213,11 +228,6 @@ class Wire:
         self, peer: _Peer, header: frame.Header, data: bytes, now: float
     ) -> Received:
         """Believe a session that throws our word back; throw back the peer's word."""
-        while peer.handshakes and peer.handshakes[0] <= now - 1.0:
-            peer.handshakes.popleft()
-        if len(peer.handshakes) >= MAX_HANDSHAKES_PER_S:
-            return Received(peer.node, reason="too-many-handshakes")
-        peer.handshakes.append(now)
         known = peer.session is not None and peer.session.name == header.session
         if known and peer.session is not None and peer.session.has_seen(header.counter):
             return Received(peer.node, reason="replayed")
@@ -233,11 +243,14 @@ class Wire:
         assert isinstance(handshake, frame.Handshake)
         opened = self._take_answer(peer, header, handshake.answers.get(self._node), now)
         word = handshake.challenges.get(self._node, b"")
+        if len(word) != CHALLENGE_BYTES:
+            return Received(peer.node, header.session, opened=opened)
         known = peer.session is not None and peer.session.name == header.session
-        reply = None
-        if len(word) == CHALLENGE_BYTES:
-            challenges = {} if known else {peer.node: self._challenge(peer, now)}
-            reply = self._seal_handshake(frame.Handshake(challenges, {peer.node: word}))
+        refusal = "" if known else _refusal_of_stranger(peer, header, now)
+        if refusal:
+            return Received(peer.node, reason=refusal)
+        challenges = {} if known else {peer.node: self._challenge(peer, now)}
+        reply = self._seal_handshake(frame.Handshake(challenges, {peer.node: word}))
         return Received(peer.node, header.session, reply=reply, opened=opened)
 
     def _take_answer(
@@ -280,24 +293,63 @@ class Wire:
     # --- keys -------------------------------------------------------------------------------
 
     def _cipher(self, header: frame.Header) -> tuple[AESGCM, bytes] | None:
-        """The cipher and nonce salt of one session, or None for a key number nobody has."""
+        """The cipher and nonce salt of one session, or None for a key number nobody has.
+
+        Only those of our own and of known sessions are kept, so that forged packets with made-up
+        sessions cannot push them out.
+        """
         place = (header.key_number, header.sender, header.session)
         cipher = self._ciphers.get(place)
         if cipher is not None:
             return cipher
+        root = self._root_key(header.key_number, header.sender)
+        if root is None:
+            return None
+        expand = HKDFExpand(algorithm=hashes.SHA256(), length=36, info=header.session)
+        derived = expand.derive(root)
+        cipher = (AESGCM(derived[:32]), derived[32:])
+        if header.session in (self.session, self._session_behind(header.sender)):
+            if len(self._ciphers) >= 4 * (len(self._peers) + 1) * max(len(self._keys.keys), 1):
+                self._ciphers.clear()
+            self._ciphers[place] = cipher
+        return cipher
+
+    def _root_key(self, key_number: int, sender: bytes) -> bytes | None:
+        """What the keys of all sessions of a node are derived from; the slow step, done once."""
+        root = self._roots.get((key_number, sender))
+        if root is not None:
+            return root
         secret = next(
-            (key.secret or _CRC_SECRET for key in self._keys.keys if key.number == place[0]), None
+            (key.secret or _CRC_SECRET for key in self._keys.keys if key.number == key_number),
+            None,
         )
         if secret is None:
             return None
-        derived = HKDF(
+        root = HKDF(
             algorithm=hashes.SHA256(),
-            length=36,
-            salt=header.session,
-            info=b"pacekeeper wire 1\0" + self._cluster.encode() + b"\0" + header.sender,
+            length=32,
+            salt=None,
+            info=b"pacekeeper wire 1\0" + self._cluster.encode() + b"\0" + sender,
         ).derive(secret)
-        cipher = (AESGCM(derived[:32]), derived[32:])
-        if len(self._ciphers) >= 4 * (len(self._peers) + 1) * max(len(self._keys.keys), 1):
-            self._ciphers.clear()
-        self._ciphers[place] = cipher
-        return cipher
+        self._roots[key_number, sender] = root
+        return root
+
+    def _session_behind(self, sender: bytes) -> bytes | None:
+        peer = self._peers.get(sender)
+        return None if peer is None or peer.session is None else peer.session.name
+
+
+def _refusal_of_stranger(peer: _Peer, header: frame.Header, now: float) -> str:
+    """Why the handshake of a session that has not proven itself is not answered, "" if it is."""
+    place = (header.session, header.counter)
+    if place in peer.answered:
+        return "replayed"
+    while peer.answered_at and peer.answered_at[0] <= now - 1.0:
+        peer.answered_at.popleft()
+    if len(peer.answered_at) >= MAX_STRANGERS_PER_S:
+        return "too-many-handshakes"
+    peer.answered_at.append(now)
+    peer.answered[place] = None
+    if len(peer.answered) > MAX_REMEMBERED:
+        del peer.answered[next(iter(peer.answered))]
+    return ""

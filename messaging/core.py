@@ -62,15 +62,30 @@ from messaging.cluster_settings import ClusterSettings
 
 LEAVE_LIMIT_S = 1.0
 COMPLAINT_PAUSE_S = 60.0
+COUNT_EVERY_S = 1.0
+FLOOD = 1000
+"""So many dropped datagrams in one count are worth a line in the log."""
+
 VERSION = "3.0.6"
 """The release of Heartbeat whose log lines and commands are followed."""
+
+_COMPLAINTS = {
+    "bad-signature": "packets of node {sender} are sealed with another key:"
+    " is authkeys the same on all nodes?",
+    "unknown-sender": "packets from {source} are of this cluster, but of no node that ha.cf names",
+    "too-many-handshakes": "node {sender} seems to start again and again, or somebody on the"
+    " network plays recordings of it, from {source}",
+}
+"""The reasons for dropping a packet that an administrator may have to act upon."""
 
 # --- events -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The media are open: begin."""
+    """The media are open: begin. They carry packets of `packet_bytes` uncut."""
+
+    packet_bytes: int = frame.PIECE_PACKET_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +95,13 @@ class DatagramArrived:
     link: str
     source: str
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PacketsDropped:
+    """The kernel dropped so many datagrams in the last `COUNT_EVERY_S`: junk, or too many."""
+
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +125,7 @@ ChildEnded = children.ChildEnded
 Event = (
     Started
     | DatagramArrived
+    | PacketsDropped
     | KeysRead
     | SettingsRead
     | pings.EchoArrived
@@ -120,11 +143,15 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class SendDatagram:
-    """Send bytes on a link: to `destination`, or to all it reaches when that is ""."""
+    """Send bytes on a link: to `destination`, or to all it reaches when that is "".
+
+    `is_bulk`: they may wait while anything else is sent.
+    """
 
     link: str
     data: bytes
     destination: str = ""
+    is_bulk: bool = False
 
 
 SendEcho = pings.SendEcho
@@ -190,6 +217,7 @@ class Messaging:
             session=session,
             compression=settings.compression,
             threshold_bytes=settings.compression_threshold_bytes,
+            patience_s=settings.timing.keepalive_s / 4,
         )
         self._ccm = ccm.Ccm(settings, node=node, incarnation=self.incarnation, uuid=uuid, now=now)
         self._children = children.Children(child_plans)
@@ -227,7 +255,8 @@ class Messaging:
             return []
         effects = self._run_clock(now)
         match event:
-            case Started():
+            case Started(packet_bytes):
+                self._delivery.limit_packets(packet_bytes)
                 effects += self._begin(now)
             case DatagramArrived(link, source, data):
                 effects += self._take_datagram(link, source, data, now)
@@ -246,6 +275,11 @@ class Messaging:
                 effects += self._follow_links(self._pings.receive(event, now), now)
             case children.ChildStarted() | children.ChildEnded():
                 effects += self._follow_children(self._children.receive(event, now), now)
+            case PacketsDropped(count):
+                self._dropped["dropped-by-kernel"] += count
+                if count >= FLOOD:
+                    text = f"a flood: {count} datagrams that are none of ours in a second"
+                    effects += self._complain("flood", "", text, now)
             case KeysRead(keys):
                 self._wire.replace_keys(keys)
                 effects.append(info("heartbeat", "Rereading authentication file."))
@@ -321,18 +355,13 @@ class Messaging:
         received = self._wire.open(data, now)
         effects: list[Effect] = []
         if received.reply is not None:
-            effects.append(SendDatagram(link, received.reply, source))
+            effects.append(SendDatagram(link, received.reply))
         if received.opened:
             opened = links.SessionOpened(received.sender, received.session)
             effects += self._follow_links(self._links.receive(opened, now), now)
-        if received.reason == "bad-signature":
-            effects += self._complain(
-                "bad-signature",
-                received.sender,
-                f"packets of node {received.sender} are sealed with another key:"
-                " is authkeys the same on all nodes?",
-                now,
-            )
+        if received.reason in _COMPLAINTS:
+            text = _COMPLAINTS[received.reason].format(sender=received.sender, source=source)
+            effects += self._complain(received.reason, received.sender, text, now)
         if received.body is None:
             return effects
         try:
@@ -362,13 +391,15 @@ class Messaging:
     def _everywhere(self, data: bytes) -> list[Effect]:
         return [SendDatagram(link, data) for link in self._settings.links]
 
-    def _seal_to(self, peer: str, message: msgspec.Struct, *, everywhere: bool) -> list[Effect]:
+    def _seal_to(
+        self, peer: str, message: msgspec.Struct, *, everywhere: bool, is_bulk: bool = False
+    ) -> list[Effect]:
         """Send to one peer: where it was heard last, or on all links."""
         data = self._wire.seal(frame.PACKETS.encode(message))
         states = self._links.peers[peer].links
         if everywhere or not states:
             return [
-                SendDatagram(link, data, states[link].source if link in states else "")
+                SendDatagram(link, data, states[link].source if link in states else "", is_bulk)
                 for link in self._settings.links
             ]
         slow = self._settings.slow_links
@@ -380,7 +411,7 @@ class Messaging:
                 name,
             ),
         )
-        return [SendDatagram(best, data, states[best].source)]
+        return [SendDatagram(best, data, states[best].source, is_bulk)]
 
     # --- effects of the parts ---------------------------------------------------------------
 
@@ -447,8 +478,8 @@ class Messaging:
         effects: list[Effect] = []
         for effect in outcome:
             match effect:
-                case delivery.Transmit(peer, message, everywhere):
-                    effects += self._seal_to(peer, message, everywhere=everywhere)
+                case delivery.Transmit(peer, message, everywhere, is_bulk):
+                    effects += self._seal_to(peer, message, everywhere=everywhere, is_bulk=is_bulk)
                 case delivery.Deliver(peer, channel, payload):
                     effects += self._take_message(peer, channel, payload, now)
                 case delivery.GiveUp(peer, reason):
@@ -478,7 +509,7 @@ class Messaging:
             case frame.Clients() | frame.ClientMoved() | frame.ClientData():
                 return self._follow_clients(self._clients.hear(peer, message), now)
             case frame.Leaving():
-                farewell = self._follow_delivery(self._delivery.acknowledge_all(peer), now)
+                farewell = self._follow_delivery(self._delivery.acknowledge_all(peer, now), now)
                 left = links.PeerTookLeave(peer)
                 return farewell + self._follow_links(self._links.receive(left, now), now)
         return []

@@ -24,11 +24,12 @@ from crm.plumbing.daemon import Conversation, Options, Plan, Shell, parse_option
 from crm.plumbing.errors import ConfigurationError, Problem, Severity, Unreachable
 from crm.plumbing.nursery import DAEMON_MODULES, Nursery
 from crm.plumbing.settings import Paths
-from messaging import core, startup
+from messaging import core, frame, startup
 from messaging.cluster_settings import MediumKind
 from messaging.ha_cf import changes, meaning
 from messaging.media import icmp, udp
 from messaging.media.serial import SerialRing
+from messaging.media.sieve import Sieve
 from messaging.programs import OWN_DAEMONS, Program
 
 log = logging.getLogger("ha.heartbeat")
@@ -59,6 +60,7 @@ class _Deeds:
     serial_ring: SerialRing | None = None
     pinger: icmp.Pinger | None = None
     shell: Shell | None = None
+    dropped: int = 0
     names: dict[int, str] = field(default_factory=dict)
     ended: dict[int, int] = field(default_factory=dict)
     early_signals: dict[str, int] = field(default_factory=dict)
@@ -73,7 +75,8 @@ class _Deeds:
         settings = self.readings.settings
         lines = [medium for medium in settings.media if medium.kind is MediumKind.SERIAL]
         others = [medium for medium in settings.media if medium.kind is not MediumKind.SERIAL]
-        self.udp_links = udp.open_links(others, self._on_datagram, shell.loop)
+        strangers = Sieve(frame.cluster_tag(settings.cluster), self._own_tag())
+        self.udp_links = udp.open_links(others, self._on_datagram, shell.loop, strangers=strangers)
         ttl = settings.hopfudge + len(settings.nodes)
         self.serial_ring = SerialRing(lines, self._on_datagram, shell.loop, ttl=ttl)
         self.serial_ring.open()
@@ -82,17 +85,18 @@ class _Deeds:
             self.pinger.open()
         shell.loop.add_signal_handler(signal.SIGCHLD, self._reap)
         shell.loop.add_signal_handler(signal.SIGHUP, self._reread)
-        shell.receive_soon(core.Started())
+        shell.loop.call_later(core.COUNT_EVERY_S, self._count_dropped)
+        shell.receive_soon(core.Started(udp.packet_bytes(others)))
 
     # Any: the plan's effects are those of every machine.
     def carry_out(self, effect: Any) -> None:
         """Do one thing."""
         match effect:
-            case core.SendDatagram(link, data, destination):
+            case core.SendDatagram(link, data, destination, is_bulk):
                 if self.serial_ring is not None and self.serial_ring.send(link, data):
                     return
                 for udp_link in self.udp_links.get(link, ()):
-                    udp_link.send(data, destination)
+                    udp_link.send(data, destination, is_bulk=is_bulk)
             case core.SendEcho(host, token):
                 if self.pinger is not None:
                     self.pinger.send(host, token)
@@ -110,6 +114,21 @@ class _Deeds:
             self.serial_ring.close()
         if self.pinger is not None:
             self.pinger.close()
+
+    def _count_dropped(self) -> None:
+        """Tell how many datagrams the kernel kept from us since the last time."""
+        assert self.shell is not None
+        links = [link for group in self.udp_links.values() for link in group]
+        total = sum(link.dropped for link in links)
+        if total > self.dropped:
+            self.shell.receive(core.PacketsDropped(total - self.dropped))
+        self.dropped = total
+        self.shell.loop.call_later(core.COUNT_EVERY_S, self._count_dropped)
+
+    def _own_tag(self) -> bytes:
+        assert self.shell is not None
+        node = startup.node_name(self.shell.options.node)
+        return frame.sender_tag(self.readings.settings.cluster, node)
 
     def _on_datagram(self, link: str, source: str, data: bytes) -> None:
         assert self.shell is not None

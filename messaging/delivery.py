@@ -5,11 +5,12 @@ whether a peer is alive (`links` says when a contact begins and ends) nor for wh
 
 Theory of operation. Between two nodes in contact run two streams each way: channel CONTROL for
 membership, channel CLIENTS for everything else, so that agreement never waits behind a large
-message. A message is cut into *pieces*, each numbered from 1 within its stream. At most `WINDOW`
-pieces of a stream are unacknowledged; the rest waits, bounded. The receiver acknowledges after
-some pieces or a short while, and names holes `NAK_S` after it sees them. The sender repeats what
-is named at once, and the oldest unacknowledged pieces after `REPEAT_S`, later each time: so the
-loss of the last piece of all is noticed without a heartbeat.
+message. A message is cut into *pieces*, each numbered from 1 within its stream. At most a window
+of pieces is unacknowledged (`pacing` says how large it is, and how long to wait for an answer);
+the rest waits, bounded. The receiver acknowledges after some pieces or a short while, and names
+holes `NAK_S` after it sees them. The sender repeats what is named at once, and the oldest
+unacknowledged pieces when nothing comes back, later each time: so the loss of the last piece of
+all is noticed without a heartbeat.
 
 Every piece names its contact. A piece of another contact is dropped unread, so a restarted peer,
 or one that was given up, never sees half a message of before. All that waits at the end of a
@@ -25,6 +26,7 @@ from __future__ import annotations
 import bz2
 import collections
 import enum
+import itertools
 import zlib
 from dataclasses import dataclass, field
 
@@ -32,20 +34,17 @@ from crm.plumbing.codec import MAX_MESSAGE_BYTES
 from crm.plumbing.machine import Note, info, warn
 from messaging import frame
 from messaging.links import Contact
+from messaging.pacing import LARGEST_WINDOW, Pace
 
-WINDOW = 128
 ACK_EVERY = 16
 ACK_S = 0.010
 NAK_S = 0.005
 NAK_AGAIN_S = 0.040
-REPEAT_S = 0.050
-FIRST_REPEAT_S = 0.008
-"""Sooner at first: one side knows of a contact half a round trip before the other."""
-REPEAT_MAX_S = 0.150
-REPEAT_PIECES = 8
 MAX_RANGES = 32
-MAX_QUEUED_PIECES = 2 * MAX_MESSAGE_BYTES // frame.CHUNK_BYTES
+MAX_COPIES = 255
+MAX_QUEUED_BYTES = 2 * MAX_MESSAGE_BYTES
 MAX_COMPRESSED_BYTES = {"zlib": 256 * 1024, "bz2": 64 * 1024}
+MAX_HELD_S = 60.0
 LOG_PAUSE_S = 1.0
 
 
@@ -58,11 +57,15 @@ class Channel(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transmit:
-    """Send a packet to a peer: on its best link, or (`everywhere`) on all of them."""
+    """Send a packet to a peer: on its best link, or (`everywhere`) on all of them.
+
+    `is_bulk`: it may wait, on this computer and on the way, while anything else goes first.
+    """
 
     peer: str
     message: frame.Data | frame.Ack
     everywhere: bool = False
+    is_bulk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +92,24 @@ Effect = Transmit | Deliver | GiveUp | Note
 class _Piece:
     last: bool
     chunk: bytes
-    sent_at: float = 0.0
-    tries: int = 0
+    sent_at: list[float] = field(default_factory=list)
 
 
 @dataclass
 class _Outbound:
     """The sending end of a stream."""
 
+    pace: Pace
     waiting: collections.deque[_Piece] = field(default_factory=collections.deque)
+    waiting_bytes: int = 0
     flight: dict[int, _Piece] = field(default_factory=dict)
     next_seq: int = 1
-    repeat_s: float = FIRST_REPEAT_S
 
     def repeat_due(self) -> float | None:
         if not self.flight:
             return None
         oldest = next(iter(self.flight.values()))
-        return oldest.sent_at + self.repeat_s
+        return oldest.sent_at[-1] + self.pace.repeat_s
 
 
 @dataclass
@@ -118,6 +121,8 @@ class _Inbound:
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
     unacknowledged: int = 0
+    newest_copy: int = 1
+    newest_at: float = 0.0
     ack_due: float | None = None
     nak_due: float | None = None
     hole_noted: bool = False
@@ -152,11 +157,14 @@ class Delivery:
         session: bytes,
         compression: str = "zlib",
         threshold_bytes: int = 2048,
+        patience_s: float = 0.0,
     ) -> None:
         self._node = node
         self._session = session
         self._compression = compression
         self._threshold = threshold_bytes
+        self._patience_s = patience_s
+        self._piece_bytes = frame.PIECE_PACKET_BYTES - frame.PIECE_OVERHEAD_BYTES
         self._conversations: dict[str, _Conversation] = {}
         self._logged_at: dict[str, float] = {}
 
@@ -165,11 +173,15 @@ class Delivery:
         """The peers in contact, in the order in which contact was made."""
         return tuple(self._conversations)
 
+    def limit_packets(self, packet_bytes: int) -> None:
+        """Cut messages so that no packet with a piece of one is longer than this."""
+        self._piece_bytes = packet_bytes - frame.PIECE_OVERHEAD_BYTES
+
     def begin(self, peer: str, contact: Contact) -> None:
         """Start fresh streams with a peer."""
         self._conversations[peer] = _Conversation(
             contact,
-            tuple(_Outbound() for _ in Channel),
+            tuple(_Outbound(Pace(self._patience_s)) for _ in Channel),
             tuple(_Inbound() for _ in Channel),
         )
 
@@ -202,10 +214,11 @@ class Delivery:
             if conversation is None:
                 continue
             stream = conversation.outbound[channel]
-            for start in range(0, len(packed), frame.CHUNK_BYTES):
-                chunk = packed[start : start + frame.CHUNK_BYTES]
-                stream.waiting.append(_Piece(start + frame.CHUNK_BYTES >= len(packed), chunk))
-            if len(stream.waiting) > MAX_QUEUED_PIECES:
+            for start in range(0, len(packed), self._piece_bytes):
+                chunk = packed[start : start + self._piece_bytes]
+                stream.waiting.append(_Piece(start + self._piece_bytes >= len(packed), chunk))
+            stream.waiting_bytes += len(packed)
+            if stream.waiting_bytes > MAX_QUEUED_BYTES:
                 self.end(peer)
                 effects.append(GiveUp(peer, "too much waits for it"))
                 continue
@@ -217,8 +230,9 @@ class Delivery:
     ) -> list[Effect]:
         stream = conversation.outbound[channel]
         effects: list[Effect] = []
-        while stream.waiting and len(stream.flight) < WINDOW:
+        while stream.waiting and len(stream.flight) < stream.pace.window:
             piece = stream.waiting.popleft()
+            stream.waiting_bytes -= len(piece.chunk)
             stream.flight[stream.next_seq] = piece
             effects.append(self._transmit(peer, conversation, channel, stream.next_seq, now))
             stream.next_seq += 1
@@ -228,8 +242,11 @@ class Delivery:
         self, peer: str, conversation: _Conversation, channel: Channel, seq: int, now: float
     ) -> Transmit:
         piece = conversation.outbound[channel].flight[seq]
-        piece.sent_at = now
-        piece.tries += 1
+        if len(piece.sent_at) < MAX_COPIES:
+            piece.sent_at.append(now)
+        else:
+            piece.sent_at[-1] = now
+        copy = len(piece.sent_at)
         contact = conversation.contact
         message = frame.Data(
             peer,
@@ -240,8 +257,10 @@ class Delivery:
             seq,
             piece.last,
             piece.chunk,
+            copy,
         )
-        return Transmit(peer, message, everywhere=piece.tries > 1)
+        is_bulk = channel is Channel.CLIENTS
+        return Transmit(peer, message, everywhere=copy > 1, is_bulk=is_bulk)
 
     def _pack(self, payload: bytes) -> bytes:
         """Mark, and compress where it helps and is quick."""
@@ -284,20 +303,19 @@ class Delivery:
         now: float,
     ) -> list[Effect]:
         stream = conversation.outbound[channel]
-        done = []
-        for seq in stream.flight:
-            if seq > ack.upto:
-                break
-            done.append(seq)
+        done = list(itertools.takewhile(lambda seq: seq <= ack.upto, stream.flight))
+        round_trip_s = _round_trip(stream.flight.get(ack.upto), ack, now)
         for seq in done:
             del stream.flight[seq]
         if done:
-            stream.repeat_s = REPEAT_S
+            if round_trip_s is not None:
+                stream.pace.measure(round_trip_s, now)
+            stream.pace.advance(len(done), done[-1], stream.next_seq, round_trip_s)
         effects: list[Effect] = []
         for first, last in ack.missing[:MAX_RANGES]:
             for seq in range(max(first, 1), min(last, stream.next_seq - 1) + 1):
                 piece = stream.flight.get(seq)
-                if piece is not None and now - piece.sent_at >= NAK_S:
+                if piece is not None and now - piece.sent_at[-1] >= NAK_S:
                     effects.append(self._transmit(peer, conversation, channel, seq, now))
         return effects + self._pump(peer, conversation, channel, now)
 
@@ -311,8 +329,8 @@ class Delivery:
     ) -> list[Effect]:
         stream = conversation.inbound[channel]
         if piece.seq < stream.expected or piece.seq in stream.early:
-            return [self._acknowledge(peer, conversation, channel)]
-        if piece.seq >= stream.expected + 2 * WINDOW:
+            return [self._acknowledge(peer, conversation, channel, now)]
+        if piece.seq >= stream.expected + 2 * LARGEST_WINDOW:
             return []
         effects: list[Effect] = []
         if piece.seq > stream.expected:
@@ -325,6 +343,7 @@ class Delivery:
             effects += self._append(peer, channel, stream, current)
             stream.expected += 1
             stream.unacknowledged += 1
+            stream.newest_copy, stream.newest_at = current.copy, now
             current = stream.early.pop(stream.expected, None)
         if any(isinstance(effect, GiveUp) for effect in effects):
             self.end(peer)
@@ -333,7 +352,7 @@ class Delivery:
         if stream.ack_due is None:
             stream.ack_due = now + ACK_S
         if stream.unacknowledged >= ACK_EVERY or piece.seq == 1:
-            effects.append(self._acknowledge(peer, conversation, channel))
+            effects.append(self._acknowledge(peer, conversation, channel, now))
         return effects
 
     def _append(
@@ -363,7 +382,9 @@ class Delivery:
         stream.hole_noted = False
         return [info("heartbeat", f"No pkts missing from {peer}!")]
 
-    def _acknowledge(self, peer: str, conversation: _Conversation, channel: Channel) -> Transmit:
+    def _acknowledge(
+        self, peer: str, conversation: _Conversation, channel: Channel, now: float
+    ) -> Transmit:
         stream = conversation.inbound[channel]
         stream.unacknowledged = 0
         stream.ack_due = None
@@ -376,15 +397,17 @@ class Delivery:
             channel,
             stream.expected - 1,
             stream.missing(),
+            stream.newest_copy,
+            round(1e6 * min(max(now - stream.newest_at, 0.0), MAX_HELD_S)),
         )
         return Transmit(peer, ack)
 
-    def acknowledge_all(self, peer: str) -> list[Effect]:
+    def acknowledge_all(self, peer: str, now: float) -> list[Effect]:
         """Acknowledge everything that has come from a peer, before its streams end."""
         conversation = self._conversations.get(peer)
         if conversation is None:
             return []
-        return [self._acknowledge(peer, conversation, channel) for channel in Channel]
+        return [self._acknowledge(peer, conversation, channel, now) for channel in Channel]
 
     # --- time -------------------------------------------------------------------------------
 
@@ -404,13 +427,11 @@ class Delivery:
         due = stream.repeat_due()
         if due is None or now < due:
             return []
-        late = [
-            seq for seq, piece in stream.flight.items() if now >= piece.sent_at + stream.repeat_s
-        ]
-        stream.repeat_s = min(1.5 * stream.repeat_s, REPEAT_MAX_S)
-        return [
-            self._transmit(peer, conversation, channel, seq, now) for seq in late[:REPEAT_PIECES]
-        ]
+        repeat_s = stream.pace.repeat_s
+        late = [seq for seq, piece in stream.flight.items() if now >= piece.sent_at[-1] + repeat_s]
+        stream.pace.hear_nothing(late[0], stream.next_seq)
+        again = late[: stream.pace.repeats]
+        return [self._transmit(peer, conversation, channel, seq, now) for seq in again]
 
     def _answer(
         self, peer: str, conversation: _Conversation, channel: Channel, now: float
@@ -420,9 +441,9 @@ class Delivery:
         if stream.nak_due is not None and now >= stream.nak_due:
             stream.nak_due = now + NAK_AGAIN_S
             effects += self._note_hole(peer, stream, now)
-            effects.append(self._acknowledge(peer, conversation, channel))
+            effects.append(self._acknowledge(peer, conversation, channel, now))
         elif stream.ack_due is not None and now >= stream.ack_due:
-            effects.append(self._acknowledge(peer, conversation, channel))
+            effects.append(self._acknowledge(peer, conversation, channel, now))
         return effects
 
     def _note_hole(self, peer: str, stream: _Inbound, now: float) -> list[Effect]:
@@ -449,6 +470,13 @@ class Delivery:
                     if due is not None and (soonest is None or due < soonest):
                         soonest = due
         return soonest
+
+
+def _round_trip(piece: _Piece | None, ack: frame.Ack, now: float) -> float | None:
+    """How long the piece an acknowledgement is about, and the acknowledgement, were on the way."""
+    if piece is None or not 1 <= ack.copy <= len(piece.sent_at):
+        return None
+    return now - piece.sent_at[ack.copy - 1] - min(ack.held_us / 1e6, MAX_HELD_S)
 
 
 def _unpack(packed: bytes) -> bytes | None:

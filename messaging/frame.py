@@ -24,11 +24,18 @@ from crm.plumbing.errors import RemoteProtocolError
 MAGIC = b"PK"
 VERSION = 1
 TAG_BYTES = 16
-MAX_PACKET_BYTES = 1400
-CHUNK_BYTES = 1240
-"""What of a message one packet carries, so that no packet is cut into IP fragments."""
+MAX_PACKET_BYTES = 16 * 1024
+"""No packet is longer; only the heartbeat of a hundred nodes comes near."""
+
+PIECE_PACKET_BYTES = 1400
+"""No packet with a piece of a message is longer, so that it is not cut into IP fragments."""
+
+PIECE_OVERHEAD_BYTES = 160
+"""What header, tag and the fields of a `Data` take of a packet, with room for long names."""
 _HEADER = struct.Struct(">2sBB4sB8s8sQ")
 HEADER_BYTES = _HEADER.size
+MAGIC_AT, VERSION_AT, KIND_AT, CLUSTER_AT, SENDER_AT = 0, 2, 3, 4, 9
+"""Where in a packet what can be judged without a key begins."""
 
 
 class Kind(enum.IntEnum):
@@ -58,7 +65,7 @@ def unpack_header(data: bytes) -> Header:
 
     Raises: RemoteProtocolError whose text is the reason to count ("length", "magic", "version").
     """
-    if not HEADER_BYTES + TAG_BYTES <= len(data) <= MAX_PACKET_BYTES + HEADER_BYTES:
+    if not HEADER_BYTES + TAG_BYTES <= len(data) <= MAX_PACKET_BYTES:
         raise RemoteProtocolError("length")
     magic, version, *rest = _HEADER.unpack_from(data)
     if magic != MAGIC:
@@ -135,6 +142,7 @@ class Data(Message, frozen=True, array_like=True):
     """A piece of a message in one of the streams between two nodes.
 
     `peer_session` and the two epochs name the contact: a piece of an earlier contact is dropped.
+    `copy` counts how often the piece has been sent.
     """
 
     to: str
@@ -145,10 +153,14 @@ class Data(Message, frozen=True, array_like=True):
     seq: int
     last: bool
     chunk: bytes
+    copy: int = 1
 
 
 class Ack(Message, frozen=True, array_like=True):
-    """What has arrived of a stream: all up to `upto`; `missing` are ranges to send again."""
+    """What has arrived of a stream: all up to `upto`; `missing` are ranges to send again.
+
+    `copy` tells which sending of piece `upto` arrived, and `held_us` how long ago.
+    """
 
     to: str
     peer_session: bytes
@@ -157,6 +169,8 @@ class Ack(Message, frozen=True, array_like=True):
     channel: int
     upto: int
     missing: tuple[tuple[int, int], ...] = ()
+    copy: int = 1
+    held_us: int = 0
 
 
 HANDSHAKES = Codec(Handshake)

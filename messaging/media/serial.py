@@ -22,12 +22,12 @@ import termios
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from messaging import frame
 from messaging.cluster_settings import Medium
 
 log = logging.getLogger("ha.heartbeat")
 
-MAX_PACKET_BYTES = 2048
-MAX_FRAME_BYTES = MAX_PACKET_BYTES + 64
+MAX_FRAME_BYTES = frame.MAX_PACKET_BYTES + frame.MAX_PACKET_BYTES // 254 + 8
 URGENT_BYTES = 400
 """Packets up to this size are heartbeats and the like; larger ones are pieces of messages."""
 

@@ -1,33 +1,59 @@
 """UDP over one interface: lines of one IP version that share a port share a socket.
 
-Responsible for opening, sending, receiving, and for outliving an interface that goes away. Not
-responsible for what the bytes mean.
+Responsible for opening, sending, receiving, and for outliving an interface that goes away, comes
+back as another one, or changes its address. Not responsible for what the bytes mean.
 
-Source: docs/protocol/links.md, "Media".
+Two classes of packets: heartbeats and membership are handed to the kernel at once and marked
+urgent. Bulk (pieces of clients' messages) is handed over only while little waits in the kernel's
+queue (`BULK_AHEAD_BYTES`), so no heartbeat ever stands behind a large message; the rest waits here,
+bounded. Packets may be cut by routers (DF is off): no path is a black hole for lack of ICMP.
+
+Source: docs/protocol/links.md, "Media"; decision 0016.
 """
 
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import errno
 import fcntl
+import ipaddress
 import logging
+import os
 import socket
 import struct
 from collections.abc import Callable, Iterable
 
+from messaging import frame
 from messaging.cluster_settings import Medium, MediumKind
+from messaging.media import sieve
 
 log = logging.getLogger("ha.heartbeat")
 
-MAX_DATAGRAM_BYTES = 2048
+MAX_DATAGRAM_BYTES = frame.MAX_PACKET_BYTES + 1
 BATCH = 64
 BUFFER_BYTES = 1024 * 1024
 REOPEN_PAUSE_S = 1.0
+LOOK_PAUSE_S = 1.0
+RESOLVE_PAUSE_S = 60.0
+BULK_AHEAD_BYTES = 64 * 1024
+"""How much may wait in the kernel when more bulk is handed over (5 ms of a line of 100 Mbit/s)."""
+
+BULK_PAUSE_S = 0.001
+MAX_BULK = 4096
 DSCP_CS6 = 0xC0
+DSCP_DEFAULT = 0x00
+_IPV4_OVERHEAD_BYTES = 20 + 8
+_IPV6_OVERHEAD_BYTES = 40 + 8
+_IPV6_LEAST_MTU = 1280
+_LEAST_PACKET_BYTES = 512
+_IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER = 10, 23
+_MAY_BE_CUT = 0
 _SO_RCVBUFFORCE = 33
 _SIOCGIFBRDADDR = 0x8919
+_SIOCGIFMTU = 0x8921
+_SIOCOUTQ = 0x5411
 _IPV6 = frozenset((MediumKind.UCAST6, MediumKind.MCAST6))
 _STALE = frozenset((errno.ENODEV, errno.ENXIO, errno.EBADF, errno.EINVAL, errno.EADDRNOTAVAIL))
 
@@ -46,6 +72,8 @@ class UdpLink:
         media: Iterable[Medium],
         receive: Receive,
         loop: asyncio.AbstractEventLoop,
+        *,
+        strangers: sieve.Sieve | None = None,
     ) -> None:
         self._media = tuple(media)
         self.device = self._media[0].device
@@ -53,14 +81,28 @@ class UdpLink:
         self._is_ipv6 = self._media[0].kind in _IPV6
         self._receive = receive
         self._loop = loop
+        self._sieve = strangers
         self._socket: socket.socket | None = None
+        self._index = 0
         self._destinations: list[Address] = []
+        self._resolved: dict[str, str] = {}
         self._trouble = ""
         self._reopen_at = 0.0
+        self._look_at = 0.0
+        self._resolve_at = 0.0
+        self._dropped_before = 0
+        self.bulk = BulkQueue(self._waiting_bytes, self._hand_over, loop)
+
+    @property
+    def dropped(self) -> int:
+        """Datagrams that the kernel has dropped on this link so far."""
+        present = 0 if self._socket is None else sieve.dropped(self._socket)
+        return self._dropped_before + present
 
     def open(self) -> None:
         """Open the socket; what is missing now is tried again later."""
         try:
+            self._index = _index_of(self.device)
             self._socket = self._make_socket()
             self._destinations = [self._destination(medium) for medium in self._media]
         except OSError as problem:
@@ -68,45 +110,122 @@ class UdpLink:
             self._drop()
             return
         self._loop.add_reader(self._socket.fileno(), self._on_readable)
+        self._note_trouble("")
         for medium in self._media:
             log.info("%s", _opening_line(medium))
 
-    def send(self, data: bytes, destination: str) -> None:
+    def send(self, data: bytes, destination: str, *, is_bulk: bool = False) -> None:
         """Send bytes to one place, or to every destination of this link."""
-        if self._socket is None:
-            self._reopen()
+        self._look()
         if self._socket is None:
             return
-        trouble = ""
         targets = self._destinations
         if destination:
             if (destination.count(":") > 1) is not self._is_ipv6:
                 return  # it was heard on the socket of the other IP version
             host, _, port = destination.rpartition(":")
             targets = [self._address(host, int(port))]
+        works = True
         for target in targets:
-            try:
-                self._socket.sendto(data, target)
-            except BlockingIOError:
-                continue
-            except OSError as problem:
-                trouble = f"cannot send: {problem.strerror}"
-                if problem.errno in _STALE:
-                    self._drop()
-                    break
-        self._note_trouble(trouble)
+            if is_bulk:
+                self.bulk.put(data, target)
+            else:
+                works = self._hand_over(data, target) and works
+        if works and not is_bulk:
+            self._note_trouble("")
 
     def close(self) -> None:
         """Close the socket for good."""
         self._drop()
 
-    def _reopen(self) -> None:
-        if self._loop.time() >= self._reopen_at:
-            self._reopen_at = self._loop.time() + REOPEN_PAUSE_S
-            self.open()
+    def _hand_over(self, data: bytes, target: Address, mark: int | None = None) -> bool:
+        """Give one datagram to the kernel; False if the link is in trouble."""
+        if self._socket is None:
+            return False
+        try:
+            if mark is None:
+                self._socket.sendto(data, target)
+            else:
+                self._socket.sendmsg([data], [self._marking(mark)], 0, target)
+        except BlockingIOError:
+            return True
+        except OSError as problem:
+            self._note_trouble(f"cannot send: {problem.strerror}")
+            if problem.errno in _STALE or not self._is_present():
+                self._drop()
+            return False
+        return True
+
+    def _marking(self, mark: int) -> tuple[int, int, bytes]:
+        level = socket.IPPROTO_IPV6 if self._is_ipv6 else socket.IPPROTO_IP
+        option = socket.IPV6_TCLASS if self._is_ipv6 else socket.IP_TOS
+        return level, option, struct.pack("@i", mark)
+
+    def _waiting_bytes(self) -> int:
+        """How much of what was sent has not left this computer yet."""
+        if self._socket is None:
+            return 0
+        answer = fcntl.ioctl(self._socket.fileno(), _SIOCOUTQ, struct.pack("@i", 0))
+        return int(struct.unpack("@i", answer)[0])
+
+    # --- an interface that changes ----------------------------------------------------------
+
+    def _look(self) -> None:
+        """Once a second: is the interface still the one we opened, and where do packets go?"""
+        now = self._loop.time()
+        if self._socket is None:
+            if now >= self._reopen_at:
+                self._reopen_at = now + REOPEN_PAUSE_S
+                self.open()
+            return
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_PAUSE_S
+        if not self._is_present():
+            self._note_trouble("has lost its interface")
+            self._drop()
+            return
+        if now >= self._resolve_at:
+            self._resolve_at = now + RESOLVE_PAUSE_S
+            self._resolve_again()
+        with contextlib.suppress(OSError):
+            self._destinations = [self._destination(medium) for medium in self._media]
+
+    def _is_present(self) -> bool:
+        try:
+            return _index_of(self.device) == self._index
+        except OSError:
+            return False
+
+    def _resolve_again(self) -> None:
+        """Ask for the addresses of names anew, where nobody has to wait for the answer."""
+        for name in list(self._resolved):
+            asked = self._loop.run_in_executor(None, self._resolve, name)
+            asked.add_done_callback(lambda done, name=name: self._take_address(name, done))  # type: ignore[misc]
+
+    def _take_address(self, name: str, done: asyncio.Future[str]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            return
+        address = done.result()
+        if address != self._resolved.get(name):
+            log.info("link %s port %s: %s is now %s", self.device, self._port, name, address)
+        self._resolved[name] = address
+
+    def _resolve(self, name: str) -> str:
+        """The address of a name.
+
+        Raises: OSError if it has none.
+        """
+        family = socket.AF_INET6 if self._is_ipv6 else socket.AF_INET
+        try:
+            return str(socket.getaddrinfo(name, None, family)[0][4][0])
+        except (socket.gaierror, UnicodeError) as problem:
+            raise OSError(errno.EADDRNOTAVAIL, f"unknown host {name}") from problem
 
     def _drop(self) -> None:
+        self.bulk.clear()
         if self._socket is not None:
+            self._dropped_before += sieve.dropped(self._socket)
             with contextlib.suppress(ValueError, OSError):
                 self._loop.remove_reader(self._socket.fileno())
             self._socket.close()
@@ -124,6 +243,7 @@ class UdpLink:
         self._trouble = trouble
 
     def _on_readable(self) -> None:
+        """Read a bounded batch; the loop comes back here when deadlines have had their turn."""
         for _ in range(BATCH):
             if self._socket is None:
                 return
@@ -148,6 +268,8 @@ class UdpLink:
             with contextlib.suppress(PermissionError):
                 name = self.device.encode() + b"\0"
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name)
+            if self._sieve is not None:
+                self._sieve.attach(made)
             _mark_urgent(made, is_ipv6=self._is_ipv6)
             _enlarge_buffers(made)
             for medium in self._media:
@@ -176,26 +298,108 @@ class UdpLink:
         if medium.kind is MediumKind.BCAST:
             return _broadcast_address(self._socket, medium.device), medium.port
         try:
-            found = socket.getaddrinfo(medium.address, medium.port, self._socket.family)
-        except socket.gaierror as problem:
-            raise OSError(errno.EADDRNOTAVAIL, f"unknown host {medium.address}") from problem
-        return self._address(str(found[0][4][0]), medium.port)
+            return self._address(str(ipaddress.ip_address(medium.address)), medium.port)
+        except ValueError:
+            if medium.address not in self._resolved:
+                self._resolved[medium.address] = self._resolve(medium.address)
+            return self._address(self._resolved[medium.address], medium.port)
+
+
+class BulkQueue:
+    """What may wait, waits here while the kernel still holds much that was sent before."""
+
+    def __init__(
+        self,
+        waiting_bytes: Callable[[], int],
+        hand_over: Callable[[bytes, Address, int], bool],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._waiting_bytes = waiting_bytes
+        self._hand_over = hand_over
+        self._loop = loop
+        self._queue: collections.deque[tuple[bytes, Address]] = collections.deque(maxlen=MAX_BULK)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def put(self, data: bytes, target: Address) -> None:
+        """Send a datagram as soon as there is room; of too many the oldest is lost."""
+        self._queue.append((data, target))
+        if self._timer is None:
+            self._send_on()
+
+    def clear(self) -> None:
+        """Forget what waits."""
+        self._queue.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _send_on(self) -> None:
+        self._timer = None
+        room = BULK_AHEAD_BYTES - self._waiting_bytes()
+        while self._queue and room > 0:
+            data, target = self._queue.popleft()
+            room -= len(data)
+            if not self._hand_over(data, target, DSCP_DEFAULT):
+                self._queue.clear()
+        if self._queue:
+            self._timer = self._loop.call_later(BULK_PAUSE_S, self._send_on)
 
 
 def open_links(
-    media: Iterable[Medium], receive: Receive, loop: asyncio.AbstractEventLoop
+    media: Iterable[Medium],
+    receive: Receive,
+    loop: asyncio.AbstractEventLoop,
+    *,
+    strangers: sieve.Sieve | None = None,
 ) -> dict[str, list[UdpLink]]:
-    """Open all media; the links of one interface share its name."""
+    """Open all media; the links of one interface share its name.
+
+    What `strangers` tells apart is not listened to.
+    """
     groups: dict[tuple[str, int, bool], list[Medium]] = {}
     for medium in media:
         key = (medium.device, medium.port, medium.kind in _IPV6)
         groups.setdefault(key, []).append(medium)
     opened: dict[str, list[UdpLink]] = {}
     for (device, _, _), members in groups.items():
-        link = UdpLink(members, receive, loop)
+        link = UdpLink(members, receive, loop, strangers=strangers)
         link.open()
         opened.setdefault(device, []).append(link)
     return opened
+
+
+def _index_of(device: str) -> int:
+    """The number of an interface.
+
+    Raises: OSError that says in the system's words that there is none.
+    """
+    try:
+        return socket.if_nametoindex(device)
+    except OSError as problem:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV)) from problem
+
+
+def packet_bytes(media: Iterable[Medium]) -> int:
+    """How long a packet may be that no interface and no router has to cut, as far as one can know.
+
+    IPv6 routers never cut, and every IPv6 path carries 1280 bytes, so that is all we use there.
+    """
+    longest = frame.PIECE_PACKET_BYTES
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asker:
+        for medium in media:
+            if medium.kind is MediumKind.SERIAL:
+                continue
+            request = struct.pack("16si236x", medium.device.encode()[:15], 0)
+            try:
+                answer = fcntl.ioctl(asker.fileno(), _SIOCGIFMTU, request)
+            except OSError:
+                continue  # it is missing now; when it comes, the kernel cuts what is too long
+            mtu = struct.unpack_from("@i", answer, 16)[0]
+            if medium.kind in _IPV6:
+                longest = min(longest, min(mtu, _IPV6_LEAST_MTU) - _IPV6_OVERHEAD_BYTES)
+            else:
+                longest = min(longest, mtu - _IPV4_OVERHEAD_BYTES)
+    return max(longest, _LEAST_PACKET_BYTES)
 
 
 def _mark_urgent(made: socket.socket, *, is_ipv6: bool) -> None:
@@ -203,7 +407,9 @@ def _mark_urgent(made: socket.socket, *, is_ipv6: bool) -> None:
     if is_ipv6:
         made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, DSCP_CS6)
+        made.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _MAY_BE_CUT)
     else:
+        made.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _MAY_BE_CUT)
         made.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, DSCP_CS6)
 
 

@@ -168,6 +168,72 @@ def test_of_two_media_one_may_be_cut_without_a_failover(
     assert [len(_views(lab, node)) for node in _NODES] == views, "the membership never moved"
 
 
+def _ip(lab: Lab, node: str, *words: str) -> None:
+    done = lab.run(node, "ip", *words)
+    assert done.returncode == 0, done.stderr
+
+
+def _make_interface(lab: Lab, network: str) -> None:
+    """Give both nodes an interface `cl0` of their own, on top of eth1, in this network."""
+    for number, node in enumerate(_NODES, 1):
+        link = ["link", "add", "link", "eth1", "name", "cl0", "type", "macvlan", "mode", "bridge"]
+        _ip(lab, node, *link)
+        address = f"{network}.{number}/24"
+        _ip(lab, node, "addr", "add", address, "brd", "+", "dev", "cl0")
+        _ip(lab, node, "link", "set", "cl0", "up")
+
+
+def _await_on_both(lab: Lab, text: str, marks: list[int]) -> None:
+    """Wait for a line about the link to the other node in both logs."""
+    for node, other, mark in zip(_NODES, _NODES[::-1], marks, strict=True):
+        log_of(lab, node).await_line(text.format(other=other), since=mark, limit_s=10)
+
+
+@pytest.mark.parametrize("medium", ["bcast cl0", "mcast cl0 239.77.0.3 694 1 0"])
+def test_an_interface_that_comes_back_as_another_one_is_used_again(
+    medium: str, make_lab: Callable[[LabPlan], Lab]
+) -> None:
+    lab = make_lab(_plan(medium, "mcast eth0 239.77.0.2 694 1 0"))
+    _make_interface(lab, "10.77.5")
+    lab.start()
+    _await_owner(lab, "node1")
+    _await_on_both(lab, "Link {other}:cl0 up.", [0, 0])
+    views = [len(_views(lab, node)) for node in _NODES]
+    marks = [log_of(lab, node).mark() for node in _NODES]
+
+    for node in _NODES:
+        _ip(lab, node, "link", "del", "cl0")
+    _await_on_both(lab, "Link {other}:cl0 dead.", marks)
+    marks = [log_of(lab, node).mark() for node in _NODES]
+    _make_interface(lab, "10.77.6")
+
+    _await_on_both(lab, "Link {other}:cl0 up.", marks)
+    assert [len(_views(lab, node)) for node in _NODES] == views, "the membership never moved"
+    troubles = [line for line in log_of(lab, "node1").lines_since(0) if "link cl0 port" in line]
+    assert len(troubles) <= 4, "trouble is told when it begins, changes and ends"
+
+
+def test_a_link_follows_its_interface_to_another_address(
+    make_lab: Callable[[LabPlan], Lab],
+) -> None:
+    lab = make_lab(_plan("bcast cl0", "mcast eth0 239.77.0.2 694 1 0"))
+    _make_interface(lab, "10.77.5")
+    lab.start()
+    _await_owner(lab, "node1")
+    _await_on_both(lab, "Link {other}:cl0 up.", [0, 0])
+    marks = [log_of(lab, node).mark() for node in _NODES]
+
+    for node in _NODES:
+        _ip(lab, node, "addr", "flush", "dev", "cl0")
+    _await_on_both(lab, "Link {other}:cl0 dead.", marks)
+    marks = [log_of(lab, node).mark() for node in _NODES]
+    for number, node in enumerate(_NODES, 1):
+        address = f"10.78.9.{number}/24"
+        _ip(lab, node, "addr", "add", address, "brd", "+", "dev", "cl0")
+
+    _await_on_both(lab, "Link {other}:cl0 up.", marks)
+
+
 def _views(lab: Lab, node: str) -> list[str]:
     lines = log_of(lab, node).lines_since(0)
     return [line for line in lines if "mem_handle_event: instance=" in line]

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from messaging import frame
-from messaging.auth import CHALLENGE_LIFE_S, WINDOW, Wire
+from messaging.auth import CHALLENGE_LIFE_S, MAX_STRANGERS_PER_S, WINDOW, Wire
 from messaging.authkeys import KeyFile, SharedKey
 from tests.kit.messaging import KEYS, random_bytes
 
@@ -201,6 +201,80 @@ def test_challenges_are_not_sent_faster_than_the_pause(pair: tuple[Wire, Wire]) 
     replies = [reborn.open(a.seal(b"x"), 1.0).reply for _ in range(50)]
 
     assert sum(reply is not None for reply in replies) == 1
+
+
+def join_through(flood: list[bytes], *, times: int) -> tuple[Wire, Wire]:
+    """Let a restart and shake hands with b, who is given the whole flood before each packet."""
+    old, b = make("a", 1), make("b", 2)
+    shake(old, b)
+    a = make("a", 60)
+    packets = [(b, a.hello(9.0))]
+    for _ in range(10):
+        for packet in flood * times:
+            b.open(packet, 9.0)
+        if not packets:
+            packets.append((b, a.seal(b"a heartbeat")))
+        receiver, data = packets.pop(0)
+        received = receiver.open(data, 9.05 if receiver is b else 9.0)
+        if received.reply is not None:
+            packets.append((a if receiver is b else b, received.reply))
+    return a, b
+
+
+def test_forged_handshakes_use_up_nothing_that_a_living_peer_needs() -> None:
+    forger = make("a", 3, OTHER_KEYS)
+
+    a, b = join_through([forger.hello(0.0) for _ in range(300)], times=1)
+
+    assert b.session_of("a") == a.session and a.session_of("b") == b.session
+    assert b.counters["dropped-bad-signature"] >= 300
+    assert b.counters["dropped-too-many-handshakes"] == 0
+
+
+def test_recorded_handshakes_are_answered_once_and_keep_nobody_out() -> None:
+    tape = []
+    for life in range(2 * MAX_STRANGERS_PER_S):
+        tape.append(make("a", 1000 + life).hello(0.0))
+    b = make("b", 2)
+    answered = sum(b.open(packet, 9.0).reply is not None for packet in tape + tape)
+    assert answered == MAX_STRANGERS_PER_S
+    assert b.open(tape[0], 10.5).reason == "replayed"
+
+    a, b = join_through(tape, times=1)
+
+    assert b.session_of("a") == a.session and a.session_of("b") == b.session
+    assert b.counters["dropped-too-many-handshakes"] > 0
+
+
+def test_made_up_sessions_push_no_key_of_a_living_session_out(pair: tuple[Wire, Wire]) -> None:
+    a, b = pair
+    assert b.open(a.seal(b"x"), 0.0).body == b"x"
+    kept = dict(b._ciphers)
+
+    for number in range(200):
+        b.open(make("a", 3000 + number).hello(0.0), 0.0)
+
+    assert b._ciphers == kept
+
+
+def test_a_packet_for_one_node_is_worth_nothing_under_the_name_of_another(
+    pair: tuple[Wire, Wire],
+) -> None:
+    a, b = pair
+    packet = bytearray(a.seal(b"x"))
+    packet[9:17] = frame.sender_tag("linux-ha", "c")
+
+    received = b.open(bytes(packet), 0.0)
+
+    assert received.body is None and b.session_of("c") is None
+
+
+def test_a_reflected_packet_is_dropped_before_any_crypto(pair: tuple[Wire, Wire]) -> None:
+    a, b = pair
+    packet = b.seal(b"x")
+
+    assert b.open(packet, 0.0).reason == "own"
+    assert a.open(packet, 0.0).body == b"x"
 
 
 def test_keys_rotate_without_an_interruption(pair: tuple[Wire, Wire]) -> None:

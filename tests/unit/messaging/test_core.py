@@ -9,7 +9,7 @@ from crm.api.membership import ClientStatus, NodeKind, NodeStatus, ViewEvent
 from crm.plumbing.machine import MessageArrived, PeerLost
 from messaging import core
 from messaging.children import ChildPlan
-from tests.kit.messaging import TIMING, Network, Watch
+from tests.kit.messaging import LINK, TIMING, Network, Watch
 
 D = TIMING.deadtime_s
 ROUND = 0.02
@@ -554,3 +554,49 @@ def test_ping_nodes_are_shown_when_they_answer_and_when_they_stop() -> None:
     network.run(2 * D)
 
     assert api.NodeChanged("router", NodeKind.PING, NodeStatus.DEAD) in life.messages()
+
+
+# --- junk and strangers ---------------------------------------------------------------------
+
+
+def test_a_flood_that_the_kernel_drops_is_counted_and_told_once_a_minute() -> None:
+    network = agreed(2)
+    for _ in range(3):
+        network.feed("a", core.PacketsDropped(core.FLOOD))
+    network.feed("a", core.PacketsDropped(1))
+
+    assert network.lives["a"].machine.counters["dropped-by-kernel"] == 3 * core.FLOOD + 1
+    assert [text for text in network.lives["a"].texts() if "flood" in text] == [
+        f"a flood: {core.FLOOD} datagrams that are none of ours in a second"
+    ]
+
+
+def test_a_challenge_goes_to_all_and_never_to_the_source_a_packet_claims() -> None:
+    network = agreed(2)
+    packet = next(data for name, data in reversed(network.tap) if name == "b")
+    network.crash("b")
+    network.start("b")
+    network.run(0.5)
+
+    effects = network.lives["a"].machine.receive(
+        core.DatagramArrived(LINK, "192.0.2.66:694", packet), network.now
+    )
+
+    sent = [effect for effect in effects if isinstance(effect, core.SendDatagram)]
+    assert [effect.destination for effect in sent] == [""]
+
+
+def test_a_node_that_no_line_names_is_told_of_with_its_address() -> None:
+    network = agreed(2)
+    stranger = Network(("a", "z"), seed=5)
+    stranger.start("z")
+    packet = stranger.tap[0][1]
+
+    for _ in range(5):
+        network.feed("a", core.DatagramArrived(LINK, "192.0.2.7:694", packet))
+
+    said = [text for text in network.lives["a"].texts() if "192.0.2.7" in text]
+    assert said == [
+        "packets from 192.0.2.7:694 are of this cluster, but of no node that ha.cf names"
+    ]
+    assert network.lives["a"].machine.counters["dropped-unknown-sender"] == 5

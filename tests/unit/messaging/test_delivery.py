@@ -11,11 +11,8 @@ from hypothesis import strategies as st
 from messaging import frame
 from messaging.delivery import (
     ACK_S,
-    FIRST_REPEAT_S,
-    MAX_QUEUED_PIECES,
+    MAX_QUEUED_BYTES,
     NAK_S,
-    REPEAT_S,
-    WINDOW,
     Channel,
     Deliver,
     Delivery,
@@ -24,6 +21,7 @@ from messaging.delivery import (
     Transmit,
 )
 from messaging.links import Contact
+from messaging.pacing import FIRST_REPEAT_S, FIRST_WINDOW, LARGEST_WINDOW, REPEAT_S
 
 SESSIONS = {"a": b"session-a", "b": b"session-b"}
 
@@ -155,13 +153,15 @@ def test_at_most_a_window_of_pieces_is_in_the_air() -> None:
     wire = Wire()
     wire.loss = 1.0
 
-    wire.send("a", bytes(frame.CHUNK_BYTES * WINDOW * 3))
+    wire.send("a", random.Random(1).randbytes(frame.PIECE_PACKET_BYTES * LARGEST_WINDOW * 3))
 
-    assert wire.sent == WINDOW
+    assert wire.sent == FIRST_WINDOW
 
 
-def test_no_packet_exceeds_what_fits_without_fragments() -> None:
+@pytest.mark.parametrize("limit", [frame.PIECE_PACKET_BYTES, 1232, 512])
+def test_no_packet_exceeds_what_fits_without_fragments(limit: int) -> None:
     delivery = Delivery("a", session=SESSIONS["a"])
+    delivery.limit_packets(limit)
     delivery.begin("b", Contact(SESSIONS["b"], 2**31, 2**31))
 
     effects = delivery.send("b", Channel.CLIENTS, random.Random(1).randbytes(3_000_000), 0.0)
@@ -169,7 +169,7 @@ def test_no_packet_exceeds_what_fits_without_fragments() -> None:
     for effect in effects:
         assert isinstance(effect, Transmit)
         size = len(frame.PACKETS.encode(effect.message))
-        assert size + frame.HEADER_BYTES + frame.TAG_BYTES <= frame.MAX_PACKET_BYTES
+        assert size + frame.HEADER_BYTES + frame.TAG_BYTES <= limit
 
 
 def test_a_large_message_passes_and_membership_does_not_wait_behind_it() -> None:
@@ -246,7 +246,7 @@ def test_nothing_of_before_is_delivered_in_a_new_contact() -> None:
 def test_a_peer_that_takes_nothing_is_given_up_before_memory_is() -> None:
     delivery = Delivery("a", session=SESSIONS["a"])
     delivery.begin("b", Contact(SESSIONS["b"], 0, 0))
-    block = bytes(frame.CHUNK_BYTES) * (MAX_QUEUED_PIECES // 4)
+    block = random.Random(1).randbytes(MAX_QUEUED_BYTES // 4)
     effects: list[Effect] = []
     for _ in range(5):
         effects += delivery.send("b", Channel.CLIENTS, block, 0.0)
