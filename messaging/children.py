@@ -114,7 +114,9 @@ class SignalChild:
 
 @dataclass(frozen=True, slots=True)
 class ChildrenGone:
-    """Every child has ended, as was asked."""
+    """Every child has ended, as was asked, or because they `were_killed` after too long a time."""
+
+    were_killed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +252,7 @@ class Children:
             self._stopping.pop(0)
         if not self._stopping:
             self._kill_due = None
-            return [ChildrenGone()]
+            return [ChildrenGone(self._was_killed)]
         child = self._children[self._stopping[0]]
         number = int(signal.SIGKILL if self._was_killed else signal.SIGTERM)
         return [

@@ -153,6 +153,8 @@ class ClusterSettings:
     cluster: str = DEFAULT_CLUSTER
     crm: bool = True
     auto_failback: str = "legacy"
+    watchdog: str = ""
+    watchdog_timer_s: int = 0
     hopfudge: int = 1
     compression: str = "zlib"
     compression_threshold_bytes: int = 2048

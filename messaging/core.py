@@ -13,7 +13,8 @@ all clients of a lost node leave before the view without that node is shown. Bot
 messages, client news and contacts are handled one by one in the order of `delivery`.
 
 To end: the children stop first, then `Leaving` is said to all peers; when they have acknowledged
-it, or after `LEAVE_LIMIT_S`, the process exits.
+it, or after `LEAVE_LIMIT_S`, the process exits. With each own heartbeat the watchdog is shown that
+this node works; it is disarmed at the end, unless resources may still run here.
 
 Source: docs/protocol/membership.md, docs/protocol/links.md.
 """
@@ -56,6 +57,7 @@ from messaging import (
     links,
     pings,
     standing,
+    watchdog,
 )
 from messaging.authkeys import KeyFile
 from messaging.cluster_settings import ClusterSettings
@@ -157,12 +159,16 @@ class SendDatagram:
 SendEcho = pings.SendEcho
 StartChild = children.StartChild
 SignalChild = children.SignalChild
+ShowLife = watchdog.ShowLife
+Disarm = watchdog.Disarm
 
 Effect = (
     SendDatagram
     | pings.SendEcho
     | children.StartChild
     | children.SignalChild
+    | watchdog.ShowLife
+    | watchdog.Disarm
     | AskAlive
     | Tell
     | Note
@@ -226,6 +232,7 @@ class Messaging:
         self._complained_at: dict[tuple[str, str], float] = {}
         self._dropped: collections.Counter[str] = collections.Counter()
         self._is_stopping = False
+        self._holds_on = False  # whether resources may run here when the children are gone
         self._exit_code = 0
         self._leave_due: float | None = None
         self._has_begun = False
@@ -423,6 +430,7 @@ class Messaging:
             match effect:
                 case links.Broadcast(message):
                     effects += self._everywhere(self._wire.seal(frame.PACKETS.encode(message)))
+                    effects += [watchdog.ShowLife()] if self._settings.watchdog else []
                     effects += self._follow_links(self._pings.ping_along(now), now)
                 case links.SayTo(peer, beat):
                     effects += self._seal_to(peer, beat, everywhere=True)
@@ -546,8 +554,10 @@ class Messaging:
             match effect:
                 case children.VitalChildFailed(name):
                     text = f"this node cannot work without {name}"
+                    self._holds_on = True
                     effects += self._leave_because(text, now)
-                case children.ChildrenGone():
+                case children.ChildrenGone(were_killed):
+                    self._holds_on = self._holds_on or were_killed
                     effects += self._take_leave(now)
                 case children.StartChild() | children.SignalChild() | AskAlive() | Note():
                     effects.append(effect)
@@ -653,8 +663,16 @@ class Messaging:
         return [error("heartbeat", f"{reason}: leaving the cluster"), *self._stop(now)]
 
     def _take_leave(self, now: float) -> list[Effect]:
-        """All children are gone: say so to the peers, and go when they know."""
+        """All children are gone: say so to the peers, and go when they know.
+
+        Where resources may still run because a child failed, and a watchdog is armed, nothing is
+        said: it will reset this computer, and the others wait for a deadtime as for any death.
+        """
         self._leave_due = now + LEAVE_LIMIT_S
+        if self._holds_on and self._settings.watchdog:
+            self._leave_due = now
+            text = f"{self._settings.watchdog} stays armed: it will reset this computer"
+            return [error("heartbeat", text)]
         return self._say(frame.Leaving(), clients.ALL_NODES, now)
 
     def _consider_exit(self, now: float) -> list[Effect]:
@@ -664,4 +682,5 @@ class Messaging:
             return []
         self._has_ended = True
         text = f"{self._node} Heartbeat shutdown complete."
-        return [info("heartbeat", text), Exit(self._exit_code)]
+        disarmed = [watchdog.Disarm()] if self._settings.watchdog and not self._holds_on else []
+        return [info("heartbeat", text), *disarmed, Exit(self._exit_code)]

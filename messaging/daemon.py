@@ -24,7 +24,7 @@ from crm.plumbing.daemon import Conversation, Options, Plan, Shell, parse_option
 from crm.plumbing.errors import ConfigurationError, Problem, Severity, Unreachable
 from crm.plumbing.nursery import DAEMON_MODULES, Nursery
 from crm.plumbing.settings import Paths
-from messaging import core, frame, startup
+from messaging import core, frame, startup, watchdog
 from messaging.cluster_settings import MediumKind
 from messaging.ha_cf import changes, meaning
 from messaging.media import icmp, udp
@@ -59,6 +59,8 @@ class _Deeds:
     udp_links: dict[str, list[udp.UdpLink]] = field(default_factory=dict)
     serial_ring: SerialRing | None = None
     pinger: icmp.Pinger | None = None
+    watchdog: watchdog.Watchdog | None = None
+    watchdog_trouble: str = ""
     shell: Shell | None = None
     dropped: int = 0
     names: dict[int, str] = field(default_factory=dict)
@@ -83,6 +85,10 @@ class _Deeds:
         if self.readings.settings.pings:
             self.pinger = icmp.Pinger(self.readings.ping_addresses, self._on_echo, shell.loop)
             self.pinger.open()
+        if settings.watchdog:
+            path = startup.watchdog_path(settings, self.paths)
+            self.watchdog = watchdog.open_watchdog(path, settings.watchdog_timer_s)
+            log.info("watchdog %s is armed, %s s", path, self.watchdog.timer_s)
         shell.loop.add_signal_handler(signal.SIGCHLD, self._reap)
         shell.loop.add_signal_handler(signal.SIGHUP, self._reread)
         shell.loop.call_later(core.COUNT_EVERY_S, self._count_dropped)
@@ -100,6 +106,11 @@ class _Deeds:
             case core.SendEcho(host, token):
                 if self.pinger is not None:
                     self.pinger.send(host, token)
+            case core.ShowLife():
+                self._show_life()
+            case core.Disarm():
+                if self.watchdog is not None:
+                    self.watchdog.disarm()
             case core.StartChild(name):
                 self._start_child(name)
             case core.SignalChild(name, number):
@@ -129,6 +140,14 @@ class _Deeds:
         assert self.shell is not None
         node = startup.node_name(self.shell.options.node)
         return frame.sender_tag(self.readings.settings.cluster, node)
+
+    def _show_life(self) -> None:
+        if self.watchdog is None:
+            return
+        trouble = self.watchdog.show_life()
+        if trouble and trouble != self.watchdog_trouble:
+            log.error("watchdog: %s", trouble)
+        self.watchdog_trouble = trouble
 
     def _on_datagram(self, link: str, source: str, data: bytes) -> None:
         assert self.shell is not None

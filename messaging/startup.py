@@ -21,7 +21,7 @@ from crm.plumbing import atomicfile
 from crm.plumbing.errors import ConfigurationError, Problem, error, has_errors, warning
 from crm.plumbing.log import LogTargets
 from crm.plumbing.settings import CLUSTER_USER, Paths
-from messaging import apiauth, authkeys, programs
+from messaging import apiauth, authkeys, programs, watchdog
 from messaging.apiauth import Rights
 from messaging.authkeys import KeyFile
 from messaging.cluster_settings import ClusterSettings, MediumKind
@@ -80,6 +80,7 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
         for medium in settings.media
         if medium.kind is MediumKind.SERIAL and not is_character_device(medium.device)
     ]
+    problems += _check_watchdog(settings, paths)
     own = programs.own_daemons(place)
     rights, found = _read_rights(settings, own, str(paths.ha_cf))
     problems += found
@@ -170,6 +171,25 @@ def user_for(program: Program) -> str | None:
     if os.geteuid() != 0 or os.environ.get(ONE_USER) or not program.user:
         return None
     return program.user if is_user(program.user) else None
+
+
+def _check_watchdog(settings: ClusterSettings, paths: Paths) -> list[Problem]:
+    if not settings.watchdog or is_character_device(str(watchdog_path(settings, paths))):
+        return []
+    text = f"'{watchdog_path(settings, paths)}' is not a device"
+    return [
+        error(
+            "no-device",
+            str(paths.ha_cf),
+            f"{paths.ha_cf}: directive 'watchdog': {text}",
+            watchdog.remedy_of_missing(),
+        )
+    ]
+
+
+def watchdog_path(settings: ClusterSettings, paths: Paths) -> Path:
+    """Where the device is looked for: below the root, so that no lab arms its host's."""
+    return paths.below(settings.watchdog)
 
 
 def _read_rights(

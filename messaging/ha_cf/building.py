@@ -6,6 +6,7 @@ Responsible for defaults that follow from other values, for the order of lines w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,6 +27,7 @@ from messaging.cluster_settings import (
 )
 from messaging.ha_cf.directives import Directive
 from messaging.ha_cf.values import PORT_ABOVE
+from messaging.watchdog import default_timer_s
 
 MAX_NODES = 100
 MAX_MEDIA = 64
@@ -51,6 +53,7 @@ def build(
     settings = builder.build()
     builder.check_timing(settings.timing)
     builder.check_presence(settings, node, has_haresources=has_haresources)
+    builder.check_watchdog(settings)
     builder.check_log(settings.log)
     return settings, builder.problems
 
@@ -80,6 +83,8 @@ class _Builder:
             cluster=self._last("cluster", DEFAULT_CLUSTER),
             crm=self._last("crm", "off") != "off",
             auto_failback=self._last("auto_failback", "legacy"),
+            watchdog=self._last("watchdog", ""),
+            watchdog_timer_s=self._watchdog_timer_s(timing),
             hopfudge=self._last("hopfudge", 1),
             compression=self._last("compression", "zlib"),
             compression_threshold_bytes=1024 * self._last("compression_threshold", 2),
@@ -116,6 +121,22 @@ class _Builder:
                 f"Dead ping time [{_ms(timing.deadping_s)}] is too small compared to"
                 f" keepalive [{_ms(timing.keepalive_s)}]",
                 "deadping must be above twice the keepalive (milliseconds are shown)",
+            )
+
+    def check_watchdog(self, settings: ClusterSettings) -> None:
+        """Refuse a watchdog that would bite a node that works."""
+        stated = self._all("watchdog_timer")
+        if stated and not settings.watchdog:
+            text = "directive 'watchdog_timer' has no effect without a 'watchdog' line"
+            self._warn_at(stated[0], "without-effect", text, "add 'watchdog /dev/watchdog'")
+        keepalive_s = settings.timing.keepalive_s
+        if settings.watchdog and settings.watchdog_timer_s <= 2 * keepalive_s:
+            self._fail(
+                "watchdog-timer-too-small",
+                "watchdog_timer" if stated else "watchdog",
+                f"the watchdog would bite after {settings.watchdog_timer_s} s, and signs of life"
+                f" come every {keepalive_s:g} s",
+                "watchdog_timer must be above twice the keepalive",
             )
 
     def check_presence(
@@ -251,6 +272,12 @@ class _Builder:
                 self._refuse(statement, f"ping node '{target.name}' is listed twice")
             targets.setdefault(target.name, target)
         return tuple(targets.values())
+
+    def _watchdog_timer_s(self, timing: Timing) -> int:
+        stated_s: float | None = self._last("watchdog_timer", None)
+        if stated_s is not None:
+            return math.ceil(stated_s)
+        return default_timer_s(timing.deadtime_s) if self._all("watchdog") else 0
 
     def _api_rights(self) -> tuple[ApiRight, ...]:
         rights: dict[str, ApiRight] = {}

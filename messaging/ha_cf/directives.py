@@ -55,8 +55,6 @@ class Directive:
     may_stand_once: bool = False
     must_precede: str = ""
     old_name_of: str = ""
-    is_missed: bool = False
-    """Without effect, and somebody may rely on it: stating it deserves a warning."""
 
     @property
     def kept_as(self) -> str:
@@ -337,13 +335,22 @@ _RESOURCES = (
         reading=Reading.LINE,
         is_list=True,
     ),
-    _idle(
+    Directive(
         "watchdog",
         "DEVICE",
-        "no watchdog device is opened: a node that hangs is not reset by its hardware",
+        "resets this computer when heartbeat shows no life for the time of watchdog_timer; usually"
+        " /dev/watchdog, which has to be there",
         values.path,
         may_stand_once=True,
-        is_missed=True,
+    ),
+    Directive(
+        "watchdog_timer",
+        "TIME",
+        "silence after which the watchdog bites, in whole seconds; above twice the keepalive. Below"
+        " deadtime, a node that hangs is reset before the others take over",
+        values.span_s,
+        "deadtime and 10 ms",
+        may_stand_once=True,
     ),
     Directive(
         "hopfudge",

@@ -77,6 +77,13 @@ def _facts(settings: ClusterSettings, node: str) -> Iterator[tuple[str, str]]:
         kind = "ends the node when it ends" if program.failfast else "started again when it ends"
         label = "programs" if index == 0 else ""
         yield label, f"{program.command} (as {program.user}; {kind})"
+    for index, right in enumerate(settings.api_rights):
+        accounts = [f"user {name}" for name in right.users]
+        accounts += [f"group {name}" for name in right.groups]
+        yield ("may register" if index == 0 else ""), f"as {right.client}: {', '.join(accounts)}"
+    if settings.watchdog:
+        timer = f"after {settings.watchdog_timer_s} s without a sign of life"
+        yield "watchdog", f"{settings.watchdog} resets this node {timer}"
     yield "log", _log(settings)
     kilobytes = settings.compression_threshold_bytes // 1024
     yield "messages", f"above {kilobytes} KB compressed with {settings.compression}"

@@ -105,9 +105,6 @@ class _Reader:
         if directive.old_name_of:
             what = f"directive '{directive.name}' is an old name"
             self._warn("old-name", what, f"write '{directive.old_name_of}'")
-        if directive.is_missed:
-            what = f"directive '{directive.name}' has no effect"
-            self._warn("without-effect", what, directive.effect)
         is_line = directive.reading is Reading.LINE
         words = [rest] if is_line else [word for word in re.split(r"[\s,]+", rest) if word]
         for word in words:

@@ -130,6 +130,7 @@ class Network:
         self.packets = 0
         self.tap: list[tuple[str, bytes]] = []
         self.watch: Callable[[], None] = lambda: None
+        self.devices: dict[str, Callable[[object], None]] = {}
         self._queue: list[tuple[float, int, str, str, Life | None, object]] = []
         self._numbers = itertools.count()
 
@@ -256,7 +257,10 @@ class Network:
         heapq.heappush(self._queue, (due, next(self._numbers), name, "", life, None))
 
     def _carry_out(self, name: str, life: Life, effects: list[core.Effect]) -> None:
+        look = self.devices.get(name)
         for effect in effects:
+            if look is not None:
+                look(effect)
             match effect:
                 case core.SendDatagram(link, data, destination):
                     self._transmit(name, link, data, destination)

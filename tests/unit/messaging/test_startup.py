@@ -57,6 +57,14 @@ def test_mistakes_of_both_files_are_shown_together(tmp_path: Path) -> None:
     assert code == startup.EXIT_NOT_CONFIGURED
 
 
+def test_a_watchdog_that_is_not_there_is_refused_with_its_remedy(tmp_path: Path) -> None:
+    paths = installed(tmp_path, ha_cf=HA_CF + "watchdog /dev/watchdog\n")
+    readings, (problem,), code = startup.read_all(paths, "n1")
+    assert (readings, code) == (None, startup.EXIT_NOT_CONFIGURED)
+    assert problem.code == "no-device" and "modprobe softdog" in problem.hint
+    assert str(tmp_path / "dev/watchdog") in problem.message
+
+
 def test_an_apiauth_line_of_nobody_is_named_with_its_line(tmp_path: Path) -> None:
     paths = installed(tmp_path, ha_cf=HA_CF + "apiauth mine uid=no-such-user\n")
     readings, problems, code = startup.read_all(paths, "n1")

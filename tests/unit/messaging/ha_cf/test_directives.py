@@ -109,6 +109,8 @@ VALID: list[tuple[str, Look, object]] = [
         lambda s: s.respawns,
         (RespawnLine("root", "/usr/bin/guard", failfast=True, line=1),),
     ),
+    ("watchdog /dev/watchdog0", lambda s: s.watchdog, "/dev/watchdog0"),
+    ("watchdog_timer 5500ms", lambda s: s.watchdog_timer_s, 6),
     (
         "apiauth ipfail uid=hacluster gid=haclient,root",
         lambda s: s.api_rights,
@@ -134,7 +136,6 @@ IDLE = [
     "memreserve 6500",
     "crm_daemon_dir /usr/lib/heartbeat",
     "crmd_spawns_pengine off",
-    "watchdog /dev/watchdog",
     "coredumps true",
     "coreroot /var/lib/heartbeat/cores",
     "realtime off",
@@ -223,6 +224,7 @@ REFUSALS = [
     ("apiauth x pid=3", "bad-value"),
     ("apiauth x uid=", "bad-value"),
     ("watchdog watchdog", "bad-value"),
+    ("watchdog_timer soon", "bad-value"),
     ("hopfudge 256", "bad-value"),
     ("coredumps perhaps", "bad-value"),
     ("coreroot cores", "bad-value"),
@@ -304,7 +306,7 @@ def test_what_may_stand_once_is_refused_the_second_time(name: str) -> None:
 @pytest.mark.parametrize(
     ("lines", "code"),
     [
-        (("watchdog /dev/watchdog",), "without-effect"),
+        (("watchdog_timer 5",), "without-effect"),
         (("serial /dev/ttyS0", "baud 9600"), "too-low"),
         (("crm manual",), "without-effect"),
         (("udp eth1",), "old-name"),
@@ -321,6 +323,29 @@ def test_what_surprises_is_warned_of(lines: tuple[str, ...], code: str) -> None:
 
     assert settings is not None, errors
     assert warnings == [code]
+
+
+@pytest.mark.parametrize(
+    ("lines", "timer_s"),
+    [
+        (("watchdog /dev/watchdog", "deadtime 10"), 11),
+        (("watchdog /dev/watchdog", "deadtime 1500ms", "keepalive 500ms"), 2),
+        (("watchdog /dev/watchdog", "watchdog_timer 4"), 4),
+        (("watchdog /dev/watchdog", "watchdog_timer 4200ms"), 5),
+    ],
+)
+def test_the_watchdog_bites_a_little_after_the_deadtime_unless_stated(
+    lines: tuple[str, ...], timer_s: int
+) -> None:
+    settings, errors, _ = read(*lines)
+
+    assert settings is not None, errors
+    assert settings.watchdog_timer_s == timer_s
+
+
+def test_a_watchdog_that_would_bite_a_node_that_works_is_refused() -> None:
+    assert read("watchdog /dev/watchdog", "watchdog_timer 2")[1] == ["watchdog-timer-too-small"]
+    assert read("watchdog /dev/watchdog", "watchdog_timer 2001ms")[1] == []
 
 
 def test_there_is_room_for_a_hundred_nodes_and_64_media() -> None:
