@@ -123,6 +123,21 @@ class Timing:
         return max(min(self.keepalive_s / 4, spare / 8), 0.005)
 
     @functools.cached_property
+    def drowsy_s(self) -> float:
+        """A lateness of its own above this makes a node doubt itself before others."""
+        return max(self.keepalive_s / 2, 0.05)
+
+    @functools.cached_property
+    def grace_s(self) -> float:
+        """How long a node listens after it was late before it believes in a silence."""
+        return min(2 * self.keepalive_s, self.deadtime_s / 4)
+
+    @functools.cached_property
+    def enquiry_s(self) -> float:
+        """How long before a peer's deadline the others are asked whether they hear it."""
+        return min(self.deadtime_s / 4, 2.0)
+
+    @functools.cached_property
     def update_s(self) -> float:
         """The fallback after which an unfinished membership round is begun again."""
         return min(5 * self.keepalive_s, self.deadtime_s)

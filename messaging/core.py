@@ -92,11 +92,15 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class DatagramArrived:
-    """Bytes from anybody came in on a link; `source` is where an answer would go."""
+    """Bytes from anybody came in on a link; `source` is where an answer would go.
+
+    `age_s` is how long they lay in the socket, by the kernel's stamp.
+    """
 
     link: str
     source: str
     data: bytes
+    age_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,8 +269,8 @@ class Messaging:
             case Started(packet_bytes):
                 self._delivery.limit_packets(packet_bytes)
                 effects += self._begin(now)
-            case DatagramArrived(link, source, data):
-                effects += self._take_datagram(link, source, data, now)
+            case DatagramArrived():
+                effects += self._take_datagram(event, now)
             case MessageArrived(peer, message):
                 effects += self._follow_clients(self._clients.receive(peer, message), now)
             case PeerConnected(peer, caller):
@@ -356,10 +360,11 @@ class Messaging:
 
     # --- packets ----------------------------------------------------------------------------
 
-    def _take_datagram(self, link: str, source: str, data: bytes, now: float) -> list[Effect]:
+    def _take_datagram(self, arrived: DatagramArrived, now: float) -> list[Effect]:
         if not self._has_begun:
             return []
-        received = self._wire.open(data, now)
+        link, source = arrived.link, arrived.source
+        received = self._wire.open(arrived.data, now)
         effects: list[Effect] = []
         if received.reply is not None:
             effects.append(SendDatagram(link, received.reply))
@@ -379,7 +384,9 @@ class Messaging:
         for_links = message if isinstance(message, frame.Status | frame.Beat) else None
         if isinstance(message, frame.Beat) and message.to != self._node:
             for_links = None
-        heard = links.PacketHeard(received.sender, received.session, link, source, for_links)
+        heard = links.PacketHeard(
+            received.sender, received.session, link, source, for_links, arrived.age_s
+        )
         effects += self._follow_links(self._links.receive(heard, now), now)
         if isinstance(message, frame.Data | frame.Ack):
             effects += self._follow_delivery(
@@ -449,7 +456,7 @@ class Messaging:
                     effects.append(effect)
         return effects
 
-    def _make_contact(self, peer: str, contact: links.Contact, now: float) -> list[Effect]:
+    def _make_contact(self, peer: str, contact: standing.Contact, now: float) -> list[Effect]:
         self._delivery.begin(peer, contact)
         effects = self._follow_clients(self._clients.greet(peer), now)
         appeared = ccm.PeerAppeared(peer, contact.session.hex())

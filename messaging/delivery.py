@@ -33,8 +33,8 @@ from dataclasses import dataclass, field
 from crm.plumbing.codec import MAX_MESSAGE_BYTES
 from crm.plumbing.machine import Note, info, warn
 from messaging import frame
-from messaging.links import Contact
 from messaging.pacing import LARGEST_WINDOW, Pace
+from messaging.standing import Contact
 
 ACK_EVERY = 16
 ACK_S = 0.010

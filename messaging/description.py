@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from crm.api.membership import LinkDescription, LinkStatus, NodeDescription, NodeKind, NodeStatus
-from messaging.links import PeerState
 from messaging.pings import PingState
-
-NEVER = float("-inf")
+from messaging.standing import NEVER, PeerState
 
 
 def of_peer(peer: PeerState, clients: Iterable[str], now: float) -> NodeDescription:
@@ -27,6 +25,7 @@ def of_peer(peer: PeerState, clients: Iterable[str], now: float) -> NodeDescript
         peer.uuid,
         links=links,
         clients=tuple(sorted(clients)),
+        trouble=peer.trouble,
     )
 
 

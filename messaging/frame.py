@@ -130,12 +130,18 @@ class Status(Message, frozen=True, array_like=True):
 
 
 class Beat(Message, frozen=True, array_like=True):
-    """A small status for one peer: a probe when `ask` is set, else the answer to one."""
+    """A small status for one peer: a probe when `ask` is set, else the answer to one.
+
+    A probe may ask `about` a third node; the answer's `report` is what its speaker last heard of
+    that node, and is missing if the speaker does not trust its own ears at the moment.
+    """
 
     to: str
     ask: bool
     stamp: int
     hearing: Hearing | None
+    about: str = ""
+    report: Hearing | None = None
 
 
 class Data(Message, frozen=True, array_like=True):

@@ -9,7 +9,7 @@ says of every peer which life of it is heard and the latest *stamp* of it. A sta
 speaker's own clock and comes back as an echo, so each node knows a moment of its own past at
 which it was certainly heard: `confirmed_at`. A peer that is silent for longer than 1.25 keepalives,
 or confirms nothing for longer than `Timing.doubt_s`, is probed until it answers; probes are tiny
-and answered at once.
+and answered at once. Before its deadline the others are asked about it as well (`suspicion`).
 
 A *contact* is two-way: we know a living session of the peer, and it has confirmed ours within the
 lease. It is named by that session and two counters, the *epochs*: each side counts how often it
@@ -21,6 +21,10 @@ been deaf to us for its deadtime; (3) our quorum rests on confirmations, and tho
 the lease are too few: then all older ones end at once; (4) the peer restarted, took its leave, or
 gave us up. (3) comes before (1) at the other end, by `Timing.margin_s`.
 
+Who gives up a contact says whose fault it is: a peer that nobody hears is *dead*; one that others
+hear is *cut off* from this node, and membership decides who stays (`ccm`); after a time in which
+this node did not run it accuses nobody, but lets go what it may not hold any longer.
+
 May be lost: every packet here. Nothing waits for a particular one.
 
 Source: docs/protocol/links.md, docs/protocol/membership.md "The quorum lease".
@@ -28,25 +32,31 @@ Source: docs/protocol/links.md, docs/protocol/membership.md "The quorum lease".
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple
+import enum
+from dataclasses import dataclass
 
 from crm.api.membership import LinkStatus, NodeKind, NodeStatus
 from crm.plumbing.machine import Note, error, info, warn
 from messaging import frame, quorum
 from messaging.cluster_settings import ClusterSettings, Timing
-from messaging.standing import ShowLink, ShowNode
+from messaging.standing import NEVER, Contact, LinkState, PeerState, ShowLink, ShowNode
+from messaging.suspicion import Suspicion
 
-NEVER = float("-inf")
 ASK_PAUSE_S = 0.005
+LATE_NOTE_PAUSE_S = 10.0
 
 
-class Contact(NamedTuple):
-    """What names one undisturbed time of talking with a peer."""
+class Fault(enum.Enum):
+    """Where the fault lies for which a contact is given up."""
 
-    session: bytes
-    my_epoch: int
-    peer_epoch: int
+    DEAD = enum.auto()
+    """Nobody hears the peer."""
+
+    PATH = enum.auto()
+    """It lives, but one of the ways between it and this node is broken."""
+
+    OWN = enum.auto()
+    """This node did not run for a while."""
 
 
 # --- events -------------------------------------------------------------------------------
@@ -62,13 +72,17 @@ class SessionOpened:
 
 @dataclass(frozen=True, slots=True)
 class PacketHeard:
-    """A believed packet came over a link; `message` is its content if that concerns links."""
+    """A believed packet came over a link; `message` is its content if that concerns links.
+
+    `age_s` is how long it lay in a socket of this node before it was read.
+    """
 
     peer: str
     session: bytes
     link: str
     source: str
     message: frame.Status | frame.Beat | None
+    age_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,46 +153,6 @@ class BecomeActive:
 Effect = Broadcast | SayTo | MakeContact | EndContact | ShowNode | ShowLink | BecomeActive | Note
 
 
-@dataclass
-class LinkState:
-    """One medium towards one peer."""
-
-    heard_at: float = NEVER
-    status: LinkStatus = LinkStatus.DEAD
-    source: str = ""
-
-
-@dataclass
-class PeerState:
-    """Everything known of one peer. Times are monotonic seconds of this node."""
-
-    node: str
-    deadtime_s: float
-    session: bytes = b""
-    left_session: bytes = b""
-    announced: NodeStatus | None = None
-    shown: NodeStatus = NodeStatus.INIT
-    uuid: str = ""
-    members: tuple[str, ...] = ()
-    links: dict[str, LinkState] = field(default_factory=dict)
-    heard_at: float = NEVER
-    status_at: float = NEVER
-    stamp: int = 0
-    confirmed_at: float = NEVER
-    my_epoch: int = 0
-    peer_epoch: int = -1
-    epoch_told: int = -1
-    contact: Contact | None = None
-    ever_in_contact: bool = False
-    was_dead: bool = False
-    probed_at: float = NEVER
-
-    @property
-    def is_reachable(self) -> bool:
-        """Whether its life is known and has not taken its leave."""
-        return bool(self.session) and self.session != self.left_session
-
-
 class Links:
     """The machine: hears packets, judges peers, decides when this node is active."""
 
@@ -201,15 +175,18 @@ class Links:
         self._started_at = now
         self._status_due = now
         self._looked_at = now
+        self._late_noted_at = NEVER
         self.peers = {
             name: PeerState(name, settings.timing.deadtime_s) for name in settings.peers_of(node)
         }
+        self._suspicion = Suspicion(settings.timing, self.peers)
 
     # --- the machine ------------------------------------------------------------------------
 
     def adjust(self, timing: Timing) -> None:
         """Take over deadlines that may change while we run (`ha_cf.changes`)."""
         self._timing = timing
+        self._suspicion.timing = timing
 
     def receive(self, event: Event, now: float) -> list[Effect]:
         """Take in what was heard or decided."""
@@ -224,24 +201,20 @@ class Links:
             case PeerTookLeave(peer):
                 effects = self._take_leave(self.peers[peer], now)
             case PeerOverran(peer):
-                effects = self._bury(self.peers[peer], now, "does not take what is sent to it")
+                effects = self._give_up(
+                    self.peers[peer], now, Fault.DEAD, "does not take what is sent to it"
+                )
         return effects + self._check_lease(now) + self._consider_active(now)
 
     def tick(self, now: float) -> list[Effect]:
         """Speak, probe, and give up, as the time demands."""
-        effects: list[Effect] = []
-        if now - self._looked_at > self._timing.deadtime_s:
-            effects.append(
-                error(
-                    "heartbeat",
-                    f"No local heartbeat for {_ms(now - self._looked_at)} ms:"
-                    " this process was stopped or starved",
-                )
-            )
+        due = self.next_deadline()
+        effects = self._notice_lateness(0.0 if due is None else now - due, now)
         self._looked_at = now
         effects += self._check_lease(now)
         for peer in self.peers.values():
             effects += self._check_peer(peer, now)
+            effects += self._enquire(peer, now)
         if now >= self._status_due:
             effects += self._speak(now)
         for peer in self.peers.values():
@@ -256,12 +229,17 @@ class Links:
         initdead = self._started_at + self._timing.initdead_s
         for peer in self.peers.values():
             if peer.contact is not None:
-                deadlines.append(peer.heard_at + peer.deadtime_s)
-                lease_end = peer.confirmed_at + self._timing.lease_s
+                deadlines.append(self._suspicion.silence_end(peer))
+                lease_end = self._suspicion.lease_end(peer, self._looked_at)
                 if lease_end > self._looked_at:
                     deadlines.append(lease_end)
+                enquiry = self._suspicion.enquiry_due(peer)
+                if enquiry is not None:
+                    deadlines.append(enquiry)
             elif peer.shown is NodeStatus.INIT:
                 deadlines.append(initdead)
+            elif peer.shown is not NodeStatus.DEAD:
+                deadlines.append(self._suspicion.silence_end(peer))
             due = self._probe_due(peer)
             if due is not None:
                 deadlines.append(due)
@@ -296,9 +274,13 @@ class Links:
     def _hearing(self, peer: PeerState) -> frame.Hearing:
         return frame.Hearing(peer.session, peer.stamp, peer.my_epoch, peer.peer_epoch)
 
-    def _beat(self, peer: PeerState, now: float, *, ask: bool) -> SayTo:
+    def _beat(self, peer: PeerState, now: float, *, ask: bool, about: str = "") -> SayTo:
         hearing = self._hearing(peer) if peer.session else None
-        return SayTo(peer.node, frame.Beat(peer.node, ask, _stamp(now), hearing))
+        report = None
+        third = self.peers.get(about)
+        if not ask and third is not None and third.is_reachable:
+            report = None if self._suspicion.is_doubtful(now) else self._hearing(third)
+        return SayTo(peer.node, frame.Beat(peer.node, ask, _stamp(now), hearing, about, report))
 
     def _ask(self, peer: PeerState, now: float) -> list[Effect]:
         peer.probed_at = now
@@ -316,30 +298,65 @@ class Links:
             return None
         return peer.probed_at + max(self._timing.keepalive_s / 4, ASK_PAUSE_S)
 
+    # --- doubt ------------------------------------------------------------------------------
+
+    def _notice_lateness(self, late_s: float, now: float) -> list[Effect]:
+        """After a time in which this node did not listen: doubt, and ask everybody at once."""
+        if not self._suspicion.notice(late_s, now):
+            return []
+        effects: list[Effect] = []
+        in_contact = [peer for peer in self.peers.values() if peer.contact is not None]
+        text = f"No local heartbeat for {_ms(late_s)} ms: this process was stopped or starved"
+        if late_s > self._timing.deadtime_s:
+            effects.append(error("heartbeat", text))
+        elif late_s > self._timing.keepalive_s and now - self._late_noted_at >= LATE_NOTE_PAUSE_S:
+            self._late_noted_at = now
+            effects.append(warn("heartbeat", text))
+        for peer in in_contact:
+            effects += self._ask(peer, now)
+        return effects
+
+    def _enquire(self, peer: PeerState, now: float) -> list[Effect]:
+        """Ask the others what they heard of a peer that is silent for long."""
+        return [
+            self._beat(other, now, ask=True, about=peer.node)
+            for other in self._suspicion.enquire(peer, now)
+        ]
+
     # --- hearing ----------------------------------------------------------------------------
 
     def _hear(self, event: PacketHeard, now: float) -> list[Effect]:
         peer = self.peers[event.peer]
         if event.session != peer.session or not peer.is_reachable:
             return []
-        effects = self._hear_link(peer, event.link, event.source, now)
+        effects = self._notice_lateness(event.age_s, now)
+        arrived_at = now - event.age_s
+        effects += self._hear_link(peer, event.link, event.source, arrived_at)
         message = event.message
         if isinstance(message, frame.Status):
-            effects += self._hear_status(peer, message, now)
+            effects += self._hear_status(peer, message, arrived_at)
+            for name, report in message.hearings.items():
+                self._suspicion.hear_of(name, peer.node, report, now, is_answer=False)
             effects += self._hear_hearing(
                 peer, message.hearings.get(self._node), message.stamp, now
             )
         elif isinstance(message, frame.Beat):
             effects += self._hear_hearing(peer, message.hearing, message.stamp, now)
+            if message.report is not None:
+                self._suspicion.hear_of(
+                    message.about, peer.node, message.report, now, is_answer=True
+                )
             if message.ask:
                 lacking = peer.contact is None and now - peer.probed_at >= ASK_PAUSE_S
-                effects += self._ask(peer, now) if lacking else [self._beat(peer, now, ask=False)]
+                answer = self._beat(peer, now, ask=False, about=message.about)
+                effects += self._ask(peer, now) if lacking else [answer]
         return effects
 
     def _hear_link(self, peer: PeerState, name: str, source: str, now: float) -> list[Effect]:
-        peer.heard_at = now
+        peer.heard_at = max(peer.heard_at, now)
+        self._suspicion.heard(peer)
         link = peer.links.setdefault(name, LinkState())
-        link.heard_at = now
+        link.heard_at = max(link.heard_at, now)
         link.source = source
         if link.status is LinkStatus.UP:
             return []
@@ -377,7 +394,9 @@ class Links:
     ) -> list[Effect]:
         """Learn how a peer hears us, and judge the contact anew."""
         latest = stamp >= peer.stamp
-        peer.stamp = max(peer.stamp, stamp)
+        if latest:
+            peer.stamp = stamp
+            peer.stamp_at = peer.heard_at
         if hearing is None or hearing.session != self._session:
             return []
         if hearing.echo:
@@ -388,8 +407,9 @@ class Links:
             return self._consider_contact(peer, now)
         peer.peer_epoch = hearing.my_epoch
         peer.epoch_told = max(peer.epoch_told, hearing.your_epoch)
-        if peer.contact is not None and now - peer.confirmed_at > peer.deadtime_s:
-            return self._bury(peer, now, "does not hear us")
+        is_deaf = now - peer.confirmed_at > peer.deadtime_s
+        if peer.contact is not None and is_deaf and not self._suspicion.is_doubtful(now):
+            return self._give_up(peer, now, Fault.PATH, "is heard, but does not hear this node")
         return self._consider_contact(peer, now)
 
     def _consider_contact(self, peer: PeerState, now: float) -> list[Effect]:
@@ -417,6 +437,7 @@ class Links:
                 warn("heartbeat", "Deadtime value may be too small."),
             ]
         peer.was_dead = False
+        peer.trouble = ""
         peer.ever_in_contact = True
         peer.contact = agreed
         effects.append(MakeContact(peer.node, agreed))
@@ -437,6 +458,7 @@ class Links:
         peer.announced = None
         peer.members = ()
         peer.stamp = 0
+        peer.stamp_at = NEVER
         peer.confirmed_at = NEVER
         peer.status_at = NEVER
         peer.heard_at = now
@@ -451,49 +473,82 @@ class Links:
     def _check_peer(self, peer: PeerState, now: float) -> list[Effect]:
         effects: list[Effect] = []
         if peer.contact is not None:
-            if now >= peer.heard_at + peer.deadtime_s:
-                return self._bury(peer, now, f"silent for {_ms(now - peer.heard_at)} ms")
-        elif peer.shown is NodeStatus.INIT and now >= self._started_at + self._timing.initdead_s:
-            effects.append(warn("heartbeat", f"node {peer.node}: is dead"))
-            effects += self._show(peer, NodeStatus.DEAD)
+            if now >= self._suspicion.silence_end(peer):
+                return self._judge_silence(peer, now)
+        elif peer.shown is NodeStatus.INIT:
+            if now >= self._started_at + self._timing.initdead_s:
+                effects += self._call_dead(peer)
+        elif peer.shown is not NodeStatus.DEAD and now >= self._suspicion.silence_end(peer):
+            effects += self._call_dead(peer)
         for name, link in peer.links.items():
             if link.status is LinkStatus.UP and now >= link.heard_at + peer.deadtime_s:
                 effects += _kill_link(peer, name)
         return effects
 
+    def _judge_silence(self, peer: PeerState, now: float) -> list[Effect]:
+        """The deadline of a peer has passed: is it the peer, or the way from it to us?"""
+        silent_ms = _ms(now - peer.heard_at)
+        witnesses = self._suspicion.witnesses(peer)
+        if witnesses:
+            text = f"is not heard here for {silent_ms} ms, but by {' '.join(witnesses)}"
+            return self._give_up(peer, now, Fault.PATH, text)
+        others = self._suspicion.deaf(peer)
+        text = f"silent for {silent_ms} ms" + (f", to {' '.join(others)} as well" if others else "")
+        return self._give_up(peer, now, Fault.DEAD, text)
+
     def _check_lease(self, now: float) -> list[Effect]:
         """Let go in time: give up every stale contact if the fresh ones are no quorum."""
-        lease = self._timing.lease_s
         in_contact = [peer for peer in self.peers.values() if peer.contact is not None]
-        stale = [peer for peer in in_contact if now >= peer.confirmed_at + lease]
+        stale = [peer for peer in in_contact if now >= self._suspicion.lease_end(peer, now)]
         if not stale or not quorum.has_quorum(1 + len(in_contact), self._total):
             return []
         if quorum.has_quorum(1 + len(in_contact) - len(stale), self._total):
             return []
         effects: list[Effect] = []
         for peer in stale:
-            effects += self._bury(
-                peer, now, f"has not confirmed hearing us for {_ms(now - peer.confirmed_at)} ms"
-            )
+            text = f"has not confirmed hearing us for {_ms(now - peer.confirmed_at)} ms"
+            if self._suspicion.is_doubtful(now):
+                effects += self._give_up(peer, now, Fault.OWN, text)
+            elif now - peer.heard_at < self._timing.suspicion_s:
+                effects += self._give_up(peer, now, Fault.PATH, text)
+            else:
+                effects += self._give_up(peer, now, Fault.DEAD, text)
         return effects
 
-    def _bury(self, peer: PeerState, now: float, reason: str) -> list[Effect]:
-        """Declare a peer dead; it has to make contact anew."""
+    def _give_up(self, peer: PeerState, now: float, fault: Fault, reason: str) -> list[Effect]:
+        """End the contact with a peer, which has to make it anew, and say whose fault it is."""
         if peer.contact is None:
             return []
         peer.contact = None
         peer.my_epoch += 1
-        peer.was_dead = True
-        effects: list[Effect] = [
-            warn("heartbeat", f"node {peer.node}: is dead"),
-            info("heartbeat", f"node {peer.node} {reason}"),
-        ]
+        peer.was_dead = fault is not Fault.OWN
+        peer.trouble = reason
+        match fault:
+            case Fault.DEAD:
+                effects = self._dead_lines(peer)
+            case Fault.PATH:
+                text = f"node {peer.node} {reason}: a way between it and this node is broken"
+                effects = [error("heartbeat", text)]
+            case Fault.OWN:
+                text = f"node {peer.node} {reason}: this node did not run, and lets go"
+                effects = [error("heartbeat", text)]
         for name, link in peer.links.items():
             if link.status is LinkStatus.UP and now >= link.heard_at + self._timing.lease_s:
                 effects += _kill_link(peer, name)
         effects.append(EndContact(peer.node))
-        effects += self._show(peer, NodeStatus.DEAD)
+        if fault is Fault.DEAD:
+            effects += self._show(peer, NodeStatus.DEAD)
         return effects + self._speak(now)
+
+    def _dead_lines(self, peer: PeerState) -> list[Effect]:
+        lines: list[Effect] = [warn("heartbeat", f"node {peer.node}: is dead")]
+        if peer.trouble:
+            lines.append(info("heartbeat", f"node {peer.node} {peer.trouble}"))
+        return lines
+
+    def _call_dead(self, peer: PeerState) -> list[Effect]:
+        """Nobody has heard a peer without contact for its deadtime: it is dead after all."""
+        return self._dead_lines(peer) + self._show(peer, NodeStatus.DEAD)
 
     def _take_leave(self, peer: PeerState, now: float) -> list[Effect]:
         peer.left_session = peer.session

@@ -1,13 +1,16 @@
-"""What `links` and `pings` say of a node or a link when it changes.
+"""What is known of a peer, and what is said of a node or a link when it changes.
 
-Responsible for the two effects alone; who is told is decided by `core`.
+Responsible for the values alone; `links` fills them, and who is told is decided by `core`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from crm.api.membership import LinkStatus, NodeKind, NodeStatus
+
+NEVER = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +29,55 @@ class ShowLink:
     node: str
     link: str
     status: LinkStatus
+
+
+class Contact(NamedTuple):
+    """What names one undisturbed time of talking with a peer."""
+
+    session: bytes
+    my_epoch: int
+    peer_epoch: int
+
+
+@dataclass
+class LinkState:
+    """One medium towards one peer."""
+
+    heard_at: float = NEVER
+    status: LinkStatus = LinkStatus.DEAD
+    source: str = ""
+
+
+@dataclass
+class PeerState:
+    """Everything known of one peer. Times are monotonic seconds of this node."""
+
+    node: str
+    deadtime_s: float
+    session: bytes = b""
+    left_session: bytes = b""
+    announced: NodeStatus | None = None
+    shown: NodeStatus = NodeStatus.INIT
+    uuid: str = ""
+    members: tuple[str, ...] = ()
+    links: dict[str, LinkState] = field(default_factory=dict)
+    heard_at: float = NEVER
+    status_at: float = NEVER
+    stamp: int = 0
+    stamp_at: float = NEVER
+    trouble: str = ""
+    """Why there is no contact, as the log and `ClusterDescription` say it."""
+
+    confirmed_at: float = NEVER
+    my_epoch: int = 0
+    peer_epoch: int = -1
+    epoch_told: int = -1
+    contact: Contact | None = None
+    ever_in_contact: bool = False
+    was_dead: bool = False
+    probed_at: float = NEVER
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether its life is known and has not taken its leave."""
+        return bool(self.session) and self.session != self.left_session

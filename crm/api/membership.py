@@ -211,7 +211,10 @@ class LinkDescription(Message, frozen=True):
 
 
 class NodeDescription(Message, frozen=True, omit_defaults=True):
-    """One node with its links, as `cl_status` shows it."""
+    """One node with its links, as `cl_status` shows it.
+
+    `trouble` says why there is no contact with it, and whose fault that is, as far as known.
+    """
 
     node: str
     kind: NodeKind
@@ -221,6 +224,7 @@ class NodeDescription(Message, frozen=True, omit_defaults=True):
     clients: tuple[str, ...] = ()
     weight: int = 100
     site: str = ""
+    trouble: str = ""
 
 
 class ClusterDescription(Message, frozen=True, omit_defaults=True):

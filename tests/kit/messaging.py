@@ -6,7 +6,7 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -126,7 +126,7 @@ class Network:
         self.losses: dict[tuple[str, str], float] = {}
         self.delay_s = (0.0002, 0.0008)
         self.cuts: set[tuple[str, str]] = set()
-        self.frozen: dict[str, list[object]] = {}
+        self.frozen: dict[str, list[tuple[float, object]]] = {}
         self.packets = 0
         self.tap: list[tuple[str, bytes]] = []
         self.watch: Callable[[], None] = lambda: None
@@ -168,8 +168,10 @@ class Network:
         self.frozen[name] = []
 
     def thaw(self, name: str) -> None:
-        """Let a stopped process go on: first what waited, in order."""
-        for event in self.frozen.pop(name):
+        """Let a stopped process go on: first what waited, in order, with the kernel's stamps."""
+        for at, event in self.frozen.pop(name):
+            if isinstance(event, core.DatagramArrived):
+                event = replace(event, age_s=self.now - at)
             if name in self.lives:
                 self.feed(name, event)
         if name in self.lives:
@@ -200,7 +202,7 @@ class Network:
     def feed(self, name: str, event: object) -> None:
         """Hand an event to a node now."""
         if name in self.frozen:
-            self.frozen[name].append(event)
+            self.frozen[name].append((self.now, event))
             return
         life = self.lives[name]
         self._carry_out(name, life, life.machine.receive(event, self.now))  # type: ignore[arg-type]

@@ -20,8 +20,8 @@ from messaging.delivery import (
     GiveUp,
     Transmit,
 )
-from messaging.links import Contact
 from messaging.pacing import FIRST_REPEAT_S, FIRST_WINDOW, LARGEST_WINDOW, REPEAT_S
+from messaging.standing import Contact
 
 SESSIONS = {"a": b"session-a", "b": b"session-b"}
 

@@ -1,0 +1,164 @@
+"""Doubt: about oneself first, then about a peer, with what others hear of it.
+
+Responsible for how much a silence is worth. Not responsible for what follows from it (`links`).
+
+Theory of operation. A node that does not run does not listen, so before it believes in somebody's
+silence it looks at itself: how late its own timers were, how long packets lay in its sockets. After
+a lateness above `Timing.drowsy_s` it *doubts* for `Timing.grace_s`: it probes everybody and
+accuses nobody. The doubt ends early when somebody who does not doubt is as deaf to the peer.
+
+Shortly before a peer's deadline the others are asked what they heard of it last. They answer with
+the peer's own stamp. A stamp above the latest we have tells how much later than our last hearing
+the peer spoke, by the peer's clock: no two clocks are compared.
+
+The deadline stays the bound: a node that listened declares a silent peer dead at its deadtime, one
+that did not at most `grace_s` after it listens again, or as soon as another one tells it.
+
+Source: docs/protocol/links.md, "Suspicion"; decision 0015.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from messaging import frame
+from messaging.cluster_settings import Timing
+from messaging.standing import NEVER, PeerState
+
+ENQUIRIES = 3
+"""How often the others are asked about a silent peer before its deadline."""
+
+
+@dataclass
+class Hearsay:
+    """What others say of one peer since it was last heard here."""
+
+    vouched: dict[str, float] = field(default_factory=dict)
+    """By reporter: until when, on our clock, the peer lived for certain."""
+
+    deaf: set[str] = field(default_factory=set)
+    """Who was asked, does not doubt itself, and has heard nothing later than we have."""
+
+    asked_at: float = NEVER
+    missed_s: float = 0.0
+    """What this node had missed in all when it last heard the peer."""
+
+    def alive_at(self) -> float:
+        """The latest moment at which somebody else heard the peer."""
+        return max(self.vouched.values(), default=NEVER)
+
+
+class Suspicion:
+    """The doubts of one node: of itself, and of each of its peers."""
+
+    def __init__(self, timing: Timing, peers: Mapping[str, PeerState]) -> None:
+        self.timing = timing
+        self._peers = peers
+        self._hearsay = {name: Hearsay() for name in peers}
+        self._doubts_until = NEVER
+        self._missed_s = 0.0
+        """All time in which this node did not listen, added up since its start."""
+
+    # --- of oneself -------------------------------------------------------------------------
+
+    def notice(self, late_s: float, now: float) -> bool:
+        """Take in that a timer, or a packet, was late; tells whether a doubt begins."""
+        if late_s <= self.timing.drowsy_s:
+            return False
+        begins = not self.is_doubtful(now - late_s)
+        self._missed_s += late_s
+        self._doubts_until = now + self.timing.grace_s
+        return begins
+
+    def is_doubtful(self, now: float) -> bool:
+        """Whether this node may still have missed what was said to it."""
+        return now < self._doubts_until
+
+    def lease_end(self, peer: PeerState, now: float) -> float:
+        """Until when a peer's confirmation keeps it in our quorum.
+
+        Whoever did not run when the lease ended has half of the margin to be confirmed anew: the
+        others go on after the whole of it.
+        """
+        late_s = self.timing.margin_s / 2 if self.is_doubtful(now) else 0.0
+        return peer.confirmed_at + self.timing.lease_s + late_s
+
+    # --- of a peer --------------------------------------------------------------------------
+
+    def heard(self, peer: PeerState) -> None:
+        """The peer was heard here: what others said is of the past."""
+        hearsay = self._hearsay[peer.node]
+        hearsay.missed_s = self._missed_s
+        if hearsay.vouched or hearsay.deaf:
+            hearsay.vouched.clear()
+            hearsay.deaf.clear()
+
+    def hear_of(
+        self, name: str, reporter: str, report: frame.Hearing, now: float, *, is_answer: bool
+    ) -> None:
+        """Take in what another node last heard of a peer, against what we heard ourselves."""
+        peer = self._peers.get(name)
+        if peer is None or name == reporter or report.session != peer.session:
+            return
+        if now - peer.heard_at <= self.timing.suspicion_s:
+            return
+        hearsay = self._hearsay[name]
+        gain_s = (report.echo - peer.stamp) / 1e6
+        if gain_s > 0:
+            alive_at = min(now, peer.stamp_at + gain_s)
+            hearsay.vouched[reporter] = max(alive_at, hearsay.vouched.get(reporter, NEVER))
+            hearsay.deaf.discard(reporter)
+        elif is_answer:
+            hearsay.deaf.add(reporter)
+
+    def silence_end(self, peer: PeerState) -> float:
+        """Until when a peer may be silent before it is given up, or called dead.
+
+        A doubt about oneself puts it off, unless somebody else hears nothing either; but never
+        for longer than was missed since the peer was heard, and one grace.
+        """
+        hearsay = self._hearsay[peer.node]
+        heard_at = peer.heard_at
+        if peer.contact is None:
+            heard_at = max(heard_at, hearsay.alive_at())
+        end = heard_at + peer.deadtime_s
+        if hearsay.deaf:
+            return end
+        missed_s = self._missed_s - hearsay.missed_s
+        return max(end, min(self._doubts_until, end + missed_s + self.timing.grace_s))
+
+    def witnesses(self, peer: PeerState) -> list[str]:
+        """Who has heard a silent peer later than we have, by name."""
+        since = peer.heard_at + self.timing.keepalive_s
+        vouched = self._hearsay[peer.node].vouched
+        return sorted(name for name, at in vouched.items() if at > since)
+
+    def deaf(self, peer: PeerState) -> list[str]:
+        """Who hears as little of a peer as we do, by name."""
+        return sorted(self._hearsay[peer.node].deaf)
+
+    # --- asking -----------------------------------------------------------------------------
+
+    def whom_to_ask(self, peer: PeerState) -> list[PeerState]:
+        """Those in contact but the peer itself."""
+        return [
+            other
+            for other in self._peers.values()
+            if other is not peer and other.contact is not None
+        ]
+
+    def enquiry_due(self, peer: PeerState) -> float | None:
+        """When the others are to be asked about a silent peer, if there is anybody to ask."""
+        if peer.contact is None or not self.whom_to_ask(peer):
+            return None
+        begin = peer.heard_at + peer.deadtime_s - self.timing.enquiry_s
+        return max(begin, self._hearsay[peer.node].asked_at + self.timing.enquiry_s / ENQUIRIES)
+
+    def enquire(self, peer: PeerState, now: float) -> list[PeerState]:
+        """Whom to ask about a silent peer now."""
+        due = self.enquiry_due(peer)
+        if due is None or now < due:
+            return []
+        self._hearsay[peer.node].asked_at = now
+        return self.whom_to_ask(peer)

@@ -1,0 +1,222 @@
+"""Doubt about oneself before others, and what others hear before a peer is called dead."""
+
+from __future__ import annotations
+
+import pytest
+
+from crm.api import membership as api
+from crm.api.membership import NodeStatus
+from crm.plumbing.machine import MessageArrived
+from messaging import frame, links
+from messaging.cluster_settings import Timing
+from messaging.standing import PeerState
+from messaging.suspicion import Suspicion
+from tests.kit.messaging import TIMING, Network, settings
+
+D = TIMING.deadtime_s
+ROUND = 0.02
+FAST = Timing(keepalive_s=0.1, deadtime_s=0.5, warntime_s=0.3, initdead_s=1.0, deadping_s=0.5)
+
+
+def agreed(nodes: int, *, seed: int = 0, timing: Timing = TIMING) -> Network:
+    network = Network(nodes, seed=seed, timing=timing)
+    network.start()
+    names = "".join(network.settings.nodes)
+    network.run(5.0, until=lambda: network.is_agreed(names))
+    network.run(1.0)
+    return network
+
+
+def described(network: Network, on: str, node: str) -> api.NodeDescription:
+    """What one node answers when it is asked about another."""
+    network.feed(on, MessageArrived("crmd", api.AskCluster(1)))
+    answer = network.lives[on].messages()[-1]
+    assert isinstance(answer, api.ClusterDescription)
+    return next(each for each in answer.nodes if each.node == node)
+
+
+def accusations(network: Network, by: str) -> list[str]:
+    return [text for text in network.lives[by].texts() if text.endswith(": is dead")]
+
+
+# --- of oneself ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 5])
+@pytest.mark.parametrize("pause", [0.5, 0.8, 0.95, 1.2, 4.0])
+def test_a_node_that_was_paused_accuses_nobody(nodes: int, pause: float) -> None:
+    network = agreed(nodes)
+    network.freeze("a")
+    network.run(pause * D)
+    network.thaw("a")
+    network.run(3 * D)
+
+    assert accusations(network, "a") == []
+    assert network.is_agreed("".join(network.settings.nodes))
+
+
+@pytest.mark.parametrize("nodes", [2, 3, 5])
+def test_a_node_whose_machine_was_paused_accuses_nobody_although_it_heard_nothing(
+    nodes: int,
+) -> None:
+    network = agreed(nodes)
+    network.freeze("a")
+    network.run(0.95 * D)
+    network.frozen["a"].clear()
+    network.thaw("a")
+    network.run(3 * D)
+
+    assert accusations(network, "a") == []
+
+
+def test_a_short_pause_costs_no_view() -> None:
+    network = agreed(3)
+    before = network.views()
+    network.freeze("a")
+    network.run(0.4 * D)  # the last confirmation was older than the rest of the lease
+    network.thaw("a")
+    network.run(3 * D)
+
+    assert network.views() == before
+
+
+def test_a_paused_node_names_itself_as_the_one_at_fault() -> None:
+    network = agreed(3)
+    network.freeze("a")
+    network.run(2 * D)
+    network.thaw("a")
+
+    assert any("this process was stopped" in text for text in network.lives["a"].texts())
+    assert any("this node did not run, and lets go" in text for text in network.lives["a"].texts())
+
+
+def test_a_peer_that_died_during_a_pause_is_noticed_with_the_others_help() -> None:
+    network = agreed(5, timing=FAST)
+    network.crash("e")
+    network.run(0.8 * FAST.deadtime_s)
+    network.freeze("a")
+    network.run(0.12 * FAST.deadtime_s)
+    network.thaw("a")
+
+    took_s = network.run(5.0, until=lambda: network.is_agreed("abcd"))
+
+    assert took_s <= 0.08 * FAST.deadtime_s + ROUND
+
+
+def test_a_peer_that_died_during_a_pause_is_called_dead_after_one_grace_without_help() -> None:
+    network = agreed(2)
+    network.crash("b")
+    network.run(0.5 * D)
+    network.freeze("a")
+    network.run(2 * D)
+    network.thaw("a")
+
+    took_s = network.run(5.0, until=lambda: network.is_agreed("a"))
+
+    assert took_s == pytest.approx(TIMING.grace_s, abs=ROUND)
+
+
+def test_a_node_that_is_late_for_ever_calls_a_dead_peer_dead_in_the_end() -> None:
+    suspicion = Suspicion(FAST, {"b": (peer := PeerState("b", FAST.deadtime_s))})
+    peer.heard_at = now = 100.0
+    suspicion.heard(peer)
+    while now < suspicion.silence_end(peer):
+        now += 0.16
+        suspicion.notice(0.06, now)
+
+    assert now < 100.0 + 3 * FAST.deadtime_s
+
+
+def test_packets_are_as_old_as_the_kernel_says() -> None:
+    network = agreed(2)
+    network.freeze("a")
+    network.run(0.04)
+    network.crash("b")
+    network.thaw("a")
+    network.run(5.0, until=lambda: described(network, "a", "b").status is NodeStatus.DEAD)
+    heard_ms = described(network, "a", "b").links[0].silent_ms
+
+    assert heard_ms <= 1000 * (D + TIMING.grace_s)
+
+
+# --- of a peer ----------------------------------------------------------------------------
+
+
+def test_a_peer_that_others_hear_is_cut_off_and_not_dead() -> None:
+    network = agreed(3)
+    network.cut(("b", "a"), one_way=True)
+    took_s = network.run(5.0, until=lambda: network.is_agreed("ac") or network.is_agreed("bc"))
+
+    assert took_s <= D + TIMING.margin_s + 4 * TIMING.keepalive_s
+    assert accusations(network, "a") == []
+    assert described(network, "a", "b").status is not NodeStatus.DEAD
+    assert "but by c" in described(network, "a", "b").trouble
+    assert any("a way between it and this node is broken" in t for t in network.lives["a"].texts())
+
+
+def test_a_node_that_is_cut_off_is_dead_once_nobody_hears_it() -> None:
+    network = agreed(3)
+    network.cut(("b", "a"), one_way=True)
+    network.run(3 * D)
+    network.crash("b")
+    network.run(D + 2 * TIMING.keepalive_s)
+
+    assert described(network, "a", "b").status is NodeStatus.DEAD
+    assert "node b: is dead" in network.lives["a"].texts()
+
+
+def test_a_peer_that_comes_back_has_no_trouble_any_more() -> None:
+    network = agreed(3)
+    network.cut(("b", "a"), one_way=True)
+    network.run(3 * D)
+    network.heal()
+    network.run(3 * D)
+
+    assert network.is_agreed("abc") and described(network, "a", "b").trouble == ""
+
+
+def test_everybody_is_asked_before_a_peer_is_called_dead() -> None:
+    network = agreed(5, timing=FAST)
+    network.crash("e")
+    network.run(2 * FAST.deadtime_s)
+
+    for name in "abcd":
+        others = " ".join(other for other in "abcd" if other != name)
+        assert any(f"to {others} as well" in text for text in network.lives[name].texts())
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_five_nodes_agree_on_a_crash_within_the_deadtime_and_one_round(seed: int) -> None:
+    network = agreed(5, seed=seed, timing=FAST)
+    network.run(network.rng.uniform(0, FAST.keepalive_s))
+    network.crash("c")
+
+    took_s = network.run(5.0, until=lambda: network.is_agreed("abde"))
+
+    assert FAST.deadtime_s - FAST.keepalive_s - ROUND <= took_s <= FAST.deadtime_s + ROUND
+
+
+def test_a_report_of_another_life_says_nothing() -> None:
+    peer = PeerState("b", D, session=b"new")
+    suspicion = Suspicion(TIMING, {"b": peer})
+    peer.heard_at = peer.stamp_at = 100.0
+
+    suspicion.hear_of("b", "c", frame.Hearing(b"old", 10**9, 0, 0), 101.0, is_answer=True)
+
+    assert suspicion.witnesses(peer) == [] and suspicion.deaf(peer) == []
+
+
+def test_a_doubting_node_gives_no_report() -> None:
+    machine = links.Links(settings(3), node="a", session=b"life-a", uuid="", now=100.0)
+    for peer in "bc":
+        machine.receive(links.SessionOpened(peer, f"life-{peer}".encode()), 100.0)
+    question = frame.Beat("a", True, 1, None, "c")
+    heard = links.PacketHeard("b", b"life-b", "eth1", "b", question)
+
+    def reports(now: float) -> list[frame.Hearing | None]:
+        machine.tick(now)
+        said = [each for each in machine.receive(heard, now) if isinstance(each, links.SayTo)]
+        return [each.message.report for each in said if each.message.about == "c"]
+
+    assert all(report is not None for report in reports(100.01))
+    assert reports(100.01 + 0.5 * D) == [None]
