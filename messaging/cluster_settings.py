@@ -167,10 +167,15 @@ class ClusterSettings:
     timing: Timing = field(default_factory=Timing)
     cluster: str = DEFAULT_CLUSTER
     crm: bool = True
+    only_membership: bool = False
+    """`crm ccm-only`: nothing that manages resources is started."""
+
     auto_failback: str = "legacy"
     watchdog: str = ""
     watchdog_timer_s: int = 0
     hopfudge: int = 1
+    realtime: bool = True
+    rtprio: int = 1
     compression: str = "zlib"
     compression_threshold_bytes: int = 2048
     log: LogSettings = field(default_factory=LogSettings)

@@ -11,21 +11,20 @@ import os
 import secrets
 import signal
 import sys
-import time
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from crm.api import membership
+from crm.plumbing import clock, process, urgency
 from crm.plumbing import log as ha_log
-from crm.plumbing import process
 from crm.plumbing.daemon import Conversation, Options, Plan, Shell, parse_options, run
 from crm.plumbing.errors import ConfigurationError, Problem, Severity, Unreachable
 from crm.plumbing.nursery import DAEMON_MODULES, Nursery
 from crm.plumbing.settings import Paths
 from messaging import core, frame, startup, watchdog
-from messaging.cluster_settings import MediumKind
+from messaging.cluster_settings import ClusterSettings, MediumKind
 from messaging.ha_cf import changes, meaning
 from messaging.media import icmp, udp
 from messaging.media.serial import SerialRing
@@ -149,9 +148,9 @@ class _Deeds:
             log.error("watchdog: %s", trouble)
         self.watchdog_trouble = trouble
 
-    def _on_datagram(self, link: str, source: str, data: bytes) -> None:
+    def _on_datagram(self, link: str, source: str, data: bytes, age_s: float = 0.0) -> None:
         assert self.shell is not None
-        self.shell.receive(core.DatagramArrived(link, source, data))
+        self.shell.receive(core.DatagramArrived(link, source, data, age_s))
 
     def _on_echo(self, host: str, token: bytes) -> None:
         assert self.shell is not None
@@ -323,10 +322,12 @@ def _start(options: Options, node: str, *, foreground: bool) -> int:
     startup.prepare_logs(targets)
     environment = _environment(readings, ha_log.environment_of(targets), paths, node)
     nursery = Nursery.start(_preload())
+    got = _hurry(readings.settings)
     process.set_title("heartbeat", f"--root {options.root} --node {node}")
     ha_log.configure(startup.own_log_targets(targets), "heartbeat")
     report(problems)
     log.info("Configuration validated. Starting heartbeat %s", core.VERSION)
+    log.info("%s", got)
     process.write_pid_file(paths.pid_file, os.getpid())
     try:
         return _run(options, readings, nursery, environment, node)
@@ -347,7 +348,7 @@ def _run(
         readings.keys,
         node=node,
         uuid=startup.read_uuid(options.paths.hb_uuid),
-        now=time.monotonic(),
+        now=clock.monotonic_s(),
         random_bytes=secrets.token_bytes,
         child_plans=[program.plan for program in readings.programs],
         generation=startup.next_generation(options.paths.hb_generation),
@@ -362,6 +363,14 @@ def _run(
         started=deeds.start,
     )
     return run(plan, options)
+
+
+def _hurry(settings: ClusterSettings) -> str:
+    """Ask for time and memory before others, once there is a nursery that does not inherit it."""
+    if not settings.realtime:
+        return "ordinary scheduling, as ha.cf says"
+    got = urgency.take(settings.rtprio)
+    return f"{got}; memory is locked" if urgency.lock_memory() else got
 
 
 def _preload() -> list[str]:

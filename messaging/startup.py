@@ -81,7 +81,7 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
         if medium.kind is MediumKind.SERIAL and not is_character_device(medium.device)
     ]
     problems += _check_watchdog(settings, paths)
-    own = programs.own_daemons(place)
+    own = [] if settings.only_membership else programs.own_daemons(place)
     rights, found = _read_rights(settings, own, str(paths.ha_cf))
     problems += found
     hosts = [host for ping in settings.pings for host in ping.hosts]

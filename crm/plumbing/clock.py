@@ -1,11 +1,14 @@
 """The two clocks a shell may read; a core is given their values.
 
-Monotonic seconds order what happens inside one process and drive every timer. Wall time is shown
-to people and compared with rules of the configuration; it may jump, and no protocol relies on it.
+Monotonic seconds order what happens inside one process and drive every timer. They go on while the
+machine sleeps (CLOCK_BOOTTIME): the rest of the cluster goes on as well, so a machine that was
+suspended must find that its deadlines have passed. Wall time is shown to people and compared with
+rules of the configuration; it may jump, and no protocol relies on it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -23,12 +26,25 @@ class Clock(Protocol):
         ...
 
 
+def monotonic_s() -> float:
+    """Seconds since the start of this machine, those of its sleep included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class EventLoop(asyncio.SelectorEventLoop):
+    """An event loop whose timers notice that the machine slept."""
+
+    def time(self) -> float:
+        """The clock of every timer."""
+        return monotonic_s()
+
+
 class SystemClock:
     """The clocks of the operating system."""
 
     def monotonic(self) -> float:
         """Seconds that never go back and mean nothing outside this host."""
-        return time.monotonic()
+        return monotonic_s()
 
     def wall(self) -> datetime:
         """The time of day, aware, in UTC."""

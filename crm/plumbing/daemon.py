@@ -21,7 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from crm.plumbing import log, transcript
+from crm.plumbing import clock, log, transcript
 from crm.plumbing.blackbox import BlackBox
 from crm.plumbing.errors import CrmError
 from crm.plumbing.ipc import Bus, Conversation
@@ -188,7 +188,7 @@ def run(plan: Plan, options: Options) -> int:
     """Run a daemon until its machine says `Exit`; gives the code to exit with."""
     if not log.is_configured():
         log.configure(_log_targets(options), plan.name)
-    loop = asyncio.new_event_loop()
+    loop = clock.EventLoop()
     asyncio.set_event_loop(loop)
     shell = Shell(plan, options, loop)
     loop.set_exception_handler(functools.partial(_stray_exception, shell))

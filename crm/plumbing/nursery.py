@@ -30,7 +30,7 @@ from dataclasses import asdict, dataclass, field
 from types import TracebackType
 from typing import NoReturn, Self
 
-from crm.plumbing import process
+from crm.plumbing import process, urgency
 from crm.plumbing.daemon import EXIT_BUG, LIFELINE
 from crm.plumbing.errors import ConfigurationError, Unreachable
 
@@ -200,6 +200,7 @@ class Nursery:
 def main(argv: list[str] | None = None) -> NoReturn:
     """Be a nursery in a fresh interpreter: descriptor number, then modules to import."""
     number, *preload = sys.argv[1:] if argv is None else argv
+    urgency.give_back()
     _live(socket.socket(fileno=int(number)), preload)
 
 

@@ -31,7 +31,7 @@ from messaging.watchdog import default_timer_s
 
 MAX_NODES = 100
 MAX_MEDIA = 64
-_AS_ON = frozenset(("manual", "minimal", "ccm-only", "valgrind"))
+_AS_ON = frozenset(("manual", "minimal", "valgrind"))
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,13 @@ class _Builder:
             timing=timing,
             cluster=self._last("cluster", DEFAULT_CLUSTER),
             crm=self._last("crm", "off") != "off",
+            only_membership=self._last("crm", "off") == "ccm-only",
             auto_failback=self._last("auto_failback", "legacy"),
             watchdog=self._last("watchdog", ""),
             watchdog_timer_s=self._watchdog_timer_s(timing),
             hopfudge=self._last("hopfudge", 1),
+            realtime=self._last("realtime", True),
+            rtprio=self._last("rtprio", 1),
             compression=self._last("compression", "zlib"),
             compression_threshold_bytes=1024 * self._last("compression_threshold", 2),
             log=self._log(),

@@ -13,6 +13,7 @@ from messaging.cluster_settings import ClusterSettings
 _AT_ONCE = frozenset(("warntime", "deadping", "debug"))
 
 _DIRECTIVES = {
+    "only_membership": "crm",
     "nodes": "node",
     "media": "media lines",
     "pings": "ping",

@@ -244,7 +244,7 @@ _NODES = (
     _idle(
         "memreserve",
         "KILOBYTES",
-        "memory is not locked ahead",
+        "heartbeat locks what it uses, and nothing ahead of it",
         values.number(0, 999_999_999),
         default="6500",
     ),
@@ -254,7 +254,7 @@ _RESOURCES = (
     Directive(
         "crm",
         "BOOLEAN",
-        "on: resources come from the CIB; off: from haresources",
+        "on: resources come from the CIB; off: from haresources; ccm-only: membership alone",
         values.resource_manager,
         "off",
         may_stand_once=True,
@@ -361,12 +361,19 @@ _RESOURCES = (
     ),
     _idle("coredumps", "BOOLEAN", "the limits of the service manager hold", values.boolean),
     _idle("coreroot", "FOLDER", "black boxes lie in the state directory", values.path),
-    _idle("realtime", "BOOLEAN", "the service manager sets the scheduling class", values.boolean),
-    _idle(
+    Directive(
+        "realtime",
+        "BOOLEAN",
+        "heartbeat (not its children) has real-time scheduling and locked memory, if permitted",
+        values.boolean,
+        "on",
+    ),
+    Directive(
         "rtprio",
         "PRIORITY",
-        "the service manager sets the scheduling class",
+        "priority of the real-time scheduling (round-robin), 1 to 99",
         values.number(1, 99),
+        "1",
     ),
     _refused(
         "use_apphbd",

@@ -23,6 +23,7 @@ import logging
 import os
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterable
 
 from messaging import frame
@@ -51,6 +52,9 @@ _LEAST_PACKET_BYTES = 512
 _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER = 10, 23
 _MAY_BE_CUT = 0
 _SO_RCVBUFFORCE = 33
+_SO_TIMESTAMPNS = 35
+_STAMP = struct.Struct("=qq")
+_STAMP_SPACE = socket.CMSG_SPACE(_STAMP.size)
 _SIOCGIFBRDADDR = 0x8919
 _SIOCGIFMTU = 0x8921
 _SIOCOUTQ = 0x5411
@@ -60,8 +64,8 @@ _STALE = frozenset((errno.ENODEV, errno.ENXIO, errno.EBADF, errno.EINVAL, errno.
 Address = tuple[str, int] | tuple[str, int, int, int]
 """Where a datagram goes, as the socket module writes it for IPv4 and IPv6."""
 
-Receive = Callable[[str, str, bytes], None]
-"""Called with link, source ("address:port") and bytes."""
+Receive = Callable[[str, str, bytes, float], None]
+"""Called with link, source ("address:port"), bytes, and how long (s) they lay in the socket."""
 
 
 class UdpLink:
@@ -88,6 +92,7 @@ class UdpLink:
         self._resolved: dict[str, str] = {}
         self._trouble = ""
         self._reopen_at = 0.0
+        self._emptied_at = loop.time()
         self._look_at = 0.0
         self._resolve_at = 0.0
         self._dropped_before = 0
@@ -248,14 +253,30 @@ class UdpLink:
             if self._socket is None:
                 return
             try:
-                data, (host, port, *_) = self._socket.recvfrom(MAX_DATAGRAM_BYTES)
+                data, stamps, _, (host, port, *_) = self._socket.recvmsg(
+                    MAX_DATAGRAM_BYTES, _STAMP_SPACE
+                )
             except BlockingIOError:
+                self._emptied_at = self._loop.time()
                 return
             except OSError as problem:
                 if problem.errno in _STALE:
                     self._drop()
                 return
-            self._receive(self.device, f"{host}:{port}", data)
+            self._receive(self.device, f"{host}:{port}", data, self._age_s(stamps))
+
+    def _age_s(self, stamps: list[tuple[int, int, bytes]]) -> float:
+        """How long a packet lay in the socket: at most since the socket was last empty.
+
+        The kernel's stamp is wall time, which may jump; so it is not believed beyond that.
+        """
+        longest_s = self._loop.time() - self._emptied_at
+        for level, kind, data in stamps:
+            if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS) and len(data) >= _STAMP.size:
+                seconds, nanoseconds = _STAMP.unpack_from(data)
+                age_s: float = time.time() - seconds - nanoseconds / 1e9
+                return min(max(age_s, 0.0), longest_s)
+        return 0.0
 
     # --- opening ----------------------------------------------------------------------------
 
@@ -272,6 +293,7 @@ class UdpLink:
                 self._sieve.attach(made)
             _mark_urgent(made, is_ipv6=self._is_ipv6)
             _enlarge_buffers(made)
+            made.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             for medium in self._media:
                 if medium.kind is MediumKind.BCAST:
                     made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)

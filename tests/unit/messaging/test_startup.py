@@ -151,13 +151,20 @@ def test_lines_go_where_ha_cf_says_and_never_nowhere(
 
 
 def test_a_check_tells_what_the_files_mean_and_which_lines_do_nothing(tmp_path: Path) -> None:
-    paths = installed(tmp_path, ha_cf=HA_CF.replace("eth1", "lo") + "realtime on\n")
+    paths = installed(tmp_path, ha_cf=HA_CF.replace("eth1", "lo") + "normalpoll on\n")
     lines, problems, code = startup.check(paths, "n1")
     assert (problems, code) == ([], 0)
     assert "nodes       n1 (this node)" in lines
     assert "media       lo: bcast, port 694" in lines
-    assert "  line 7: realtime on: the service manager sets the scheduling class" in lines
+    assert "  line 7: normalpoll on: the event loop always uses epoll" in lines
     assert lines[-1] == "packets are sealed with key 1 of authkeys"
+
+
+def test_membership_alone_starts_no_daemon(tmp_path: Path) -> None:
+    paths = installed(tmp_path, ha_cf=HA_CF.replace("crm yes", "crm ccm-only"))
+    readings, problems, _ = startup.read_all(paths, "n1")
+    assert problems == [] and readings is not None
+    assert readings.programs == ()
 
 
 def test_a_check_names_an_interface_that_is_not_there(tmp_path: Path) -> None:

@@ -152,3 +152,36 @@ def test_a_link_without_its_interface_sends_nothing_and_says_so_once(
 
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert "link missing0 port 694 cannot be opened: No such device" in caplog.text
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_packets_come_with_their_age_and_never_older_than_the_socket_was_left_alone(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    came: list[tuple[bytes, float]] = []
+
+    def take(link: str, source: str, data: bytes, age_s: float) -> None:
+        came.append((data, age_s))
+        if len(came) == 2:
+            loop.stop()
+
+    medium = Medium(MediumKind.UCAST, "lo", free_port(), "127.0.0.1")
+    link = udp.UdpLink([medium], take, loop)
+    opened_at = loop.time()
+    link.open()
+    link.send(b"one", "")
+    link.send(b"two", "")
+    loop.call_later(10, loop.stop)
+    loop.run_forever()
+    left_alone_s = loop.time() - opened_at + 0.1
+    link.close()
+
+    assert [data for data, _ in came] == [b"one", b"two"]
+    assert all(0.0 <= age_s <= left_alone_s for _, age_s in came)
+    assert came[0][1] > 0.0, "the kernel stamps every packet"
