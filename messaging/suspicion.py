@@ -14,7 +14,7 @@ the peer spoke, by the peer's clock: no two clocks are compared.
 The deadline stays the bound: a node that listened declares a silent peer dead at its deadtime, one
 that did not at most `grace_s` after it listens again, or as soon as another one tells it.
 
-Source: docs/protocol/links.md, "Suspicion"; decision 0015.
+Source: docs/protocol/links.md, "Suspicion"; decision 0018.
 """
 
 from __future__ import annotations
