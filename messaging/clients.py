@@ -171,8 +171,7 @@ class Clients:
         data = frame.ClientData(client, to_client, payload)
         if to_node == self._node:
             return self._hand_over(self._node, data)
-        said = SayToPeers(data, to_node)
-        return [said] if to_node else [said, *self._hand_over(self._node, data)]
+        return [SayToPeers(data, to_node)]
 
     def _leave(self, peer: str, reason: str) -> list[Effect]:
         client = self._names.get(peer)

@@ -117,7 +117,7 @@ class SignOff(Message, frozen=True):
 
 
 class SendCluster(Message, frozen=True, omit_defaults=True):
-    """Send `payload` to the client `to_client` of one node ("": of every node)."""
+    """Send `payload` to the client `to_client` of one node ("": of every other node)."""
 
     to_client: str
     payload: bytes
@@ -188,7 +188,7 @@ class ClientChanged(Message, frozen=True):
 
 
 class ClusterMessage(Message, frozen=True):
-    """A message of the same-named client at another node (or our own, for messages to all)."""
+    """A message of a client at another node (or at our own, if it names our own)."""
 
     from_node: str
     from_client: str

@@ -44,7 +44,7 @@ class Outbox:
         self.tell(membership.SERVICE, membership.SendCluster(peers.CLIENT, payload, node))
 
     def broadcast(self, message: msgspec.Struct) -> None:
-        """Say something to every crmd; our own copy comes back and is ignored."""
+        """Say something to the crmd of every other node."""
         payload = peers.PEERS.encode(message)
         self.tell(membership.SERVICE, membership.SendCluster(peers.CLIENT, payload))
 

@@ -280,7 +280,8 @@ class Network:
             match effect:
                 case Tell("heartbeat", membership.SendCluster(_, payload, to_node)):
                     for target in [to_node] if to_node else list(self.nodes):
-                        self._send(name, target, payload)
+                        if to_node or target != name:
+                            self._send(name, target, payload)
                 case Tell("tool", api.ChangeReply() as reply):
                     self._answered(name, reply)
                 case Tell(_, message):

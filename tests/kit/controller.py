@@ -558,7 +558,7 @@ class ControllerCluster:
                 arrived = membership.ClusterMessage(node.name, process, payload)
                 for other in self.nodes.values():
                     hears = other.is_up and client in other.clients and other.side == node.side
-                    if hears and to_node in ("", other.name):
+                    if hears and (to_node == other.name or (not to_node and other is not node)):
                         other.tell(client, HEARTBEAT, arrived)
 
     def _sign_on(self, node: FakeNode, client: str) -> None:
