@@ -27,6 +27,9 @@ SERVICE = "cib"
 LOOK_HINT = "'crm configure log 3' tells whether it was made, by whom and when"
 """What to do about a change of unknown outcome."""
 
+EVERYTHING = "cib"
+"""The name of the section that holds all others."""
+
 CHANGE_LIMIT_S = 45.0
 """So long a change may take to be answered, at most: held, sent on, waiting for every disk."""
 
@@ -332,8 +335,14 @@ class AskRights(Message, frozen=True, omit_defaults=True):
     groups: tuple[str, ...] = ()
 
 
-class Subscribe(Message, frozen=True):
-    """Ask to be told `CibChanged` and `CibReplaced` from now on."""
+class Subscribe(Message, frozen=True, omit_defaults=True):
+    """Ask to be told `CibChanged` and `CibReplaced` from now on; the last word of a client counts.
+
+    Of changes, only those that may concern one of `sections` (named as in a `Query`; `cib` is
+    everything, none at all means replacements alone): what wakes nobody costs nothing.
+    """
+
+    sections: tuple[str, ...] = (EVERYTHING,)
 
 
 class BecomeMaster(Message, frozen=True):
@@ -498,6 +507,20 @@ FROM_CIB = Codec(
     RoleTaken,
     SyncDone,
 )
+
+
+def may_concern(patch: bytes, sections: Iterable[str]) -> bool:
+    """Tell whether a change may be about one of these sections (`cib`: about anything).
+
+    A patch names the place of each of its changes, or carries the element: what names a section
+    nowhere leaves it as it was. A change without a patch may be about everything.
+    """
+    return not patch or any(
+        section == EVERYTHING
+        or b"/" + section.encode() in patch
+        or b"<" + section.encode() in patch
+        for section in sections
+    )
 
 
 def findings_of(problems: Iterable[errors.Problem]) -> tuple[Finding, ...]:

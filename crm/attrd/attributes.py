@@ -350,7 +350,7 @@ class Attributes:
     def _cib_connected(self) -> None:
         self._is_cib_there = True
         self._retries = 0
-        self._tell(cib.SERVICE, cib.Subscribe())
+        self._tell(cib.SERVICE, cib.Subscribe(sections=()))
         if self._node:
             self._adopt_from_cib()
             self._refresh()

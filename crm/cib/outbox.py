@@ -53,7 +53,7 @@ class Outbox:
 
     def __init__(self) -> None:
         self._effects: list[object] = []
-        self._subscribers: dict[str, None] = {}  # a dict keeps the order of subscription
+        self._subscribers: dict[str, tuple[str, ...]] = {}  # in the order of subscription
 
     def take(self) -> list[object]:
         """Hand over what was collected."""
@@ -69,7 +69,7 @@ class Outbox:
         self._effects.append(Tell(peer, message))
 
     def to_node(self, node: str, message: msgspec.Struct) -> None:
-        """Say something to the cib of one node; "" is every node, this one included."""
+        """Say something to the cib of one node; "" is every other node."""
         payload = wire.PEERS.encode(message)
         self.tell(membership.SERVICE, membership.SendCluster(api.SERVICE, payload, node))
 
@@ -101,9 +101,9 @@ class Outbox:
         """Tell who asked that the change was not made (or that it is not known), and why."""
         self.answer(asker, Answer(outcome, version, api.findings_of((problem,))))
 
-    def subscribe(self, peer: str) -> None:
-        """Tell this client about changes from now on."""
-        self._subscribers[peer] = None
+    def subscribe(self, peer: str, sections: tuple[str, ...]) -> None:
+        """Tell this client about changes of these sections from now on."""
+        self._subscribers[peer] = sections
 
     def unsubscribe(self, peer: str) -> None:
         """Tell it no more."""
@@ -124,8 +124,9 @@ class Outbox:
         message = api.CibChanged(
             change.before, change.after, change.touched, change.origin, change.patch
         )
-        for peer in self._subscribers:
-            self.tell(peer, message)
+        for peer, sections in self._subscribers.items():
+            if api.may_concern(change.patch, sections):
+                self.tell(peer, message)
 
     def replaced(self, version: Version) -> None:
         """Tell the subscribers that the local copy is another one now."""

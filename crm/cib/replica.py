@@ -233,8 +233,8 @@ class Replica:
                         request, document.version, document.digest(), document.schema
                     ),
                 )
-            case api.Subscribe():
-                self._outbox.subscribe(peer)
+            case api.Subscribe(sections=sections):
+                self._outbox.subscribe(peer, sections)
             case api.BecomeMaster(request=request, reign=reign):
                 self._become_master(reign, now)
                 self._outbox.tell(peer, api.RoleTaken(request, self.document.version))

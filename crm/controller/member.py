@@ -138,12 +138,20 @@ class Member:
         if self._office is None:
             return
         self._office = None
+        self._subscribe()
         origin = "do_dc_release"
         self._outbox.note(*self._states.apply(Input.RELEASE_DC, Cause.INTERNAL, origin))
         self._outbox.note(info("crmd", "do_dc_release: DC role released"))
         self._outbox.note(*self._states.apply(Input.RELEASE_SUCCESS, Cause.INTERNAL, origin))
         if cib.SERVICE in self._outbox.connected:
             self._outbox.tell(cib.SERVICE, cib.BecomeFollower("", self._candidate.reign))
+
+    def _subscribe(self) -> None:
+        """Hear of every change of the CIB as DC; a member only of the options it obeys."""
+        if cib.SERVICE in self._outbox.connected:
+            is_dc = self._office is not None
+            sections = (cib.EVERYTHING,) if is_dc else (settings.SECTION,)
+            self._outbox.tell(cib.SERVICE, cib.Subscribe(sections))
 
     def _take_office(self, now: float) -> None:
         """All have given way: lead them, under a reign above all that were heard of."""
@@ -169,6 +177,7 @@ class Member:
             states=self._states,
             feature_set=FEATURE_SET,
         )
+        self._subscribe()
         origin = "do_election_check"
         self._outbox.note(*self._states.apply(Input.ELECTION_DC, Cause.INTERNAL, origin))
         self._outbox.note(

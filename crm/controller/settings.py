@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crm.api.cib import CibChanged
+from crm.api import cib
 from crm.model import options
 from crm.plumbing import durations, xml
 from crm.plumbing.errors import ConfigurationError
@@ -30,10 +30,14 @@ class Settings:
 _DEFAULT = Settings()
 
 
-def may_concern(change: CibChanged) -> bool:
-    """Tell whether a change may be one of these options; the patch names the section if it is."""
+SECTION = "crm_config"
+"""Where they stand."""
+
+
+def may_concern(change: cib.CibChanged) -> bool:
+    """Tell whether a change may be one of these options."""
     touches = any(touched.kind == "configuration" for touched in change.touched)
-    return touches and (not change.patch or b"crm_config" in change.patch)
+    return touches and cib.may_concern(change.patch, (SECTION,))
 
 
 def read(crm_config: bytes) -> Settings:

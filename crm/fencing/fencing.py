@@ -36,6 +36,9 @@ from crm.plumbing.machine import (
 
 ENTITY = "stonithd"
 
+_SECTION = "resources"
+"""Where the fencing devices stand."""
+
 RC_CANNOT_RUN = 3
 """A device exists, but its agent cannot be run (unimplemented)."""
 
@@ -66,7 +69,7 @@ class Fencing:
                 return [Tell(membership.SERVICE, membership.SignOn(ENTITY, self._pid))]
             case PeerConnected(cib.SERVICE):
                 self._is_asking = False
-                return [Tell(cib.SERVICE, cib.Subscribe()), *self._ask()]
+                return [Tell(cib.SERVICE, cib.Subscribe((_SECTION,))), *self._ask()]
             case PeerLost(membership.SERVICE):
                 self._nodes.clear()
                 return []
@@ -101,13 +104,11 @@ class Fencing:
             return []
         self._is_asking, self._must_ask_again = True, False
         self._question += 1
-        return [Tell(cib.SERVICE, cib.Query(self._question, section="resources"))]
+        return [Tell(cib.SERVICE, cib.Query(self._question, section=_SECTION))]
 
     def _hear_cib(self, message: object) -> list[Any]:  # Any: see `receive`
         match message:
-            case cib.CibChanged() if _may_touch_resources(message):
-                return self._ask()
-            case cib.CibReplaced():
+            case cib.CibChanged() | cib.CibReplaced():
                 return self._ask()
             case cib.QueryReply(request=request) if request == self._question:
                 self._is_asking = False
@@ -192,14 +193,3 @@ class Fencing:
             notice(ENTITY, f"stonith_confirm: user {word.user} says that {word.node} is down"),
             Tell(peer, fencing.Fenced(word.request, word.node, 0, "manual", reason)),
         ]
-
-
-def _may_touch_resources(change: cib.CibChanged) -> bool:
-    """Tell whether a change of the configuration reaches the resources.
-
-    A patch names the place of each of its changes, or carries the element: one without that word
-    has changed none of them.
-    """
-    if not any(touch.kind == "configuration" for touch in change.touched):
-        return False
-    return not change.patch or b"resources" in change.patch

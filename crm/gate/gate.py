@@ -412,12 +412,23 @@ class Gate:
         needed = needs(placed(message, self._node))
         return cib.AskRights(own, needed, subject.user, subject.groups)
 
+    @property
+    def _is_watched(self) -> bool:
+        return any(caller.watches for caller in self._callers.values())
+
     def _begin_watch(self, number: int, caller: _Caller) -> list[Effect]:
+        subscription = self._subscribe(cib.Subscribe()) if not self._is_watched else []
         caller.watches = True
-        return [
+        nodes = [
             SendFrame(number, _envelope(membership.SERVICE, event))
             for event in self._nodes.values()
         ]
+        return [*subscription, *nodes]
+
+    def _subscribe(self, subscription: cib.Subscribe) -> list[Effect]:
+        """Hear of changes while somebody watches: else each would be passed to us for nothing."""
+        is_there = cib.SERVICE in self._connected
+        return [Tell(cib.SERVICE, subscription)] if is_there else []
 
     def _forget(self, number: int) -> list[Effect]:
         caller = self._callers.pop(number, None)
@@ -427,15 +438,19 @@ class Gate:
                 self._held.pop(own, None)
         if caller is None or not caller.greeted:
             return []
-        return [debug("mgmtd", f"{caller.name} of {caller.identity.user} left")]
+        was_last = caller.watches and not self._is_watched
+        return [
+            *(self._subscribe(cib.Subscribe(sections=())) if was_last else []),
+            debug("mgmtd", f"{caller.name} of {caller.identity.user} left"),
+        ]
 
     def _expel(self, number: int, code: int, reason: str, *, hint: str = "") -> list[Effect]:
         caller = self._callers.get(number)
         if caller is None:
             return []
-        self._forget(number)
         identity = caller.identity
         return [
+            *self._forget(number),
             _refuse(number, code, reason, hint=hint),
             HangUp(number),
             info("mgmtd", f"hung up on uid {identity.uid} (pid {identity.pid}): {reason}"),
@@ -448,7 +463,7 @@ class Gate:
         effects: list[Effect] = []
         if service == membership.SERVICE:
             effects.append(Tell(service, membership.SignOn(client=gate.SERVICE, pid=self._pid)))
-        elif service == cib.SERVICE:
+        elif service == cib.SERVICE and self._is_watched:
             effects.append(Tell(service, cib.Subscribe()))
         for own, held in list(self._held.items()):
             if held.service == service:

@@ -253,6 +253,34 @@ def test_subscribers_hear_each_version_in_order() -> None:
             assert one.after == other.before
 
 
+@pytest.mark.parametrize("node", NAMES)
+def test_a_subscriber_hears_of_the_sections_it_asked_for(node: str) -> None:
+    network = together()
+    network.give(node, _from_crmd(api.Subscribe(("resources",))))
+    network.change("n1", create("a"))
+    network.change("n2", api.SetNodeAttribute("n2", "uuid-n2", "x", "1"))
+    option = (
+        '<cluster_property_set id="o"><nvpair id="o-1" name="n" value="v"/></cluster_property_set>'
+    )
+    section = "crm_config"
+    network.change("n1", api.XmlOperation(api.XmlTask.CREATE, option.encode(), section=section))
+    network.run(1.0)
+    touched = [m.touched for m in network.nodes[node].told if isinstance(m, api.CibChanged)]
+    assert [each.subject for change in touched for each in change] == ["a"]
+
+
+def test_who_subscribes_again_hears_what_it_asked_for_last() -> None:
+    network = together()
+    network.give("n1", _from_crmd(api.Subscribe(())))
+    network.change("n1", create("a"))
+    network.run(1.0)
+    assert not [m for m in network.nodes["n1"].told if isinstance(m, api.CibChanged)]
+    network.give("n1", _from_crmd(api.Subscribe()))
+    network.change("n1", create("b"))
+    network.run(1.0)
+    assert len([m for m in network.nodes["n1"].told if isinstance(m, api.CibChanged)]) == 1
+
+
 def test_sync_and_fetch_answer_when_the_copies_are_there() -> None:
     network = together()
     network.give("n1", _from_crmd(api.SyncTo(5, NAMES)))
@@ -351,7 +379,7 @@ def _start_all(network: Network) -> None:
     network.elect()
 
 
-def _from_crmd(message: api.SyncTo | api.FetchFrom) -> MessageArrived:
+def _from_crmd(message: Message) -> MessageArrived:
     return MessageArrived("crmd", message)
 
 

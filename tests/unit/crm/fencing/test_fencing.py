@@ -62,11 +62,11 @@ def test_it_signs_on_at_heartbeat() -> None:
     assert told(effects) == [("heartbeat", membership.SignOn("stonithd", 42))]
 
 
-def test_it_asks_a_new_cib_for_the_resources() -> None:
+def test_it_asks_a_new_cib_for_the_resources_and_for_changes_of_them_alone() -> None:
     effects = Fencing(pid=1).receive(PeerConnected("cib"), 0)
 
     assert told(effects) == [
-        ("cib", cib.Subscribe()),
+        ("cib", cib.Subscribe(("resources",))),
         ("cib", cib.Query(1, section="resources")),
     ]
 
@@ -107,26 +107,6 @@ def test_a_change_of_the_configuration_makes_it_ask_again() -> None:
     effects = machine.receive(MessageArrived("cib", changed), 0)
 
     assert told(effects) == [("cib", cib.Query(2, section="resources"))]
-
-
-def test_a_change_elsewhere_in_the_configuration_is_none_of_its_business() -> None:
-    where = b'<change operation="modify" path="/cib/configuration/crm_config/nvpair[@id=\'x\']"/>'
-    inside = b'<change operation="create" path="/cib/configuration/resources"/>'
-    machine = with_resources()
-
-    def tell_of(patch: bytes) -> list[tuple[str, msgspec.Struct]]:
-        touched = (cib.Touched("configuration"),)
-        changed = cib.CibChanged(Version(), Version(), touched, cib.Origin("crm"), patch)
-        return told(machine.receive(MessageArrived("cib", changed), 0))
-
-    assert tell_of(where) == []
-    assert tell_of(inside) == [("cib", cib.Query(2, section="resources"))]
-
-
-def test_a_change_of_the_status_is_none_of_its_business() -> None:
-    changed = cib.CibChanged(Version(), Version(), (cib.Touched("operation"),), cib.Origin("crmd"))
-
-    assert with_resources().receive(MessageArrived("cib", changed), 0) == []
 
 
 def test_changes_while_a_question_is_open_lead_to_one_more_question() -> None:
