@@ -8,10 +8,12 @@ transition is then aborted: it starts nothing more, and what is in flight is wai
 nothing is in flight, the whole CIB is read (after everything in the ledger was sent) and given to
 the scheduler; a reason that comes up meanwhile makes its answer stale, and the round begins again,
 a limited number of times. What only changes the configuration waits until the scheduler has rested
-for a few times as long as its last answer took: a lone change finds it rested, and a burst of them
-costs a fifth of the time instead of all of it. Results are entered in the ledger in the order in
-which they come. A failure also raises the fail count, through attrd, and the next round waits until
-that is written: otherwise the scheduler would repeat what has just failed.
+for a few times as long as its last answer took, and while one change follows the other also for a
+pause between them, within limits: a lone change finds it rested, and a burst of them, whose
+answers are all out of date when they come, costs a twentieth of the time instead of all of it.
+Results are entered in the ledger in the order in which they come. A failure also raises the fail
+count, through attrd, and the next round waits until that is written: otherwise the scheduler would
+repeat what has just failed.
 
 A node whose crmd or executor is away for a moment keeps its place: orders to it are not sent and
 stay in flight until it is back (what was under way is then known from its executor) or given up.
@@ -40,7 +42,8 @@ from crm.model.version import Reign
 from crm.plumbing.machine import Note, info, notice, warn
 
 MAX_STALE_ANSWERS = 10
-"""After so many answers in a row that were stale, one is carried out all the same."""
+MAX_STALE_S = 5.0
+"""After so many answers in a row that were stale, or so long, one is carried out all the same."""
 
 COUNTING_PATIENCE_S = 2.0
 """So long the next round waits for a fail count to be written."""
@@ -57,6 +60,15 @@ REST_FACTOR = 4
 
 MAX_REST_S = 0.5
 """They wait no longer than this."""
+
+BURST_PAUSE_S = 0.05
+"""Changes that follow each other faster than this are a burst, which ends when they do not."""
+
+BURST_FACTOR = 20
+"""So many times as long as a round took, the next one waits for the end of a burst."""
+
+MAX_BURST_S = 2.0
+"""It waits no longer than this."""
 
 
 @dataclass(slots=True)
@@ -107,9 +119,13 @@ class Conductor:
     recheck_at: float | None = None
     _asking: _Asking | None = None
     _stale: int = 0
+    _stale_since: float = 0.0
     _must_see_ledger: bool = False
     _may_wait: bool = False
     _rested_at: float = 0.0
+    _burst_limit: float = 0.0
+    _changed_at: float = -BURST_PAUSE_S
+    _is_burst: bool = False
     _sentence: str = ""
     _not_before: float | None = None
     _counting: dict[int, float] = field(default_factory=dict)
@@ -124,10 +140,12 @@ class Conductor:
         self._may_wait = False
         self._abort(reason)
 
-    def want_when_rested(self, reason: str) -> None:
+    def want_when_rested(self, reason: str, now: float) -> None:
         """Have the plan made anew, in one go with what may follow in a burst."""
         if not self.reasons:
             self._may_wait = True
+        self._is_burst = self._is_burst or now < self._changed_at + BURST_PAUSE_S
+        self._changed_at = now
         self._add(reason)
         self._abort(reason)
 
@@ -192,13 +210,20 @@ class Conductor:
             return
         self.run = None
         self.reasons.clear()
+        self._is_burst = False
         self.ledger.flush(at_once=True)
         self._must_see_ledger = False
         self._asking = _Asking(self.outbox.next_request(), now)
         self.outbox.tell(cib.SERVICE, cib.Query(self._asking.query))
 
     def _is_resting(self, now: float) -> bool:
-        return bool(self.reasons) and self._may_wait and now < self._rested_at
+        return bool(self.reasons) and self._may_wait and now < self._begin_at()
+
+    def _begin_at(self) -> float:
+        """Say when the next round begins that only changes of the configuration ask for."""
+        if not self._is_burst:
+            return self._rested_at
+        return max(self._rested_at, min(self._changed_at + BURST_PAUSE_S, self._burst_limit))
 
     def query_replied(self, reply: cib.QueryReply, now: float) -> bool:
         """Take in the CIB; False if it was not asked for here."""
@@ -213,7 +238,7 @@ class Conductor:
             return True
         if self._may_wait:
             self.reasons.clear()  # what our cib told before its answer is in the answer
-        if reply.outcome is not cib.Outcome.OK or self._is_stale():
+        if reply.outcome is not cib.Outcome.OK or self._is_stale(now):
             self._asking = None
             if reply.outcome is not cib.Outcome.OK:
                 why = reply.outcome.name
@@ -232,10 +257,13 @@ class Conductor:
         self.outbox.tell(scheduler.SERVICE, question)
         return True
 
-    def _is_stale(self) -> bool:
+    def _is_stale(self, now: float) -> bool:
         """Tell whether an answer is to be thrown away because a reason came up meanwhile."""
-        if not self.reasons or self._stale >= MAX_STALE_ANSWERS:
-            self._stale = 0
+        if not self.reasons:
+            return False
+        if not self._stale:
+            self._stale_since = now
+        if self._stale >= MAX_STALE_ANSWERS or now >= self._stale_since + MAX_STALE_S:
             return False
         self._stale += 1
         return True
@@ -246,10 +274,13 @@ class Conductor:
         if asking is None or answer.request != asking.schedule:
             return
         self._asking = None
-        self._rested_at = now + min(REST_FACTOR * (now - asking.began), MAX_REST_S)
+        taken_s = now - asking.began
+        self._rested_at = now + min(REST_FACTOR * taken_s, MAX_REST_S)
+        self._burst_limit = now + min(BURST_FACTOR * taken_s, MAX_BURST_S)
         self._note(*(Note(line.level, line.entity, line.text) for line in answer.lines))
-        if self._is_stale() or self.states.state is not State.POLICY_ENGINE:
+        if self._is_stale(now) or self.states.state is not State.POLICY_ENGINE:
             return
+        self._stale = 0
         self.run = TransitionRun(answer.graph, asking.transition)
         self._sentence = answer.sentence
         self._set_recheck(answer.graph.recheck_at, now)
@@ -595,7 +626,7 @@ class Conductor:
         if self._not_before is not None:
             times.append(self._not_before)
         if self.states.state is State.POLICY_ENGINE and self._asking is None:
-            times += [self._rested_at] if self.reasons and self._may_wait else []
+            times += [self._begin_at()] if self.reasons and self._may_wait else []
         if self.states.state is State.IDLE and self.recheck_at is not None:
             times.append(self.recheck_at)
         deadline = self.run.next_deadline() if self.run is not None else None

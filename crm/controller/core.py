@@ -48,6 +48,9 @@ DC_SUSPICION_S = 0.05
 """When the DC's crmd goes, its node mostly goes with it: the view follows at once. Without one, the
 election begins after this long."""
 
+SETTINGS_PAUSE_S = 0.25
+"""While cluster options are changed one after the other, they are read again so often."""
+
 BUSY_RECHECK_S = 1.0
 """A busy executor is asked again at each result, and at the latest after this long."""
 
@@ -63,7 +66,8 @@ class Controller(Member):
         super().__init__(new_uuid=new_uuid, wall=wall)
         self._pid = pid
         self._settings_query = 0
-        self._must_ask_again = False
+        self._settings_are_old = False
+        self._settings_asked_at = 0.0
 
     # --- the shape of a machine ---------------------------------------------------------------
 
@@ -109,6 +113,9 @@ class Controller(Member):
         if self._dc_deadline is not None and self._dc_deadline <= now:
             self._dc_deadline = None
             self._call_election(now, Input.DC_TIMEOUT, Cause.TIMER, "crm_timer_popped")
+        due = self._settings_due()
+        if due is not None and due <= now:
+            self._ask_settings(now)
         if self._suspicion_deadline is not None and self._suspicion_deadline <= now:
             self._suspicion_deadline = None
             self._dc_is_gone(now, Cause.CRMD_STATUS, "crmd_client_status_callback")
@@ -136,6 +143,7 @@ class Controller(Member):
             self._departure.deadline,
             self._release.next_deadline(),
             self._suspicion_deadline,
+            self._settings_due(),
             self._office.next_deadline() if self._office is not None else None,
         ]
         return min((time for time in times if time is not None), default=None)
@@ -155,8 +163,8 @@ class Controller(Member):
         self._outbox.connected[peer] = None
         match peer:
             case cib.SERVICE:
-                self._outbox.tell(cib.SERVICE, cib.Subscribe())
-                self._ask_settings()
+                self._subscribe()
+                self._ask_settings(now)
                 self._cib_is_back(now)
             case lrm.SERVICE:
                 self._executor.connected()
@@ -206,10 +214,24 @@ class Controller(Member):
             if self._executor.is_connected:
                 self._announce(now)
 
-    def _ask_settings(self) -> None:
-        self._must_ask_again = False
+    def _settings_changed(self, now: float) -> None:
+        """Read the options; one question at a time, and not more often than is of use."""
+        self._settings_are_old = True
+        due = self._settings_due()
+        if due is not None and due <= now:
+            self._ask_settings(now)
+
+    def _settings_due(self) -> float | None:
+        """Say when the options are to be read again, if nothing has to be waited for."""
+        if not self._settings_are_old or self._settings_query:
+            return None
+        return self._settings_asked_at + SETTINGS_PAUSE_S
+
+    def _ask_settings(self, now: float) -> None:
+        self._settings_are_old = False
+        self._settings_asked_at = now
         self._settings_query = self._outbox.next_request()
-        self._outbox.tell(cib.SERVICE, cib.Query(self._settings_query, section="crm_config"))
+        self._outbox.tell(cib.SERVICE, cib.Query(self._settings_query, section=settings.SECTION))
 
     def _arrived(self, peer: str, message: msgspec.Struct, now: float) -> None:
         match peer:
@@ -246,9 +268,9 @@ class Controller(Member):
                 elif office is not None:
                     office.cib_described(message)
             case cib.CibChanged():
-                self._cib_changed(message)
+                self._cib_changed(message, now)
             case cib.CibReplaced():
-                self._ask_settings()
+                self._settings_changed(now)
                 if office is not None:
                     office.cib_replaced(now)
             case cib.ChangeReply() if office is not None:
@@ -262,19 +284,14 @@ class Controller(Member):
             self._settings = settings.read(reply.xml)
             if self._office is not None:
                 self._office.conductor.settings = self._settings
-        if self._must_ask_again:
-            self._ask_settings()
 
-    def _cib_changed(self, change: cib.CibChanged) -> None:
+    def _cib_changed(self, change: cib.CibChanged, now: float) -> None:
         if settings.may_concern(change):
-            if self._settings_query:
-                self._must_ask_again = True  # one question at a time, however fast changes come
-            else:
-                self._ask_settings()
+            self._settings_changed(now)
         if self._office is not None:
             text = f"Processing diff (cib_update): {change.before} -> {change.after}"
             self._outbox.note(info("tengine", f"te_update_diff: {text}"))
-            self._office.cib_changed(change)
+            self._office.cib_changed(change, now)
 
     def _executor_said(self, message: msgspec.Struct, now: float) -> None:
         match message:

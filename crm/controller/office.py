@@ -387,7 +387,7 @@ class Office:
 
     # --- the cib ------------------------------------------------------------------------------
 
-    def cib_changed(self, change: cib.CibChanged) -> None:
+    def cib_changed(self, change: cib.CibChanged, now: float) -> None:
         """Look at everything again if somebody else changed something that matters."""
         is_ours = change.origin.client == "crmd" and change.origin.node == self._roster.node
         for touched in change.touched:
@@ -395,7 +395,7 @@ class Office:
                 continue
             reason = f"{touched.kind} changed: {touched.subject or touched.node}"
             if touched.kind == "configuration":
-                self.conductor.want_when_rested(reason)
+                self.conductor.want_when_rested(reason, now)
             else:
                 self.conductor.want(reason)
 

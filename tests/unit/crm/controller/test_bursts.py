@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from crm.api import cib
-from crm.controller.conductor import MAX_REST_S, REST_FACTOR
-from crm.controller.core import Controller
+from crm.controller.conductor import (
+    BURST_FACTOR,
+    BURST_PAUSE_S,
+    MAX_BURST_S,
+    MAX_REST_S,
+    MAX_STALE_S,
+    REST_FACTOR,
+)
+from crm.controller.core import SETTINGS_PAUSE_S, Controller
 from crm.model.version import Version
 from crm.plumbing.machine import MessageArrived, PeerConnected, Tell
 from tests.kit.controller import ControllerCluster
@@ -70,6 +77,51 @@ def test_a_change_after_the_rest_is_planned_for_at_once() -> None:
     assert cluster.now == before
 
 
+def rained_upon(cluster: ControllerCluster, every_s: float, seconds: float) -> int:
+    """Change something again and again for so long; tell how many rounds began."""
+    before = len(cluster.graphs)
+    for _ in range(round(seconds / every_s)):
+        change(cluster, 1)
+        cluster.pass_time(every_s)
+    return len(cluster.graphs) - before
+
+
+def test_a_round_waits_for_the_end_of_a_burst() -> None:
+    cluster = after_a_round(0.02)
+    assert rained_upon(cluster, BURST_PAUSE_S / 2, 0.3) == 0
+    cluster.pass_time(BURST_PAUSE_S / 2)
+    assert len(cluster.graphs) == 2
+
+
+def test_a_burst_that_does_not_end_is_planned_for_all_the_same() -> None:
+    cluster = after_a_round(0.02)
+    assert rained_upon(cluster, BURST_PAUSE_S / 2, BURST_FACTOR * 0.02 + BURST_PAUSE_S) == 1
+
+
+def test_however_long_a_round_takes_the_wait_for_the_end_of_a_burst_has_a_bound() -> None:
+    cluster = after_a_round(30.0)
+    assert rained_upon(cluster, BURST_PAUSE_S / 2, MAX_BURST_S - BURST_PAUSE_S) == 0
+    assert rained_upon(cluster, BURST_PAUSE_S / 2, 2 * BURST_PAUSE_S) == 1
+
+
+def test_changes_at_the_pace_of_a_person_are_no_burst() -> None:
+    cluster = after_a_round(0.02)
+    cluster.pass_time(REST_FACTOR * 0.02)
+    assert rained_upon(cluster, 2 * BURST_PAUSE_S, 2 * BURST_PAUSE_S) == 1
+
+
+def test_a_plan_is_carried_out_though_changes_never_stop() -> None:
+    cluster = after_a_round(1.0)
+    notes = cluster.nodes["litsha21"].notes
+    notes.clear()
+    began = cluster.now
+    while not any("do_te_invoke: Processing graph" in text for text in notes):
+        rained_upon(cluster, BURST_PAUSE_S / 2, 0.3)
+        cluster.conclude(0.0)
+        assert cluster.now - began < MAX_STALE_S + 2 * MAX_BURST_S
+    assert cluster.now - began >= MAX_STALE_S
+
+
 def test_however_long_a_round_takes_the_rest_has_a_bound() -> None:
     cluster = after_a_round(30.0)
     change(cluster, 1)
@@ -115,16 +167,20 @@ def told(epoch: int, patch: bytes) -> MessageArrived:
     return MessageArrived("cib", cib.CibChanged(*versions, touched, cib.Origin("crm"), patch))
 
 
-def test_options_are_read_once_however_fast_they_change_and_again_after_the_last_change() -> None:
+def test_options_are_read_a_few_times_however_fast_they_change_and_after_the_last_change() -> None:
     crmd = Controller(new_uuid=lambda: "", wall=lambda: 0.0)
     (first,) = questions(crmd.receive(PeerConnected("cib"), 0.0))
     option = b'<diff><change path="/cib/configuration/crm_config"/></diff>'
     for epoch in range(5):
         assert questions(crmd.receive(told(epoch, option), 0.0)) == []
     answer = cib.QueryReply(first, cib.Outcome.OK, xml=b"<crm_config/>")
-    (second,) = questions(crmd.receive(MessageArrived("cib", answer), 0.0))
+    assert questions(crmd.receive(MessageArrived("cib", answer), 0.1)) == []
+    assert crmd.next_deadline() == SETTINGS_PAUSE_S
+    (second,) = questions(crmd.tick(SETTINGS_PAUSE_S))
     answer = cib.QueryReply(second, cib.Outcome.OK, xml=b"<crm_config/>")
-    assert questions(crmd.receive(MessageArrived("cib", answer), 0.0)) == []
+    assert questions(crmd.receive(MessageArrived("cib", answer), 0.5)) == []
+    assert crmd.next_deadline() is None
+    assert questions(crmd.receive(told(9, option), 0.5)) != []
 
 
 def test_options_are_not_read_again_for_a_change_of_a_resource() -> None:
