@@ -110,17 +110,14 @@ def test_a_new_life_on_the_same_connection_name_is_judged_anew() -> None:
     assert told(effects, "crmd") == [api.SignOnRefused("crmd", "not root")]
 
 
-def test_a_message_to_all_goes_to_the_peers_and_to_the_own_client_of_that_name() -> None:
+def test_a_message_to_all_goes_to_the_peers_and_does_not_come_back() -> None:
     machine = clients()
     machine.receive("crmd", api.SignOn("crmd", 1))
     machine.receive("cib", api.SignOn("cib", 2))
 
     effects = machine.receive("crmd", api.SendCluster("cib", b"x"))
 
-    assert effects == [
-        SayToPeers(frame.ClientData("crmd", "cib", b"x")),
-        Tell("cib", api.ClusterMessage("a", "crmd", b"x")),
-    ]
+    assert effects == [SayToPeers(frame.ClientData("crmd", "cib", b"x"))]
 
 
 def test_a_message_to_one_node_goes_there_and_nowhere_else() -> None:
