@@ -16,7 +16,9 @@ from __future__ import annotations
 import enum
 import hashlib
 import struct
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+import msgspec
 
 from crm.plumbing.codec import Codec, Message
 from crm.plumbing.errors import RemoteProtocolError
@@ -88,6 +90,13 @@ def sender_tag(cluster: str, node: str) -> bytes:
     return hashlib.sha256(b"node\0" + cluster.encode() + b"\0" + node.encode()).digest()[:8]
 
 
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+"""A number in a message; one below the limit can be counted on from without end."""
+
+Epoch = Annotated[int, msgspec.Meta(ge=-1, le=2**62)]
+"""A count of breaks; -1 is "not known yet"."""
+
+
 # --- sealed messages ----------------------------------------------------------------------
 
 
@@ -107,9 +116,9 @@ class Hearing(Message, frozen=True, array_like=True, tag=False):
     """
 
     session: bytes
-    echo: int
-    my_epoch: int
-    your_epoch: int
+    echo: Count
+    my_epoch: Epoch
+    your_epoch: Epoch
 
 
 class Status(Message, frozen=True, array_like=True):
@@ -120,11 +129,11 @@ class Status(Message, frozen=True, array_like=True):
     """
 
     status: str
-    stamp: int
-    deadtime_ms: int
-    keepalive_ms: int
+    stamp: Count
+    deadtime_ms: Count
+    keepalive_ms: Count
     uuid: str
-    nodes: int
+    nodes: Count
     hearings: dict[str, Hearing]
     members: tuple[str, ...] = ()
 
@@ -138,7 +147,7 @@ class Beat(Message, frozen=True, array_like=True):
 
     to: str
     ask: bool
-    stamp: int
+    stamp: Count
     hearing: Hearing | None
     about: str = ""
     report: Hearing | None = None
@@ -153,13 +162,13 @@ class Data(Message, frozen=True, array_like=True):
 
     to: str
     peer_session: bytes
-    my_epoch: int
-    your_epoch: int
-    channel: int
-    seq: int
+    my_epoch: Epoch
+    your_epoch: Epoch
+    channel: Count
+    seq: Count
     last: bool
     chunk: bytes
-    copy: int = 1
+    copy: Count = 1
 
 
 class Ack(Message, frozen=True, array_like=True):
@@ -170,13 +179,13 @@ class Ack(Message, frozen=True, array_like=True):
 
     to: str
     peer_session: bytes
-    my_epoch: int
-    your_epoch: int
-    channel: int
-    upto: int
-    missing: tuple[tuple[int, int], ...] = ()
-    copy: int = 1
-    held_us: int = 0
+    my_epoch: Epoch
+    your_epoch: Epoch
+    channel: Count
+    upto: Count
+    missing: tuple[tuple[Count, Count], ...] = ()
+    copy: Count = 1
+    held_us: Count = 0
 
 
 HANDSHAKES = Codec(Handshake)
@@ -192,7 +201,7 @@ class SeatOf(Message, frozen=True, array_like=True, tag=False):
     name: str
     incarnation: str
     uuid: str
-    born: int
+    born: Count
 
 
 class Join(Message, frozen=True, array_like=True):
@@ -202,15 +211,15 @@ class Join(Message, frozen=True, array_like=True):
     interrupted since. `origin` is the speaker; others pass it on where it is not heard.
     """
 
-    round: int
+    round: Count
     origin: str
     incarnation: str
     uuid: str
-    nodes: int
+    nodes: Count
     reach: tuple[tuple[str, str], ...]
     broken: tuple[str, ...]
-    highest_id: int
-    view_id: int = 0
+    highest_id: Count
+    view_id: Count = 0
     cookie: str = ""
     quorate: bool = False
     members: tuple[SeatOf, ...] = ()
@@ -219,7 +228,7 @@ class Join(Message, frozen=True, array_like=True):
 class LetGo(Message, frozen=True, array_like=True):
     """A node that a round leaves out has told its clients; the others may go on."""
 
-    round: int
+    round: Count
     origin: str
     incarnation: str
 

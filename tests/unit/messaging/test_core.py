@@ -6,10 +6,11 @@ import pytest
 
 from crm.api import membership as api
 from crm.api.membership import ClientStatus, NodeKind, NodeStatus, ViewEvent
+from crm.plumbing.errors import RemoteProtocolError
 from crm.plumbing.machine import MessageArrived, PeerLost
-from messaging import core
+from messaging import core, frame
 from messaging.children import ChildPlan
-from tests.kit.messaging import LINK, TIMING, Network, Watch
+from tests.kit.messaging import LINK, TIMING, Network, Watch, join
 
 D = TIMING.deadtime_s
 ROUND = 0.02
@@ -586,6 +587,14 @@ def test_a_challenge_goes_to_all_and_never_to_the_source_a_packet_claims() -> No
 
     sent = [effect for effect in effects if isinstance(effect, core.SendDatagram)]
     assert [effect.destination for effect in sent] == [""]
+
+
+@pytest.mark.parametrize("number", [-1, 2**62 + 1, 2**64 - 1])
+def test_a_number_that_cannot_be_counted_on_from_is_unreadable(number: int) -> None:
+    wild = join("a", "b", view_id=number)
+
+    with pytest.raises(RemoteProtocolError):
+        frame.MEMBERSHIP_MESSAGES.decode(frame.MEMBERSHIP_MESSAGES.encode(wild))
 
 
 def test_a_node_that_no_line_names_is_told_of_with_its_address() -> None:
