@@ -19,6 +19,7 @@ from crm.cib import rules, wire
 from crm.cib.disk import Append, KeepPromise, Persist, Persisted
 from crm.cib.document import Document
 from crm.cib.replica import Replica
+from crm.cib.warrants import Standing, Warrant
 from crm.model.version import Reign
 from crm.plumbing.machine import MessageArrived, Note, Tell
 
@@ -128,7 +129,7 @@ class Cluster:
             Document.parse(text),
             rules=rules.STANDARD,
             node=name,
-            written=Reign(1, "node9"),
+            warrant=Warrant(0, Reign(1, "node9")),
             wall=lambda: "now",
             clock=time.time,
             own_user="hacluster",
@@ -190,7 +191,7 @@ class Cluster:
         match message:
             case wire.Hail(reign=reign):
                 document = self.master.machine.document
-                standing = wire.Standing(0, Reign(1, "node9"), 0, 0, document.digest())
+                standing = Standing(Warrant(0, Reign(1, "node9")), 0, 0, 0, document.digest())
                 answer: object = wire.Present(reign, reign, standing)
             case wire.Snapshot(reign=reign, sequence=sequence):
                 answer = wire.Acknowledge(reign, sequence)
@@ -252,7 +253,7 @@ def _scenes(text: bytes, nodes: int) -> Iterator[tuple[str, Cluster]]:
     yield "a new member is synced", cluster
     newer = text.replace(b'epoch="10"', b'epoch="5000"', 1).replace(b"60s", b"59s", 1)
     cluster.replace_follower(newer)
-    cluster.follower.machine._copy.written = Reign(1000, "node9")
+    cluster.follower.machine._copy.warrant = Warrant(0, Reign(1000, "node9"))
     cluster.follower.longest()
     cluster.rule()
     yield "the DC takes a better copy over", cluster

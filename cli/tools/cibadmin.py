@@ -22,7 +22,7 @@ from cli.tools.result import Failure
 from cli.view import access
 from crm.api import cib as api
 from crm.api.gateclient import asking_user, installation_root
-from crm.cib import acl, difference, store
+from crm.cib import acl, difference, trailer
 from crm.cib import document as documents
 from crm.model.exit_codes import Exit
 from crm.plumbing import accounts, xml
@@ -157,7 +157,7 @@ def _say_digest(answer: result.Answer, task: str, data: bytes | None) -> int:
     title = "Digest:" if task == "md5" else f"Versioned ({features or ''}) digest:"
     # The daemons of a release before there were feature sets exchange what lies on the disk.
     is_old = task == "md5" or features is None
-    digest = store.classic_digest(root) if is_old else difference.digest(root)
+    digest = trailer.classic_digest(root) if is_old else difference.digest(root)
     if not answer.as_json:
         click.echo(title, err=True, nl=False)
     answer.line(digest)

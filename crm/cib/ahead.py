@@ -6,7 +6,7 @@ where its last change stands. Not responsible for files (`store`) nor for when w
 
 The file begins with a line that names the digest of the cib.xml it goes on from, the same that
 stands at the end of that cib.xml. Beside any other cib.xml it means nothing. A line for each
-change follows, each with a checksum: the patch, the entry of the history, and the reign. What
+change follows, each with a checksum: the patch, the entry of the history, and the warrant. What
 follows a line that cannot be read is not believed.
 
 Source: decision 0025; docs/protocol/cib.md, "On disk".
@@ -22,18 +22,31 @@ import msgspec
 from crm.api.cib import Revision
 from crm.cib import document as documents
 from crm.cib import lines, patch
+from crm.cib.warrants import Warrant, pair_of
 from crm.model.version import Reign, Version
 from crm.plumbing import errors
 
 _HEADER = re.compile(rb'\{"goes_on_from":"(?P<base>[0-9a-f]{64})"\}\Z')
 
 
-class Step(msgspec.Struct, frozen=True):
-    """One change of the configuration: the patch, how it came about, and under which reign."""
+class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One change of the configuration: the patch, how it came about, and what it is worth then.
+
+    A step from before decision 0028 names the reign only (`written`).
+    """
 
     revision: Revision
-    written: Reign
     forward: bytes
+    warrant: Warrant | None = None
+    written: Reign = Reign()
+
+    @property
+    def leads_to(self) -> Warrant:
+        """On which warrant the configuration is written after this step."""
+        if self.warrant is not None:
+            return self.warrant
+        after = self.revision.after
+        return Warrant(after.admin_epoch, self.written, pair_of(after))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +107,7 @@ def repeat(document: documents.Document, step: Step) -> None:
     made in, or another one results; the document is then as it was.
     """
     entry = step.revision
-    if _pair(document.version) != _pair(entry.before):
+    if pair_of(document.version) != pair_of(entry.before):
         text = f"the change was made at {entry.before}, this is {document.version}"
         raise patch.PatchDoesNotFit(text)
     edit = documents.Edit(document)
@@ -119,10 +132,6 @@ def _is_kept(operation: str, path: str) -> bool:
     return path == "/cib/configuration" or path.startswith(
         ("/cib/configuration/", "/cib/configuration[")
     )
-
-
-def _pair(version: Version) -> tuple[int, int]:
-    return version.admin_epoch, version.epoch
 
 
 def _numbers(version: Version) -> tuple[int, int, int]:

@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> int:
         loaded.document,
         rules=rules.STANDARD,
         node=options.node,
-        written=loaded.written,
+        warrant=loaded.warrant,
         promised=loaded.promised,
         wall=_wall,
         clock=time.time,

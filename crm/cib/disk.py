@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from crm.cib.warrants import Warrant
 from crm.model.version import Reign, Version
 
 RETRY_S = 5.0
@@ -54,12 +55,12 @@ NOTHING = Journal()
 
 @dataclass(frozen=True, slots=True)
 class Persist:
-    """Make the configuration durable, with the reign it was written under and its history."""
+    """Make the configuration durable, with the warrant it was written on and its history."""
 
     ticket: int
     data: bytes
     version: Version
-    written: Reign
+    warrant: Warrant
     journal: Journal = NOTHING
 
 
@@ -102,7 +103,7 @@ class Content:
     """What is to be written, as it is now: `lines` ahead of cib.xml, or `data`, all of it."""
 
     version: Version
-    written: Reign
+    warrant: Warrant
     mark: Mark
     journal: Journal = NOTHING
     data: bytes = b""
@@ -182,7 +183,7 @@ class Disk:
         if content.data:
             self._rewrite_at = now + PAUSE_S
             return Persist(
-                self._ticket, content.data, content.version, content.written, content.journal
+                self._ticket, content.data, content.version, content.warrant, content.journal
             )
         self._is_ahead = True
         self._ahead_bytes += sum(map(len, content.lines))

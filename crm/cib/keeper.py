@@ -36,8 +36,8 @@ class Keeper:
         ticket = 0 if isinstance(order, Archive) else order.ticket
         try:
             match order:
-                case Persist(data=data, written=written, journal=journal):
-                    digest = self._store.write(data, written, journal)
+                case Persist(data=data, warrant=warrant, journal=journal):
+                    digest = self._store.write(data, warrant, journal)
                     self._complain()
                     may_append = self._store.may_append
                     return Persisted(ticket, True, digest=digest, may_append=may_append)

@@ -1,8 +1,8 @@
 """This node's copy of the CIB, with what it is worth.
 
-Responsible for the document, the reign under which its configuration was written last, and for
-taking over another copy without losing sight of what is given up. Not responsible for deciding
-which copy wins (`mastery`) nor for the disk.
+Responsible for the document, the warrant its configuration was written on, and for taking over
+another copy without losing sight of what is given up. Not responsible for deciding which copy
+wins (`warrants`, `mastery`) nor for the disk.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from crm.cib.disk import Content, Mark
 from crm.cib.document import Document
 from crm.cib.operations import Rules
 from crm.cib.snapshots import Reading
-from crm.model.version import Reign
+from crm.cib.warrants import NOT_SAID, Pair, Standing, Warrant, pair_of
 
-_Reached = tuple[int, int, Reign, str]
-"""Where a configuration stands: admin_epoch, epoch, reign of its last write, digest."""
+_Reached = tuple[Pair, Warrant, str]
+"""Where a configuration stands: its version, its warrant, its digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +49,15 @@ class LocalCopy:
         self,
         document: Document,
         rules: Rules,
-        written: Reign,
+        warrant: Warrant,
         own_user: str = "",
         history: revisions.History | None = None,
     ) -> None:
         self.own_user = own_user
         self.document = document
         self.rules = rules
-        self.written = written
         self.history = revisions.History() if history is None else history
+        self.warrant = _completed(warrant, document, self.history)
         self._discarded: deque[Iterator[None]] = deque()
         self._steps: list[bytes] = []
         self._reached: _Reached | None = None
@@ -77,17 +77,9 @@ class LocalCopy:
         """Make what stands between the one who asks for a change and this copy, if anything."""
         return acl.guard_of(self.document.root, origin.user, origin.groups, own_user=self.own_user)
 
-    def standing(self) -> wire.Standing:
-        """Say what this copy is worth.
-
-        What was changed in one node's file meanwhile must not beat what the others acknowledged
-        under the reign it goes on from: it is worth less than anything written in that reign.
-        """
-        written, last, version = self.written, self.history.last, self.document.version
-        pair = (version.admin_epoch, version.epoch)
-        if last and last.is_offline and (last.after.admin_epoch, last.after.epoch) == pair:
-            written = Reign(written.number)
-        return standing_of(self.document, written)
+    def standing(self) -> Standing:
+        """Say what this copy is worth."""
+        return standing_of(self.document, self.warrant)
 
     def packed(self, most_bytes: int) -> tuple[bytes, ...] | None:
         """Pack the document for its way; None if that is too much at once: ask again, later."""
@@ -100,7 +92,7 @@ class LocalCopy:
         self._reached = self._here()
         data = document.configuration_text()
         journal = self.history.take()
-        return Content(document.version, self.written, mark, journal, data=data)
+        return Content(document.version, self.warrant, mark, journal, data=data)
 
     def steps(self, mark: Mark) -> Content | None:
         """Say which changes lead to the present from what was to be on the disk last.
@@ -112,7 +104,7 @@ class LocalCopy:
             return None
         taken, self._steps = tuple(self._steps), []
         journal = self.history.take()
-        return Content(self.document.version, self.written, mark, journal, lines=taken)
+        return Content(self.document.version, self.warrant, mark, journal, lines=taken)
 
     def _here(self) -> _Reached | None:
         """Say where the copy stands; None where what is read again differs from what was written.
@@ -121,8 +113,7 @@ class LocalCopy:
         """
         if not self.document.has_all_sections:
             return None
-        version = self.document.version
-        return version.admin_epoch, version.epoch, self.written, self.document.digest()
+        return pair_of(self.document.version), self.warrant, self.document.digest()
 
     def note(
         self,
@@ -130,7 +121,7 @@ class LocalCopy:
         change: wire.Replicated,
         digest: str,
         master: str,
-        written: Reign,
+        warrant: Warrant,
     ) -> None:
         """Enter a change into the history, if it is one of the configuration."""
         if trace is None:
@@ -142,20 +133,19 @@ class LocalCopy:
             trace, change.before, change.after, digest=digest, origin=origin, at=change.at
         )
         self.history.append(entry)
-        self._steps.append(ahead.encode(ahead.Step(entry, written, change.patch)))
-        before = change.before
-        if self._reached is not None and self._reached[:2] == (before.admin_epoch, before.epoch):
-            self._reached = (change.after.admin_epoch, change.after.epoch, written, digest)
+        self._steps.append(ahead.encode(ahead.Step(entry, change.patch, warrant)))
+        if self._reached is not None and self._reached[0] == pair_of(change.before):
+            self._reached = (pair_of(change.after), warrant, digest)
 
-    def is_beaten_by(self, new: Document | None, written: Reign) -> bool:
+    def is_beaten_by(self, new: Document | None, warrant: Warrant) -> bool:
         """Tell whether another node's document (None: the same as ours) is the better one."""
-        return standing_of(new or self.document, written) > self.standing()
+        return standing_of(new or self.document, warrant) > self.standing()
 
-    def history_since(self, standing: wire.Standing) -> tuple[api.Revision, ...]:
+    def history_since(self, standing: Standing) -> tuple[api.Revision, ...]:
         """Give the revisions that lead on from what another node has; nothing if it has ours."""
-        version, digest = self.document.version, self.document.digest()
         theirs = (standing.admin_epoch, standing.epoch)
-        if theirs == (version.admin_epoch, version.epoch) and standing.digest == digest:
+        is_ours = theirs == pair_of(self.document.version)
+        if is_ours and standing.digest == self.document.digest():
             return ()
         return revisions.since(self.history.entries, theirs, standing.digest)
 
@@ -163,13 +153,13 @@ class LocalCopy:
         """Take over what another node gave, read to its end, whatever it is worth."""
         snapshot = reading.snapshot
         return self.adopt(
-            reading.document, snapshot.written, giver=giver, at=at, history=snapshot.history
+            reading.document, snapshot.warrant, giver=giver, at=at, history=snapshot.history
         )
 
     def adopt(
         self,
         new: Document | None,
-        written: Reign,
+        warrant: Warrant,
         *,
         giver: str,
         at: float = 0,
@@ -187,24 +177,23 @@ class LocalCopy:
         """
         own = self.document
         if new is None:
-            configuration_differs = written != self.written
+            configuration_differs = warrant != self.warrant
             if configuration_differs:
                 self._reached = None
-            self.written = written
+            self.warrant = warrant
             return Adopted(False, configuration_differs, None)
         same = new.digest() == own.digest()
         given_up = None
-        ours = (own.version.admin_epoch, own.version.epoch)
-        theirs = (new.version.admin_epoch, new.version.epoch)
+        ours, theirs = pair_of(own.version), pair_of(new.version)
         if not same and ours >= theirs:
             lost = f"version {own.version} lost against {new.version} of {giver}"
             given_up = Archive(own.configuration_text(), lost + self._last_change())
-        unchanged = same and written == self.written and own.version.epoch == new.version.epoch
+        unchanged = same and warrant == self.warrant and ours == theirs
         if not same or ours != theirs:
             self._take_history(new, history, giver=giver, at=at)
         self._discarded.append(own.taken_apart())
         self.document = new
-        self.written = written
+        self.warrant = warrant
         self._reached = None
         return Adopted(True, not unchanged, given_up)
 
@@ -215,7 +204,7 @@ class LocalCopy:
         joined = revisions.joined(self.history, own, told, new)
         if joined is not None:
             self.history = joined
-        elif self.history.entries or (own.version.admin_epoch, own.version.epoch) != (0, 0):
+        elif self.history.entries or pair_of(own.version) != (0, 0):
             self.history.append(revisions.of_takeover(own, new, giver=giver, at=at))
 
     def _last_change(self) -> str:
@@ -227,9 +216,22 @@ class LocalCopy:
         return f" (its last change: {last.user or 'cluster'}@{last.node}, {last.summary})"
 
 
-def standing_of(document: Document, written: Reign) -> wire.Standing:
-    """Say what a document is worth that was last written under this reign."""
+def standing_of(document: Document, warrant: Warrant) -> Standing:
+    """Say what a document is worth that was written on this warrant."""
     version = document.version
-    return wire.Standing(
-        version.admin_epoch, written, version.epoch, version.updates, document.digest()
-    )
+    return Standing(warrant, version.admin_epoch, version.epoch, version.updates, document.digest())
+
+
+def _completed(warrant: Warrant, document: Document, history: revisions.History) -> Warrant:
+    """Say how far a copy was settled whose file was written before decision 0028.
+
+    All of it was, but for what its history knows to have been changed in the file alone.
+    """
+    if warrant.settled != NOT_SAID:
+        return warrant
+    settled = pair_of(document.version)
+    for entry in reversed(history.entries):
+        if not entry.is_offline or pair_of(entry.after) != settled:
+            break
+        settled = pair_of(entry.before)
+    return Warrant(warrant.decided, warrant.written, settled)

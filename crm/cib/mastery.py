@@ -15,18 +15,38 @@ member is always an earlier state of the master's copy.
 
 *Changes.* A change of the status is applied, answered, and replicated in batches. A change of
 the configuration waits until every member of the view has presented itself in this reign and
-our own promise is durable ("settled"). It is stamped with the reign if the view is quorate, and
-answered OK when it is durable here and at every member of the view. Members that leave the view
-are no longer waited for while the view stays quorate; when quorum is lost, what was not answered
-is answered "unknown".
+our own promise is durable ("settled"). If the view is quorate it is stamped: the copy's warrant
+(`warrants`) names this reign, and the version reached. It is answered OK when it is durable here
+and at every member of the view. Members that leave the view are no longer waited for while the
+view stays quorate; when quorum is lost, what was not answered is answered "unknown".
 
-*Why nothing acknowledged is lost (I2).* An acknowledged change is durable at every member of a
-quorate view. Any later quorate view has a member in common with that one, and its master writes
-nothing before that member has presented its standing. The standing orders by the reign of the
-last write: a copy that was written under a later reign descends from one that had seen all
-members of a quorate view, so by induction the best copy holds every acknowledged change. An
-earlier master can acknowledge nothing more, because the common member refuses it (the promise).
-`admin_epoch` outranks all this on purpose: it is how an administrator decides.
+*A raised admin_epoch* is stamped like any change. When that is durable everywhere, the warrant
+with the new `decided` goes out without a change; the answer waits until that is durable, too, and
+other changes of the configuration wait with it. A master that takes over a raise which does not
+decide yet stamps it first, and then does the same.
+
+*Why nothing acknowledged is lost (I2).* Let c be an acknowledged change, made in reign R, at
+version s, and d the admin_epoch there. Claim: a copy whose warrant is (d, R, s) or greater holds
+c, unless its `decided` is greater and was raised without quorum. By induction over reigns:
+
+- In one reign with one `decided` the stamped versions are one chain: only its master stamps, on
+  its own copy, and it takes over another in mid-reign only where `decided` is greater. A restart
+  begins a new reign, because the promise to the last one was durable before its first stamp. So
+  (d, R, s') with s' >= s holds c. Changes without quorum stand on top of a stamped version and
+  leave the warrant alone; so do edits of files.
+- A later reign's master stamps after every member of a quorate view has promised it and shown its
+  copy. One of them had c durable, with (d, R, s) or more, since copies only give way to greater
+  ones; so the master's copy is (d, R, s) or more, and holds c. An earlier master acknowledges
+  nothing more: that member refuses it.
+- `decided` > d, raised with quorum, in reign E. If E = R it came later in the chain of c; if
+  E > R, its master held c when it began. E < R cannot be: the raise was stamped under E and
+  durable at every member of a quorate view before it decided, so a member of it showed it to the
+  master of R. A greater `decided` could have hidden it there, but only one of another raise
+  between: the lesser would have had to be open when the greater was stamped, and a master makes
+  no change while one is. So the copy c was made in had that admin_epoch already.
+
+A snapshot cut short changes nothing. Two nodes may each have quorum alone; then the later reign
+wins. What is decided without quorum outranks all this on purpose.
 
 *What may be lost:* any message (hails are repeated each second, snapshots asked for again),
 changes of the status that were replicated to nobody (the DC's join writes them anew), and
@@ -40,7 +60,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crm.api import cib as api
 from crm.api.membership import View
@@ -50,6 +70,7 @@ from crm.cib.errands import Errands
 from crm.cib.localcopy import LocalCopy
 from crm.cib.outbox import Answer, Asker, Outbox, RemoteAsker
 from crm.cib.snapshots import SLICE_BYTES, Reading
+from crm.cib.warrants import Pair, Standing, pair_of
 from crm.model.readxml.sets import options_in_force
 from crm.model.version import Reign, Version
 from crm.plumbing import errors
@@ -93,6 +114,10 @@ class _Pending:
     answer: Answer
     until: float
     forced: bool
+    reached: Pair
+    """What the configuration is then that the answer tells of."""
+    decides: int
+    """The admin_epoch that must have been decided before; 0: nobody else was asked."""
 
 
 class Mastery:
@@ -133,7 +158,7 @@ class Mastery:
         self._check_at = now + BEHIND_S
         self._checked_sequence = 0
         self._view: View | None = None
-        self._presented: dict[str, wire.Standing] = {}
+        self._presented: dict[str, Standing] = {}
         self._installed: dict[str, int] = {}
         self._failing: dict[str, str] = {}
         self._awaited = ""
@@ -220,14 +245,14 @@ class Mastery:
             self._awaited_until = now + FETCH_S
             self._outbox.to_node(node, wire.Give(self.reign, self._copy.standing()))
 
-    def _is_better(self, theirs: wire.Standing) -> bool:
+    def _is_better(self, theirs: Standing) -> bool:
         """Tell whether a member's copy must be taken over.
 
         Once the reign has been settled, a copy with our configuration is not better only because
         it counted more changes of the status: a newcomer's status is older than ours.
         """
         ours = self._copy.standing()
-        if self._was_settled and theirs.digest == ours.digest and theirs.written == ours.written:
+        if self._was_settled and theirs.digest == ours.digest and theirs.warrant == ours.warrant:
             return (theirs.admin_epoch, theirs.epoch) > (ours.admin_epoch, ours.epoch)
         return theirs > ours
 
@@ -253,7 +278,7 @@ class Mastery:
             return
         self._reading = None
         self._awaited = ""
-        if self._copy.is_beaten_by(reading.document, reading.snapshot.written):
+        if self._copy.is_beaten_by(reading.document, reading.snapshot.warrant):
             self._take_over(node, reading, now)
         else:
             self.hail(node, again=True)  # another life of it, with less than it had presented
@@ -403,17 +428,27 @@ class Mastery:
                 self._make(item.asker, item.change, now)
             else:
                 self._held.append(item)
-        self._settle()
+        if self._is_undecided and self.is_settled:
+            self._vouch(now)
+        self._settle(now)
         self._errands.proceed(self, self._copy.document.version, now)
 
     # --- making changes -----------------------------------------------------------------------
 
+    @property
+    def _has_quorum(self) -> bool:
+        return self._view is not None and self._view.quorate
+
+    @property
+    def _is_undecided(self) -> bool:
+        """Tell whether an admin_epoch was raised that does not decide yet; it must, before more."""
+        copy = self._copy
+        return self._has_quorum and copy.warrant.decided < copy.document.version.admin_epoch
+
     def _may_begin(self, change: api.Change, now: float) -> bool:
-        if self.is_settled:
-            return True
         if api.touches_configuration(change.operations) and not change.dry_run:
-            return False
-        return now >= self._grace_until and not self._awaited
+            return self.is_settled and not self._is_undecided
+        return self.is_settled or (now >= self._grace_until and not self._awaited)
 
     def _is_hopeless(self, change: api.Change) -> bool:
         """Tell whether a change would be refused even if the reign were settled by now."""
@@ -431,7 +466,7 @@ class Mastery:
         One disk must not keep everybody from writing; but where too many are broken at once,
         what runs goes on, without changes.
         """
-        if self._view is None or not self._view.quorate:
+        if self._view is None or not self._has_quorum:
             return
         healthy = len(self._view.members) - len(self._failing_disks())
         total = self._view.total_nodes
@@ -444,9 +479,7 @@ class Mastery:
             self._broken.clear()
 
     def _may_write_without_force(self) -> bool:
-        if self._view is not None and self._view.quorate:
-            return True
-        return _no_quorum_policy(self._copy) == "ignore"
+        return self._has_quorum or _no_quorum_policy(self._copy) == "ignore"
 
     def _make(self, asker: Asker, change: api.Change, now: float) -> None:
         copy = self._copy
@@ -473,10 +506,16 @@ class Mastery:
             # A change that changes nothing says "it is so": that, too, must be durable first.
             self._pending.append(
                 _Pending(
-                    self._configuration_sequence, asker, answer, now + ACKNOWLEDGE_S, change.force
+                    self._configuration_sequence,
+                    asker,
+                    answer,
+                    now + ACKNOWLEDGE_S,
+                    change.force,
+                    pair_of(carried.after),
+                    carried.after.admin_epoch if self._has_quorum else 0,
                 )
             )
-            self._settle()
+            self._settle(now)
             return
         if isinstance(asker, RemoteAsker):
             self._flush(now)
@@ -543,10 +582,13 @@ class Mastery:
         self._batch.append(change)
         self._outbox.changed(change, alone=not self.members)
         if carried.configuration:
-            if self._view is not None and self._view.quorate:
-                self._copy.written = self.reign
+            warrant = self._copy.warrant
+            if self._has_quorum:
+                self._copy.warrant = warrant.with_quorum(self.reign, carried.after)
+            else:
+                self._copy.warrant = warrant.without_quorum(carried.after)
             digest = self._copy.document.digest()
-            self._copy.note(carried.trace, change, digest, self.node, self._copy.written)
+            self._copy.note(carried.trace, change, digest, self.node, self._copy.warrant)
             self._flush(now, digest=digest)
             self._disk.want()
         elif now >= self._last_batch + BATCH_S:
@@ -555,8 +597,8 @@ class Mastery:
             self._batch_at = self._last_batch + BATCH_S
 
     def _flush(self, now: float, digest: str = "") -> None:
-        """Send the changes collected so far as one message."""
-        if not self._batch:
+        """Send the changes collected so far as one message; with `digest`, the warrant too."""
+        if not self._batch and not digest:
             return
         self.sequence += 1
         if digest:
@@ -565,7 +607,7 @@ class Mastery:
             self._outbox.to_node(
                 "",
                 wire.Apply(
-                    self.reign, self.sequence, self._copy.written, tuple(self._batch), digest
+                    self.reign, self.sequence, self._copy.warrant, tuple(self._batch), digest
                 ),
             )
         self._batch.clear()
@@ -587,16 +629,49 @@ class Mastery:
         node = next(iter(self._to_install))
         del self._to_install[node]
         missed = self._copy.history_since(self._presented[node])
-        snapshot = wire.Snapshot(self.reign, self.sequence, self._copy.written, pieces, missed)
+        snapshot = wire.Snapshot(self.reign, self.sequence, self._copy.warrant, pieces, missed)
         self._outbox.to_node(node, snapshot)
 
     # --- answering ----------------------------------------------------------------------------
 
-    def _settle(self) -> None:
-        """Answer what is durable everywhere, in order."""
+    def _settle(self, now: float) -> None:
+        """Answer what is durable everywhere, and cannot lose any more, in order."""
         while self._pending and self._is_durable(self._pending[0].sequence):
-            pending = self._pending.popleft()
-            self._outbox.answer(pending.asker, pending.answer)
+            pending = self._pending[0]
+            if self._is_vouched_for(pending):
+                self._pending.popleft()
+                self._outbox.answer(pending.asker, pending.answer)
+            elif not (self.is_settled and self._vouch(now)):
+                return
+
+    def _is_vouched_for(self, pending: _Pending) -> bool:
+        """Tell whether only an administrator's decision may outrank what is to be answered."""
+        warrant = self._copy.warrant
+        if not self._has_quorum:
+            return warrant.decided >= pending.decides
+        return warrant.settled >= pending.reached and warrant.decided >= pending.reached[0]
+
+    def _vouch(self, now: float) -> bool:
+        """Take the next step until nothing but an administrator's decision outranks our copy.
+
+        First it is stamped with this reign, as a change would; then, when every member has that on
+        its disk, its admin_epoch decides. What is to be answered waits for that. Tells whether a
+        step was taken.
+        """
+        copy = self._copy
+        warrant, version = copy.warrant, copy.document.version
+        is_stamped = warrant.written == self.reign and warrant.settled == pair_of(version)
+        if self._has_quorum and not is_stamped:
+            copy.warrant = warrant.with_quorum(self.reign, version)
+        elif self._is_durable(self._configuration_sequence):
+            copy.warrant = warrant.deciding(version.admin_epoch)
+        else:
+            return False
+        self._flush(now, digest=copy.document.digest())
+        self._disk.want()
+        last = self._configuration_sequence
+        self._pending = deque(replace(pending, sequence=last) for pending in self._pending)
+        return True
 
     def _is_durable(self, sequence: int) -> bool:
         mark = self._disk.durable
@@ -638,7 +713,11 @@ class Mastery:
         silent = [member for member in self.members if member not in self._presented]
         if silent:
             return f"no word from the cib of {', '.join(silent)}"
-        return f"waiting for the copy of {self._awaited}" if self._awaited else "the disk is slow"
+        if self._awaited:
+            return f"waiting for the copy of {self._awaited}"
+        if self._is_undecided:
+            return "a raised admin_epoch is not on every disk yet"
+        return "the disk is slow"
 
     # --- what errands ask -----------------------------------------------------------------------
 

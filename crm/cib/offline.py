@@ -24,7 +24,7 @@ import msgspec
 
 from crm.api.cib import Origin
 from crm.cib import document as documents
-from crm.cib import operations, revisions, store
+from crm.cib import operations, revisions, store, trailer
 from crm.cib.disk import Journal
 from crm.plumbing import xml
 from crm.plumbing.errors import ConfigurationError, Problem, Severity, error, warning
@@ -48,11 +48,13 @@ class OwnFile:
         status = path.stat()
         owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else None
         self._folder = store.Store(path.parent, owner)
-        written, digest = store.trailer_of(data)
+        found = trailer.read(data)
+        digest = "" if found is None else found.digest
         root = xml.parse(data, keep_comments=True)
-        copy = self._folder.led_on(store.Copy(path, root, written, digest))
+        warrant = trailer.warrant_of(found, documents.Document(root).version)
+        copy = self._folder.led_on(store.Copy(path, root, warrant, digest))
         self.document = documents.Document(copy.root)
-        self._written = copy.written
+        self._warrant = copy.warrant
         self.problems: list[Problem] = []
         if self._folder.ahead_unused:
             message = f"the last changes in {store.AHEAD} are not used: {self._folder.ahead_unused}"
@@ -89,7 +91,8 @@ class OwnFile:
             self.problems = [each._replace(severity=Severity.WARNING) for each in found]
             lines = self._entry(carried, origin)
             text = self.document.text(pretty=True)
-            self._folder.write(text, self._written, Journal(lines))
+            self._warrant = self._warrant.without_quorum(carried.after)
+            self._folder.write(text, self._warrant, Journal(lines))
             self._found = hashlib.sha256(self._path.read_bytes()).digest()
         if self._folder.journal_problem:
             message = f"the history does not show the change: {self._folder.journal_problem}"
@@ -128,7 +131,10 @@ class OwnFile:
         decides = carried.after.admin_epoch > carried.before.admin_epoch
         if not others or decides or carried.trace is None:
             return self.problems
-        message = "the change is in the file of this node only, and the other nodes' files beat it"
+        message = (
+            "the change is in the file of this node only: it loses if the other nodes have"
+            " acknowledged a change since this one stopped"
+        )
         hint = "raise admin_epoch as well to make it win, or change the running cluster instead"
         return [*self.problems, warning("offline-change", str(self._path), message, hint)]
 

@@ -39,6 +39,7 @@ from crm.cib.outbox import Asker, LocalAsker, Outbox, RemoteAsker
 from crm.cib.query import answer_query, answer_revisions
 from crm.cib.rights import answer_rights
 from crm.cib.snapshots import SLICE_BYTES, Reading
+from crm.cib.warrants import Warrant
 from crm.model.version import Reign
 from crm.plumbing import errors
 from crm.plumbing.machine import Exit, MessageArrived, PeerConnected, PeerLost, StopRequested
@@ -54,7 +55,7 @@ PROMISE_RETRY_S = 5.0
 class Replica:
     """The machine of the cib.
 
-    `written` and `promised` come from the disk with the document; `fresh` tells that the
+    `warrant` and `promised` come from the disk with the document; `fresh` tells that the
     document is not what the disk holds. `wall` gives the time of day as text, `clock` in seconds
     since 1970; `history` is how the document came about, as far as this node knows. `life` is a
     number (of 31 bits) that no other life of this process had. Effects are those of every machine,
@@ -67,7 +68,7 @@ class Replica:
         *,
         rules: operations.Rules,
         node: str = "",
-        written: Reign = Reign(),  # noqa: B008 - frozen
+        warrant: Warrant = Warrant(),  # noqa: B008 - frozen
         promised: Reign = Reign(),  # noqa: B008 - frozen
         wall: Callable[[], str] = lambda: "",
         clock: Callable[[], float] = lambda: 0.0,
@@ -80,7 +81,7 @@ class Replica:
     ) -> None:
         self.node = node
         self.promised = promised
-        self._copy = LocalCopy(document, rules, written, own_user, history)
+        self._copy = LocalCopy(document, rules, warrant, own_user, history)
         self._disk = Disk()
         if fresh:
             self._disk.want()
@@ -174,6 +175,11 @@ class Replica:
     def document(self) -> Document:
         """The local copy."""
         return self._copy.document
+
+    @property
+    def warrant(self) -> Warrant:
+        """On whose word the local copy was written, and up to where."""
+        return self._copy.warrant
 
     @property
     def is_master(self) -> bool:
@@ -544,7 +550,7 @@ class Replica:
         if pieces is None:
             return
         missed = () if asked.standing is None else self._copy.history_since(asked.standing)
-        snapshot = wire.Snapshot(asked.reign, 0, self._copy.written, pieces, missed)
+        snapshot = wire.Snapshot(asked.reign, 0, self._copy.warrant, pieces, missed)
         self._outbox.to_node(asked.reign.dc, snapshot)
         self._give_to = None
 
@@ -569,7 +575,7 @@ class Replica:
             return
         self._installed = (message.reign, message.sequence)
         if message.digest:
-            self._copy.written = message.written
+            self._copy.warrant = message.warrant
             self._to_acknowledge(changed=True)
 
     def _apply_all(self, node: str, message: wire.Apply) -> bool:
@@ -583,7 +589,7 @@ class Replica:
                 return False
             if trace is not None:
                 digest = message.digest or self.document.digest()
-                self._copy.note(trace, change, digest, node, message.written)
+                self._copy.note(trace, change, digest, node, message.warrant)
             self._outbox.changed(change, alone=False)
         if message.digest and message.digest != self.document.digest():
             self._outbox.error(f"{node} has another configuration at {self.document.version}")

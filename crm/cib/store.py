@@ -3,15 +3,14 @@
 Responsible for choosing what to start with, and for writing so that a power cut at any moment
 leaves a complete copy. Not responsible for when something is written (`disk`).
 
-A file that we wrote ends with a comment that holds the digest of all before it and the reign it
-was written under, so file and digest can never be torn apart. The classic `cib.xml.sig` is
-written as well, and decides about files without that comment. A file without either was put
-there by hand and is believed.
+A file that we wrote says at its end what it is worth and whether it is whole (`trailer`). The
+classic `cib.xml.sig` is written as well, and decides about files without that comment. A file
+without either was put there by hand and is believed.
 
 `cib.ahead` holds the changes that were made since cib.xml was written (`ahead`, decision 0025).
 
 Choosing: the newest copy that is whole and valid wins. One of ours that was edited by hand wins
-over its backups, but no reign has written it, so that it loses against what other nodes have. A
+over its backups; what it was written on before the edit is what it is worth (`warrants`). A
 broken cib.xml is renamed, never removed; a good one is never overwritten by an empty start.
 
 Source: docs/protocol/cib.md, "On disk"; faults-and-security 37 to 40.
@@ -23,7 +22,6 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
-import hashlib
 import itertools
 import os
 import re
@@ -33,10 +31,11 @@ from pathlib import Path
 
 from lxml import etree
 
-from crm.cib import ahead, revisions
+from crm.cib import ahead, revisions, trailer
 from crm.cib import document as documents
 from crm.cib.disk import NOTHING, Journal
 from crm.cib.operations import Rules
+from crm.cib.warrants import Pair, Warrant, by_hand, pair_of
 from crm.model.version import Reign, Version
 from crm.plumbing import atomicfile, errors, xml
 from crm.plumbing.errors import ConfigurationError, Problem
@@ -63,36 +62,30 @@ FOLDER_MODE = 0o750
 _MAY_BE_GOOD = ("cib-unreadable", "cib-invalid", "cib-digest", "cib-owner", "xml-too-large")
 """What keeps a copy from being used although it may be what the administrator wants."""
 
-_BETWEEN_ELEMENTS = re.compile(rb">\s+<")
-_TRAILER = re.compile(
-    rb'<!-- pacekeeper reign="(?P<number>\d{1,18})" dc="(?P<dc>[^"]*)" '
-    rb'(?P<end>digest="(?P<digest>[0-9a-f]{64})" -->\s*\Z)'
-)
 _TEMPORARY = re.compile(r"\.cib[\w.-]*\.[0-9a-f]{12}\Z")
 _PROMISE = re.compile(r"(?P<number>\d{1,18}) (?P<dc>\S*)\s*\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One file that was read: its tree and the reign it was written under.
+    """One file that was read: its tree and the warrant it was written on.
 
     `digest` is what the file says of itself, if that is true. `steps` counts the changes of
-    `cib.ahead` that the tree was led on by; then the reign is that of the last. `is_edited`: we
+    `cib.ahead` that the tree was led on by; then the warrant is that of the last. `is_edited`: we
     wrote it, and somebody has changed it since.
     """
 
     path: Path
     root: etree._Element
-    written: Reign
+    warrant: Warrant
     digest: str = ""
     steps: int = 0
     is_edited: bool = False
 
     @property
-    def standing(self) -> tuple[int, Reign, int]:
+    def standing(self) -> tuple[Warrant, Pair]:
         """What decides which copy is the newest."""
-        version = documents.Document(self.root).version
-        return version.admin_epoch, self.written, version.epoch
+        return self.warrant, pair_of(documents.Document(self.root).version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,42 +97,11 @@ class Loaded:
     """
 
     document: documents.Document
-    written: Reign = field(default_factory=Reign)
+    warrant: Warrant = field(default_factory=Warrant)
     promised: Reign = field(default_factory=Reign)
     fresh: bool = False
     problems: list[Problem] = field(default_factory=list)
     edited: bool = False
-
-
-def trailer_of(data: bytes) -> tuple[Reign, str]:
-    """Read what a file says of itself: its reign and its digest; nothing if that is not true."""
-    trailer = _TRAILER.search(data)
-    if trailer is None:
-        return Reign(), ""
-    digest = trailer["digest"].decode()
-    if hashlib.sha256(data[: trailer.start("end")]).hexdigest() != digest:
-        return Reign(), ""
-    return Reign(int(trailer["number"]), trailer["dc"].decode()), digest
-
-
-def classic_digest(root: etree._Element) -> str:
-    """Hash a document as `cibadmin --md5-sum` and the `.sig` files of the classic tools do."""
-    text = b" " + xml.serialise(root) + b"\n"
-    return hashlib.md5(text, usedforsecurity=False).hexdigest()
-
-
-def _classic_digest_of_text(data: bytes) -> str:
-    """Do the same with a document as we write it to the disk, indented.
-
-    What stands between the elements of such a document is white space, and white space between a
-    `>` and a `<` stands nowhere else: a value holds no `<`. Only a comment may look like that.
-    """
-    if b"<!--" in data:
-        return classic_digest(xml.parse(data, keep_comments=True))
-    if not xml.is_well_formed(data):
-        raise ConfigurationError("the document to be written is not XML")
-    text = b" " + _BETWEEN_ELEMENTS.sub(b"><", data.strip()) + b"\n"
-    return hashlib.md5(text, usedforsecurity=False).hexdigest()
 
 
 def second_name(source: Path, target: Path, *, kernel: Kernel = os) -> None:
@@ -247,16 +209,17 @@ class Store:
         A reign is promised, durably, before anything is written under it. A greater one comes from
         another cluster (or another node's folder), and must not beat what the nodes here have.
         """
-        if copy is None or promised == Reign() or copy.written <= promised:
+        if copy is None or promised == Reign() or copy.warrant.written <= promised:
             return copy
         message = (
-            f"{copy.path} was written under the reign {copy.written}, but this node has promised"
-            f" none after {promised}: it comes from elsewhere, and loses against what other nodes"
-            " have"
+            f"{copy.path} was written under the reign {copy.warrant.written}, but this node has"
+            f" promised none after {promised}: it comes from elsewhere, and loses against what"
+            " other nodes have"
         )
         hint = "to make it win, raise its admin_epoch"
         problems.append(errors.warning("cib-from-elsewhere", copy.path.name, message, hint))
-        return dataclasses.replace(copy, written=Reign())
+        worth = by_hand(documents.Document(copy.root).version)
+        return dataclasses.replace(copy, warrant=worth)
 
     def _sweep(self) -> None:
         """Remove what writes left behind that were interrupted; nobody else writes here."""
@@ -280,7 +243,7 @@ class Store:
             )
             problems.append(errors.warning("cib-missing", FILE, message))
         document = documents.Document(documents.empty())
-        return Loaded(document, Reign(), promised, True, problems)
+        return Loaded(document, Warrant(), promised, True, problems)
 
     def _modernised(
         self, copy: Copy, rules: Rules, promised: Reign, problems: list[Problem]
@@ -299,7 +262,9 @@ class Store:
         if edited:
             message = f"{copy.path} was edited by hand; this counts as version {document.version}"
             problems.append(errors.warning("cib-edited", copy.path.name, message))
-        return Loaded(document, copy.written, max(promised, copy.written), fresh, problems, edited)
+        warrant = copy.warrant
+        promised = max(promised, warrant.written)
+        return Loaded(document, warrant, promised, fresh, problems, edited)
 
     def _is_synced(self, name: str) -> bool:
         """Make durable what was found; False if that cannot be had.
@@ -385,7 +350,7 @@ class Store:
                     f"change {step.revision.name} in it cannot be repeated: {problem}"
                 )
                 return copy
-            copy = dataclasses.replace(copy, written=step.written, steps=count + 1)
+            copy = dataclasses.replace(copy, warrant=step.leads_to, steps=count + 1)
         return copy
 
     def _judge_ahead(self, used: Copy | None) -> None:
@@ -404,7 +369,7 @@ class Store:
             self._note_unused("it does not say which cib.xml it goes on from")
         elif found.steps:
             last = found.steps[-1]
-            reached = (last.revision.after.admin_epoch, last.written, last.revision.after.epoch)
+            reached = (last.leads_to, pair_of(last.revision.after))
             if used is None or used.standing < reached:
                 self._note_unused(
                     f"it leads to {last.revision.after}, but not from what is used now"
@@ -446,15 +411,16 @@ class Store:
         root = xml.parse(data, keep_comments=True)
         if root.tag != "cib":
             raise _wrong("cib-corrupt", path.name, f"the root element is <{root.tag}>, not <cib>")
-        documents.Document(root)
-        written, digest = trailer_of(data)
-        if digest:
-            return Copy(path, root, written, digest)
+        version = documents.Document(root).version
+        found = trailer.read(data)
+        warrant = trailer.warrant_of(found, version)
+        if found is not None and found.digest:
+            return Copy(path, root, warrant, found.digest)
         signature = self._signature(path)
-        if signature and signature != classic_digest(root):
+        if signature and signature != trailer.classic_digest(root):
             hint = f"if it was edited on purpose, remove {path.name}.sig and start again"
             raise _wrong("cib-digest", path.name, "it does not match its digest", hint)
-        return Copy(path, root, Reign(), is_edited=_TRAILER.search(data) is not None)
+        return Copy(path, root, warrant, is_edited=found is not None)
 
     def _signature(self, path: Path) -> str:
         try:
@@ -563,7 +529,7 @@ class Store:
 
     # --- writing ------------------------------------------------------------------------------
 
-    def write(self, data: bytes, written: Reign, journal: Journal = NOTHING) -> str:
+    def write(self, data: bytes, warrant: Warrant, journal: Journal = NOTHING) -> str:
         """Make a configuration durable, its history before it, and return its classic digest.
 
         The old file becomes a numbered backup first (a second name for the same content, so it
@@ -572,13 +538,11 @@ class Store:
         Raises: OSError as the system gave it, ConfigurationError if the data are no XML; the old
         file is then in place.
         """
-        signature = _classic_digest_of_text(data)  # also refuses what is no XML
+        signature = trailer.classic_digest_of_text(data)  # also refuses what is no XML
         self._note(journal)
         self._back_up()
-        data += f'<!-- pacekeeper reign="{written.number}" dc="{written.dc}" '.encode()
-        digest = hashlib.sha256(data).hexdigest()
-        path = self.directory / FILE
-        self._replace(path, data + f'digest="{digest}" -->\n'.encode())
+        data, digest = trailer.sealed(data, warrant)
+        self._replace(self.directory / FILE, data)
         self._is_backed_up = False
         self._write_hint(SIGNATURE, signature + "\n")
         self._go_on_from(digest)

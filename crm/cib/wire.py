@@ -10,27 +10,11 @@ from __future__ import annotations
 
 import zlib
 
-import msgspec
-
 from crm.api.cib import Change, Finding, Origin, Outcome, Revision, Touched
+from crm.cib.warrants import Standing, Warrant
 from crm.model.version import Reign, Version
 from crm.plumbing.codec import MAX_MESSAGE_BYTES, Codec, Message
 from crm.plumbing.errors import RemoteProtocolError
-
-
-class Standing(msgspec.Struct, frozen=True, order=True):
-    """How much a copy is worth: of two copies the greater wins.
-
-    `admin_epoch` comes first because an administrator raises it to decide; then the reign under
-    which the configuration was last written, so that what a later master acknowledged beats what
-    an earlier one wrote and lost; then the counters; the digest only makes the order total.
-    """
-
-    admin_epoch: int
-    written: Reign
-    epoch: int
-    updates: int
-    digest: str
 
 
 class Hail(Message, frozen=True):
@@ -63,7 +47,7 @@ class Snapshot(Message, frozen=True, omit_defaults=True):
 
     reign: Reign
     sequence: int
-    written: Reign
+    warrant: Warrant
     pieces: tuple[bytes, ...]
     history: tuple[Revision, ...] = ()
 
@@ -83,13 +67,13 @@ class Replicated(Message, frozen=True, omit_defaults=True):
 class Apply(Message, frozen=True, omit_defaults=True):
     """(Master) make these changes, in this order.
 
-    With `digest` the configuration was changed: it has this digest afterwards, and the follower
-    acknowledges once it is durable.
+    With `digest` the configuration was changed: it has this digest and this warrant afterwards, and
+    the follower acknowledges once both are durable. Without changes it is the warrant that is new.
     """
 
     reign: Reign
     sequence: int
-    written: Reign
+    warrant: Warrant
     changes: tuple[Replicated, ...]
     digest: str = ""
 

@@ -1,28 +1,27 @@
 """What stood on the disks of the nodes while they were worn down, and whether it ever forked.
 
-A copy names its version and the reign it was written under. With one reign, a version names one
+A copy names its version and the warrant it was written on. On one warrant, a version names one
 content on every node and for ever; that is looked at for each file that is ever seen. (Two reigns
 may use the same numbers: what an earlier one wrote without being acknowledged goes at the merge.)
 """
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from crm.cib import ahead
+from crm.cib import ahead, trailer
 from crm.cib import document as documents
 from crm.cib.store import AHEAD
+from crm.cib.warrants import Pair, Warrant, pair_of
 from crm.model.version import Reign, Version
 from crm.plumbing.errors import ConfigurationError
 
 EVERY_S = 0.5
-_REIGN = re.compile(rb'<!-- pacekeeper reign="(\d+)" dc="([^"]*)" digest="[0-9a-f]{64}" -->\s*\Z')
 
-Key = tuple[Reign, int, int]
-"""Reign, admin_epoch, epoch."""
+Key = tuple[Warrant, Pair]
+"""Warrant, admin_epoch and epoch."""
 
 
 class Copies(threading.Thread):
@@ -62,12 +61,13 @@ class Copies(threading.Thread):
                     continue  # replaced while we looked
                 if path.name == AHEAD:
                     for step in ahead.decode(data).steps:
-                        self._note(node, step.written, step.revision.after, step.revision.digest)
+                        after = step.revision.after
+                        self._note(node, step.leads_to, after, step.revision.digest)
                 else:
                     self._read(node, data)
 
     def _read(self, node: str, data: bytes) -> None:
-        found = _REIGN.search(data)
+        found = trailer.read(data)
         if found is None:
             return  # the file the node began with
         try:
@@ -75,14 +75,17 @@ class Copies(threading.Thread):
         except ConfigurationError as problem:
             self.forks.append(f"{node} has a broken copy: {problem}")
             return
-        written = Reign(int(found[1]), found[2].decode())
-        self._note(node, written, document.version, document.digest())
+        warrant = trailer.warrant_of(found, document.version)
+        self._note(node, warrant, document.version, document.digest())
 
-    def _note(self, node: str, written: Reign, version: Version, digest: str) -> None:
-        key = (written, version.admin_epoch, version.epoch)
+    def _note(self, node: str, warrant: Warrant, version: Version, digest: str) -> None:
+        key = (warrant, pair_of(version))
+        if warrant.written == Reign() or warrant.settled != key[1]:
+            return  # without quorum or by hand anything is made
         known = self.seen.setdefault(key, (digest, node))
         if known[0] != digest:
-            text = f"{version} of reign {written}: {digest} on {node}, {known[0]} on {known[1]}"
+            here, there = f"{digest} on {node}", f"{known[0]} on {known[1]}"
+            text = f"{version} of reign {warrant.written}: {here}, {there}"
             self.forks.append(text)
 
 

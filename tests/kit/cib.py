@@ -21,6 +21,7 @@ from crm.cib.localcopy import Archive
 from crm.cib.operations import Rules
 from crm.cib.replica import Replica
 from crm.cib.snapshots import SLICE_BYTES
+from crm.cib.warrants import Warrant, pair_of
 from crm.model.version import Reign
 from crm.plumbing import xml
 from crm.plumbing.machine import Exit, MessageArrived, Note, Tell
@@ -44,7 +45,7 @@ class Disk:
 
     data: bytes | None = None
     journal: bytes = b""
-    written: Reign = field(default_factory=Reign)
+    warrant: Warrant = field(default_factory=Warrant)
     promised: Reign = field(default_factory=Reign)
     broken: bool = False
     worn_out: bool = False
@@ -54,9 +55,10 @@ class Disk:
     """What the next whole write adds to the journal first (the store remembers it)."""
     may_append: bool = True
 
-    def read(self) -> tuple[documents.Document, Reign]:
+    def read(self) -> tuple[documents.Document, Warrant]:
         """Read what a new life of the process finds, as the store does."""
-        return led_on(document(self.data), self.written, self.ahead)
+        copy = document(self.data)
+        return led_on(copy, self.warrant.without_quorum(copy.version), self.ahead)
 
     def read_journal(self) -> bytes:
         late = [revisions.encode(step.revision) for step in steps_of(self.ahead)]
@@ -69,13 +71,13 @@ def steps_of(lines: bytes) -> tuple[ahead.Step, ...]:
 
 
 def led_on(
-    copy: documents.Document, written: Reign, lines: bytes
-) -> tuple[documents.Document, Reign]:
+    copy: documents.Document, warrant: Warrant, lines: bytes
+) -> tuple[documents.Document, Warrant]:
     """Repeat the changes that are ahead of a document."""
     for step in steps_of(lines):
         ahead.repeat(copy, step)
-        written = step.written
-    return copy, written
+        warrant = step.leads_to
+    return copy, warrant
 
 
 def _note(disk: Disk, effect: Persist) -> None:
@@ -108,7 +110,7 @@ class Network:
         self.groups: list[tuple[str, ...]] = []
         self.acknowledged: list[str] = []
         self.outcomes: dict[tuple[str, int], api.ChangeReply] = {}
-        self.contents: dict[tuple[Reign, int, int], str] = {}
+        self.contents: dict[Warrant, str] = {}
         self._tokens: dict[tuple[str, int], str] = {}
         self._view = 0
         self._request = 0
@@ -125,15 +127,15 @@ class Network:
     def start(self, name: str) -> None:
         node = self.nodes[name]
         node.life += 1
-        stored, written = node.disk.read()
+        stored, warrant = node.disk.read()
         history, _ = revisions.restore(node.disk.read_journal(), stored)
         node.disk.late = [revisions.encode(step.revision) for step in steps_of(node.disk.ahead)]
         node.replica = Replica(
             stored,
             rules=LENIENT,
             node=name,
-            written=written,
-            promised=max(node.disk.promised, written),
+            warrant=warrant,
+            promised=max(node.disk.promised, warrant.written),
             wall=lambda: "",
             clock=lambda: 1000.0 + self.now,
             history=history,
@@ -216,7 +218,9 @@ class Network:
         for operation in operations:
             counts = not options.get("force")
             if counts and isinstance(operation, api.XmlOperation) and operation.xml:
-                self._tokens[name, request] = xml.parse(operation.xml).get("id", "")
+                token = xml.parse(operation.xml).get("id")
+                if token:
+                    self._tokens[name, request] = token
         message = api.Change(request, operations, api.Origin("test"), **options)  # type: ignore[arg-type]
         self.give(name, MessageArrived("tool", message))
         return request
@@ -348,8 +352,8 @@ class Network:
                 case Append(lines=lines, journal=journal):
                     node.disk.ahead += b"".join(lines)
                     node.disk.late += journal.lines
-                case Persist(data=data, written=written):
-                    node.disk.data, node.disk.written, node.disk.ahead = data, written, b""
+                case Persist(data=data, warrant=warrant):
+                    node.disk.data, node.disk.warrant, node.disk.ahead = data, warrant, b""
             self._check_content(node.disk)
 
         self.later(reach, life_of=node.name, at=moment)
@@ -357,11 +361,13 @@ class Network:
         self.later(lambda: self.give(node.name, done), life_of=node.name, at=moment + 0.0005)
 
     def _check_content(self, disk: Disk) -> None:
-        """One version of one reign names one configuration (I3); by hand anything is made."""
-        copy, written = disk.read()
-        if written == Reign():
+        """On one warrant, one version names one configuration (I3).
+
+        What was changed without quorum or by hand may be anything.
+        """
+        copy, key = disk.read()
+        if key.written == Reign() or key.settled != pair_of(copy.version):
             return
-        key = (written, copy.version.admin_epoch, copy.version.epoch)
         digest = copy.digest()
         assert self.contents.setdefault(key, digest) == digest, f"two contents for {key}"
 

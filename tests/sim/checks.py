@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from crm.api import cib as cibapi
 from crm.api.membership import ViewEvent, ViewInstalled
+from crm.cib.warrants import Warrant
 from crm.controller.core import Controller
 from crm.model.version import Reign
 from crm.plumbing.machine import Tell
@@ -41,7 +42,7 @@ class Checks:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._engine = cluster.engine
-        self._digests: dict[tuple[int, int, Reign], tuple[str, str]] = {}
+        self._digests: dict[Warrant, tuple[str, str]] = {}
         self._versions: dict[str, tuple[int, int]] = {}
         self._reigns: dict[tuple[str, int, int], Reign] = {}
         self._without_quorum: dict[str, float] = {}
@@ -96,12 +97,14 @@ class Checks:
         if self._versions.get(process.label) == key:
             return
         self._versions[process.label] = key
-        written = replica._copy.written  # type: ignore[attr-defined]
+        warrant = replica._copy.warrant  # type: ignore[attr-defined]
+        if warrant.written == Reign() or warrant.settled != key:
+            return
         digest = document.digest()
-        known = self._digests.setdefault((*key, written), (digest, node))
+        known = self._digests.setdefault(warrant, (digest, node))
         if known[0] != digest:
             text = (
-                f"version {version} (written in reign {written}) is {digest} on {node} and"
+                f"version {version} (written in reign {warrant.written}) is {digest} on {node} and"
                 f" {known[0]} on {known[1]}"
             )
             raise Violation("I3 agreed", text)

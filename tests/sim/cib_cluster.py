@@ -12,6 +12,7 @@ import random
 from crm.api.cib import Change, ChangeReply, Origin, Outcome
 from crm.cib import store as stores
 from crm.cib.document import Document
+from crm.cib.warrants import Warrant
 from crm.model.version import Reign
 from crm.plumbing.kernel import Kernel
 from tests.kit.frail_disk import FOLDER, FrailDisk
@@ -240,5 +241,6 @@ def _foreign() -> bytes:
     document = Document.parse(
         cib_writers.text(FOREIGN_NODES).replace(b'epoch="1"', b'epoch="4711"', 1)
     )
-    stores.Store(FOLDER, kernel=kernel).write(document.configuration_text(), Reign(900, "m1"))
+    worth = Warrant(0, Reign(900, "m1"), (0, 4711))
+    stores.Store(FOLDER, kernel=kernel).write(document.configuration_text(), worth)
     return other.files()[stores.FILE]

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from lxml import etree
 
 from crm.api.cib import Change, ChangeReply, Outcome
 from crm.api.membership import ClusterMessage
 from crm.cib import document as documents
-from crm.cib import wire
+from crm.cib import trailer, wire
 from crm.cib.disk import NOTHING, Journal, KeepPromise, Persist, Persisted
 from crm.cib.mastery import Mastery
 from crm.cib.replica import Replica
 from crm.cib.store import FILE, Copy, Store
+from crm.cib.warrants import Standing, Warrant
 from crm.model.version import Reign
 from crm.plumbing import xml
 from crm.plumbing.kernel import Kernel
@@ -100,14 +100,9 @@ class ForgetsDigest(Store):
         if found is not None:
             return found(path, data)
         root = xml.parse(data, keep_comments=True)
-        documents.Document(root)
-        last = root.getnext()
-        words = "" if last is None or last.tag is not etree.Comment else str(last.text)
-        number, dc, digest = (
-            words.partition(f'{name}="')[2].partition('"')[0] for name in ("reign", "dc", "digest")
-        )
-        written = Reign(int(number) if number.isdigit() else 0, dc)
-        return Copy(path, root, written, digest)
+        version = documents.Document(root).version
+        said = trailer.read(data)
+        return Copy(path, root, trailer.warrant_of(said, version), said.digest if said else "")
 
 
 class LatchesOff(Store):
@@ -115,11 +110,11 @@ class LatchesOff(Store):
 
     _is_off = False
 
-    def write(self, data: bytes, written: Reign, journal: Journal = NOTHING) -> str:
+    def write(self, data: bytes, warrant: Warrant, journal: Journal = NOTHING) -> str:
         if self._is_off:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), FILE)
         try:
-            return super().write(data, written, journal)
+            return super().write(data, warrant, journal)
         except OSError as problem:
             self._is_off = problem.errno == errno.ENOSPC
             raise
@@ -204,7 +199,7 @@ class DeniesWhatItMade(Planted):
 class OwnCopyIsBest(Mastery):
     """A new master never takes over the better copy of a member."""
 
-    def _is_better(self, theirs: wire.Standing) -> bool:
+    def _is_better(self, theirs: Standing) -> bool:
         return False
 
 

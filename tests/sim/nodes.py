@@ -327,12 +327,12 @@ class Node:
         history, damage = revisions.restore(store.read_journal(), loaded.document)
         for problem in [*loaded.problems, *damage]:
             self.engine.remember(f"{self.name}/cib", "#", str(problem))
-        self.testimony.started(self.name, loaded.document, loaded.written, loaded.promised)
+        self.testimony.started(self.name, loaded.document, loaded.warrant, loaded.promised)
         return maker(
             loaded.document,
             rules=RULES,
             node=self.name,
-            written=loaded.written,
+            warrant=loaded.warrant,
             promised=loaded.promised,
             wall=lambda: str(int(self.wall())),
             clock=self.wall,
@@ -451,9 +451,9 @@ class Node:
         if process is None or not isinstance(effect, Persist | Append):
             return None
         replica: Any = process.machine
-        written = replica._copy.written
-        self.testimony.seen(replica.document, written)
-        return place_of(replica.document, written)
+        warrant = replica._copy.warrant
+        self.testimony.seen(replica.document, warrant)
+        return place_of(replica.document, warrant)
 
     def _tell_end(self, process: Process, result: Persisted, place: Place | None) -> None:
         if result.ok and place is not None and process.alive:

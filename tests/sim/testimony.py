@@ -11,22 +11,23 @@ from typing import Any
 from crm.api.membership import SendCluster
 from crm.cib import wire
 from crm.cib.document import Document
+from crm.cib.warrants import Pair, Warrant, pair_of
 from crm.model.version import Reign
 from crm.plumbing.machine import Tell
 from tests.sim.engine import Violation
 from tests.sim.processes import Process
 
-Place = tuple[Reign, int, int]
-"""Where a copy stands: the reign it was written under, admin_epoch and epoch."""
+Place = tuple[Warrant, Pair]
+"""Where a copy stands: the warrant it was written on, admin_epoch and epoch."""
 
 
-def place_of(document: Document, written: Reign) -> Place:
+def place_of(document: Document, warrant: Warrant) -> Place:
     """Say where a copy stands."""
-    return written, document.version.admin_epoch, document.version.epoch
+    return warrant, pair_of(document.version)
 
 
 class Testimony:
-    """All that was said. One version of one reign names one content, also on the disks (I3)."""
+    """All that was said. On one warrant, one version names one content, also on the disks (I3)."""
 
     def __init__(self) -> None:
         self._promised: dict[str, Reign] = {}
@@ -62,24 +63,29 @@ class Testimony:
         """Note that a node's cib was told that its copy is durable up to here."""
         self._durable[node] = place
 
-    def started(self, node: str, document: Document, written: Reign, promised: Reign) -> None:
+    def started(self, node: str, document: Document, warrant: Warrant, promised: Reign) -> None:
         """Look at what a new life of a cib has found on its disk.
 
         Raises: Violation if it is less than what the last one had there, or something else.
         """
-        place = place_of(document, written)
+        place = place_of(document, warrant)
         durable = self._durable.get(node)
         if durable is not None and place < durable:
             raise Violation("I2 durable", f"{node} had {durable} on its disk and finds {place}")
         known = self._promised.get(node, Reign())
         if promised < known:
             raise Violation("I3 agreed", f"{node} had promised {known} and finds {promised}")
-        if written != Reign():
+        if _is_agreed(document, warrant):
             digest = document.digest()
             if self._contents.setdefault(place, digest) != digest:
                 raise Violation("I3 agreed", f"{node} finds another content at {place}")
 
-    def seen(self, document: Document, written: Reign) -> None:
+    def seen(self, document: Document, warrant: Warrant) -> None:
         """Note the content of a copy that goes to a disk."""
-        if written != Reign():
-            self._contents.setdefault(place_of(document, written), document.digest())
+        if _is_agreed(document, warrant):
+            self._contents.setdefault(place_of(document, warrant), document.digest())
+
+
+def _is_agreed(document: Document, warrant: Warrant) -> bool:
+    """Tell whether a configuration is as the master of a quorum wrote it."""
+    return warrant.written != Reign() and warrant.settled == pair_of(document.version)

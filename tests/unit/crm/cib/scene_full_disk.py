@@ -13,11 +13,12 @@ from crm.cib import rules
 from crm.cib.disk import KeepPromise, Persist
 from crm.cib.keeper import Keeper
 from crm.cib.store import Store
+from crm.cib.warrants import Warrant
 from crm.model.version import Reign
 from crm.plumbing import xml
 from tests.kit.cib import create
 
-REIGN = Reign(3, "n1")
+REIGN = Warrant(0, Reign(3, "n1"))
 ROOM_BYTES = 24 * 1024
 """Enough for the small files of a write, not for the configuration."""
 
@@ -65,11 +66,11 @@ def main(directory: Path) -> None:
         assert path.read_bytes() == data, f"{path} was used up"
     loaded = Store(directory).load(rules.STANDARD)
     assert loaded.document.version.epoch == 3, loaded
-    assert loaded.promised == REIGN, loaded
+    assert loaded.promised == REIGN.written, loaded
     more = fill(directory, "more", room=0)
     promise = keeper.carry_out(KeepPromise(1, Reign(9, "n2")))
     assert promise is not None and not promise.ok, promise
-    assert Store(directory).load(rules.STANDARD).promised == REIGN
+    assert Store(directory).load(rules.STANDARD).promised == REIGN.written
     more.unlink()
     filler.unlink()
     ended = keeper.carry_out(Persist(4, configuration(400, 4), version, REIGN))

@@ -14,13 +14,14 @@ from crm.cib import operations, revisions, rules, store, wire
 from crm.cib.disk import MAX_AHEAD_BYTES, Append, Disk, Persist, Persisted
 from crm.cib.keeper import Keeper
 from crm.cib.localcopy import LocalCopy
+from crm.cib.warrants import Warrant
 from crm.model.version import Reign, Version
 from crm.plumbing import xml
 from crm.plumbing.errors import has_errors
 from tests.kit.cib import LENIENT, create
 from tests.kit.frail_disk import FOLDER, FrailDisk, Interrupted
 
-NINE = Reign(9, "n1")
+NINE = Warrant(0, Reign(9, "n1"))
 CHANCES = 6
 MOST_CALLS = 80
 
@@ -34,7 +35,7 @@ class Life:
         self.loaded = self.store.load(rules.STANDARD)
         history, self.damage = revisions.restore(self.store.read_journal(), self.loaded.document)
         self.copy = LocalCopy(
-            self.loaded.document, LENIENT, self.loaded.written or NINE, history=history
+            self.loaded.document, LENIENT, self.loaded.warrant or NINE, history=history
         )
         self.writes = Disk(most_ahead_bytes)
         self._keeper = Keeper(self.store, print)
@@ -51,14 +52,14 @@ class Life:
         assert carried.outcome is api.Outcome.OK
         if not carried.configuration:
             return
-        self.copy.written = NINE
+        self.copy.warrant = NINE
         origin = api.Origin("test", "n1")
         change = wire.Replicated(carried.before, carried.after, carried.patch, (), origin)
         self.copy.note(carried.trace, change, document.digest(), "n1", NINE)
         self.writes.want()
 
     def next_write(self) -> Persist | Append | None:
-        mark = (NINE, 0)
+        mark = (NINE.written, 0)
         return self.writes.write(
             lambda: self.copy.content(mark), lambda: self.copy.steps(mark), self.now
         )
@@ -126,7 +127,7 @@ def test_a_change_is_durable_ahead_of_a_cib_xml_that_does_not_say_it() -> None:
     assert again.names() == ["a", "b"]
     assert again.copy.document.digest() == life.copy.document.digest()
     assert again.copy.document.version == life.copy.document.version
-    assert again.loaded.written == NINE
+    assert again.loaded.warrant == NINE
     assert again.loaded.problems == []
 
 

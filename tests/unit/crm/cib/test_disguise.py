@@ -27,7 +27,7 @@ def start(paths: Paths) -> store.Loaded:
 
 
 def keep(paths: Paths, loaded: store.Loaded) -> None:
-    store.Store(paths.cib_dir).write(loaded.document.configuration_text(), loaded.written)
+    store.Store(paths.cib_dir).write(loaded.document.configuration_text(), loaded.warrant)
 
 
 def test_the_file_becomes_a_valid_configuration(tmp_path: Path) -> None:

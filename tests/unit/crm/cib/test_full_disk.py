@@ -14,7 +14,8 @@ import pytest
 from crm.cib.disk import NOTHING, Journal, Persist
 from crm.cib.keeper import Keeper
 from crm.cib.store import Store
-from crm.model.version import Reign, Version
+from crm.cib.warrants import Warrant
+from crm.model.version import Version
 
 SCENE = Path(__file__).with_name("scene_full_disk.py")
 ROOT = Path(__file__).resolve().parents[4]
@@ -40,13 +41,13 @@ def test_a_full_disk_refuses_writes_keeps_everything_and_recovers(tmp_path: Path
 class FailingStore(Store):
     """A store whose disk loses what it was given, and says so when it is asked to sync."""
 
-    def write(self, data: bytes, written: Reign, journal: Journal = NOTHING) -> str:
+    def write(self, data: bytes, warrant: Warrant, journal: Journal = NOTHING) -> str:
         raise OSError(errno.EIO, os.strerror(errno.EIO), str(self.directory / "cib.xml"))
 
 
 def test_a_disk_that_cannot_sync_is_a_write_that_failed_with_its_reason(tmp_path: Path) -> None:
     ended = Keeper(FailingStore(tmp_path), print).carry_out(
-        Persist(2, b"<cib/>", Version(), Reign())
+        Persist(2, b"<cib/>", Version(), Warrant())
     )
     assert ended is not None
     assert not ended.ok

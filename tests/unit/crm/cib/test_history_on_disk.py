@@ -13,10 +13,11 @@ from crm.api import cib as api
 from crm.cib import document as documents
 from crm.cib import operations, revisions, rules, store
 from crm.cib.disk import Journal
+from crm.cib.warrants import Warrant
 from crm.model.version import Reign
 from tests.kit.cib import LENIENT, create, document
 
-NINE = Reign(9, "n1")
+NINE = Warrant(0, Reign(9, "n1"))
 
 
 class PowerCut(Exception):

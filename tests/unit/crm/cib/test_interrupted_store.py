@@ -9,10 +9,11 @@ import pytest
 
 from crm.cib import document as documents
 from crm.cib import rules, store
+from crm.cib.warrants import Warrant
 from crm.model.version import Reign
 from tests.kit.frail_disk import FOLDER, FrailDisk, Interrupted
 
-NINE = Reign(9, "n1")
+NINE = Warrant(0, Reign(9, "n1"))
 MAX_CALLS = 60
 CHANCES = 8
 CALLS = ("create", "write", "fsync", "chmod", "rename", "sync_folder", "link", "unlink")

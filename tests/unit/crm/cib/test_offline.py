@@ -14,12 +14,14 @@ from crm.cib import ahead, offline, operations, revisions, rules, store
 from crm.cib import document as documents
 from crm.cib.disk import Journal
 from crm.cib.localcopy import LocalCopy
+from crm.cib.warrants import Warrant
 from crm.model.version import Reign
 from crm.plumbing.errors import ConfigurationError
 from crm.plumbing.settings import Paths
 from tests.kit.cib import create
 
-NINE = Reign(9, "n1")
+NINE = Warrant(0, Reign(9, "n1"), (0, 2))
+TEN = Warrant(0, NINE.written, (0, 3))
 ME = api.Origin("cibadmin", "n1", "horms", "cibadmin -C ...")
 
 
@@ -31,7 +33,7 @@ class Node:
         self.folder = self.paths.cib_dir
         self.folder.mkdir(parents=True)
         self.store = store.Store(self.folder)
-        self.store.keep_promise(NINE)
+        self.store.keep_promise(NINE.written)
         self.document = documents.Document(documents.empty(epoch=1))
         carried, entry = self.change("a")
         assert carried.outcome is api.Outcome.OK
@@ -85,7 +87,7 @@ def test_a_change_by_a_tool_is_believed_at_the_start_and_stands_in_the_history(
     loaded, entries = node.start()
     assert loaded.problems == []
     assert loaded.document.by_id("b") is not None
-    assert loaded.written == NINE
+    assert loaded.warrant == NINE
     assert [(e.summary, e.user, e.client) for e in entries] == [
         ("created a", "root", "crm"),
         ("created b", "horms", "cibadmin"),
@@ -97,7 +99,7 @@ def test_a_change_by_a_tool_is_believed_at_the_start_and_stands_in_the_history(
 def test_what_is_ahead_of_the_file_is_read_and_kept(tmp_path: Path) -> None:
     node = Node(tmp_path)
     carried, entry = node.change("crashed-here")
-    node.store.append((ahead.encode(ahead.Step(entry, NINE, carried.patch)),))
+    node.store.append((ahead.encode(ahead.Step(entry, carried.patch, TEN)),))
     changed_by_a_tool(node.paths.cib_xml, "b")
     loaded, entries = node.start()
     assert loaded.problems == []
@@ -120,7 +122,7 @@ def test_changes_that_cannot_be_read_are_kept_and_told_of(
 ) -> None:
     node = Node(tmp_path)
     carried, entry = node.change("crashed-here")
-    node.store.append((ahead.encode(ahead.Step(entry, NINE, carried.patch)),))
+    node.store.append((ahead.encode(ahead.Step(entry, carried.patch, NINE)),))
     path = node.folder / store.AHEAD
     spoilt = spoil(path.read_bytes())
     path.write_bytes(spoilt)
@@ -137,7 +139,7 @@ def test_what_goes_on_from_another_file_but_leads_further_is_kept_and_told_of(
 ) -> None:
     node = Node(tmp_path)
     carried, entry = node.change("acknowledged")
-    node.store.append((ahead.encode(ahead.Step(entry, NINE, carried.patch)),))
+    node.store.append((ahead.encode(ahead.Step(entry, carried.patch, NINE)),))
     found = (node.folder / store.AHEAD).read_bytes()
     other = documents.Document(documents.empty(epoch=1))
     node.paths.cib_xml.write_bytes(other.text())
@@ -237,11 +239,12 @@ def test_an_edit_by_hand_counts_as_the_next_version_and_is_told(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("by_hand", [False, True], ids=["by a tool", "by hand"])
-def test_what_was_changed_in_a_file_loses_against_what_others_have_of_the_same_reign(
+def test_what_was_changed_in_a_file_wins_where_it_goes_on_from_and_loses_against_what_came_since(
     tmp_path: Path, by_hand: bool
 ) -> None:
     node = Node(tmp_path)
     others = LocalCopy(documents.Document.parse(node.document.text()), rules.STANDARD, NINE)
+    later = LocalCopy(documents.Document.parse(node.document.text()), rules.STANDARD, TEN)
     if by_hand:
         path = node.paths.cib_xml
         path.write_bytes(path.read_bytes().replace(b'id="a"', b'id="z"'))
@@ -250,10 +253,9 @@ def test_what_was_changed_in_a_file_loses_against_what_others_have_of_the_same_r
         changed_by_a_tool(node.paths.cib_xml, "b")
     loaded, entries = node.start()
     copy = LocalCopy(
-        loaded.document, rules.STANDARD, loaded.written, history=revisions.History(entries)
+        loaded.document, rules.STANDARD, loaded.warrant, history=revisions.History(entries)
     )
-    assert copy.document.version > others.document.version
-    assert copy.standing() < others.standing()
+    assert others.standing() < copy.standing() < later.standing()
 
 
 def test_a_change_that_raises_admin_epoch_wins_and_needs_no_warning(tmp_path: Path) -> None:
@@ -264,7 +266,7 @@ def test_a_change_that_raises_admin_epoch_wins_and_needs_no_warning(tmp_path: Pa
     step = api.XmlOperation(api.XmlTask.REPLACE, nodes, "nodes")
     carried = operations.carry_out(own.document, (step,), rules.STANDARD)
     (told,) = own.warnings_about(carried)
-    assert "other nodes' files beat it" in told.message
+    assert "it loses if the other nodes have" in told.message
     raised = api.XmlOperation(api.XmlTask.MODIFY, b'<cib admin_epoch="1"/>')
     carried = operations.carry_out(own.document, (raised, create("b")), rules.STANDARD)
     assert own.warnings_about(carried) == []

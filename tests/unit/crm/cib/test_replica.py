@@ -13,6 +13,7 @@ from crm.cib import document as documents
 from crm.cib import wire
 from crm.cib.disk import KeepPromise, Persisted
 from crm.cib.replica import Replica
+from crm.cib.warrants import Standing, Warrant
 from crm.model.version import Reign
 from crm.plumbing import xml
 from crm.plumbing.codec import Message
@@ -422,7 +423,7 @@ def test_a_reign_that_ended_ours_is_promised_when_it_hails_us() -> None:
     begun = replica.receive(MessageArrived("crmd", api.BecomeMaster(1, Reign(1, "n1"))), 0.0)
     for promise in promises(begun):
         replica.receive(Persisted(promise.ticket, True), 0.1)
-    standing = wire.Standing(0, Reign(), 1, 0, "")
+    standing = Standing(Warrant(), 0, 1, 0, "")
     told = wire.Present(Reign(1, "n1"), Reign(6, "n2"), standing)
     replica.receive(said("n2", told), 1.0)
     assert not replica.is_master

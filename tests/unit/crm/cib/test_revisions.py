@@ -11,6 +11,7 @@ from crm.api import cib as api
 from crm.cib import document as documents
 from crm.cib import operations, revisions
 from crm.cib.localcopy import LocalCopy
+from crm.cib.warrants import Warrant
 from crm.model.version import Reign, Version
 from crm.plumbing import xml
 from tests.kit.cib import LENIENT, create, document
@@ -601,8 +602,8 @@ def test_a_copy_that_comes_without_its_history_is_one_entry_for_all_that_differs
     own = shared(giver)
     giver.change(create("b"))
     giver.change(create("c"))
-    copy = LocalCopy(own.document, LENIENT, Reign(1, "n1"), history=own.history)
-    copy.adopt(shared(giver).document, Reign(2, "n1"), giver="n1", at=7.0)
+    copy = LocalCopy(own.document, LENIENT, Warrant(0, Reign(1, "n1")), history=own.history)
+    copy.adopt(shared(giver).document, Warrant(0, Reign(2, "n1")), giver="n1", at=7.0)
     *_, last = copy.history.entries
     assert last.summary == "created b, c"
     assert last.reason.startswith("took over the copy of n1")

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from crm.cib import document as documents
-from crm.cib import rules, store
+from crm.cib import rules, store, trailer
+from crm.cib.warrants import Warrant
 from crm.model.version import Reign
 from crm.plumbing import xml
 from crm.plumbing.errors import ConfigurationError
 from tests.kit.cib import LENIENT
 from tests.kit.frail_disk import FOLDER, FrailDisk
 
-NINE = Reign(9, "n1")
+NINE = Warrant(0, Reign(9, "n1"))
 
 
 def text(epoch: int, resource: str = "") -> bytes:
@@ -50,7 +51,7 @@ def test_what_was_written_is_read_with_its_reign(tmp_path: Path) -> None:
     files.write(text(5, "a"), NINE)
     loaded = files.load(rules.STANDARD)
     assert loaded.document.by_id("a") is not None
-    assert loaded.written == NINE
+    assert loaded.warrant == NINE
     assert not loaded.fresh
     assert codes(loaded) == []
 
@@ -59,7 +60,7 @@ def test_what_was_written_is_read_with_its_reign(tmp_path: Path) -> None:
 def test_the_signature_is_the_one_of_the_classic_tools(tmp_path: Path, comment: bytes) -> None:
     data = text(5, "a>  <b\n>").replace(b"<resources>", b"<resources>" + comment)
     signature = store.Store(tmp_path).write(data, NINE)
-    assert signature == store.classic_digest(xml.parse(data, keep_comments=True))
+    assert signature == trailer.classic_digest(xml.parse(data, keep_comments=True))
     assert (tmp_path / "cib.xml.sig").read_text() == signature + "\n"
 
 
@@ -127,7 +128,7 @@ def test_a_file_put_there_by_hand_is_believed(tmp_path: Path) -> None:
     (tmp_path / "cib.xml").write_bytes(text(7, "a"))
     loaded = store.Store(tmp_path).load(rules.STANDARD)
     assert loaded.document.by_id("a") is not None
-    assert loaded.written == Reign()
+    assert loaded.warrant == Warrant()
 
 
 def test_an_edited_file_needs_its_signature_removed(tmp_path: Path) -> None:
@@ -138,23 +139,24 @@ def test_an_edited_file_needs_its_signature_removed(tmp_path: Path) -> None:
     (tmp_path / "cib.xml.sig").unlink()
     loaded = files.load(rules.STANDARD)
     assert loaded.document.by_id("b") is not None
-    assert loaded.written == Reign(), "no reign has written this"
+    assert loaded.warrant == NINE, "that is what it goes on from"
 
 
-def test_the_reign_of_a_file_is_covered_by_its_digest() -> None:
+def test_what_a_file_says_of_itself_is_covered_by_its_digest() -> None:
     disk = FrailDisk()
     store.Store(FOLDER, kernel=disk).write(text(5, "a"), NINE)
     store.Store(FOLDER, kernel=disk).write(text(6, "a"), NINE)
     disk.put("cib.xml", disk.files()["cib.xml"].replace(b'reign="9"', b'reign="8"'))
     disk.remove("cib.xml.sig")
     loaded = store.Store(FOLDER, kernel=disk).load(rules.STANDARD)
-    assert (loaded.written, loaded.document.version.epoch) == (Reign(), 7), "an edit counts"
+    assert loaded.edited
+    assert loaded.document.version.epoch == 7, "it counts"
 
 
 def test_a_foreign_file_with_a_classic_signature_is_checked_against_it(tmp_path: Path) -> None:
     data = text(5, "a")
     (tmp_path / "cib.xml").write_bytes(data)
-    (tmp_path / "cib.xml.sig").write_text(store.classic_digest(xml.parse(data)))
+    (tmp_path / "cib.xml.sig").write_text(trailer.classic_digest(xml.parse(data)))
     assert store.Store(tmp_path).load(rules.STANDARD).document.by_id("a") is not None
     (tmp_path / "cib.xml.sig").write_text("0" * 32)
     with pytest.raises(ConfigurationError, match="does not match its digest") as refusal:
@@ -179,39 +181,39 @@ def test_a_copy_of_somebody_else_is_not_thrown_away_for_an_empty_one(tmp_path: P
 def test_a_copy_of_another_cluster_loses_its_reign_and_is_told_of(tmp_path: Path) -> None:
     elsewhere = store.Store(tmp_path / "elsewhere")
     elsewhere.directory.mkdir()
-    elsewhere.write(text(99, "alien"), Reign(900, "other"))
+    elsewhere.write(text(99, "alien"), Warrant(0, Reign(900, "other")))
     files = store.Store(tmp_path)
-    files.keep_promise(NINE)
+    files.keep_promise(NINE.written)
     files.write(text(5, "a"), NINE)
     files.write(text(6, "b"), NINE)
     shutil.copy(elsewhere.directory / "cib.xml", tmp_path / "cib.xml")
     loaded = files.load(rules.STANDARD)
     assert loaded.document.by_id("a") is not None, "the newest of our own"
-    assert loaded.written == NINE
+    assert loaded.warrant == NINE
     assert (tmp_path / "cib.xml.corrupt-1").exists()
     assert any("comes from elsewhere" in problem.message for problem in loaded.problems)
 
 
 def test_a_lone_copy_of_another_cluster_is_used_but_beats_nobody(tmp_path: Path) -> None:
     files = store.Store(tmp_path)
-    files.keep_promise(NINE)
-    files.write(text(99, "alien"), Reign(900, "other"))
+    files.keep_promise(NINE.written)
+    files.write(text(99, "alien"), Warrant(0, Reign(900, "other")))
     loaded = files.load(rules.STANDARD)
     assert loaded.document.by_id("alien") is not None
-    assert loaded.written == Reign()
+    assert loaded.warrant == Warrant()
     assert codes(loaded) == ["cib-from-elsewhere"]
 
 
 def test_without_a_promise_every_reign_is_believed(tmp_path: Path) -> None:
     files = store.Store(tmp_path)
     files.write(text(5, "a"), NINE)
-    assert files.load(rules.STANDARD).written == NINE
+    assert files.load(rules.STANDARD).warrant == NINE
 
 
 @pytest.mark.parametrize("name", ["cib.xml", "cib.xml.sig", "cib.reign", "cib.revisions"])
 def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(tmp_path: Path, name: str) -> None:
     files = store.Store(tmp_path)
-    files.keep_promise(NINE)
+    files.keep_promise(NINE.written)
     files.write(text(5, "a"), NINE)
     files.write(text(6, "b"), NINE)
     (tmp_path / name).unlink(missing_ok=True)

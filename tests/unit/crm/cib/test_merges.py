@@ -1,0 +1,362 @@
+"""Copies meet: what was acknowledged stays, and what was changed without asking is not lost idly.
+
+In most of these scenes the master lives through it all and goes on in the same reign.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+
+from crm.api import cib as api
+from crm.cib.warrants import Warrant
+from crm.model.version import Reign
+from crm.plumbing.machine import MessageArrived
+from tests.kit.cib import Network, create
+
+ALL = ("n1", "n2", "n3")
+OK = api.Outcome.OK
+
+
+def together(seed: int = 0, size: int = 3) -> Network:
+    """A cluster with n1 as its master, and one change acknowledged."""
+    network = Network(size, seed)
+    network.partition(network.nodes)
+    network.elect()
+    network.run(1.0)
+    assert made(network, "n1", "first") is OK
+    return network
+
+
+def made(network: Network, node: str, name: str, *, force: bool = False) -> api.Outcome | None:
+    request = network.change(node, create(name), force=force)
+    network.run(1.0)
+    reply = network.outcomes.get((node, request))
+    return None if reply is None else reply.outcome
+
+
+def raised(network: Network, node: str, number: int, *, force: bool = False) -> int:
+    step = api.XmlOperation(api.XmlTask.MODIFY, f'<cib admin_epoch="{number}"/>'.encode())
+    return network.change(node, step, force=force)
+
+
+def outcome(network: Network, node: str, request: int) -> api.Outcome | None:
+    reply = network.outcomes.get((node, request))
+    return None if reply is None else reply.outcome
+
+
+def cut_off(network: Network, *alone: str) -> None:
+    """The majority keeps its master, the minority gets one of its own."""
+    others = tuple(name for name in network.nodes if name not in alone)
+    network.partition(others, alone)
+    network.rule(alone[0], alone)
+    network.run(1.0)
+
+
+def rejoin(network: Network) -> None:
+    """The crmd of n1 goes on, those of the others follow it."""
+    network.partition(network.nodes)
+    follow(network, "n1", *network.nodes)
+    network.run(5.0)
+
+
+def follow(network: Network, master: str, *names: str) -> None:
+    for name in names:
+        if name != master:
+            network.give(name, MessageArrived("crmd", api.BecomeFollower(master)))
+
+
+def has(network: Network, name: str) -> list[bool]:
+    return [network.replica(n).document.by_id(name) is not None for n in network.alive()]
+
+
+def warrant(network: Network, node: str) -> Warrant:
+    return network.replica(node).warrant
+
+
+def archived(network: Network, node: str) -> list[bytes]:
+    return [archive.data for archive in network.nodes[node].disk.archived]
+
+
+def edited(network: Network, node: str, name: str, epoch: int = 1) -> None:
+    """Somebody puts a resource into the file of a node that is down (as the tools do)."""
+    disk = network.nodes[node].disk
+    copy, mark = disk.read()
+    parent = copy.section("resources")
+    assert parent is not None
+    operation = create(name)
+    parent.append(parent.makeelement("primitive", {"id": name, "class": "ocf", "type": "Dummy"}))
+    assert operation.xml is not None
+    copy.root.set("epoch", str(copy.version.epoch + epoch))
+    disk.data, disk.warrant, disk.ahead = copy.text(), mark, b""
+
+
+# --- an admin_epoch that nobody acknowledged ----------------------------------------------------
+
+
+def test_an_admin_epoch_raised_by_a_master_that_is_cut_off_beats_nothing_acknowledged() -> None:
+    network = together()
+    network.groups = [("n1",), ("n2", "n3")]  # the wire is cut, and n1 does not know it yet
+    request = raised(network, "n1", 5)
+    network.run(0.5)
+    network.partition(("n1",), ("n2", "n3"))
+    network.rule("n2", ("n3",))
+    network.run(2.0)
+    assert outcome(network, "n1", request) is api.Outcome.UNKNOWN_OUTCOME
+    assert made(network, "n2", "kept") is OK
+    network.heal()
+    assert all(has(network, "kept"))
+    assert {network.replica(n).document.version.admin_epoch for n in ALL} == {0}
+    assert archived(network, "n1")
+
+
+def test_an_admin_epoch_that_nobody_acknowledged_stays_if_nothing_else_was() -> None:
+    network = together()
+    network.groups = [("n1",), ("n2", "n3")]
+    raised(network, "n1", 5)
+    network.run(0.5)
+    network.partition(ALL)
+    network.run(8.0)  # the members are hailed again, because they acknowledged nothing
+    assert {network.replica(n).document.version.admin_epoch for n in ALL} == {5}
+    assert {warrant(network, n).decided for n in ALL} == {5}
+
+
+def test_an_acknowledged_admin_epoch_has_been_decided_on_every_disk() -> None:
+    network = together()
+    request = raised(network, "n1", 5)
+    while outcome(network, "n1", request) is None:
+        network.run(0.001)
+    assert outcome(network, "n1", request) is OK
+    assert {node.disk.read()[1].decided for node in network.nodes.values()} == {5}
+
+
+@pytest.mark.parametrize(("own", "theirs"), [(5, 5), (5, 4), (5, 6)])
+def test_the_greater_of_two_decided_admin_epochs_wins_and_of_equal_ones_the_later_reign(
+    own: int, theirs: int
+) -> None:
+    network = together()
+    cut_off(network, "n3")
+    request = raised(network, "n3", theirs, force=True)
+    mine = raised(network, "n1", own)
+    network.run(1.0)
+    assert outcome(network, "n3", request) is outcome(network, "n1", mine) is OK
+    assert made(network, "n1", "acknowledged") is OK
+    assert made(network, "n3", "forced", force=True) is OK
+    rejoin(network)
+    assert all(has(network, "acknowledged")) is (theirs <= own)
+    assert all(has(network, "forced")) is (theirs > own)
+    assert {network.replica(n).document.version.admin_epoch for n in ALL} == {max(own, theirs)}
+
+
+def test_while_a_raised_admin_epoch_does_not_decide_yet_other_changes_wait() -> None:
+    network = together()
+    network.groups = [("n1",), ("n2", "n3")]
+    raised(network, "n1", 5)
+    waiting = network.change("n1", create("b"))
+    network.run(0.5)
+    assert network.replica("n1").document.by_id("b") is None
+    network.groups = [ALL]
+    network.run(8.0)  # the members are hailed again, because they acknowledged nothing
+    assert outcome(network, "n1", waiting) is OK
+
+
+# --- without quorum -----------------------------------------------------------------------------
+
+
+def test_what_was_forced_in_a_minority_loses_against_what_the_master_acknowledged() -> None:
+    network = together()
+    reign = warrant(network, "n1").written
+    cut_off(network, "n3")
+    for number in range(5):
+        assert made(network, "n3", f"forced-{number}", force=True) is OK
+    assert made(network, "n1", "acknowledged") is OK
+    assert warrant(network, "n1").written == reign, "it is the same reign"
+    rejoin(network)
+    assert all(has(network, "acknowledged"))
+    assert not any(has(network, "forced-4"))
+    (lost,) = archived(network, "n3")
+    assert b'id="forced-4"' in lost
+
+
+def test_what_was_forced_in_a_minority_stays_if_nothing_was_acknowledged_since() -> None:
+    network = together()
+    cut_off(network, "n3")
+    assert made(network, "n3", "forced", force=True) is OK
+    rejoin(network)
+    assert all(has(network, "forced"))
+    assert made(network, "n2", "next") is OK
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_with_the_policy_ignore_a_minority_does_not_beat_what_was_acknowledged(count: int) -> None:
+    network = together()
+    text = (
+        b'<cluster_property_set id="o"><nvpair id="p" name="no-quorum-policy" value="ignore"/>'
+        b"</cluster_property_set>"
+    )
+    network.change("n1", api.XmlOperation(api.XmlTask.CREATE, text, "crm_config"))
+    network.run(1.0)
+    cut_off(network, "n3")
+    for number in range(count):
+        network.change("n3", create(f"ignored-{number}"), force=True)
+    network.run(1.0)
+    assert made(network, "n1", "acknowledged") is OK
+    rejoin(network)
+    assert all(has(network, "acknowledged"))
+
+
+def test_a_master_that_was_forced_and_regains_quorum_takes_what_was_forced_along() -> None:
+    network = together()
+    network.partition(("n1",), ("n2",), ("n3",))
+    network.run(0.5)
+    assert made(network, "n1", "forced", force=True) is OK
+    network.partition(("n1", "n2"), ("n3",))  # n2 has followed nobody in between
+    network.run(2.0)
+    assert made(network, "n1", "acknowledged") is OK
+    network.crash("n1")
+    network.partition(("n2", "n3"))
+    network.rule("n3", ("n2",))
+    network.run(2.0)
+    assert all(has(network, "forced"))
+    assert all(has(network, "acknowledged"))
+
+
+def test_what_was_answered_ok_because_it_was_so_already_is_stamped_if_it_had_been_forced() -> None:
+    network = together()
+    network.partition(("n1",), ("n2",), ("n3",))
+    network.run(0.5)
+    assert made(network, "n1", "forced", force=True) is OK
+    network.partition(("n1", "n2"), ("n3",))
+    network.run(2.0)
+    xml = create("forced").xml
+    same = api.XmlOperation(api.XmlTask.MODIFY, xml, "resources")
+    request = network.change("n1", same)
+    network.run(1.0)
+    assert outcome(network, "n1", request) is OK
+    version = network.replica("n1").document.version
+    for node in ("n1", "n2"):
+        assert warrant(network, node).settled == (version.admin_epoch, version.epoch)
+        assert network.nodes[node].disk.read()[1] == warrant(network, "n1")
+
+
+# --- in the file of a stopped node --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(ALL)))
+def test_an_edit_of_one_file_of_a_stopped_cluster_stays_whoever_starts_first(
+    order: tuple[str, ...],
+) -> None:
+    network = together()
+    for name in ALL:
+        network.crash(name)
+    edited(network, "n2", "edit")
+    for count in range(1, 4):
+        network.start(order[count - 1])
+        network.partition(order[:count])
+        if count == 1:
+            network.rule(order[0], ())
+        follow(network, order[0], *order[:count])
+        network.run(3.0)
+    assert has(network, "edit") == [True] * 3
+    assert made(network, "n1", "next") is OK
+
+
+@pytest.mark.parametrize("edits", [1, 2, 9])
+def test_an_edit_of_a_file_loses_against_what_was_acknowledged_since_and_is_kept(
+    edits: int,
+) -> None:
+    network = together()
+    network.crash("n3")
+    network.partition(("n1", "n2"), lost=("n3",))
+    network.run(1.0)
+    edited(network, "n3", "edit", edits)
+    assert made(network, "n1", "acknowledged") is OK
+    network.start("n3")
+    network.partition(ALL)
+    network.run(5.0)
+    assert all(has(network, "acknowledged"))
+    assert not any(has(network, "edit"))
+    (lost,) = archived(network, "n3")
+    assert b'id="edit"' in lost
+
+
+def test_a_node_that_was_away_and_changed_nothing_leaves_nothing_to_be_kept() -> None:
+    network = together()
+    network.crash("n3")
+    network.partition(("n1", "n2"), lost=("n3",))
+    for name in "abc":
+        assert made(network, "n1", name) is OK
+    network.start("n3")
+    network.partition(ALL)
+    network.run(5.0)
+    assert all(has(network, "c"))
+    assert [archived(network, name) for name in ALL] == [[], [], []]
+
+
+# --- any of it ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_whatever_meets_what_was_acknowledged_stays(seed: int) -> None:
+    dice = random.Random(seed)
+    network = together(seed, size=dice.choice((3, 3, 5)))
+    names = tuple(network.nodes)
+    top = 0
+    for step in range(40):
+        _part_or_meet(network, dice)
+        for number in range(dice.randrange(4)):
+            if not network.alive():
+                continue
+            where = dice.choice(network.alive())
+            if dice.random() < 0.2:
+                top += dice.choice((1, 1, 2))
+                raised(network, where, top)
+            else:
+                network.change(where, create(f"t{step}-{number}"), force=dice.random() < 0.3)
+        network.run(dice.choice((0.002, 0.01, 0.02, 0.05, 0.5, 3.0)))
+    network.heal()
+    assert made(network, "n1", "last") is OK
+    assert {name: network.missing(name) for name in names} == {name: [] for name in names}
+    assert len({network.replica(name).document.digest() for name in names}) == 1
+
+
+def _part_or_meet(network: Network, dice: random.Random) -> None:
+    """Cut the network, join it, stop or start a node; masters mostly go on where they are."""
+    names = list(network.nodes)
+    match dice.randrange(12):
+        case 0 | 1 | 2:
+            dice.shuffle(names)
+            place = dice.randrange(1, len(names))
+            network.partition(names[:place], names[place:])
+        case 3 | 4 | 5:
+            network.partition(names)
+        case 6:  # the wire is cut, and nobody knows it yet
+            dice.shuffle(names)
+            place = dice.randrange(1, len(names))
+            network.groups = [tuple(names[:place]), tuple(names[place:])]
+        case 7:
+            victim = dice.choice(names)
+            network.crash(victim)
+            network.partition(*network.groups, lost=(victim,))
+        case 8:
+            down = [name for name in names if name not in network.alive()]
+            for name in down:
+                network.start(name)
+            network.partition(*network.groups, lost=down)
+        case 9:
+            for group in network.groups:
+                members = [name for name in group if name in network.alive()]
+                if members:
+                    network.rule(dice.choice(members), members)
+        case 10 if network.alive():
+            network.rule(dice.choice(network.alive()), ())
+        case _:
+            network.elect()
+
+
+def test_a_reign_is_later_than_another_whatever_was_settled() -> None:
+    earlier = Warrant(3, Reign(4, "n1"), (3, 90))
+    assert Warrant(3, Reign(5, "n1"), (3, 7)) > earlier
+    assert Warrant(4, Reign(), (0, 0)) > earlier
