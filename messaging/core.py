@@ -650,6 +650,7 @@ class Messaging:
             parameters=dict(self._settings.parameters),
             counters=self.counters,
             children=self._children.pids,
+            mode=self._settings.mode,
         )
 
     # --- the end ----------------------------------------------------------------------------

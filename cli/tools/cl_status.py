@@ -153,10 +153,6 @@ def _client_status(cluster: ClusterDescription, question: Question) -> Answer:
     return Answer("online" if is_online else "offline", OK if is_online else FAILED)
 
 
-def _resource_status(cluster: ClusterDescription, question: Question) -> Answer:
-    return Answer(cluster.resources_held or "none")
-
-
 def _parameter(cluster: ClusterDescription, question: Question) -> Answer:
     if not question.parameter:
         raise UsageError("hbparameter needs '-p NAME'")
@@ -174,7 +170,6 @@ SUBCOMMANDS: Mapping[str, tuple[Handler, range]] = {
     "listhblinks": (_list_links, range(1, 2)),
     "hblinkstatus": (_link_status, range(2, 3)),
     "clientstatus": (_client_status, range(2, 4)),
-    "rscstatus": (_resource_status, range(1)),
     "hbparameter": (_parameter, range(1)),
     "parameter": (_parameter, range(1)),
 }
@@ -190,6 +185,15 @@ def answer(cluster: ClusterDescription, subcommand: str, question: Question) -> 
     if len(question.words) not in counts:
         raise UsageError(f"{subcommand} takes {counts[0]} to {counts[-1]} words")
     return handler(cluster, question)
+
+
+def _resource_status(root: Path, question: Question) -> Answer:
+    """Tell what this node holds, by what the scheduler takes for true."""
+    from cli.tools import exchange  # the scheduler is loaded for this question alone
+
+    if question.words:
+        raise UsageError("rscstatus takes no words")
+    return Answer(exchange.held_here("cl_status", root, timeout_s=TIMEOUT_S))
 
 
 def _heartbeat_status(root: Path) -> Answer:
@@ -219,6 +223,8 @@ def main(argv: list[str] | None = None) -> int:
         root = gateclient.installation_root(root_option or None)
         if subcommand == "hbstatus":
             found = _heartbeat_status(root)
+        elif subcommand == "rscstatus":
+            found = _resource_status(root, question)
         elif subcommand in SUBCOMMANDS:
             found = answer(_ask(root), subcommand, question)
         else:

@@ -49,7 +49,7 @@ def move(scene: Scene, request: Request, answer: result.Answer) -> int:
     role = "Promoted" if request.promoted else "Started"
     made = moves.preference(subject.id, node, role=role, until=until)
     ended = moves.overruled(_constraints(scene), subject.id, node)
-    scene.change(*(_removal(each) for each in ended), _creation(made))
+    scene.change(*(removal(each) for each in ended), creation(made))
     if request.forced and len(places) == 1 and places != [node]:
         _ban_from(scene, request, answer, subject, places[0], until)
     return Exit.OK
@@ -125,7 +125,7 @@ def _ban_from(
     made = moves.ban(subject.id, node, role=role, until=until)
     known = [each for each in _constraints(scene).children if each.id == made.id]
     if known != [made]:  # the same ban once more changes nothing, not even the version
-        scene.change(*(_removal(each) for each in known), _creation(made))
+        scene.change(*(removal(each) for each in known), creation(made))
     if not request.quiet:
         what = "being promoted" if request.promoted else "running"
         answer.line(_WARNING.format(id=made.id, rsc=subject.id, node=node, what=what))
@@ -141,7 +141,7 @@ def clear(scene: Scene, request: Request, answer: result.Answer) -> int:
         if not request.expired or moves.has_expired(each, scene.now)
     ]
     if found:
-        scene.change(*map(_removal, found))
+        scene.change(*map(removal, found))
     for each in found:
         answer.line(f"Removing constraint: {each.id}")
     return Exit.OK
@@ -152,11 +152,13 @@ def _constraints(scene: Scene) -> Item:
     return Item("constraints") if found is None else reading.read(found)
 
 
-def _creation(made: Item) -> api.Operation:
+def creation(made: Item) -> api.Operation:
+    """Make the change that puts a constraint into the configuration."""
     text = writing.serialise(made)
     return api.XmlOperation(api.XmlTask.MODIFY, text, section="constraints", may_create=True)
 
 
-def _removal(made: Item) -> api.Operation:
+def removal(made: Item) -> api.Operation:
+    """Make the change that takes a constraint out of the configuration."""
     only_id = writing.serialise(Item(made.tag, {"id": made.id}))
     return api.XmlOperation(api.XmlTask.DELETE, only_id, section="constraints")

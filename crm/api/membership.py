@@ -228,7 +228,10 @@ class NodeDescription(Message, frozen=True, omit_defaults=True):
 
 
 class ClusterDescription(Message, frozen=True, omit_defaults=True):
-    """The answer to `AskCluster`. `counters` are packets by reason (sent, received, dropped-…)."""
+    """The answer to `AskCluster`. `counters` are packets by reason (sent, received, dropped-…).
+
+    `mode` is that of `SignedOn`.
+    """
 
     request: int
     node: str
@@ -237,7 +240,7 @@ class ClusterDescription(Message, frozen=True, omit_defaults=True):
     parameters: dict[str, str] = {}
     counters: dict[str, int] = {}
     children: dict[str, int] = {}
-    resources_held: str = ""
+    mode: str = "crm"
 
 
 TO_HEARTBEAT = Codec(SignOn, SignOff, SendCluster, LeaveCluster, AskCluster)

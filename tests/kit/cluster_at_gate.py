@@ -43,6 +43,10 @@ class ClusterAtTheGate:
         self.attributes: list[attributes.AttributeValue] = []
         self.devices: tuple[str, ...] = ()
         self.fencing_rc = 0
+        self.nodes = NODES
+        self.mode = "crm"
+        self.parameters: dict[str, str] = {}
+        self.pending: tuple[str, ...] = ()
         self.refreshed = threading.Event()
         path = root / gate.SOCKET
         path.parent.mkdir(parents=True)
@@ -105,19 +109,30 @@ class ClusterAtTheGate:
                 return fencing.Fenced(request.request, node, self.fencing_rc, reason=reason)
             case controller.AskController():
                 return controller.ControllerDescription(
-                    request.request, "node1", "S_IDLE", dc="node1"
+                    request.request, "node1", "S_IDLE", dc="node1", pending_actions=self.pending
                 )
             case controller.CleanUp():
                 self.told.append(request)
                 return controller.ControllerReply(request.request)
             case controller.WaitUntilIdle():
                 self.waited.append(self.document.text())
+                self.come_to_rest()
                 answer = self.unrest or controller.ControllerReply(0)
                 return msgspec.structs.replace(answer, request=request.request)
             case membership.AskCluster():
                 view = View(1, (Member("node1", "uuid-1", 0, 1),), quorate=False)
-                return membership.ClusterDescription(request.request, "node1", NODES, view)
+                return membership.ClusterDescription(
+                    request.request,
+                    "node1",
+                    self.nodes,
+                    view,
+                    parameters=self.parameters,
+                    mode=self.mode,
+                )
         raise AssertionError(f"nobody answers {request}")
+
+    def come_to_rest(self) -> None:
+        """Do what the scheduler would have done by now; nothing, where nothing runs."""
 
     def close(self) -> None:
         with socket.socket(socket.AF_UNIX) as stream:

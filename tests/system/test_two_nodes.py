@@ -89,6 +89,39 @@ def test_an_orderly_stop_hands_over_at_once(
         client.close()
 
 
+def test_standby_and_takeover_move_the_address_and_say_what_is_held(
+    plan: LabPlan, make_lab: Callable[[LabPlan], Lab]
+) -> None:
+    lab = make_lab(plan)
+    lab.start()
+    _await_owner(lab, "node1", 40)
+    await_answer(
+        lab,
+        "node2",
+        ["cl_status", "nodestatus", "node1"],
+        lambda text: text == "active\n",
+        limit_s=20,
+    )
+    assert _held(lab) == ("local", "none")
+
+    done = lab.run("node1", "hb_standby")
+    assert (done.returncode, done.stdout) == (0, "Going standby [all].\n"), done.stderr
+    assert _holds(lab, "node2") and not _holds(lab, "node1")
+    assert _held(lab) == ("none", "foreign")
+
+    done = lab.run("node1", "hb_takeover", "local")
+    assert (done.returncode, done.stdout) == (0, "Going standby [local].\n"), done.stderr
+    assert _holds(lab, "node1") and not _holds(lab, "node2")
+    assert _held(lab) == ("local", "none")
+
+
+def _held(lab: Lab) -> tuple[str, str]:
+    first, second = (
+        lab.run(node, "cl_status", "rscstatus").stdout.strip() for node in ("node1", "node2")
+    )
+    return first, second
+
+
 def test_authkeys_that_others_may_read_are_refused(
     plan: LabPlan, make_lab: Callable[[LabPlan], Lab]
 ) -> None:

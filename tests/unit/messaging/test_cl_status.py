@@ -53,7 +53,6 @@ CLUSTER = ClusterDescription(
         ("hblinkstatus b eth2", "up", 0),
         ("clientstatus a crmd", "online", 0),
         ("clientstatus b crmd 100", "offline", 1),
-        ("rscstatus", "none", 0),
         ("hbparameter -p keepalive", "3000", 0),
         ("parameter -p nothing", "", 1),
     ],
