@@ -214,7 +214,8 @@ class Revision(Message, frozen=True, omit_defaults=True):
     `summary` says in one line what changed, `objects` name what was touched. `backward` is the
     packed patch that leads back to `before`; empty if it is not asked for, or if `is_known` is
     false: then how this version came about was not recorded here. `is_offline` tells that it was
-    made in the file of one node while its cib did not run.
+    made in the file of one node while its cib did not run. `digest_before` is that of `before`,
+    where no entry tells how that came about.
     """
 
     before: Version
@@ -230,6 +231,7 @@ class Revision(Message, frozen=True, omit_defaults=True):
     backward: bytes = b""
     is_known: bool = True
     is_offline: bool = False
+    digest_before: str = ""
 
     @property
     def name(self) -> str:

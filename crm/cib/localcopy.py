@@ -20,6 +20,7 @@ from crm.cib.document import Document
 from crm.cib.operations import Rules
 from crm.cib.snapshots import Reading
 from crm.cib.warrants import NOT_SAID, Pair, Standing, Warrant, pair_of
+from crm.model.version import Version
 
 _Reached = tuple[Pair, Warrant, str]
 """Where a configuration stands: its version, its warrant, its digest."""
@@ -62,6 +63,7 @@ class LocalCopy:
         self._steps: list[bytes] = []
         self._reached: _Reached | None = None
         """Where the steps lead that were noted since the last whole write; None: not known."""
+        self._began = pair_of(document.version), document.digest()
 
     @property
     def has_discarded(self) -> bool:
@@ -132,10 +134,17 @@ class LocalCopy:
         entry = revisions.entry_of(
             trace, change.before, change.after, digest=digest, origin=origin, at=change.at
         )
+        if not self._tells_of(change.before) and self._began[0] == pair_of(change.before):
+            entry = msgspec.structs.replace(entry, digest_before=self._began[1])
         self.history.append(entry)
         self._steps.append(ahead.encode(ahead.Step(entry, change.patch, warrant)))
         if self._reached is not None and self._reached[0] == pair_of(change.before):
             self._reached = (pair_of(change.after), warrant, digest)
+
+    def _tells_of(self, version: Version) -> bool:
+        """Tell whether the history ends with this version."""
+        last = self.history.last
+        return last is not None and pair_of(last.after) == pair_of(version)
 
     def is_beaten_by(self, new: Document | None, warrant: Warrant) -> bool:
         """Tell whether another node's document (None: the same as ours) is the better one."""
@@ -169,9 +178,9 @@ class LocalCopy:
 
         `history` are the revisions that it has and we lack, from the last common one on.
 
-        A configuration that is not simply older than the new one is given up, not outgrown: it
-        comes back as `given_up`, to be archived. Where the giver's history does not go on from
-        ours, the difference becomes one entry.
+        A configuration that does not stand in the giver's history is given up, not outgrown: it
+        comes back as `given_up`, to be archived; in doubt as well (the history told is capped).
+        Where the giver's history does not go on from ours, the difference becomes one entry.
 
         Units: `at` is a time of day in seconds since 1970.
         """
@@ -185,7 +194,7 @@ class LocalCopy:
         same = new.digest() == own.digest()
         given_up = None
         ours, theirs = pair_of(own.version), pair_of(new.version)
-        if not same and ours >= theirs:
+        if not same and not _is_empty(own) and not revisions.has(history, ours, own.digest()):
             lost = f"version {own.version} lost against {new.version} of {giver}"
             given_up = Archive(own.configuration_text(), lost + self._last_change())
         unchanged = same and warrant == self.warrant and ours == theirs
@@ -195,6 +204,7 @@ class LocalCopy:
         self.document = new
         self.warrant = warrant
         self._reached = None
+        self._began = theirs, new.digest()
         return Adopted(True, not unchanged, given_up)
 
     def _take_history(
@@ -220,6 +230,11 @@ def standing_of(document: Document, warrant: Warrant) -> Standing:
     """Say what a document is worth that was written on this warrant."""
     version = document.version
     return Standing(warrant, version.admin_epoch, version.epoch, version.updates, document.digest())
+
+
+def _is_empty(document: Document) -> bool:
+    """Tell whether a document is the one a node begins with that has none."""
+    return pair_of(document.version) == (0, 0) and not document.select("configuration/*/*")
 
 
 def _completed(warrant: Warrant, document: Document, history: revisions.History) -> Warrant:

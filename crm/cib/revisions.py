@@ -270,6 +270,15 @@ def since(
     return tuple(told)
 
 
+def has(entries: Iterable[Revision], version: tuple[int, int], digest: str) -> bool:
+    """Tell whether a configuration was led on to what these entries lead to."""
+    return any(
+        (_pair(entry.after) == version and entry.digest == digest)
+        or (_pair(entry.before) == version and entry.digest_before == digest)
+        for entry in entries
+    )
+
+
 def joined(
     history: History, own: documents.Document, told: Sequence[Revision], new: documents.Document
 ) -> History | None:

@@ -14,7 +14,7 @@ from crm.api import cib as api
 from crm.cib.warrants import Warrant
 from crm.model.version import Reign
 from crm.plumbing.machine import MessageArrived
-from tests.kit.cib import Network, create
+from tests.kit.cib import Network, create, document
 
 ALL = ("n1", "n2", "n3")
 OK = api.Outcome.OK
@@ -293,6 +293,59 @@ def test_a_node_that_was_away_and_changed_nothing_leaves_nothing_to_be_kept() ->
     network.run(5.0)
     assert all(has(network, "c"))
     assert [archived(network, name) for name in ALL] == [[], [], []]
+
+
+def test_a_copy_with_the_lesser_version_is_kept_too_if_what_won_did_not_come_from_it() -> None:
+    network = together()
+    cut_off(network, "n3")
+    assert made(network, "n3", "forced", force=True) is OK
+    for name in "abc":
+        assert made(network, "n1", name) is OK
+    assert network.replica("n3").document.version < network.replica("n1").document.version
+    rejoin(network)
+    (lost,) = archived(network, "n3")
+    assert b'id="forced"' in lost
+    assert any("lost against 0.4.0 of n1" in note for note in network.nodes["n3"].notes)
+
+
+def test_a_node_with_the_file_that_all_began_with_leaves_nothing_to_be_kept() -> None:
+    network = Network(3)
+    for name in ALL:
+        network.crash(name)
+        copy = document()
+        copy.root.set("epoch", "7")
+        network.nodes[name].disk.data = copy.text()  # put there by hand: no history tells of it
+    for name in ("n1", "n2"):
+        network.start(name)
+    network.partition(("n1", "n2"))
+    network.elect()
+    network.run(2.0)
+    assert made(network, "n1", "a") is OK
+    network.start("n3")
+    network.partition(ALL)
+    network.run(5.0)
+    assert all(has(network, "a"))
+    assert archived(network, "n3") == []
+
+
+def test_a_file_that_began_otherwise_is_kept_when_its_node_comes() -> None:
+    network = Network(3)
+    network.crash("n3")
+    other = document()
+    other.root.set("num_updates", "5")
+    parent = other.section("resources")
+    assert parent is not None
+    parent.append(parent.makeelement("primitive", {"id": "other", "class": "lsb", "type": "x"}))
+    network.nodes["n3"].disk.data = other.text()
+    network.partition(("n1", "n2"))
+    network.elect()
+    network.run(2.0)
+    assert made(network, "n1", "a") is OK
+    network.start("n3")
+    network.partition(ALL)
+    network.run(5.0)
+    (lost,) = archived(network, "n3")
+    assert b'id="other"' in lost
 
 
 # --- any of it ----------------------------------------------------------------------------------
