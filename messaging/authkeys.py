@@ -118,6 +118,15 @@ def read(text: str, *, path: str = "/etc/ha.d/authkeys") -> tuple[KeyFile | None
     return KeyFile(signing, tuple(keys[number] for number in sorted(keys))), problems
 
 
+def render(keys: KeyFile, before: str = "") -> str:
+    """Write keys as a file; the remarks of the file that was there `before` stay, at the top."""
+    remarks = [line for line in before.splitlines() if line.strip().startswith("#")]
+    lines = [*remarks, f"auth {keys.signing}"]
+    for key in keys.keys:
+        lines.append(" ".join([str(key.number), key.method, key.secret.decode()]).rstrip())
+    return "\n".join(lines) + "\n"
+
+
 def _read_key(content: str, where: str) -> tuple[SharedKey | None, list[Problem]]:
     """Read one key line."""
     words = content.split()

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from crm.api import gate
 from crm.api import membership as api
 from crm.api.membership import ClientStatus, ViewEvent
 from crm.plumbing.machine import Caller, Note, Tell, debug, error, warn
@@ -58,7 +59,15 @@ class LeaveWanted:
     reason: str
 
 
-Effect = SayToPeers | DescribeCluster | LeaveWanted | Tell | Note
+@dataclass(frozen=True, slots=True)
+class RotationWanted:
+    """The gate, which has judged who asks, wants a new key for the cluster."""
+
+    peer: str
+    request: int
+
+
+Effect = SayToPeers | DescribeCluster | LeaveWanted | RotationWanted | Tell | Note
 
 
 class Clients:
@@ -104,6 +113,10 @@ class Clients:
                 return self._leave(peer, reason)
             case api.AskCluster(request):
                 return [DescribeCluster(peer, request)]
+            case api.RotateKey(request):
+                if self._names.get(peer) == gate.SERVICE:
+                    return [RotationWanted(peer, request)]
+                return self._refuse_stranger(peer)
         return []
 
     def disconnect(self, peer: str) -> list[Effect]:

@@ -56,6 +56,7 @@ from messaging import (
     frame,
     links,
     pings,
+    rotation,
     standing,
     watchdog,
 )
@@ -133,6 +134,7 @@ Event = (
     | DatagramArrived
     | PacketsDropped
     | KeysRead
+    | rotation.KeysWritten
     | SettingsRead
     | pings.EchoArrived
     | children.ChildStarted
@@ -163,6 +165,8 @@ class SendDatagram:
 SendEcho = pings.SendEcho
 StartChild = children.StartChild
 SignalChild = children.SignalChild
+WriteKeys = rotation.WriteKeys
+KeysWritten = rotation.KeysWritten
 ShowLife = watchdog.ShowLife
 Disarm = watchdog.Disarm
 
@@ -171,6 +175,7 @@ Effect = (
     | pings.SendEcho
     | children.StartChild
     | children.SignalChild
+    | rotation.WriteKeys
     | watchdog.ShowLife
     | watchdog.Disarm
     | AskAlive
@@ -228,6 +233,9 @@ class Messaging:
             compression=settings.compression,
             threshold_bytes=settings.compression_threshold_bytes,
             patience_s=settings.timing.keepalive_s / 4,
+        )
+        self._rotation = rotation.Rotation(
+            keys, node=node, peers=settings.peers_of(node), random_bytes=random_bytes
         )
         self._ccm = ccm.Ccm(settings, node=node, incarnation=self.incarnation, uuid=uuid, now=now)
         self._children = children.Children(child_plans)
@@ -291,8 +299,11 @@ class Messaging:
                 if count >= FLOOD:
                     text = f"a flood: {count} datagrams that are none of ours in a second"
                     effects += self._complain("flood", "", text, now)
+            case rotation.KeysWritten():
+                effects += self._follow_rotation(self._rotation.receive(event, now), now)
             case KeysRead(keys):
                 self._wire.replace_keys(keys)
+                self._rotation.replace_keys(keys)
                 effects.append(info("heartbeat", "Rereading authentication file."))
             case SettingsRead(settings):
                 self._settings = settings
@@ -318,6 +329,7 @@ class Messaging:
             self._pings.next_deadline(),
             self._delivery.next_deadline(),
             self._ccm.next_deadline(),
+            self._rotation.next_deadline(),
             self._children.next_deadline(),
             self._leave_due,
         )
@@ -342,6 +354,9 @@ class Messaging:
         due = self._ccm.next_deadline()
         if due is not None and now >= due:
             effects += self._follow_ccm(self._ccm.tick(now), now)
+        due = self._rotation.next_deadline()
+        if due is not None and now >= due:
+            effects += self._follow_rotation(self._rotation.tick(now), now)
         due = self._children.next_deadline()
         if due is not None and now >= due:
             effects += self._follow_children(self._children.tick(now), now)
@@ -459,6 +474,7 @@ class Messaging:
     def _make_contact(self, peer: str, contact: standing.Contact, now: float) -> list[Effect]:
         self._delivery.begin(peer, contact)
         effects = self._follow_clients(self._clients.greet(peer), now)
+        self._rotation.receive(rotation.PeerAppeared(peer), now)
         appeared = ccm.PeerAppeared(peer, contact.session.hex())
         effects += self._follow_ccm(self._ccm.receive(appeared, now), now)
         if self._links.peers[peer].announced is NodeStatus.ACTIVE:
@@ -468,6 +484,8 @@ class Messaging:
     def _end_contact(self, peer: str, now: float, *, is_restart: bool) -> list[Effect]:
         self._delivery.end(peer)
         effects = self._follow_clients(self._clients.forget(peer), now)
+        vanished = rotation.PeerVanished(peer)
+        effects += self._follow_rotation(self._rotation.receive(vanished, now), now)
         return effects + self._follow_ccm(
             self._ccm.receive(ccm.PeerVanished(peer, is_restart), now), now
         )
@@ -523,11 +541,28 @@ class Messaging:
                 return self._follow_ccm(self._ccm.receive(ccm.Heard(peer, message), now), now)
             case frame.Clients() | frame.ClientMoved() | frame.ClientData():
                 return self._follow_clients(self._clients.hear(peer, message), now)
+            case frame.KeyQuestion() | frame.KeyState() | frame.KeyOrder() | frame.KeyDone():
+                heard = rotation.Heard(peer, message)
+                return self._follow_rotation(self._rotation.receive(heard, now), now)
             case frame.Leaving():
                 farewell = self._follow_delivery(self._delivery.acknowledge_all(peer, now), now)
                 left = links.PeerTookLeave(peer)
                 return farewell + self._follow_links(self._links.receive(left, now), now)
         return []
+
+    def _follow_rotation(self, outcome: Sequence[rotation.Effect], now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for effect in outcome:
+            match effect:
+                case rotation.SayTo(peer, message):
+                    payload = frame.NODE_MESSAGES.encode(message)
+                    said = self._delivery.send(peer, delivery.Channel.CLIENTS, payload, now)
+                    effects += self._follow_delivery(said, now)
+                case rotation.UseKeys(keys):
+                    self._wire.replace_keys(keys)
+                case rotation.WriteKeys() | Tell() | Note():
+                    effects.append(effect)
+        return effects
 
     def _follow_ccm(self, outcome: Sequence[ccm.Effect], now: float) -> list[Effect]:
         effects: list[Effect] = []
@@ -590,6 +625,9 @@ class Messaging:
                     effects.append(Tell(client, self._describe(request, now)))
                 case clients.LeaveWanted(reason):
                     effects += self._leave_because(reason, now)
+                case clients.RotationWanted(client, request):
+                    asked = rotation.Asked(client, request)
+                    effects += self._follow_rotation(self._rotation.receive(asked, now), now)
                 case Tell() | Note():
                     effects.append(effect)
         return effects

@@ -24,6 +24,7 @@ from crm.plumbing.errors import ConfigurationError, Problem, Severity, Unreachab
 from crm.plumbing.nursery import DAEMON_MODULES, Nursery
 from crm.plumbing.settings import Paths
 from messaging import core, frame, startup, watchdog
+from messaging.authkeys import KeyFile
 from messaging.cluster_settings import ClusterSettings, MediumKind
 from messaging.ha_cf import changes, meaning
 from messaging.media import icmp, udp
@@ -110,6 +111,8 @@ class _Deeds:
             case core.Disarm():
                 if self.watchdog is not None:
                     self.watchdog.disarm()
+            case core.WriteKeys(before, keys):
+                self._write_keys(before, keys)
             case core.StartChild(name):
                 self._start_child(name)
             case core.SignalChild(name, number):
@@ -230,6 +233,21 @@ class _Deeds:
         assert self.shell is not None
         name = self.names.pop(pid)
         self.shell.receive(core.ChildEnded(name, max(code, 0), max(-code, 0)))
+
+    def _write_keys(self, before: KeyFile, keys: KeyFile) -> None:
+        """Put keys on the disk, in a thread: no heartbeat waits for it."""
+        assert self.shell is not None
+        loop = self.shell.loop
+        writing = self.midwife.submit(startup.write_keys, self.paths.authkeys, before, keys)
+        writing.add_done_callback(
+            lambda done: loop.call_soon_threadsafe(self._keys_written, keys, done.result())
+        )
+
+    def _keys_written(self, keys: KeyFile, problem: str) -> None:
+        assert self.shell is not None
+        if not problem:
+            self.readings = replace(self.readings, keys=keys)
+        self.shell.receive(core.KeysWritten(keys, problem))
 
     def _reread(self) -> None:
         """Read all files again, in a thread: names may have to be looked up."""

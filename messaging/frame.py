@@ -258,5 +258,40 @@ class Leaving(Message, frozen=True, array_like=True):
     """The sender has given up everything and ends: it may be taken off the lists at once."""
 
 
+class KeyQuestion(Message, frozen=True, array_like=True):
+    """Begin a rotation of the key: which numbers have you, and what shall be sealed for you?"""
+
+    round: bytes
+
+
+class KeyState(Message, frozen=True, array_like=True):
+    """The numbers of a node's keys, and a public key it made for this rotation."""
+
+    round: bytes
+    numbers: tuple[Count, ...] = ()
+    public: bytes = b""
+    problem: str = ""
+
+
+class KeyOrder(Message, frozen=True, array_like=True):
+    """Take a step of a rotation (`rotation.Step`); `sealed` is the new secret in step "add"."""
+
+    round: bytes
+    step: str
+    number: Count
+    public: bytes = b""
+    sealed: bytes = b""
+
+
+class KeyDone(Message, frozen=True, array_like=True):
+    """A step is on the disk and in use, or `problem` says why not."""
+
+    round: bytes
+    step: str
+    problem: str = ""
+
+
 MEMBERSHIP_MESSAGES = Codec(Join, LetGo)
-NODE_MESSAGES = Codec(Clients, ClientMoved, ClientData, Leaving)
+NODE_MESSAGES = Codec(
+    Clients, ClientMoved, ClientData, Leaving, KeyQuestion, KeyState, KeyOrder, KeyDone
+)

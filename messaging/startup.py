@@ -138,6 +138,24 @@ def _of_keys(keys: KeyFile) -> str:
     return f"packets are sealed with key {keys.signing} of authkeys{also}"
 
 
+def write_keys(path: Path, before: KeyFile, keys: KeyFile) -> str:
+    """Replace the keys of authkeys by others; why that cannot be, or "" when they are on the disk.
+
+    A file that no longer says what is in use was changed by hand, and is left alone.
+    """
+    found, _, _ = read_keys(path)
+    if found != before:
+        return f"{path} was changed and not read since: run heartbeat -r first"
+    try:
+        status = path.stat()
+        text = authkeys.render(keys, path.read_text(encoding="utf-8", errors="replace"))
+        owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else None
+        atomicfile.write_durably(path, text.encode(), 0o600, owner)
+    except OSError as problem:
+        return f"{path} cannot be written: {problem.strerror or problem}"
+    return ""
+
+
 def read_keys(path: Path) -> tuple[KeyFile | None, list[Problem], int]:
     """Read authkeys, unless others may read it too."""
     text, problems, code = _read_text(path, "Cannot open keyfile [%s]")

@@ -22,6 +22,7 @@ LEVELS = {
     "resource": "cli.levels.resource",
     "node": "cli.levels.node",
     "maintenance": "cli.levels.maintenance",
+    "cluster": "cli.levels.cluster",
     "options": "cli.levels.options",
     "cib": "cli.levels.cib",
     "ra": "cli.levels.ra",

@@ -136,6 +136,12 @@ class AskCluster(Message, frozen=True):
     request: int
 
 
+class RotateKey(Message, frozen=True):
+    """Give the cluster a new key while it runs; answered by `KeyRotated`."""
+
+    request: int
+
+
 # --- from heartbeat to clients --------------------------------------------------------------
 
 
@@ -243,7 +249,15 @@ class ClusterDescription(Message, frozen=True, omit_defaults=True):
     mode: str = "crm"
 
 
-TO_HEARTBEAT = Codec(SignOn, SignOff, SendCluster, LeaveCluster, AskCluster)
+class KeyRotated(Message, frozen=True, omit_defaults=True):
+    """How the rotation of the key ended: the number of the new key, or what stopped it."""
+
+    request: int
+    number: int = -1
+    problem: str = ""
+
+
+TO_HEARTBEAT = Codec(SignOn, SignOff, SendCluster, LeaveCluster, AskCluster, RotateKey)
 TO_CLIENT = Codec(
     SignedOn,
     SignOnRefused,
@@ -253,4 +267,5 @@ TO_CLIENT = Codec(
     ClusterMessage,
     ViewInstalled,
     ClusterDescription,
+    KeyRotated,
 )

@@ -121,6 +121,9 @@ def _dataclass_fields(item: Any) -> list[str]:  # Any: typeshed's protocol for t
         if each.default is not dataclasses.MISSING and value == each.default:
             named = True
             continue
+        if not each.repr:  # a secret
+            shown.append("<hidden>")
+            continue
         shown.append(f"{each.name}={render(value)}" if named else render(value))
     return shown
 

@@ -47,6 +47,8 @@ class ClusterAtTheGate:
         self.mode = "crm"
         self.parameters: dict[str, str] = {}
         self.pending: tuple[str, ...] = ()
+        self.counters: dict[str, int] = {}
+        self.rotated = membership.KeyRotated(0, number=2)
         self.refreshed = threading.Event()
         path = root / gate.SOCKET
         path.parent.mkdir(parents=True)
@@ -127,8 +129,12 @@ class ClusterAtTheGate:
                     self.nodes,
                     view,
                     parameters=self.parameters,
+                    counters=self.counters,
                     mode=self.mode,
                 )
+            case membership.RotateKey():
+                self.told.append(request)
+                return msgspec.structs.replace(self.rotated, request=request.request)
         raise AssertionError(f"nobody answers {request}")
 
     def come_to_rest(self) -> None:

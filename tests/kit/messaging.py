@@ -129,6 +129,8 @@ class Network:
         self.frozen: dict[str, list[tuple[float, object]]] = {}
         self.packets = 0
         self.tap: list[tuple[str, bytes]] = []
+        self.keys = dict.fromkeys(self.settings.nodes, KEYS)
+        self.full_disks: set[str] = set()
         self.watch: Callable[[], None] = lambda: None
         self.devices: dict[str, Callable[[object], None]] = {}
         self._queue: list[tuple[float, int, str, str, Life | None, object]] = []
@@ -141,7 +143,7 @@ class Network:
         for name in names or self.settings.nodes:
             machine = core.Messaging(
                 self.settings,
-                KEYS,
+                self.keys[name],
                 node=name,
                 uuid=f"uuid-{name}",
                 now=self.now,
@@ -270,6 +272,8 @@ class Network:
                     life.told.append((self.now, peer, message))
                 case Note():
                     life.notes.append((self.now, effect))
+                case core.WriteKeys():
+                    self._write_keys(name, effect)
                 case core.StartChild(child):
                     life.started.append(child)
                 case core.SignalChild(child, number):
@@ -282,6 +286,15 @@ class Network:
                     pass
         life.wakes_at = None
         self._schedule(name)
+
+    def _write_keys(self, name: str, write: core.WriteKeys) -> None:
+        """A disk that takes two milliseconds, or is full."""
+        problem = "no space left on device" if name in self.full_disks else ""
+        if not problem:
+            self.keys[name] = write.keys
+        written = core.KeysWritten(write.keys, problem)
+        at = self.now + 0.002
+        heapq.heappush(self._queue, (at, next(self._numbers), name, "", None, written))
 
     def _transmit(self, name: str, link: str, data: bytes, destination: str) -> None:
         self.tap.append((name, data))

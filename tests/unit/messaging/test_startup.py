@@ -12,6 +12,7 @@ import pytest
 from crm.plumbing.machine import Caller
 from crm.plumbing.settings import Paths
 from messaging import startup
+from messaging.authkeys import KeyFile, SharedKey
 from messaging.cluster_settings import ClusterSettings, LogSettings
 
 HA_CF = "keepalive 1\ndeadtime 10\nbcast eth1\nnode n1\ncrm yes\nlogfacility daemon\n"
@@ -181,3 +182,41 @@ def test_a_check_of_bad_files_tells_their_problems_and_nothing_else(tmp_path: Pa
     assert lines == []
     assert [problem.code for problem in problems] == ["unknown-directive"]
     assert code == startup.EXIT_NOT_CONFIGURED
+
+
+# --- authkeys rewritten ---------------------------------------------------------------------
+
+_OLD = KeyFile(1, (SharedKey(1, "sha1", b"old"),))
+_BOTH = KeyFile(
+    2, (SharedKey(0, "crc", b""), SharedKey(1, "sha1", b"old"), SharedKey(2, "md5", b"new"))
+)
+
+
+def test_keys_that_are_written_are_read_as_they_were_and_remarks_stay(tmp_path: Path) -> None:
+    path = tmp_path / "authkeys"
+    path.write_text("# ours since 2007\nauth 1\n\n1 sha1 old\n")
+    path.chmod(0o600)
+
+    assert startup.write_keys(path, _OLD, _BOTH) == ""
+
+    assert startup.read_keys(path)[0] == _BOTH
+    assert path.read_text().startswith("# ours since 2007\nauth 2\n")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_was_changed_by_hand_is_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "authkeys"
+    by_hand = "auth 3\n3 sha1 mine\n"
+    path.write_text(by_hand)
+    path.chmod(0o600)
+
+    problem = startup.write_keys(path, _OLD, _BOTH)
+
+    assert problem == f"{path} was changed and not read since: run heartbeat -r first"
+    assert path.read_text() == by_hand
+
+
+def test_a_file_that_cannot_be_written_stays_and_the_reason_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "gone" / "authkeys"
+
+    assert "was changed" in startup.write_keys(path, _OLD, _BOTH)

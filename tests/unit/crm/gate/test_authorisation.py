@@ -18,7 +18,7 @@ READING = {
 }  # fmt: skip
 OPERATING = {"CleanUp", "UpdateAttribute"}
 ADMINISTERING = {
-    "Change", "FenceNode", "ClearNode", "RefreshAttributes", "Fence", "ConfirmDown",
+    "Change", "FenceNode", "ClearNode", "RefreshAttributes", "Fence", "ConfirmDown", "RotateKey",
 }  # fmt: skip
 
 

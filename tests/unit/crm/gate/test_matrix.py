@@ -64,7 +64,10 @@ READER, OPERATOR, ADMINISTRATOR = Role.READER, Role.OPERATOR, Role.ADMINISTRATOR
 ATTRIBUTE = "//node_state[@uname='n1']//nvpair[@name='pingd']"
 HISTORY = "//node_state[@uname='n1']//lrm_resource[@id='p']"
 MATRIX: dict[str, dict[str, Taken]] = {
-    "heartbeat": {"AskCluster": Taken(membership.AskCluster(1), READER)},
+    "heartbeat": {
+        "AskCluster": Taken(membership.AskCluster(1), READER),
+        "RotateKey": Taken(membership.RotateKey(1), ADMINISTRATOR, "/cib"),
+    },
     "cib": {
         "Query": Taken(cib.Query(1), READER),
         "AskRevisions": Taken(cib.AskRevisions(1), READER),

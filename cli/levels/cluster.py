@@ -1,0 +1,57 @@
+"""The level `cluster`: the layer below the resources, as one node sees it.
+
+Source: docs/protocol/wire.md; crm-shell, section 2, "cluster".
+"""
+
+from __future__ import annotations
+
+from cli.shell.context import Call, Command, CommandFailed, Context, Level
+from cli.view import packets as view
+from cli.workspace import ask_daemon
+from crm.api import membership
+
+_ROTATION_LIMIT_S = 60.0
+
+
+def rotate_key(context: Context, _call: Call) -> None:
+    """Give all nodes a new key in authkeys; nothing is interrupted."""
+    reply = ask_daemon(
+        context.workspace,
+        membership.SERVICE,
+        membership.RotateKey(request=0),
+        what="a new key",
+        timeout_s=_ROTATION_LIMIT_S,
+    )
+    assert isinstance(reply, membership.KeyRotated)
+    if reply.problem:
+        raise CommandFailed(
+            "key-not-rotated",
+            f"no new key: {reply.problem}",
+            "the same command begins anew, and clears away what an interrupted one has left",
+        )
+    context.terminal.show(f"key {reply.number} is now the only one in authkeys on every node")
+
+
+def packets(context: Context, _call: Call) -> None:
+    """Show how many packets this node has sent, received, and dropped for which reason."""
+    reply = ask_daemon(
+        context.workspace,
+        membership.SERVICE,
+        membership.AskCluster(request=0),
+        what="the cluster layer",
+    )
+    assert isinstance(reply, membership.ClusterDescription)
+    if context.as_json:
+        context.terminal.show_json({"node": reply.node, "packets": dict(reply.counters)})
+        return
+    context.terminal.show(view.as_text(reply.node, reply.counters))
+
+
+LEVEL = Level(
+    name="cluster",
+    summary="cluster: keys and packets of the layer below the resources",
+    commands=(
+        Command("rotate-key", rotate_key, "", summary="a new authkeys key on all nodes"),
+        Command("packets", packets, "", summary="count packets, dropped ones by reason"),
+    ),
+)
