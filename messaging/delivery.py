@@ -247,6 +247,9 @@ class Delivery:
         else:
             piece.sent_at[-1] = now
         copy = len(piece.sent_at)
+        stream = conversation.outbound[channel]
+        is_full = len(stream.flight) >= stream.pace.window
+        asks = bool(stream.waiting) and stream.pace.wants_answer(seq, is_full=is_full)
         contact = conversation.contact
         message = frame.Data(
             peer,
@@ -258,6 +261,7 @@ class Delivery:
             piece.last,
             piece.chunk,
             copy,
+            asks,
         )
         is_bulk = channel is Channel.CLIENTS
         return Transmit(peer, message, everywhere=copy > 1, is_bulk=is_bulk)
@@ -351,7 +355,7 @@ class Delivery:
         effects += self._close_hole(peer, stream)
         if stream.ack_due is None:
             stream.ack_due = now + ACK_S
-        if stream.unacknowledged >= ACK_EVERY or piece.seq == 1:
+        if stream.unacknowledged >= ACK_EVERY or piece.seq == 1 or piece.ask:
             effects.append(self._acknowledge(peer, conversation, channel, now))
         return effects
 

@@ -157,7 +157,7 @@ class Data(Message, frozen=True, array_like=True):
     """A piece of a message in one of the streams between two nodes.
 
     `peer_session` and the two epochs name the contact: a piece of an earlier contact is dropped.
-    `copy` counts how often the piece has been sent.
+    `copy` counts how often the piece has been sent. `ask`: more waits, acknowledge this one now.
     """
 
     to: str
@@ -169,6 +169,7 @@ class Data(Message, frozen=True, array_like=True):
     last: bool
     chunk: bytes
     copy: Count = 1
+    ask: bool = False
 
 
 class Ack(Message, frozen=True, array_like=True):

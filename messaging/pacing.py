@@ -28,7 +28,6 @@ FIRST_REPEAT_S = 0.008
 """Sooner at first: one side knows of a contact half a round trip before the other."""
 
 REPEAT_MAX_S = 0.150
-REPEAT_PIECES = 8
 WAY_LIFE_S = 30.0
 
 
@@ -54,7 +53,7 @@ class Pace:
     @property
     def repeats(self) -> int:
         """How many pieces are sent again at once; one while nothing is known of the way."""
-        return REPEAT_PIECES if self._smooth_s else 1
+        return max(self.window // 4, 1) if self._smooth_s else 1
 
     def measure(self, round_trip_s: float, now: float) -> None:
         """Learn from one round trip."""
@@ -88,7 +87,12 @@ class Pace:
         """Take in that the oldest piece has to be repeated for want of an answer."""
         limit_s = max(REPEAT_MAX_S, 2 * self._smooth_s)
         self.repeat_s = min(1.5 * self.repeat_s, limit_s)
-        self._shrink(0.5, oldest, following)
+        if self._smooth_s:  # else the peer may only not know of the contact yet
+            self._shrink(0.5, oldest, following)
+
+    def wants_answer(self, seq: int, *, is_full: bool) -> bool:
+        """Whether a piece is to be acknowledged at once: two in each window, and what fills it."""
+        return is_full or seq % max(self.window // 2, 1) == 0
 
     def _shrink(self, factor: float, upto: int, following: int) -> None:
         self._is_searching = False

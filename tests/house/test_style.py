@@ -41,6 +41,7 @@ PURE = (
     "messaging/pings.py",
     "messaging/pulse.py",
     "messaging/quorum.py",
+    "messaging/rotation.py",
     "messaging/verdict.py",
     "pengine",
 )
