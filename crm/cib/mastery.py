@@ -60,21 +60,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from crm.api import cib as api
 from crm.api.membership import View
-from crm.cib import operations, wire
+from crm.cib import objections, operations, wire
 from crm.cib.disk import Disk, Mark
 from crm.cib.errands import Errands
+from crm.cib.failing import Failing
 from crm.cib.localcopy import LocalCopy
 from crm.cib.outbox import Answer, Asker, Outbox, RemoteAsker
 from crm.cib.snapshots import SLICE_BYTES, Reading
-from crm.cib.warrants import Pair, Standing, pair_of
-from crm.model.readxml.sets import options_in_force
-from crm.model.version import Reign, Version
+from crm.cib.unanswered import Pending, Unanswered
+from crm.cib.warrants import Standing, pair_of
+from crm.model.version import Reign
 from crm.plumbing import errors
-from crm.plumbing.errors import Problem
 
 HAIL_AGAIN_S = 1.0
 BEHIND_S = 5.0
@@ -88,15 +88,7 @@ ACKNOWLEDGE_S = 20.0
 SYNC_S = 10.0
 FETCH_S = 5.0
 BATCH_S = 0.005
-_UNWRITABLE = "the configuration cannot be written to every disk"
-UNDURABLE_HINT = "free space or repair the disk; writing is tried again by itself"
 MAX_HELD = 2_000
-MAX_TOLD = 5
-"""So many of the newest changes a writer is told of who comes too late."""
-
-PAIR = 2
-"""Of two nodes, one is enough."""
-
 MAX_PENDING = 2_000
 
 
@@ -105,19 +97,6 @@ class _Held:
     asker: Asker
     change: api.Change
     until: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Pending:
-    sequence: int
-    asker: Asker
-    answer: Answer
-    until: float
-    forced: bool
-    reached: Pair
-    """What the configuration is then that the answer tells of."""
-    decides: int
-    """The admin_epoch that must have been decided before; 0: nobody else was asked."""
 
 
 class Mastery:
@@ -145,7 +124,6 @@ class Mastery:
         self.sequence = 0
         self.promise_kept = False
         self.promise_problem = ""
-        self._broken: set[str] = set()
         self._configuration_sequence = 0  # the last one that members acknowledge
         self._was_settled = False
         self._copy = copy
@@ -160,7 +138,7 @@ class Mastery:
         self._view: View | None = None
         self._presented: dict[str, Standing] = {}
         self._installed: dict[str, int] = {}
-        self._failing: dict[str, str] = {}
+        self._failing = Failing(outbox, node, reign)
         self._awaited = ""
         self._awaited_until = 0.0
         self._reading: Reading | None = None
@@ -170,7 +148,7 @@ class Mastery:
         self._batch_at: float | None = None
         self._last_batch = now - BATCH_S
         self._held: deque[_Held] = deque()
-        self._pending: deque[_Pending] = deque()
+        self._unanswered = Unanswered(outbox, lambda: copy.document.version)
         self._errands = Errands(outbox)
         self._last_tried = now
         outbox.to_node("", wire.Hail(reign))
@@ -197,11 +175,11 @@ class Mastery:
     def viewed(self, view: View | None, now: float) -> None:
         """Take in the membership: forget who left, hail who came."""
         self._view = view
-        for node in [*self._presented, *self._installed, *self._failing]:
+        for node in [*self._presented, *self._installed, *self._failing.reasons]:
             if node not in self.members or (view is not None and node in view.lost):
                 self.forget(node)
         if not self._may_write_without_force():
-            self._give_up(lambda pending: not pending.forced, "quorum was lost")
+            self._unanswered.give_up("quorum was lost", lambda pending: not pending.forced)
         for node in self.members:
             if node not in self._presented:
                 self._outbox.to_node(node, wire.Hail(self.reign))
@@ -219,8 +197,7 @@ class Mastery:
         """Forget the life of a cib that has ended."""
         self._presented.pop(node, None)
         self._installed.pop(node, None)
-        self._failing.pop(node, None)
-        self._broken.discard(node)
+        self._failing.forget(node)
         self._to_install.pop(node, None)
         if self._awaited == node:
             self._awaited = ""
@@ -230,7 +207,7 @@ class Mastery:
         if message.reign != self.reign:
             return
         self._presented[node] = message.standing
-        self._failing.pop(node, None)  # it could write the promise
+        self._failing.reasons.pop(node, None)  # it could write the promise
         self._installed.pop(node, None)
         self._flush(now)
         self._take_or_install(node, now)
@@ -290,7 +267,7 @@ class Mastery:
         if adopted.given_up is not None:
             self._outbox.warn(f"Archived our configuration: {adopted.given_up.reason}")
             self._outbox.add(adopted.given_up)
-        self._give_up(lambda _: True, f"the better copy of {node} was taken over")
+        self._unanswered.give_up(f"the better copy of {node} was taken over")
         self._batch.clear()
         self._batch_at = None
         self.sequence += 1
@@ -309,13 +286,13 @@ class Mastery:
         if message.reign != self.reign or node not in self.members:
             return
         if message.problem:
-            self._failing[node] = message.problem
+            self._failing.reasons[node] = message.problem
             if message.is_broken:
-                self._broken.add(node)
-                self._dismiss()
-            self._report_undurable(message.sequence, f"{node}: {message.problem}")
+                self._failing.broken.add(node)
+                self._failing.dismiss(self._view, self._failing_disks())
+            self._unanswered.report_undurable(message.sequence, f"{node}: {message.problem}")
         elif node in self._presented:
-            self._failing.pop(node, None)
+            self._failing.reasons.pop(node, None)
             self._installed[node] = max(message.sequence, self._installed.get(node, 0))
         self.advance(now)
 
@@ -325,13 +302,13 @@ class Mastery:
             self.own_disk_is_broken()
         if self._disk.problem:
             sequence = mark[1] if mark[0] == self.reign else 0
-            self._report_undurable(sequence, f"{self.node}: {self._disk.problem}")
+            self._unanswered.report_undurable(sequence, f"{self.node}: {self._disk.problem}")
         self.advance(now)
 
     def own_disk_is_broken(self) -> None:
         """Leave, if the others can do without us."""
-        self._broken.add(self.node)
-        self._dismiss()
+        self._failing.broken.add(self.node)
+        self._failing.dismiss(self._view, self._failing_disks())
 
     def asked(self, asker: Asker, change: api.Change, now: float) -> None:
         """Make a change, or hold it until it may be made."""
@@ -362,7 +339,7 @@ class Mastery:
 
     def end(self) -> list[tuple[Asker, api.Change]]:
         """Leave office: nobody knows how pending changes end; held ones were not begun."""
-        self._give_up(lambda _: True, "another master took over")
+        self._unanswered.give_up("another master took over")
         self._errands.give_up()
         return [(held.asker, held.change) for held in self._held]
 
@@ -389,12 +366,9 @@ class Mastery:
         self.advance(now)
         while self._held and now >= self._held[0].until:
             self._not_ready(self._held.popleft().asker, self._why_not_settled())
-        while self._pending and now >= self._pending[0].until:
-            pending = self._pending.popleft()
-            missing = [n for n in self.members if self._installed.get(n, -1) < pending.sequence]
-            silent = ", ".join(missing) or self.node
-            message = f"whether the change stays is not known: no acknowledgement from {silent}"
-            self._unknown(pending, message, api.LOOK_HINT)
+        while (pending := self._unanswered.first) is not None and now >= pending.until:
+            silent = ", ".join(self.behind(self.members, pending.sequence)) or self.node
+            self._unanswered.give_up_first(f"no acknowledgement from {silent}")
 
     def next_deadline(self) -> float | None:
         """Say when `tick` is due."""
@@ -413,8 +387,8 @@ class Mastery:
             due.append(self._held[0].until)
             if self._grace_until < self._held[0].until and self._grace_until > self._last_tried:
                 due.append(self._grace_until)
-        if self._pending:
-            due.append(self._pending[0].until)
+        if self._unanswered.first is not None:
+            due.append(self._unanswered.first.until)
         due.extend(self._errands.deadlines())
         return min(due, default=None)
 
@@ -458,28 +432,10 @@ class Mastery:
     def _failing_disks(self) -> dict[str, str]:
         """Name the members that cannot write, and why."""
         own = self._disk.problem or self.promise_problem
-        return {**self._failing, **({self.node: own} if own else {})}
-
-    def _dismiss(self) -> None:
-        """Send those away whose disks are broken, if the others have quorum without them.
-
-        One disk must not keep everybody from writing; but where too many are broken at once,
-        what runs goes on, without changes.
-        """
-        if self._view is None or not self._has_quorum:
-            return
-        healthy = len(self._view.members) - len(self._failing_disks())
-        total = self._view.total_nodes
-        if 2 * healthy > total or (total == PAIR and healthy == 1):
-            for node in sorted(self._broken):
-                if node == self.node:
-                    self._outbox.leave(self._failing_disks()[node])
-                else:
-                    self._outbox.to_node(node, wire.Dismiss(self.reign))
-            self._broken.clear()
+        return {**self._failing.reasons, **({self.node: own} if own else {})}
 
     def _may_write_without_force(self) -> bool:
-        return self._has_quorum or _no_quorum_policy(self._copy) == "ignore"
+        return self._has_quorum or objections.no_quorum_policy(self._copy) == "ignore"
 
     def _make(self, asker: Asker, change: api.Change, now: float) -> None:
         copy = self._copy
@@ -504,8 +460,8 @@ class Mastery:
             self._replicate(carried, change.origin, now)
         if carried.outcome is api.Outcome.OK and configuration and not change.dry_run:
             # A change that changes nothing says "it is so": that, too, must be durable first.
-            self._pending.append(
-                _Pending(
+            self._unanswered.add(
+                Pending(
                     self._configuration_sequence,
                     asker,
                     answer,
@@ -521,42 +477,15 @@ class Mastery:
             self._flush(now)
         self._outbox.answer(asker, answer)
 
-    def _objection(
-        self, change: api.Change, *, configuration: bool
-    ) -> tuple[api.Outcome, Problem] | None:
-        if change.based_on is not None:
-            current = self._copy.document.version
-            base = change.based_on
-            if (base.admin_epoch, base.epoch) != (current.admin_epoch, current.epoch):
-                message = f"the configuration is at {current}, the change was made for {base}"
-                message += self._since(base, change.origin)
-                hint = "read it again and repeat the change there"
-                return api.Outcome.CONFLICT, errors.error("conflict", "cib", message, hint)
-        if not configuration or change.dry_run:
-            return None
+    def _objection(self, change: api.Change, *, configuration: bool) -> objections.Refusal | None:
+        stale = objections.objection_to_base(change, self._copy)
+        if stale is not None or not configuration or change.dry_run:
+            return stale
         if not change.force and not self._may_write_without_force():
-            message = "this partition has no quorum, its configuration stays as it is"
-            hint = "wait for more nodes, or force the change"
-            return api.Outcome.NO_QUORUM, errors.error("no-quorum", "cib", message, hint)
+            return objections.no_quorum()
         if failing := self._failing_disks():
-            where = ", ".join(f"{node}: {reason}" for node, reason in failing.items())
-            return api.Outcome.NOT_DURABLE, _not_durable(where)
-        if len(self._pending) >= MAX_PENDING:
-            problem = errors.error("busy", "cib", "too many changes wait for the disks")
-            return api.Outcome.NOT_READY, problem
-        return None
-
-    def _since(self, base: Version, origin: api.Origin) -> str:
-        """Say what has changed since a version, to somebody who may read all of it."""
-        if self._copy.guard(origin) is not None:
-            return ""
-        past = (base.admin_epoch, base.epoch)
-        later = [
-            f"{entry.name} ({entry.summary or 'not recorded'})"
-            for entry in self._copy.history.entries[-MAX_TOLD:]
-            if (entry.after.admin_epoch, entry.after.epoch) > past
-        ]
-        return f"; since then came {', '.join(later)}" if later else ""
+            return objections.not_durable(failing)
+        return objections.busy() if len(self._unanswered) >= MAX_PENDING else None
 
     def _stamp(self, origin: api.Origin) -> dict[str, str]:
         stamp = {
@@ -636,15 +565,13 @@ class Mastery:
 
     def _settle(self, now: float) -> None:
         """Answer what is durable everywhere, and cannot lose any more, in order."""
-        while self._pending and self._is_durable(self._pending[0].sequence):
-            pending = self._pending[0]
-            if self._is_vouched_for(pending):
-                self._pending.popleft()
-                self._outbox.answer(pending.asker, pending.answer)
+        while (first := self._unanswered.first) is not None and self._is_durable(first.sequence):
+            if self._is_vouched_for(first):
+                self._unanswered.answer_first()
             elif not (self.is_settled and self._vouch(now)):
                 return
 
-    def _is_vouched_for(self, pending: _Pending) -> bool:
+    def _is_vouched_for(self, pending: Pending) -> bool:
         """Tell whether only an administrator's decision may outrank what is to be answered."""
         warrant = self._copy.warrant
         if not self._has_quorum:
@@ -669,38 +596,13 @@ class Mastery:
             return False
         self._flush(now, digest=copy.document.digest())
         self._disk.want()
-        last = self._configuration_sequence
-        self._pending = deque(replace(pending, sequence=last) for pending in self._pending)
+        self._unanswered.postpone(self._configuration_sequence)
         return True
 
     def _is_durable(self, sequence: int) -> bool:
         mark = self._disk.durable
         here = self._disk.is_durable or (mark[0] == self.reign and mark[1] >= sequence)
         return here and all(self._installed.get(m, -1) >= sequence for m in self.members)
-
-    def _give_up(self, concerns: Callable[[_Pending], bool], reason: str) -> None:
-        self._tell_unknown(
-            concerns, f"whether the change stays is not known: {reason}", api.LOOK_HINT
-        )
-
-    def _tell_unknown(self, concerns: Callable[[_Pending], bool], message: str, hint: str) -> None:
-        kept: deque[_Pending] = deque()
-        for pending in self._pending:
-            if concerns(pending):
-                self._unknown(pending, message, hint)
-            else:
-                kept.append(pending)
-        self._pending = kept
-
-    def _unknown(self, pending: _Pending, message: str, hint: str) -> None:
-        problem = errors.error("unknown-outcome", "cib", message, hint)
-        version = self._copy.document.version
-        self._outbox.refuse(pending.asker, api.Outcome.UNKNOWN_OUTCOME, version, problem)
-
-    def _report_undurable(self, sequence: int, where: str) -> None:
-        """Tell who waits that a disk refused: what was made stays, and is written if that works."""
-        message = f"the change was made, but may be lost again: {_UNWRITABLE}: {where}"
-        self._tell_unknown(lambda pending: pending.sequence <= sequence, message, UNDURABLE_HINT)
 
     def _not_ready(self, asker: Asker, reason: str) -> None:
         problem = errors.error("not-ready", "cib", reason, "try again")
@@ -735,23 +637,8 @@ class Mastery:
     def _laggards(self) -> list[str]:
         """Name the members that should have acknowledged by now and did not say why not."""
         behind = self.behind(self.members, self._checked_sequence)
-        return [n for n in behind if n in self._presented and n not in self._failing]
+        return [n for n in behind if n in self._presented and n not in self._failing.reasons]
 
     def has_left(self, node: str) -> bool:
         """Tell whether a node is no member any more."""
         return self._view is not None and node not in self.members and node != self.node
-
-
-def _no_quorum_policy(copy: LocalCopy) -> str:
-    """Read what the configuration says about partitions without quorum."""
-    values = options_in_force(copy.document.configuration)
-    return values.get("no-quorum-policy", values.get("no_quorum_policy", "stop")).lower()
-
-
-def _not_durable(where: str) -> Problem:
-    return errors.error(
-        "not-durable",
-        "cib",
-        f"nothing was changed: {_UNWRITABLE}: {where}",
-        UNDURABLE_HINT,
-    )

@@ -16,7 +16,7 @@ from crm.cib.warrants import Warrant
 from crm.model.version import Reign
 from crm.plumbing.kernel import Kernel
 from tests.kit.frail_disk import FOLDER, FrailDisk
-from tests.sim import cib_faults, cib_writers
+from tests.sim import cib_faults, cib_offline, cib_writers
 from tests.sim.cluster import Cluster
 from tests.sim.engine import Violation
 from tests.sim.faults import Script
@@ -26,6 +26,7 @@ from tests.sim.nodes import Makers, Node
 SIZES = ((2, 3, 4, 5), (2, 10, 2, 2))
 LENGTH_S = 60.0
 LAST_WRITE_BOUND_S = 10.0
+LEAVING_BOUND_S = 40.0
 FOREIGN_NODES = {"m1": "6e9d25a5-aaaa-4b6c-9d10-6d1f1a2a3b01"}
 
 
@@ -69,6 +70,8 @@ class CibCluster(Cluster):
         rested_s = super().run()
         self._judge()
         self._write_everywhere()
+        if self.engine.random.random() < 0.3:
+            self._edit_while_all_is_down()
         if self.engine.random.random() < 0.5:
             for node in self.nodes.values():
                 node.crash()
@@ -92,6 +95,35 @@ class CibCluster(Cluster):
                 self._collect_answers()
             if entry is None or entry.outcome is not Outcome.OK:
                 raise Violation("I7 live", f"all is well on {node.name}, but {entry}")
+        self._judge()
+
+    def _edit_while_all_is_down(self) -> None:
+        """What is changed in one node's file stays if nobody has changed anything since.
+
+        Raises: Violation.
+        """
+        for node in self.nodes.values():
+            node.leave()
+        end = self.engine.now + LEAVING_BOUND_S
+        while any(node.is_up for node in self.nodes.values()) and self.engine.now < end:
+            self.engine.run_until(self.engine.now + 0.5)
+        if any(node.is_up for node in self.nodes.values()):
+            raise Violation("I7 live", "a node does not leave")
+        worth = {name: cib_offline.worth_of(node.disk.folder) for name, node in self.nodes.items()}
+        best = [name for name in worth if worth[name] == max(worth.values())]
+        node = self.nodes[self.engine.random.choice(best)]
+        entry = self._writers.edit(node.name, node.disk.folder)
+        self.engine.remember(node.name, "?", f"edited, all are down: {entry}")
+        for each in self.nodes.values():
+            self.engine.after(self.engine.random.choice((0.0, 20.0)), each.boot)
+        self.engine.run_until(self.engine.now + 25.0)
+        self._come_to_rest()
+        for each in self.nodes.values():
+            document = self._document(each)
+            if entry is None or document is None:
+                raise Violation("I7 live", f"no edit on {node.name}, or no copy on {each.name}")
+            if not entry.is_in(document):
+                raise Violation("edits stay", f"{document.version} on {each.name}: {entry}")
         self._judge()
 
     def _judge(self) -> None:
@@ -135,11 +167,15 @@ class CibCluster(Cluster):
         document = self._document(node)
         if process is None or document is None:
             return None
-        wish = self._writers.wish(node.name, document, kind)
+        wish = self._writers.wish(node.name, document, kind, alone=not _has_quorum(node))
         request, question = process.machine.ask(
             "cib",
             lambda number: Change(
-                number, wish.operations, Origin("cibadmin", node.name), wish.based_on
+                number,
+                wish.operations,
+                Origin("cibadmin", node.name),
+                wish.based_on,
+                force=wish.force,
             ),
         )
         if wish.entry is not None:
@@ -187,10 +223,20 @@ class CibCluster(Cluster):
             case "damage":
                 self.testimony.forget(node.name)
                 _damage(disk.folder, detail, self.engine.random)
+            case "edit" if not node.is_up:
+                entry = self._writers.edit(node.name, disk.folder, decides=detail == "decide")
+                self.engine.remember(node.name, "?", f"edited: {entry}")
             case "write":
-                self._write(node)
+                self._write(node, detail)
             case _:
                 super()._befall_node(node, kind, detail, number)
+
+
+def _has_quorum(node: Node) -> bool:
+    """Tell whether a node's cib believes that it has quorum."""
+    process = node.process("cib")
+    view = getattr(process and process.machine, "_view", None)
+    return view is not None and bool(view.quorate)
 
 
 def _damage(disk: FrailDisk, kind: str, chance: random.Random) -> None:

@@ -20,6 +20,9 @@ CALM_S = 26.0
 DAMAGED_FIRST = 0.5
 """So often a cluster that had time to come to rest meets a damaged disk before all else."""
 
+DETECTED_S = 9.0
+"""So long after a cut both sides have a membership of their own."""
+
 MAX_CALLS = 26
 """A write of configuration and history makes about so many calls."""
 
@@ -42,6 +45,7 @@ KINDS = {
     "read-only": 2,
     "leave": 1,
     "damage": 3,
+    "edit": 4,
 }
 PARTITIONS = ("split", "bridge", "one-way", "flap", "weather")
 FULL_CALLS = ("create", "write", "fsync", "rename", "link", "sync_folder")
@@ -102,6 +106,8 @@ def _misfortune(chance: random.Random, now: float, nodes: list[str]) -> tuple[li
         return _partition(chance, kind, now, nodes, length_s)
     if kind in ("full", "sync-error", "broken", "read-only", "slow-disk"):
         return _bad_disk(chance, kind, now, nodes, length_s), chance.choice((0.5, length_s))
+    if kind == "edit":
+        return _edit(chance, now, nodes, node, length_s), length_s
     if kind == "damage":
         faults, busy_s = _damage(chance, now + CALM_S, node)
         return faults, CALM_S + busy_s
@@ -171,15 +177,7 @@ def _partition(
     shuffled = chance.sample(nodes, len(nodes))
     heal = Fault(now + length_s, "heal")
     if kind == "split":
-        place = chance.randint(1, len(nodes) - 1)
-        groups = (tuple(shuffled[:place]), tuple(shuffled[place:]))
-        faults = [Fault(now, "split", nodes=groups), heal]
-        if chance.random() < 0.5:
-            # A master that is cut off goes on counting for as long as he does not know it.
-            small = min(groups, key=len)
-            moments = [now + 0.1 + chance.uniform(0, 2) for _ in range(10)]
-            faults += [Fault(moment, "write", chance.choice(small)) for moment in moments]
-        return faults, length_s + chance.choice((0.5, 4.0))
+        return _split(chance, now, shuffled, length_s)
     if kind == "weather":
         loss = chance.choice((0.05, 0.2, 0.3))
         return [Fault(now, "weather", number=loss), heal], length_s
@@ -196,6 +194,56 @@ def _partition(
         faults.append(Fault(start, "split", nodes=((one,), tuple(shuffled[1:]))))
         faults.append(Fault(start + period_s * chance.uniform(0.3, 0.8), "heal"))
     return faults, 4 * period_s + 1
+
+
+def _split(
+    chance: random.Random, now: float, nodes: list[str], length_s: float
+) -> tuple[list[Fault], float]:
+    """Two sides; a master that is cut off goes on counting for as long as he does not know it."""
+    place = chance.randint(1, len(nodes) - 1)
+    small, large = sorted((tuple(nodes[:place]), tuple(nodes[place:])), key=len)
+    faults = [Fault(now, "split", nodes=(small, large))]
+    if chance.random() < 0.5:
+        moments = [now + 0.1 + chance.uniform(0, 2) for _ in range(10)]
+        faults += [Fault(moment, "write", chance.choice(small)) for moment in moments]
+        if chance.random() < 0.5:
+            moment = now + chance.uniform(0, 2)
+            faults.append(Fault(moment, "write:raise-admin-epoch", chance.choice(small)))
+    if chance.random() < 0.4:
+        length_s = max(length_s, DETECTED_S + chance.choice((2.0, 6.0)))
+        faults += _knowing_it(chance, now, now + length_s, small, large)
+    return [*faults, Fault(now + length_s, "heal")], length_s + chance.choice((0.5, 4.0))
+
+
+def _knowing_it(
+    chance: random.Random, now: float, end: float, small: tuple[str, ...], large: tuple[str, ...]
+) -> list[Fault]:
+    """Both sides go on: the small one is forced to, and now and then decides."""
+    begin = now + DETECTED_S - 2
+    counts = (chance.randint(2, 12), chance.choice((0, 1, 3)))
+    faults = [
+        Fault(chance.uniform(begin, end), "write", chance.choice(side))
+        for side, count in zip((small, large), counts, strict=True)
+        for _ in range(count)
+    ]
+    if chance.random() < 0.15:
+        faults.append(Fault(end - 0.5, "write:decide", chance.choice(small)))
+    return faults
+
+
+def _edit(
+    chance: random.Random, now: float, nodes: list[str], node: str, length_s: float
+) -> list[Fault]:
+    """Somebody changes the file of a node that is down, while the others go on."""
+    down = chance.choice(("crash", "leave", "halt"))
+    away_s = (12.0 if down == "leave" else 0.1) + length_s
+    kind = "edit:decide" if chance.random() < 0.1 else "edit"
+    edits = [Fault(now + away_s * chance.uniform(0.95, 1), kind, node) for _ in range(3)]
+    others = [each for each in nodes if each != node]
+    moments = [now + away_s * chance.random() for _ in range(chance.choice((0, 1, 4)))]
+    writes = [Fault(moment, "write", chance.choice(others)) for moment in moments]
+    boot = Fault(now + away_s + 0.1, "boot", node)
+    return [Fault(now, down, node), *edits[: chance.randint(1, 3)], *writes, boot]
 
 
 def _blackout(chance: random.Random, now: float, nodes: list[str]) -> list[Fault]:

@@ -5,6 +5,7 @@ The number beside each is how many seeds may be needed (`./run sim PROFILE=cib P
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 from pathlib import Path
@@ -17,10 +18,12 @@ from crm.api.membership import ClusterMessage
 from crm.cib import document as documents
 from crm.cib import trailer, wire
 from crm.cib.disk import NOTHING, Journal, KeepPromise, Persist, Persisted
+from crm.cib.localcopy import LocalCopy
 from crm.cib.mastery import Mastery
+from crm.cib.operations import Rules
 from crm.cib.replica import Replica
-from crm.cib.store import FILE, Copy, Store
-from crm.cib.warrants import Standing, Warrant
+from crm.cib.store import FILE, Copy, Loaded, Store
+from crm.cib.warrants import Standing, Warrant, by_hand, pair_of
 from crm.model.version import Reign
 from crm.plumbing import xml
 from crm.plumbing.kernel import Kernel
@@ -203,6 +206,52 @@ class OwnCopyIsBest(Mastery):
         return False
 
 
+class IgnoresSettled(LocalCopy):
+    """Copies of one reign are compared by what they counted."""
+
+    def standing(self) -> Standing:
+        found = super().standing()
+        return msgspec.structs.replace(found, warrant=_unsettled(found.warrant))
+
+    def is_beaten_by(self, new: documents.Document | None, warrant: Warrant) -> bool:
+        return super().is_beaten_by(new, _unsettled(warrant))
+
+
+class DecidesAtOnce(LocalCopy):
+    """A raised admin_epoch decides as soon as it is made."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "warrant" and value.settled[0] > value.decided:
+            value = value.deciding(value.settled[0])
+        super().__setattr__(name, value)
+
+
+class EditsOfNoReign(Store):
+    """What was changed in a file is of no reign."""
+
+    def load(self, rules: Rules) -> Loaded:
+        found = super().load(rules)
+        pair = pair_of(found.document.version)
+        if found.warrant.settled == pair:
+            return found
+        return dataclasses.replace(found, warrant=by_hand(found.document.version))
+
+
+def _unsettled(warrant: Warrant) -> Warrant:
+    return Warrant(warrant.decided, warrant.written)
+
+
+def _keeping(kind: type[LocalCopy]) -> Makers:
+    class Keeping(Replica):
+        """A replica whose copy is of another kind."""
+
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self._copy.__class__ = kind
+
+    return {"cib": Keeping}
+
+
 def _ruled_by(kind: type[Mastery]) -> Makers:
     class Ruled(Replica):
         """A replica whose masteries are of another kind."""
@@ -227,6 +276,9 @@ CIB_PLANTS: dict[str, tuple[Makers, int]] = {
     "ignore-base": (wrapped("cib", IgnoresBase), 10),
     "deny-what-was-made": (wrapped("cib", DeniesWhatItMade), 20),
     "own-copy-is-best": (_ruled_by(OwnCopyIsBest), 60),
+    "ignore-settled": (_keeping(IgnoresSettled), 100),
+    "decide-at-once": (_keeping(DecidesAtOnce), 200),
+    "edits-of-no-reign": ({"store": EditsOfNoReign}, 60),
     "early-answer": (plants.PLANTS["early-answer"], 10),
     "ack-before-persist": (wrapped("cib", TakesBegunForDone), 100),
     "silent-corruption": (plants.PLANTS["silent-corruption"], 50),

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lxml import etree
 
 from crm.api.cib import Operation, XmlOperation, XmlTask
 from crm.cib.document import Document
 from crm.model.version import Version
-from tests.sim.ledger import ADMIN_EPOCH, Entry, Ledger
+from tests.kit.frail_disk import FrailDisk
+from tests.sim import cib_offline
+from tests.sim.ledger import ADMIN_EPOCH, DECIDES, Entry, Ledger
 
 SET = "shared"
 REGISTERS = tuple(f"shared-{number}" for number in range(4))
@@ -33,6 +35,12 @@ KINDS = {
 }
 """How often which kind, compared with the rest."""
 
+FORCED = 0.7
+"""So often who is without quorum forces a change, where it would be refused otherwise."""
+
+BY_HAND = 0.4
+"""So often a file is changed with an editor, and not by a tool."""
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -41,6 +49,7 @@ class Wish:
     operations: tuple[Operation, ...]
     entry: Entry | None
     based_on: Version | None = None
+    force: bool = False
 
 
 def text(nodes: dict[str, str]) -> bytes:
@@ -74,14 +83,20 @@ class Writers:
             "read-modify-write": self._read_modify_write,
             "stale-base": self._stale_base,
             "raise-admin-epoch": self._raise_admin_epoch,
+            "decide": self._decide,
             "status": self._status,
         }
 
-    def wish(self, node: str, document: Document, kind: str = "") -> Wish:
-        """Make a wish of this kind, or of any."""
+    def wish(self, node: str, document: Document, kind: str = "", *, alone: bool = False) -> Wish:
+        """Make a wish of this kind, or of any; who is without quorum (`alone`) may force it."""
         kind = kind or self._chance.choices(list(KINDS), list(KINDS.values()))[0]
         value = f"v{len(self._ledger.entries) + 1}"
         made = self._kinds[kind](node, value, document)
+        may_force = made.entry is not None and made.entry.register != ADMIN_EPOCH
+        if alone and may_force and self._chance.random() < FORCED:
+            assert made.entry is not None
+            made.entry.is_forced = True
+            made = replace(made, force=True)
         if self._chance.random() < 0.3:
             self._stale[node] = document.version
         return made
@@ -158,8 +173,35 @@ class Writers:
 
     def _raise_admin_epoch(self, node: str, value: str, document: Document) -> Wish:
         number = document.version.admin_epoch + 1
-        operation = XmlOperation(XmlTask.MODIFY, f'<cib admin_epoch="{number}"/>'.encode())
-        return Wish((operation,), self._ledger.asked(node, ADMIN_EPOCH, str(number)))
+        return self._raise(node, number)
+
+    def _decide(self, node: str, value: str, document: Document) -> Wish:
+        """As an administrator decides who has nobody to ask."""
+        number = (document.version.admin_epoch // DECIDES + 1) * DECIDES
+        made = self._raise(node, number)
+        assert made.entry is not None
+        made.entry.is_forced = True
+        return replace(made, force=True)
+
+    def _raise(self, node: str, number: int) -> Wish:
+        entry = self._ledger.asked(node, ADMIN_EPOCH, str(number))
+        return Wish((cib_offline.raise_admin_epoch(number),), entry)
+
+    def edit(self, node: str, disk: FrailDisk, *, decides: bool = False) -> Entry | None:
+        """Somebody changes the cib.xml of a node that is down; None if that cannot be done."""
+        value = f"v{len(self._ledger.entries) + 1}"
+        entry = self._ledger.asked(node, self._register(), value)
+        entry.is_forced = True
+        if not decides and self._chance.random() < BY_HAND:
+            done = cib_offline.edit_by_hand(disk, entry.register, value)
+            if done:
+                return entry
+        step = cib_offline.set_register(SET, entry.register, value)
+
+        def steps(document: Document) -> tuple[Operation, ...]:
+            return (*self._decide(node, value, document).operations, step) if decides else (step,)
+
+        return entry if cib_offline.edit_by_tool(disk, steps) else None
 
     def _status(self, node: str, value: str, document: Document) -> Wish:
         given = f'<node_state id="stray" uname="stray" crm-debug-origin="{value}"/>'

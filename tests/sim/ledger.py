@@ -7,7 +7,12 @@ nobody else ever writes, so what stands in a register says whose change it was. 
 - answered "ok": the register holds that value, or that of a change answered "ok" with a later
   version, or that of one whose outcome nobody was told;
 - refused: its value stands in no register of any copy, ever;
-- anything else (no answer, "unknown outcome"): either.
+- anything else (no answer, "unknown outcome"), and what was forced without quorum or edited in the
+  file of a stopped node: either.
+
+Who raises admin_epoch without asking the others decides: `DECIDES` times as much as a change with
+quorum raises it by. The hundreds of a copy's admin_epoch are its *era*; it must hold what was
+answered "ok" in its era, and be of no earlier era than anything that was.
 
 Versions of changes answered "ok" are all different (they never fork), later than all that was
 answered before the change was asked for (they never go back), and follow the base they named.
@@ -28,6 +33,7 @@ EITHER = (None, Outcome.UNKNOWN_OUTCOME)
 """What was not answered, or answered so, may have been made or not."""
 
 NOWHERE = Version()
+DECIDES = 100
 
 Pair = tuple[int, int]
 
@@ -44,11 +50,26 @@ class Entry:
     after: Pair
     outcome: Outcome | None = None
     version: Version = NOWHERE
+    is_forced: bool = False
+
+    @property
+    def is_acknowledged(self) -> bool:
+        """Tell whether it must stay."""
+        return self.outcome is Outcome.OK and not self.is_forced
+
+    @property
+    def may_stay(self) -> bool:
+        """Tell whether it may be there or not."""
+        return self.outcome in EITHER or (self.is_forced and self.outcome is Outcome.OK)
 
     @property
     def is_distinct(self) -> bool:
         """Tell whether only this change writes its value, and always changes something."""
         return self.value is not None and self.register != ADMIN_EPOCH
+
+    def is_in(self, document: Document) -> bool:
+        """Tell whether a copy has what this change set."""
+        return _read(document, self.register) == self.value
 
     def __str__(self) -> str:
         told = "nothing" if self.outcome is None else self.outcome.name
@@ -70,7 +91,7 @@ class Ledger:
     @property
     def acknowledged(self) -> int:
         """How many were answered "ok"."""
-        return sum(entry.outcome is Outcome.OK for entry in self.entries)
+        return sum(entry.is_acknowledged for entry in self.entries)
 
     def asked(
         self, node: str, register: str, value: str | None, based_on: Version | None = None
@@ -87,7 +108,7 @@ class Ledger:
         Raises: Violation if that cannot be true.
         """
         entry.outcome, entry.version = outcome, version
-        if outcome is not Outcome.OK:
+        if not entry.is_acknowledged:
             return
         pair = _pair(version)
         if pair < entry.after:
@@ -107,7 +128,7 @@ class Ledger:
         Raises: Violation.
         """
         for entry in self.entries:
-            if entry.outcome in (Outcome.OK, *EITHER) or not entry.is_distinct:
+            if entry.is_acknowledged or entry.may_stay or not entry.is_distinct:
                 continue
             if _read(document, entry.register) == entry.value:
                 raise Violation("I2 durable", f"refused, but made on {node}: {entry}")
@@ -117,23 +138,27 @@ class Ledger:
 
         Raises: Violation.
         """
-        for register in sorted({entry.register for entry in self.entries}):
+        era = _era(document.version)
+        self._check_admin_epoch(node, document)
+        for register in sorted({entry.register for entry in self.entries} - {ADMIN_EPOCH}):
             about = [entry for entry in self.entries if entry.register == register]
-            kept = [entry for entry in about if entry.outcome is Outcome.OK]
+            kept = [entry for entry in about if entry.is_acknowledged]
             last = max(kept, key=lambda entry: _pair(entry.version), default=None)
-            if register == ADMIN_EPOCH:
-                self._check_admin_epoch(node, document, last)
-                continue
-            allowed = {entry.value for entry in about if entry.outcome in EITHER}
+            allowed = {entry.value for entry in about if entry.may_stay}
             allowed.add(self._initial.get(register) if last is None else last.value)
+            if last is None or _era(last.version) < era:
+                # The copy that was decided for may lack it, and have what was there before.
+                allowed |= {self._initial.get(register), *(entry.value for entry in kept)}
             found = _read(document, register)
             if found not in allowed:
                 wanted = last or "nothing was asked"
                 text = f"{register} is {found} at {document.version} on {node}: {wanted}"
                 raise Violation("I2 durable", text)
 
-    @staticmethod
-    def _check_admin_epoch(node: str, document: Document, last: Entry | None) -> None:
+    def _check_admin_epoch(self, node: str, document: Document) -> None:
+        """No copy is of an earlier era, or less decided in the same, than what was answered."""
+        kept = (entry for entry in self.entries if entry.is_acknowledged)
+        last = max(kept, key=lambda entry: _pair(entry.version), default=None)
         if last is not None and document.version.admin_epoch < last.version.admin_epoch:
             raise Violation("I2 durable", f"{document.version} on {node}: {last}")
 
@@ -141,6 +166,10 @@ class Ledger:
         """List what was asked of some registers."""
         wanted = set(registers)
         return [str(entry) for entry in self.entries if entry.register in wanted]
+
+
+def _era(version: Version) -> int:
+    return version.admin_epoch // DECIDES
 
 
 def _pair(version: Version) -> Pair:

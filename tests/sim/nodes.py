@@ -324,7 +324,9 @@ class Node:
         store = self._makers["store"](FOLDER, kernel=kernel)
         self._keeper = Keeper(store, self._say)
         loaded = store.load(RULES)
-        history, damage = revisions.restore(store.read_journal(), loaded.document)
+        history, damage = revisions.restore(
+            store.read_journal(), loaded.document, edited=loaded.edited
+        )
         for problem in [*loaded.problems, *damage]:
             self.engine.remember(f"{self.name}/cib", "#", str(problem))
         self.testimony.started(self.name, loaded.document, loaded.warrant, loaded.promised)
