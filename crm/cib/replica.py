@@ -29,15 +29,14 @@ from collections.abc import Callable
 
 from crm.api import cib as api
 from crm.api import controller, membership
-from crm.cib import operations, patch, revisions, wire
-from crm.cib.disk import BROKEN_AFTER, Content, Disk, KeepPromise, Mark, Persisted
+from crm.cib import operations, patch, reads, revisions, sayings, wire
+from crm.cib.disk import Disk, Mark, Persisted
 from crm.cib.document import Document
 from crm.cib.forwarding import Forwarding
 from crm.cib.localcopy import LocalCopy
 from crm.cib.mastery import Mastery
 from crm.cib.outbox import Asker, LocalAsker, Outbox, RemoteAsker
-from crm.cib.query import answer_query, answer_revisions
-from crm.cib.rights import answer_rights
+from crm.cib.promise import Promise
 from crm.cib.snapshots import SLICE_BYTES, Reading
 from crm.cib.warrants import Warrant
 from crm.model.version import Reign
@@ -48,8 +47,6 @@ Event = MessageArrived | PeerConnected | PeerLost | StopRequested | Persisted
 REBID_S = 1.0
 MAX_EARLY_CHANGES = 1_000
 """So many changes may come while the copy is read that they follow."""
-
-PROMISE_RETRY_S = 5.0
 
 
 class Replica:
@@ -80,12 +77,12 @@ class Replica:
         slice_bytes: int = SLICE_BYTES,
     ) -> None:
         self.node = node
-        self.promised = promised
         self._copy = LocalCopy(document, rules, warrant, own_user, history)
         self._disk = Disk()
         if fresh:
             self._disk.want()
         self._outbox = Outbox()
+        self._promise = Promise(promised, self._outbox)
         self._forwarding = Forwarding(self._outbox, life)
         self._wall = wall
         self._clock = clock
@@ -96,12 +93,6 @@ class Replica:
         self._rebid_at: float | None = None
         self._installed: tuple[Reign, int] | None = None
         self._due: Mark | None = None
-        self._promise_ticket = -1
-        self._promise_under_way: Reign | None = None
-        self._promise_kept = promised
-        self._promise_retry_at: float | None = None
-        self._promise_problem = ""
-        self._broken_promises = 0
         self._present_to: tuple[str, Reign] | None = None
         self._stopping = False
         self._master_named = ""
@@ -143,9 +134,7 @@ class Replica:
             self._rebid_at = None
             if self._wants_to_rule and self._mastery is None:
                 self._rule(self.promised.number + 1, now)
-        if self._promise_retry_at is not None and now >= self._promise_retry_at:
-            self._promise_retry_at = None
-            self._keep_promise()
+        self._promise.tick(now)
         self._copy.discard()
         self._read_on(now)
         self._give()
@@ -158,7 +147,7 @@ class Replica:
         """Say when `tick` is due."""
         due = [
             self._rebid_at,
-            self._promise_retry_at,
+            self._promise.next_deadline(),
             0.0 if self._has_more_to_do else None,
             self._disk.next_deadline(),
             self._forwarding.next_deadline(),
@@ -175,6 +164,11 @@ class Replica:
     def document(self) -> Document:
         """The local copy."""
         return self._copy.document
+
+    @property
+    def promised(self) -> Reign:
+        """Nobody of an earlier reign is followed."""
+        return self._promise.made
 
     @property
     def warrant(self) -> Warrant:
@@ -218,27 +212,10 @@ class Replica:
 
     def _from_client(self, peer: str, message: object, now: float) -> None:
         match message:
-            case api.Query():
-                self._outbox.tell(peer, self._answer(message))
-            case api.AskRevisions():
-                entries = self._copy.history.entries
-                answer = answer_revisions(
-                    self.document, entries, message, own_user=self._copy.own_user
-                )
-                self._outbox.tell(peer, answer)
-            case api.AskRights():
-                rights = answer_rights(self.document, message, own_user=self._copy.own_user)
-                self._outbox.tell(peer, rights)
+            case api.Query() | api.AskRevisions() | api.AskRights() | api.DescribeCib():
+                self._outbox.tell(peer, reads.answer(self._copy, message))
             case api.Change():
                 self._asked(LocalAsker(peer, message.request), message, now)
-            case api.DescribeCib(request=request):
-                document = self.document
-                self._outbox.tell(
-                    peer,
-                    api.CibDescription(
-                        request, document.version, document.digest(), document.schema
-                    ),
-                )
             case api.Subscribe(sections=sections):
                 self._outbox.subscribe(peer, sections)
             case api.BecomeMaster(request=request, reign=reign):
@@ -281,7 +258,7 @@ class Replica:
         self._rebid_at = None
         self._stop_following()
         self._present_to = None
-        self.promised = Reign(number, self.node)
+        self._promise.made = Reign(number, self.node)
         self._mastery = Mastery(
             node=self.node,
             reign=self.promised,
@@ -294,7 +271,7 @@ class Replica:
             slice_bytes=self._slice_bytes,
         )
         self._outbox.info(f"cib_process_readwrite: We are now in R/W mode (reign {self.promised})")
-        self._keep_promise()
+        self._promise.keep()
         self._master_named = ""
         self._forwarding.set_master("", self.document.version, now)
         self._mastery.viewed(self._view, now)
@@ -344,7 +321,8 @@ class Replica:
                 pass
 
     def _viewed(self, event: membership.ViewEvent, view: membership.View, now: float) -> None:
-        self._log_view(event, view)
+        for line in sayings.of_view(event, view):
+            self._outbox.info(line)
         match event:
             case membership.ViewEvent.NOT_PRIMARY:
                 return  # the view that follows decides
@@ -360,22 +338,6 @@ class Replica:
         for node, payload in early.items():
             if self._view is not None and _holds(self._view, node):
                 self._from_peer(node, payload, now)
-
-    def _log_view(self, event: membership.ViewEvent, view: membership.View) -> None:
-        name = "OC_EV_MS_" + event.value.replace(" ", "_")
-        self._outbox.info(f"mem_handle_event: Got an event {name} from ccm")
-        nodes, new, lost = len(view.members), len(view.new), len(view.lost)
-        self._outbox.info(
-            f"mem_handle_event: instance={view.id}, nodes={nodes}, new={new}, lost={lost},"
-            f" n_idx=0, new_idx={0 if new == nodes else nodes},"
-            f" old_idx={nodes + max(view.total_nodes, nodes)}"
-        )
-        if event is membership.ViewEvent.NOT_PRIMARY:
-            return
-        for node in view.lost:
-            self._outbox.info(f"cib_ccm_msg_callback: LOST: {node}")
-        for member in view.members:
-            self._outbox.info(f"cib_ccm_msg_callback: PEER: {member.name}")
 
     def _client_changed(self, node: str, status: membership.ClientStatus, now: float) -> None:
         self._outbox.info(
@@ -425,7 +387,7 @@ class Replica:
             case wire.Acknowledge() if master is not None:
                 master.acknowledged(node, message, now)
             case wire.Dismiss(reign=reign) if reign == self.promised and reign.dc == node:
-                self._outbox.leave(self._disk.problem or self._promise_problem)
+                self._outbox.leave(self._disk.problem or self._promise.problem)
             case wire.Forward(token=token, change=change):
                 asker = RemoteAsker(node, token)
                 if master is None:
@@ -447,7 +409,7 @@ class Replica:
         self._mastery.presented(node, message, now)
 
     def _yield(self, greater: Reign, now: float) -> None:
-        self.promised = max(self.promised, greater)
+        self._promise.made = max(self.promised, greater)
         for asker, change in self._step_down():
             self._forwarding.add(asker, change, self.document.version, now)
         if self._wants_to_rule:
@@ -459,15 +421,15 @@ class Replica:
         if reign > self.promised:
             if self._mastery is not None:
                 self._yield(reign, now)
-            self.promised = reign
+            self._promise.made = reign
             self._stop_following()
             self._due = None
             self._present_to = (node, reign)
-            self._keep_promise()
+            self._promise.keep()
             return
         self._present_to = (node, reign)
-        if self._promise_kept < self.promised and self._promise_retry_at is None:
-            self._keep_promise()  # it was made when our own reign ended, before he hailed us
+        if not self._promise.is_kept and not self._promise.is_to_be_tried_again:
+            self._promise.keep()  # it was made when our own reign ended, before he hailed us
         self._present()
 
     def _stop_following(self) -> None:
@@ -475,18 +437,9 @@ class Replica:
         self._installed = None
         self._reading = None
 
-    def _keep_promise(self) -> None:
-        """Write the promise, one write at a time: on a slow disk only the last one counts."""
-        if self._promise_under_way is not None:
-            return
-        self._promise_ticket += 2  # odd numbers: the disk's writes have the even ones
-        self._promise_under_way = self.promised
-        self._promise_retry_at = None
-        self._outbox.add(KeepPromise(self._promise_ticket, self.promised))
-
     def _present(self) -> None:
         """Answer a hail, once the promise it needs is durable."""
-        if self._present_to is None or self._promise_kept < self.promised:
+        if self._present_to is None or not self._promise.is_kept:
             return
         node, reign = self._present_to
         self._present_to = None
@@ -596,9 +549,6 @@ class Replica:
             return False
         return True
 
-    def _answer(self, query: api.Query) -> api.QueryReply:
-        return answer_query(self.document, query, own_user=self._copy.own_user)
-
     # --- the disk -----------------------------------------------------------------------------
 
     def _to_acknowledge(self, *, changed: bool) -> None:
@@ -625,7 +575,10 @@ class Replica:
         content = self._disk.finished(event, now)
         if content is None:
             return
-        self._log_write(content, event)
+        if not event.ok:
+            self._outbox.error(sayings.of_failure(content, event))
+        elif said := sayings.of_write(content, event):
+            self._outbox.info(said)
         if not event.ok and not self._disk.problem:
             return  # it is tried in the other way at once
         if self._mastery is not None:
@@ -633,35 +586,14 @@ class Replica:
         elif event.ok or self._disk.problem:
             self._acknowledge(content.mark)
 
-    def _log_write(self, content: Content, event: Persisted) -> None:
-        if event.ok and content.data:
-            self._outbox.info(
-                f"write_cib_contents: Wrote version {content.version} of the CIB to disk"
-                f" (digest: {event.digest})"
-            )
-        elif not event.ok:
-            where = "" if content.data else " ahead of cib.xml"
-            self._outbox.error(
-                f"write_cib_contents: Version {content.version} of the CIB could not be written"
-                f"{where}: {event.reason}"
-            )
-
     def _promise_written(self, event: Persisted, now: float) -> None:
-        if event.ticket != self._promise_ticket or self._promise_under_way is None:
+        if not self._promise.finished(event, now):
             return
-        written, self._promise_under_way = self._promise_under_way, None
-        if not event.ok:
-            self._outbox.error(f"The promise to {written} could not be kept: {event.reason}")
-            self._promise_retry_at = now + PROMISE_RETRY_S
-            self._promise_problem = event.reason
-            self._broken_promises = self._broken_promises + 1 if event.is_broken else 0
-            self._tell_of_broken_promise(event.reason, now)
+        if self._promise.problem:
+            self._tell_of_broken_promise(now)
             return
-        self._broken_promises = 0
-        self._promise_kept = written
-        if written < self.promised:
-            self._keep_promise()
-            return
+        if not self._promise.is_kept:
+            return  # another has been made meanwhile
         if self._mastery is not None:
             self._mastery.promise_kept = True
             self._mastery.promise_problem = ""
@@ -669,9 +601,9 @@ class Replica:
         else:
             self._present()
 
-    def _tell_of_broken_promise(self, reason: str, now: float) -> None:
+    def _tell_of_broken_promise(self, now: float) -> None:
         """Name the disk that keeps a reign from being settled, so that nobody waits in vain."""
-        is_broken = self._broken_promises >= BROKEN_AFTER
+        reason, is_broken = self._promise.problem, self._promise.is_broken
         if self._mastery is not None:
             self._mastery.promise_problem = reason
             if is_broken:

@@ -149,7 +149,7 @@ class ObeysAnybody(Planted):
                 message = wire.PEERS.decode(payload)
                 of_his = isinstance(message, wire.Hail | wire.Apply) and message.reign.dc == node
                 if of_his and message.reign < self.inner.promised and not self.inner.is_master:
-                    self.inner.promised = Reign()
+                    self.inner._promise.made = Reign()
         return event
 
 
