@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import operator
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +23,8 @@ MAX_ENTRIES = 400
 MAX_BYTES = 4 * 1024 * 1024
 
 _SMALL = frozenset({int, float, bool, type(None)})
+_DEPTH = 3
+"""Items hold events, which hold messages, which hold what may be large."""
 
 
 class BlackBox:
@@ -35,7 +38,7 @@ class BlackBox:
 
     def remember(self, now: float, mark: str, item: object) -> None:
         """Keep an event (mark `>`), an effect (`<`) or a tick (`@`); `now` is monotonic."""
-        size = _weight(item, 3)
+        size = _weight(item, _DEPTH)
         self._entries.append((now, mark, item, size))
         self._bytes += size
         while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
@@ -67,28 +70,35 @@ class BlackBox:
 def _weight(item: object, levels: int) -> int:
     """About how many bytes an item holds on to; called for everything, so it must be quick."""
     kind: Any = type(item)  # Any: what follows asks it what it is
-    if kind is bytes or kind is str:
-        return len(cast("bytes | str", item))
-    if levels == 0 or kind in _SMALL:
-        return 64
     if kind is tuple:
         parts = cast("tuple[object, ...]", item)
         values: Sequence[object] = parts[:8]
         total = 64 + 64 * len(parts)
     else:
-        values = [getattr(item, name) for name in _names(kind)]
         total = 64
+        values = _values_of(kind)(item)
     for value in values:
-        total += _weight(value, levels - 1)
+        kind = type(value)
+        if kind is bytes or kind is str:
+            total += len(cast("bytes | str", value))
+        elif levels > 1 and kind not in _SMALL:
+            total += _weight(value, levels - 1)
+        else:
+            total += 64
     return total
 
 
 @functools.cache
-def _names(kind: Any) -> tuple[str, ...]:  # Any: see above
-    """Name the fields of a kind of event, effect or message; anything else has none."""
+def _values_of(kind: Any) -> Callable[[object], Sequence[object]]:  # Any: see above
+    """Make what reads the fields of a kind of event, effect or message; anything else has none."""
+    names: tuple[str, ...] = ()
     if issubclass(kind, msgspec.Struct):
-        names: tuple[str, ...] = kind.__struct_fields__
-        return names
-    if dataclasses.is_dataclass(kind):
-        return tuple(each.name for each in dataclasses.fields(kind))
-    return ()
+        names = kind.__struct_fields__
+    elif dataclasses.is_dataclass(kind):
+        names = tuple(each.name for each in dataclasses.fields(kind))
+    if len(names) > 1:
+        return operator.attrgetter(*names)
+    if names:
+        only = operator.attrgetter(names[0])
+        return lambda item: (only(item),)
+    return lambda item: ()
