@@ -22,8 +22,9 @@ Source: docs/protocol/membership.md, docs/protocol/links.md.
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -249,7 +250,16 @@ class Messaging:
         self._leave_due: float | None = None
         self._has_begun = False
         self._has_ended = False
-        self._nothing_before: float | None = None
+        self._due: tuple[float | None, ...] = ()
+        self._parts: tuple[tuple[Any, Callable[[Any, float], list[Effect]]], ...] = (
+            # Any: each part has effects of its own, which only its follower reads.
+            (self._links, self._follow_links),
+            (self._pings, self._follow_links),
+            (self._delivery, self._follow_delivery),
+            (self._ccm, self._follow_ccm),
+            (self._rotation, self._follow_rotation),
+            (self._children, self._follow_children),
+        )
 
     @property
     def view(self) -> api.View | None:
@@ -324,42 +334,22 @@ class Messaging:
         """When `tick` has something to do."""
         if self._has_ended or not self._has_begun:
             return None
-        parts = (
-            self._links.next_deadline(),
-            self._pings.next_deadline(),
-            self._delivery.next_deadline(),
-            self._ccm.next_deadline(),
-            self._rotation.next_deadline(),
-            self._children.next_deadline(),
-            self._leave_due,
-        )
-        self._nothing_before = min((due for due in parts if due is not None), default=None)
-        return self._nothing_before
+        self._due = tuple(part.next_deadline() for part, _ in self._parts)
+        due = [moment for moment in (*self._due, self._leave_due) if moment is not None]
+        return min(due, default=None)
 
     def _run_clock(self, now: float) -> list[Effect]:
         """Act on what is due; mostly nothing is, as the last answer of `next_deadline` tells."""
         effects: list[Effect] = []
-        known, self._nothing_before = self._nothing_before, None
-        if not self._has_begun or (known is not None and now < known):
+        known, self._due = self._due, ()
+        if not self._has_begun:
             return effects
-        due = self._links.next_deadline()
-        if due is not None and now >= due:
-            effects += self._follow_links(self._links.tick(now), now)
-        due = self._pings.next_deadline()
-        if due is not None and now >= due:
-            effects += self._follow_links(self._pings.tick(now), now)
-        due = self._delivery.next_deadline()
-        if due is not None and now >= due:
-            effects += self._follow_delivery(self._delivery.tick(now), now)
-        due = self._ccm.next_deadline()
-        if due is not None and now >= due:
-            effects += self._follow_ccm(self._ccm.tick(now), now)
-        due = self._rotation.next_deadline()
-        if due is not None and now >= due:
-            effects += self._follow_rotation(self._rotation.tick(now), now)
-        due = self._children.next_deadline()
-        if due is not None and now >= due:
-            effects += self._follow_children(self._children.tick(now), now)
+        is_known = bool(known)
+        for place, (part, follow) in enumerate(self._parts):
+            moment = known[place] if is_known else part.next_deadline()
+            if moment is not None and now >= moment:
+                effects += follow(part.tick(now), now)
+                is_known = False  # what was done may be something for the parts that follow
         return effects
 
     def _begin(self, now: float) -> list[Effect]:
@@ -431,8 +421,13 @@ class Messaging:
                 SendDatagram(link, data, states[link].source if link in states else "", is_bulk)
                 for link in self._settings.links
             ]
+        best = next(iter(states)) if len(states) == 1 else self._best_of(states)
+        return [SendDatagram(best, data, states[best].source, is_bulk)]
+
+    def _best_of(self, states: Mapping[str, standing.LinkState]) -> str:
+        """Choose the link that works, is quick, and was heard last."""
         slow = self._settings.slow_links
-        best = max(
+        return max(
             states,
             key=lambda name: (
                 states[name].status is LinkStatus.UP and name not in slow,
@@ -440,7 +435,6 @@ class Messaging:
                 name,
             ),
         )
-        return [SendDatagram(best, data, states[best].source, is_bulk)]
 
     # --- effects of the parts ---------------------------------------------------------------
 

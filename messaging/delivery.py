@@ -55,6 +55,9 @@ class Channel(enum.IntEnum):
     CLIENTS = 1
 
 
+_CHANNELS = tuple(Channel)
+
+
 @dataclass(frozen=True, slots=True)
 class Transmit:
     """Send a packet to a peer: on its best link, or (`everywhere`) on all of them.
@@ -293,7 +296,7 @@ class Delivery:
         named = (message.your_epoch, message.my_epoch)
         if named != (contact.my_epoch, contact.peer_epoch) or message.channel not in (0, 1):
             return []
-        channel = Channel(message.channel)
+        channel = _CHANNELS[message.channel]
         if isinstance(message, frame.Ack):
             return self._take_ack(peer, conversation, channel, message, now)
         return self._take_piece(peer, conversation, channel, message, now)
@@ -419,7 +422,7 @@ class Delivery:
         """Repeat, acknowledge and ask for what is missing, as far as due."""
         effects: list[Effect] = []
         for peer, conversation in self._conversations.items():
-            for channel in Channel:
+            for channel in _CHANNELS:
                 effects += self._repeat(peer, conversation, channel, now)
                 effects += self._answer(peer, conversation, channel, now)
         return effects
@@ -464,7 +467,7 @@ class Delivery:
         """When `tick` has something to do."""
         soonest: float | None = None
         for conversation in self._conversations.values():
-            for channel in Channel:
+            for channel in _CHANNELS:
                 inbound = conversation.inbound[channel]
                 for due in (
                     conversation.outbound[channel].repeat_due(),
