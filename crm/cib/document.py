@@ -6,7 +6,8 @@ changed: an edit remembers how to take itself back, and which changes a patch mu
 Not responsible for what an operation means (`operations`), nor for what is valid (`schema`).
 
 Cost: every edit is addressed through an index, so it does not grow with the document; the
-digest is a hash of per-object hashes, of which only those of edited objects are made anew.
+digest is a hash of hashes per section, made of hashes per object, of which only those of edited
+objects and their sections are made anew.
 
 Source: docs/protocol/cib.md, "Document"; faults-and-security section 9.5.
 """
@@ -192,6 +193,8 @@ class Document:
         self._ids: dict[str, etree._Element] = {}
         self._histories: dict[etree._Element, dict[str, etree._Element]] = {}
         self._digests: dict[etree._Element, bytes] = {}
+        self._section_digests: dict[etree._Element, bytes] = {}
+        self._has_all_sections: bool | None = None
         self._digest = ""
         self._texts = texts.Texts(root, (self.configuration, self.status))
         for section in SECTIONS[:4]:
@@ -230,7 +233,10 @@ class Document:
     @property
     def has_all_sections(self) -> bool:
         """Tell whether the sections are there that a document that is read is given anyway."""
-        return all(self.configuration.find(name) is not None for name in SECTIONS[:4])
+        if self._has_all_sections is None:
+            there = {section.tag for section in self.configuration.iterchildren(etree.Element)}
+            self._has_all_sections = there.issuperset(SECTIONS[:4])
+        return self._has_all_sections
 
     def section(self, name: str) -> etree._Element | None:
         """Find a section by its name; `cib` or an unknown name is the root."""
@@ -305,7 +311,10 @@ class Document:
         return opening + b">\n" + inner + b"\n  <status/>\n</cib>\n"
 
     def digest(self) -> str:
-        """Hash the configuration (and the schema it follows), each object by itself."""
+        """Hash the configuration (and the schema it follows), each object by itself.
+
+        What is hashed anew is an object that was edited, and the hashes of its section's objects.
+        """
         if not self._digest:
             self._digest = self._hashed()
         return self._digest
@@ -323,8 +332,11 @@ class Document:
             if not is_element(section):
                 continue
             total.update(f"\0{section.tag}\0".encode())
-            for item in section:
-                total.update(self._digest_of(item))
+            known = self._section_digests.get(section)
+            if known is None:
+                known = hashlib.sha256(b"".join(map(self._digest_of, section))).digest()
+                self._section_digests[section] = known
+            total.update(known)
         return total.hexdigest()[:32]
 
     def _digest_of(self, item: etree._Element) -> bytes:
@@ -364,6 +376,7 @@ class Document:
     def enter(self, element: etree._Element) -> None:
         """Note an element that has just been put into the tree, with all below it."""
         if self.in_configuration(element):
+            self._has_all_sections = None
             for item in element.iter(etree.Element):
                 identity = item.get("id")
                 if identity is not None and item.tag not in REFERENCES:
@@ -382,7 +395,9 @@ class Document:
                 if identity is not None and self._ids.get(identity) is item:
                     del self._ids[identity]
                 self._digests.pop(item, None)
+                self._section_digests.pop(item, None)
             self._digests.pop(element, None)
+            self._has_all_sections = None
             return
         for state in element.iter("node_state"):
             self._histories.pop(state, None)
@@ -405,7 +420,11 @@ class Document:
         for step in _upwards(element):
             if step is self.status:
                 return
+            self._section_digests.pop(step, None)
             if self._digests.pop(step, None) is not None:
+                section = step.getparent()
+                assert section is not None, "what has a digest stands in a section"
+                self._section_digests.pop(section, None)
                 break
         self._digest = ""
 
