@@ -13,6 +13,7 @@ Debug lines go to the debug file (where there is one), all others to every targe
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import queue
@@ -99,6 +100,7 @@ def is_facility(word: str) -> bool:
     return word.lower() in _FACILITIES
 
 
+@functools.cache
 def level_word(level: int) -> str:
     """The word for a `logging` level, as ha_log writes it: `WARN`, `info`."""
     return next(word for least, word, _ in _LEVELS if level >= least)
@@ -106,11 +108,16 @@ def level_word(level: int) -> str:
 
 def line(when: float, node: str, entity: str, pid: int, level: int, text: str) -> str:
     """Compose a line of a log file; `when` is seconds since 1970, shown in local time."""
-    moment = time.localtime(when)
-    clock = time.strftime("%H:%M:%S", moment)
-    head = f"{_MONTHS[moment.tm_mon - 1]} {moment.tm_mday:02d} {clock} {node}"
     flat = text.replace("\n", " \\n ")
-    return f"{head} {entity}: [{pid}]: {level_word(level)}: {flat}"
+    return f"{_moment(int(when))} {node} {entity}: [{pid}]: {level_word(level)}: {flat}"
+
+
+@functools.lru_cache(maxsize=1)
+def _moment(second: int) -> str:
+    """Write a moment as a line begins with it; many lines are of the same second."""
+    moment = time.localtime(second)
+    clock = time.strftime("%H:%M:%S", moment)
+    return f"{_MONTHS[moment.tm_mon - 1]} {moment.tm_mday:02d} {clock}"
 
 
 def note(what: Note) -> None:
@@ -137,6 +144,8 @@ def configure(targets: LogTargets, entity: str) -> HaHandler:
     root.addHandler(handler)
     root.setLevel(targets.lowest)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    # No line tells a thread or a task, and looking them up takes longer than writing the line.
+    logging.logThreads = logging.logMultiprocessing = logging.logAsyncioTasks = False  # type: ignore[attr-defined]
     return handler
 
 
@@ -148,7 +157,7 @@ class HaHandler(logging.Handler):
         self.targets = targets
         self._entity = entity
         self.pid = os.getpid()
-        self._queue: queue.Queue[tuple[int, str, str] | None] = queue.Queue(QUEUE_LINES)
+        self._queue: queue.SimpleQueue[tuple[int, str, str] | None] = queue.SimpleQueue()
         self._dropped = 0
         self._thread = threading.Thread(target=self._write_on, name="log", daemon=True)
         self._thread.start()
@@ -162,16 +171,15 @@ class HaHandler(logging.Handler):
             text = f"{text}: {record.exc_info[1]!r}"
         whole = line(record.created, self.targets.node, entity, self.pid, record.levelno, text)
         short = f"{entity}: [{self.pid}]: {level_word(record.levelno)}: {text}"
-        try:
-            self._queue.put_nowait((record.levelno, whole, short))
-        except queue.Full:
+        if self._queue.qsize() < QUEUE_LINES:
+            self._queue.put((record.levelno, whole, short))
+        else:
             self._dropped += 1
 
     def close(self) -> None:
         """Write what is queued (for at most two seconds) and end the thread."""
         if self._thread.is_alive() and self.pid == os.getpid():
-            with contextlib.suppress(queue.Full):
-                self._queue.put(None, timeout=1)
+            self._queue.put(None)
             self._thread.join(2)
         super().close()
 
