@@ -1,15 +1,17 @@
 """How many configuration writes and reads a three-node cluster acknowledges, and what they cost.
 
-    ./run bench cib [--resources 10 200] [--seconds 5] [--directory DIR]
+    ./run bench cib [--resources 10 200] [--seconds 5] [--directory DIR] [--connections 8 16]
     ./run bench cib --stall [--resources 1000] [--nodes 16]
     ./run bench cib --offline [--resources 10 200 1000] [--peer /usr/sbin/cibadmin]
 
 One connection asks the gate of a node and waits for each answer before it asks again; every write
 changes one value of the configuration and is answered once it is durable on all three nodes. The
 nodes of the lab share the disks of this computer, so `--directory` decides what a durable write
-costs: the first line says how many the disk does by itself. Writes are asked of the DC and of
-another node; then eight connections write at once; one write and one query with `cibadmin`, a
-process each, say what an administrator waits for.
+costs: the first lines say how often the disk adds a line durably, which is what a change of the
+configuration waits for, alone and for three nodes at once, and how often it replaces a file. With
+one connection nothing can be quicker than one such line after the other. Writes are asked of the
+DC and of another node; then many connections write at once; one write and one query with
+`cibadmin`, a process each, say what an administrator waits for.
 
 `--stall` needs no lab: it says how long the event loop of a cib stands still (`cib_stall`).
 `--offline` neither: it compares a modification and a query of a file by our `cibadmin` and that of
@@ -26,9 +28,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cib_stall
@@ -42,7 +44,8 @@ from crm.plumbing import atomicfile
 
 _NODES = ("node1", "node2", "node3")
 _ORIGIN = api.Origin("bench")
-_CONNECTIONS = 8
+_CONNECTIONS = (8, 16)
+_LINE = b"x" * 1500 + b"\n"
 _SETTLED_S = 120.0
 _PEER = Path("/usr/sbin/cibadmin")
 _MODIFY = (
@@ -107,27 +110,36 @@ def figures(taken: list[float], seconds: float) -> str:
     )
 
 
-def measure_disk(directory: Path, seconds: float) -> str:
-    """Replace a small file durably, again and again."""
+def measure_disk(directory: Path, seconds: float) -> None:
+    """Print how often the disk does durably, by itself, what a cib asks of it."""
+
+    def append(number: int) -> list[float]:
+        path = directory / f"probe{number}"
+        path.write_bytes(_LINE)
+        return timed(lambda: atomicfile.append_durably(path, _LINE), seconds)
+
     path = directory / "probe"
-    taken = timed(lambda: atomicfile.write_durably(path, b"x" * 4096), seconds)
-    return figures(taken, seconds)
+    replaced = timed(lambda: atomicfile.write_durably(path, b"x" * 4096), seconds)
+    print(f"the disk alone, a file replaced         {figures(replaced, seconds)}")
+    print(f"the disk alone, a line added            {figures(append(0), seconds)}")
+    each = [part for parts in at_once(append, len(_NODES)) for part in parts]
+    print(f"the disk alone, three files at once     {figures(each, seconds)}", flush=True)
 
 
-def measure_at_once(lab: Lab, seconds: float) -> str:
+def at_once(call: Callable[[int], list[float]], times: int) -> list[list[float]]:
+    """Call so many times at once, with the number of the call; give all results."""
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(call, range(times)))
+
+
+def measure_at_once(lab: Lab, seconds: float, connections: int) -> str:
     """Write over several connections at once."""
-    taken: list[list[float]] = []
 
-    def work(number: int) -> None:
+    def work(number: int) -> list[float]:
         with gateclient.connect(lab.root(_NODES[number % 3]), name="bench") as session:
-            taken.append(timed(writer(session, f"many{number}"), seconds))
+            return timed(writer(session, f"many{number}"), seconds)
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(_CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return figures([each for part in taken for each in part], seconds)
+    return figures([each for part in at_once(work, connections) for each in part], seconds)
 
 
 def configure(lab: Lab, have: int, resources: int) -> None:
@@ -168,7 +180,7 @@ def cpu_s(lab: Lab) -> dict[str, float]:
     return spent
 
 
-def measure(lab: Lab, resources: int, seconds: float) -> None:
+def measure(lab: Lab, resources: int, seconds: float, connections: list[int]) -> None:
     """Print what writes and reads cost with so many resources."""
     text = lab.run("node1", "crm_mon", "-1").stdout
     controller = text.split("Current DC:")[1].split()[0]
@@ -183,10 +195,10 @@ def measure(lab: Lab, resources: int, seconds: float) -> None:
         dear = sorted(costs.items(), key=lambda item: -item[1])[:6]
         shown = "  ".join(f"{name} {cost:.1f}" for name, cost in dear)
         print(f"     ms of processor a write, three nodes: {shown}", flush=True)
-    print(
-        f"{resources:4} resources, {'8 connections writing':<24}{measure_at_once(lab, seconds)}",
-        flush=True,
-    )
+    for number in connections:
+        title = f"{number} connections writing"
+        many = measure_at_once(lab, seconds, number)
+        print(f"{resources:4} resources, {title:<24}{many}", flush=True)
     with gateclient.connect(lab.root(other), name="bench") as session:
         taken = timed(reader(session), seconds)
     print(f"{resources:4} resources, {'reads of all':<24}{figures(taken, seconds)}", flush=True)
@@ -248,6 +260,7 @@ def main() -> int:
     parser.add_argument("--offline", action="store_true")
     parser.add_argument("--peer", type=Path, default=_PEER)
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--connections", type=int, nargs="+", default=list(_CONNECTIONS))
     parser.add_argument("--directory", help="where the lab's disks lie (default: a temporary one)")
     options = parser.parse_args()
     if options.stall:
@@ -260,14 +273,15 @@ def main() -> int:
         for resources in options.resources or (10, 200, 1000):
             offline(resources, options.peer)
         return 0
-    live(options.directory, options.resources or [10, 200], options.seconds)
+    sizes = options.resources or [10, 200]
+    live(options.directory, sizes, options.seconds, options.connections)
     return 0
 
 
-def live(where: str | None, sizes: list[int], seconds: float) -> None:
+def live(where: str | None, sizes: list[int], seconds: float, connections: list[int]) -> None:
     """Measure a cluster of three nodes in a lab, with more and more resources."""
     with tempfile.TemporaryDirectory(prefix="pacekeeper-bench-", dir=where) as directory:
-        print(f"the disk alone, one durable file        {measure_disk(Path(directory), 2.0)}")
+        measure_disk(Path(directory), 2.0)
         lab = Lab.up(make_plan(3, keepalive_ms=200, deadtime_ms=2000), Path(directory) / "lab")
         try:
             lab.start()
@@ -281,7 +295,7 @@ def live(where: str | None, sizes: list[int], seconds: float) -> None:
             have = 0
             for resources in sorted(sizes):
                 configure(lab, have, resources)
-                measure(lab, resources, seconds)
+                measure(lab, resources, seconds, connections)
                 have = resources
         finally:
             lab.down()
