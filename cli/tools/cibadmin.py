@@ -182,7 +182,7 @@ def _query(answer: result.Answer, cib: Ends, options: dict[str, Any]) -> int:
     )
     reply = cib.query(query)
     if reply.outcome is not api.Outcome.OK:
-        raise _failure(answer, reply.outcome)
+        raise _failure(answer, reply.outcome, reply.findings)
     _say_element(answer, xml.parse(reply.xml, keep_comments=True))
     return answer.end(Exit.OK)
 

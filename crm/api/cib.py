@@ -378,19 +378,6 @@ class SyncTo(Message, frozen=True):
 # --- from cib ---------------------------------------------------------------------------------
 
 
-class QueryReply(Message, frozen=True, omit_defaults=True):
-    """`xml` is one element, or `<xpath-query>` around several; empty unless the outcome is OK.
-
-    `is_partial`: access lists hide something of what was asked about.
-    """
-
-    request: int
-    outcome: Outcome
-    version: Version = Version()
-    xml: bytes = b""
-    is_partial: bool = False
-
-
 class Finding(Message, frozen=True, omit_defaults=True):
     """A `Problem` on the wire."""
 
@@ -399,6 +386,21 @@ class Finding(Message, frozen=True, omit_defaults=True):
     subject: str
     message: str
     hint: str = ""
+
+
+class QueryReply(Message, frozen=True, omit_defaults=True):
+    """`xml` is one element, or `<xpath-query>` around several; empty unless the outcome is OK.
+
+    `is_partial`: access lists hide something of what was asked about. `findings` say why it was
+    refused.
+    """
+
+    request: int
+    outcome: Outcome
+    version: Version = Version()
+    xml: bytes = b""
+    is_partial: bool = False
+    findings: tuple[Finding, ...] = ()
 
 
 class ChangeReply(Message, frozen=True, omit_defaults=True):

@@ -17,11 +17,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from lxml import etree
 
-from crm.cib import texts
+from crm.cib import texts, xpath
 from crm.model.version import Version
 from crm.plumbing import errors, xml
 
@@ -129,30 +129,9 @@ def is_element(node: etree._Element) -> bool:
 def select(root: etree._Element, expression: str) -> list[etree._Element]:
     """Evaluate an XPath as `Document.select` does, in any tree."""
     try:
-        return evaluate(root, expression)
-    except (etree.XPathError, ValueError):  # ValueError: characters that no XML can hold
+        return xpath.evaluate(root, expression)
+    except etree.XPathError:
         return []
-
-
-def evaluate(root: etree._Element, expression: str) -> list[etree._Element]:
-    """Evaluate an XPath in a tree; attributes and text stand for their element.
-
-    Raises: XPathError if it is malformed.
-    """
-    try:
-        found: Any = root.getroottree().xpath(expression)  # Any: XPath has five types
-    except ValueError as problem:  # a character that no XML has
-        raise etree.XPathEvalError(str(problem)) from problem
-    if not isinstance(found, list):
-        return []
-    elements: list[etree._Element] = []
-    for item in found:
-        if isinstance(item, tuple):
-            continue  # a namespace, which belongs to no element
-        element = item if isinstance(item, etree._Element) else item.getparent()
-        if element is not None and is_element(element):
-            elements.append(cast("etree._Element", element))
-    return elements
 
 
 def section_of(root: etree._Element, name: str) -> etree._Element | None:
@@ -275,6 +254,8 @@ class Document:
         """Evaluate an XPath; attributes and text stand for their element.
 
         An expression that is malformed or does not select nodes selects nothing.
+
+        Raises: TooMuchWork if it would take too long.
         """
         return select(self.root, expression)
 
@@ -446,10 +427,14 @@ class Edit:
     that the edit itself created is part of that creation. `undo` takes everything back.
     `reversals` say how the changes of the configuration are taken back by somebody who has only
     the result: repeat them, the last first.
+
+    What stands among siblings without ids is named by its number, which is counted anew each time.
+    When that takes more than `most_steps` in all, the edit raises ConfigurationError.
     """
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, most_steps: int | None = None) -> None:
         self.document = document
+        self._steps_left = most_steps
         self.changes: list[Change] = []
         self.reversals: list[Reversal] = []
         self.touches_configuration = False
@@ -457,6 +442,7 @@ class Edit:
         self.touches_root = False
         self._undo: list[tuple[str, etree._Element, Any, Any]] = []
         self._fresh: set[etree._Element] = set()  # membership only: its order is never seen
+        self._lengths: dict[etree._Element, int] = {}
 
     def set(self, element: etree._Element, name: str, value: str | None) -> None:
         """Set an attribute, or take it away with None; nothing happens if it is so already."""
@@ -473,24 +459,29 @@ class Edit:
         kept = self._mark(element) or (element is self.document.root and name == "validate-with")
         if kept and not fresh:
             self.reversals.append(
-                Reversal("modify", path_of(element), element, None, name, old, value)
+                Reversal("modify", self._path_of(element), element, None, name, old, value)
             )
 
     def insert(
         self, parent: etree._Element, element: etree._Element, position: int | None = None
     ) -> None:
         """Put a new element (which becomes the document's own) below `parent`."""
-        place = len(parent) if position is None else max(0, min(position, len(parent)))
+        length = self._length_of(parent)
+        place = length if position is None else max(0, min(position, length))
         fresh = self._is_fresh(parent)
         if not fresh:
-            self.changes.append(Created(path_of(parent), place, element))
+            self.changes.append(Created(self._path_of(parent), place, element))
             self._fresh.add(element)
-        parent.insert(place, element)
+        if place == length:
+            parent.append(element)  # libxml2 counts to every other place
+        else:
+            parent.insert(place, element)
+        self._lengths[parent] = length + 1
         self.document.enter(element)
         self._undo.append(("insert", element, parent, None))
         if self._mark(element) and not fresh:
             number = None if is_element(element) else place
-            self.reversals.append(Reversal("delete", path_of(element), element, number))
+            self.reversals.append(Reversal("delete", self._path_of(element), element, number))
 
     def remove(self, element: etree._Element) -> None:
         """Take an element out of the tree."""
@@ -500,13 +491,15 @@ class Edit:
         fresh = self._is_fresh(parent)
         if not fresh:
             position = None if is_element(element) else place
-            self.changes.append(Deleted(path_of(element), parent, element, position))
+            self.changes.append(Deleted(self._path_of(element), parent, element, position))
         if self._mark(element) and not fresh:
             around = (_id_of(element.getprevious()), _id_of(element.getnext()))
-            above = path_of(parent)
+            above = self._path_of(parent)
             self.reversals.append(Reversal("create", above, element, place, neighbours=around))
         self.document.leave(element)
         parent.remove(element)
+        if parent in self._lengths:
+            self._lengths[parent] -= 1
         self._undo.append(("remove", element, parent, place))
 
     def move(self, element: etree._Element, position: int) -> None:
@@ -518,12 +511,12 @@ class Edit:
             return
         fresh = self._is_fresh(parent)
         if not fresh:
-            self.changes.append(Moved(path_of(element), element, position))
+            self.changes.append(Moved(self._path_of(element), element, position))
         parent.remove(element)
         parent.insert(position, element)
         self._undo.append(("move", element, parent, place))
         if self._mark(element) and not fresh:
-            self.reversals.append(Reversal("move", path_of(element), element, place))
+            self.reversals.append(Reversal("move", self._path_of(element), element, place))
 
     def undo(self) -> None:
         """Take back everything, the last first."""
@@ -544,8 +537,31 @@ class Edit:
                 first.insert(second, element)
             self.document.forget(first if kind == "insert" else element)
         self._undo.clear()
+        self._lengths.clear()
         self.changes.clear()
         self.reversals.clear()
+
+    def _length_of(self, parent: etree._Element) -> int:
+        """Say how many children there are; libxml2 counts them each time it is asked."""
+        known = self._lengths.get(parent)
+        if known is None:
+            known = self._lengths[parent] = len(parent)
+        return known
+
+    def _path_of(self, element: etree._Element) -> str:
+        """Write where an element stands, and count what that costs."""
+        if self._steps_left is None:
+            return path_of(element)
+        steps = []
+        for step in _upwards(element):
+            name, passed = _step(step)
+            steps.append(name)
+            self._steps_left -= passed
+            if self._steps_left < 0:
+                message = "the change touches too many objects that have siblings but no ids"
+                hint = "give them ids, or replace what they stand in as a whole"
+                raise _unfit("too-many-without-id", message, hint)
+        return "/" + "/".join(reversed(steps))
 
     def _is_fresh(self, element: etree._Element) -> bool:
         return bool(self._fresh) and any(step in self._fresh for step in _upwards(element))
@@ -561,7 +577,7 @@ class Edit:
             last.attributes[name] = value
             return
         # What was taken away and is set again stands last in the tree: that takes two steps.
-        self.changes.append(Modified(path_of(element), element, {name: value}))
+        self.changes.append(Modified(self._path_of(element), element, {name: value}))
 
     def _mark(self, element: etree._Element) -> bool:
         """Note which part was touched; tells whether it was the configuration."""
@@ -584,22 +600,23 @@ def path_of(element: etree._Element) -> str:
     """
     steps = []
     for step in _upwards(element):
-        steps.append(_step(step))
+        steps.append(_step(step)[0])
     return "/" + "/".join(reversed(steps))
 
 
-def _step(element: etree._Element) -> str:
+def _step(element: etree._Element) -> tuple[str, int]:
+    """Name an element among its siblings; gives also how many of them had to be looked at."""
     if not is_element(element):
-        return "comment"
+        return "comment", 0
     tag = element.tag
     identity = element.get("id")
     if identity is not None:
         quote = '"' if "'" in identity else "'"
-        return f"{tag}[@id={quote}{identity}{quote}]"
+        return f"{tag}[@id={quote}{identity}{quote}]", 0
     before = sum(1 for _ in element.itersiblings(tag, preceding=True))
     if before or next(element.itersiblings(tag), None) is not None:
-        return f"{tag}[{before + 1}]"
-    return tag
+        return f"{tag}[{before + 1}]", before
+    return tag, 0
 
 
 def _id_of(element: etree._Element | None) -> str:

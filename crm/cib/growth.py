@@ -16,6 +16,8 @@ Source: docs/protocol/cib.md, "Limits".
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Sequence
 
 from crm.api import gate
 from crm.cib import document as documents
@@ -28,6 +30,7 @@ _AROUND_ANSWER_BYTES = 64 * 1024
 LIMITS = dataclasses.replace(xml.ORDINARY, total_bytes=gate.MAX_FRAME_BYTES - _AROUND_ANSWER_BYTES)
 """What a whole CIB may measure: it must fit into one answer of the gate."""
 
+MANY = 20
 _LONGEST_INDENT = 2 * xml.ORDINARY.depth + 1
 _REMEDY = "delete what is no longer needed, or describe it with fewer or shorter parts"
 
@@ -42,8 +45,7 @@ def judge(edit: documents.Edit, written: bytes) -> Measure | errors.Problem | No
     at_most = None if known is None else known + brought
     try:
         if not _is_surely_small(edit, brought, written):
-            for change in edit.changes:
-                _check_element(change)
+            _check_elements(edit.changes)
         if any(_adds(edit, change) for change in edit.changes):
             is_small = at_most is not None and _fits(at_most)
             return at_most if is_small else _measured(edit.document)
@@ -86,21 +88,46 @@ def _is_wide(change: documents.Change) -> bool:
     return isinstance(change, documents.Modified) and len(change.element.attrib) > LIMITS.attributes
 
 
-def _check_element(change: documents.Change) -> None:
-    """Check what was created or modified; raises ConfigurationError as the parser does."""
-    match change:
-        case documents.Created(_, _, element) if documents.is_element(element):
-            beyond = xml.first_beyond(element, LIMITS)
-        case documents.Modified(_, element, _):
-            beyond = xml.first_beyond(element, LIMITS, only_itself=True)
-        case _:
-            return
-    if beyond is not None:
-        found, what = beyond
-        message = f"'{documents.path_of(found)}' {what}"
-        subject = found.get("id") or str(found.tag)
-        problem = errors.error("xml-too-large", subject, message)
-        raise errors.ConfigurationError(message, [problem])
+def _is_long(change: documents.Modified) -> bool:
+    return any(len(value or "") > LIMITS.attribute_chars for value in change.attributes.values())
+
+
+def _check_elements(changes: Sequence[documents.Change]) -> None:
+    """Check what was created or modified.
+
+    Where much was created in one place, that is checked as a whole: asking costs more than looking.
+
+    Raises: ConfigurationError as the parser does.
+    """
+    created = [
+        parent
+        for change in changes
+        if isinstance(change, documents.Created)
+        and documents.is_element(change.element)
+        and (parent := change.element.getparent()) is not None
+    ]
+    crowded = [parent for parent, count in Counter(created).items() if count > MANY]
+    for parent in crowded:
+        _refuse(xml.first_beyond(parent, LIMITS))
+    for change in changes:
+        match change:
+            case documents.Created(_, _, element) if documents.is_element(element):
+                if element.getparent() not in crowded:
+                    _refuse(xml.first_beyond(element, LIMITS))
+            case documents.Modified(_, element, _) if _is_wide(change) or _is_long(change):
+                _refuse(xml.first_beyond(element, LIMITS, only_itself=True))
+            case _:
+                pass
+
+
+def _refuse(beyond: tuple[xml.Element, str] | None) -> None:
+    if beyond is None:
+        return
+    found, what = beyond
+    message = f"'{documents.path_of(found)}' {what}"
+    subject = found.get("id") or str(found.tag)
+    problem = errors.error("xml-too-large", subject, message)
+    raise errors.ConfigurationError(message, [problem])
 
 
 def _measured(document: documents.Document) -> Measure:

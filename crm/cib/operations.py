@@ -32,6 +32,7 @@ from crm.cib import (
     upgrade,
     upgrade_fragment,
     xml_operations,
+    xpath,
 )
 from crm.cib import document as documents
 from crm.model.version import Version
@@ -81,6 +82,10 @@ MAX_NUMBER = 2_147_483_647
 """What a part of a version may be set to: what the classic tools can still read."""
 
 
+MAX_STEPS = 500_000
+"""So many siblings without ids are counted for one change: some milliseconds."""
+
+
 def carry_out(
     document: documents.Document,
     operations: Sequence[api.Operation],
@@ -97,7 +102,7 @@ def carry_out(
     `status_only` refuses a change that turns out to touch the configuration.
     """
     before = document.version
-    edit = documents.Edit(document)
+    edit = documents.Edit(document, MAX_STEPS)
     told: list[errors.Problem] = []
     rules = _telling(rules, told)
     if guard is not None:
@@ -116,6 +121,9 @@ def carry_out(
         return Carried(
             refusal.outcome, before, before, findings=(refusal.problem,), xml=refusal.report
         )
+    except xpath.TooMuchWork as problem:
+        edit.undo()
+        return Carried(api.Outcome.ERROR, before, before, findings=problem.problems)
     except errors.ConfigurationError as problem:
         edit.undo()
         found = problem.problems or (errors.error("invalid-xml", "cib", str(problem)),)

@@ -7,16 +7,17 @@ Source: docs/protocol/cib.md, "Queries"; tools.md section 2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from lxml import etree
 
 from crm.api import cib as api
-from crm.cib import acl
+from crm.cib import acl, growth
 from crm.cib import document as documents
 from crm.cib.document import Document
 from crm.plumbing import errors, xml
+from crm.plumbing.errors import ConfigurationError
 
 
 def answer_query(document: Document, query: api.Query, *, own_user: str = "") -> api.QueryReply:
@@ -32,23 +33,46 @@ def _answer(document: Document, query: api.Query, sight: acl.Sight) -> api.Query
     root, version = sight.root, document.version
     if root is None:
         return api.QueryReply(query.request, api.Outcome.DENIED, version)
+    try:
+        found = _found(root, query)
+        if not found:
+            return api.QueryReply(query.request, api.Outcome.NOT_FOUND, version)
+        # The document keeps texts of the whole: they are no answer where something is hidden.
+        written = xml.serialise if sight.is_partial else document.text_of
+        text = _written(found, written)
+    except ConfigurationError as problem:
+        findings = api.findings_of(problem.problems)
+        return api.QueryReply(query.request, api.Outcome.ERROR, version, findings=findings)
+    return api.QueryReply(query.request, api.Outcome.OK, version, text, sight.is_partial)
+
+
+def _found(root: etree._Element, query: api.Query) -> list[etree._Element]:
     if query.xpath:
         found = documents.select(root, query.xpath)
     else:
         section = documents.section_of(root, query.section)
         found = [] if section is None else [section]
-    if not found:
-        return api.QueryReply(query.request, api.Outcome.NOT_FOUND, version)
-    if query.no_children:
-        found = [_without_children(element) for element in found]
-    # The document keeps texts of the whole: they are no answer where something is hidden.
-    written = xml.serialise if sight.is_partial else document.text_of
+    return [_without_children(element) for element in found] if query.no_children else found
+
+
+def _written(found: Sequence[etree._Element], written: Callable[[etree._Element], bytes]) -> bytes:
+    """Write what was found; what stands in something else that was found is written twice.
+
+    Raises: ConfigurationError if that is more than one answer can hold.
+    """
     if len(found) == 1:
-        text = written(found[0])
-    else:
-        inner = b"".join(map(written, found))
-        text = b"<xpath-query>" + inner + b"</xpath-query>"
-    return api.QueryReply(query.request, api.Outcome.OK, version, text, sight.is_partial)
+        return written(found[0])
+    parts = []
+    room = growth.LIMITS.total_bytes
+    for element in found:
+        parts.append(written(element))
+        room -= len(parts[-1])
+        if room < 0:
+            message = f"what was asked for is longer than {growth.LIMITS.total_bytes} bytes"
+            hint = "ask for less, without children, or for where it stands: cibadmin --node-path"
+            problem = errors.error("answer-too-large", "xpath", message, hint)
+            raise ConfigurationError(message, [problem])
+    return b"<xpath-query>" + b"".join(parts) + b"</xpath-query>"
 
 
 def _without_children(element: etree._Element) -> etree._Element:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from lxml import etree
 
@@ -22,6 +22,8 @@ from crm.model.version import Version
 from crm.plumbing import errors, xml
 
 Upgrader = Callable[[etree._Element], tuple[etree._Element, list[errors.Problem]]]
+
+_Key = tuple[str, str | None]
 
 _ARITHMETIC = re.compile(r"(?P<name>[\w.-]+)(?:\+\+|\+=(?P<step>-?\w+))\Z")
 _LIVE_ATTRIBUTES = ("have-quorum", "dc-uuid", "execution-date")
@@ -199,18 +201,37 @@ def _merge(edit: documents.Edit, target: etree._Element, given: etree._Element) 
     for name, value in given.attrib.items():
         text = _computed(str(name), str(value), target.get(str(name)))
         edit.set(target, str(name), text)
+    known: dict[_Key, etree._Element] = {}
+    unread = target.iterchildren(etree.Element)
     for child in _elements(given):
-        own = next(
-            (item for item in target.iterchildren(str(child.tag)) if _is_same(item, child)), None
-        )
+        own = _child_like(child, known, unread)
         if own is None:
-            edit.insert(target, copy.deepcopy(child))
+            made = copy.deepcopy(child)
+            edit.insert(target, made)
+            _note_child(known, made)
         else:
             _merge(edit, own, child)
 
 
-def _is_same(own: etree._Element, given: etree._Element) -> bool:
-    return given.get("id") is None or own.get("id") == given.get("id")
+def _child_like(
+    given: etree._Element, known: dict[_Key, etree._Element], unread: Iterator[etree._Element]
+) -> etree._Element | None:
+    """Find the first child of this kind and id (any id, if none is given).
+
+    Each child is read once, however many are looked for.
+    """
+    key = (str(given.tag), given.get("id"))
+    if key not in known:
+        for child in unread:
+            _note_child(known, child)
+            if key in known:
+                break
+    return known.get(key)
+
+
+def _note_child(known: dict[_Key, etree._Element], child: etree._Element) -> None:
+    known.setdefault((str(child.tag), child.get("id")), child)
+    known.setdefault((str(child.tag), None), child)
 
 
 def _computed(name: str, value: str, old: str | None) -> str:

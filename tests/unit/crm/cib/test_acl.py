@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from crm.api import cib as api
-from crm.cib import acl, operations, query
+from crm.cib import acl, operations, query, xpath
 from crm.cib import document as documents
 from crm.plumbing import xml
 from tests.kit.cib import LENIENT
@@ -135,7 +135,7 @@ def test_an_answer_tells_whether_something_is_hidden(rights: list[str], partial:
 
 
 @pytest.mark.parametrize(
-    ("xpath", "hastened"),
+    ("expression", "quick"),
     [
         ("//nvpair[@name='passwd']", "/descendant::nvpair[@name='passwd']"),
         ("//*[@id='a']/meta_attributes", "/descendant::*[@id='a']/meta_attributes"),
@@ -146,8 +146,8 @@ def test_an_answer_tells_whether_something_is_hidden(rights: list[str], partial:
         ("/cib", "/cib"),
     ],
 )
-def test_only_xpaths_that_do_not_count_are_hastened(xpath: str, hastened: str) -> None:
-    assert acl.hastened(xpath) == hastened
+def test_only_xpaths_that_do_not_count_are_hastened(expression: str, quick: str) -> None:
+    assert xpath.hastened(expression) == quick
 
 
 def test_a_question_for_what_is_hidden_is_answered_as_if_it_were_not_there() -> None:
