@@ -558,8 +558,10 @@ class Edit:
             steps.append(name)
             self._steps_left -= passed
             if self._steps_left < 0:
-                message = "the change touches too many objects that have siblings but no ids"
-                hint = "give them ids, or replace what they stand in as a whole"
+                message = (
+                    f"'{path_of(element)}' is one of too many objects without ids to be changed"
+                )
+                hint = "give them ids, or replace what they stand in, as a whole"
                 raise _unfit("too-many-without-id", message, hint)
         return "/" + "/".join(reversed(steps))
 

@@ -15,7 +15,7 @@ import pytest
 from lxml import etree
 
 from crm.api import cib as api
-from crm.cib import acl, operations, rules, schema, semantics, upgrade
+from crm.cib import acl, operations, query, rules, schema, semantics, upgrade
 from crm.cib import document as documents
 from crm.plumbing import errors, xml
 from crm.plumbing.errors import ConfigurationError, Problem
@@ -32,6 +32,9 @@ COVERED = (
     "crm/cib/patch.py",
     "crm/cib/acl.py",
     "crm/cib/document.py",
+    "crm/cib/growth.py",
+    "crm/cib/query.py",
+    "crm/cib/xpath.py",
     "crm/cib/upgrade*.py",
     "crm/plumbing/xml.py",
 )
@@ -101,6 +104,23 @@ def unfit(data: bytes) -> list[Problem]:
 
 def xml_step(task: str, text: str = "", **more: object) -> api.XmlOperation:
     return api.XmlOperation(api.XmlTask(task), text.encode(), **more)
+
+
+def without_ids() -> list[Problem]:
+    """Delete every second of many objects that have no ids."""
+    text = cib().replace("<status/>", f"<status>{'<lrm/>' * 6_000}</status>")
+    step = xml_step("delete-all", xpath="//lrm[position() mod 2 = 1]")
+    copy = documents.Document(xml.parse(text.encode()))
+    return list(operations.carry_out(copy, (step,), rules.STANDARD).findings)
+
+
+def too_long() -> list[Problem]:
+    """Ask for a large CIB, level by level."""
+    wide = "".join(f"<b x='{'x' * 60_000}'/>" for _ in range(300))
+    text = cib().replace("<status/>", f"<status>{'<a>' * 30}{wide}{'</a>' * 30}</status>")
+    question = api.Query(1, xpath="//a")
+    reply = query.answer_query(documents.Document(xml.parse(text.encode())), question)
+    return list(api.problems_of(reply.findings))
 
 
 def denied(acls: str) -> list[Problem]:
@@ -364,6 +384,34 @@ CHANGES: dict[str, Callable[[], list[Problem]]] = {
     "an older document": lambda: changed(
         xml_step("replace", cib().replace('epoch="5"', 'epoch="4"'))
     ),
+    "more than is read": lambda: changed(
+        *(
+            xml_step(
+                "create",
+                f'<node_state id="{number}">{"<lrm/>" * 120_000}</node_state>',
+                section="status",
+            )
+            for number in range(2)
+        )
+    ),
+    "higher than is read": lambda: changed(
+        xml_step(
+            "create",
+            f'<node_state id="1">{"<lrm>" * 40}<a id="a"/>{"</lrm>" * 40}</node_state>',
+            section="status",
+        ),
+        xml_step("modify", f'<a id="a">{"<lrm>" * 40}{"</lrm>" * 40}</a>'),
+    ),
+    "many without ids": without_ids,
+    "an XPath that looks at too much": lambda: changed(
+        *(
+            xml_step(
+                "create", f'<node_state id="1">{"<lrm/>" * 5_000}</node_state>', section="status"
+            ),
+            xml_step("delete-all", xpath="//*[//*]"),
+        )
+    ),
+    "a question whose answer is too long": too_long,
     "a version that leaves no number": lambda: changed(
         xml_step("modify", '<cib epoch="2147483648"/>')
     ),
