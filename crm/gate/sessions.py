@@ -35,6 +35,9 @@ MAX_CALLERS = 512
 MAX_CALLERS_OF_ONE_UID = 128
 MAX_OUTGOING_BYTES = 2 * gate.MAX_FRAME_BYTES
 """A caller that does not read is hung up on when this much waits for it."""
+MAX_INCOMING_BYTES_OF_ONE_UID = 4 * gate.MAX_FRAME_BYTES
+"""So much of frames that are not whole yet is kept, in all the connections of one user."""
+
 MAX_GREETING_BYTES = 4096
 MAX_PATH_BYTES = 107
 _PIECE_BYTES = 262_144
@@ -57,11 +60,21 @@ class _Connection:
 
 
 class Sessions:
-    """All connections of the gate. `receive` is given every event, one after the other."""
+    """All connections of the gate. `receive` is given every event, one after the other.
+
+    `most_incoming_bytes` are kept of the unfinished frames of one uid.
+    """
 
     def __init__(
-        self, path: Path, loop: asyncio.AbstractEventLoop, receive: Callable[[object], None]
+        self,
+        path: Path,
+        loop: asyncio.AbstractEventLoop,
+        receive: Callable[[object], None],
+        *,
+        most_incoming_bytes: int = MAX_INCOMING_BYTES_OF_ONE_UID,
     ) -> None:
+        self._most_incoming_bytes = most_incoming_bytes
+        self._incoming_of_uid: Counter[int] = Counter()
         self._path = path
         self._loop = loop
         self._receive = receive
@@ -97,6 +110,7 @@ class Sessions:
         if connection is None:
             return
         connection.closing = True
+        self._forget_incoming(connection, len(connection.incoming))
         self._loop.remove_reader(connection.stream)
         if not connection.outgoing:
             self._close(caller)
@@ -168,8 +182,14 @@ class Sessions:
         if not piece:
             self._close(caller)
             return
+        self._incoming_of_uid[connection.uid] += len(piece)
         connection.incoming += piece
         self._take_frames(caller, connection)
+        if self._incoming_of_uid[connection.uid] > self._most_incoming_bytes:
+            reason = (
+                f"more than {self._most_incoming_bytes} bytes are being sent at once by one user"
+            )
+            self._receive(FrameUnreadable(caller, reason))
 
     def _take_frames(self, caller: int, connection: _Connection) -> None:
         while len(connection.incoming) >= _LENGTH.size and not connection.closing:
@@ -185,7 +205,7 @@ class Sessions:
             if len(connection.incoming) < end:
                 return
             body = bytes(connection.incoming[_LENGTH.size : end])
-            del connection.incoming[:end]
+            self._forget_incoming(connection, end)
             connection.frames_in += 1
             try:
                 frame = gate.FRAMES.decode(body)
@@ -193,6 +213,12 @@ class Sessions:
                 self._receive(FrameUnreadable(caller, str(problem)))
                 return
             self._receive(FrameArrived(caller, frame))
+
+    def _forget_incoming(self, connection: _Connection, size: int) -> None:
+        del connection.incoming[:size]
+        self._incoming_of_uid[connection.uid] -= size
+        if not self._incoming_of_uid[connection.uid]:
+            del self._incoming_of_uid[connection.uid]
 
     def _flush(self, caller: int) -> None:
         connection = self._connections.get(caller)
@@ -217,6 +243,7 @@ class Sessions:
         if connection is None:
             return
         connection.closing = True
+        self._forget_incoming(connection, len(connection.incoming))
         self._of_uid[connection.uid] -= 1
         if not self._of_uid[connection.uid]:
             del self._of_uid[connection.uid]

@@ -40,6 +40,7 @@ class Limits:
 
 ORDINARY = Limits()
 
+_SPACES = re.compile(rb"\s*")
 _SMALLER = "give it in parts: one section or object at a time"
 _DECLARATION = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)""")
 
@@ -178,8 +179,8 @@ def _end_of_prolog(data: bytes) -> int:
     """Find where the root or a document type begins: behind declaration, comments and PIs."""
     place = 3 if data.startswith(b"\xef\xbb\xbf") else 0
     while True:
-        while data[place : place + 1].isspace():
-            place += 1
+        if (spaces := _SPACES.match(data, place)) is not None:
+            place = spaces.end()
         if data.startswith(b"<?", place):
             end, size = data.find(b"?>", place + 2), 2
         elif data.startswith(b"<!--", place):

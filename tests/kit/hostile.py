@@ -57,6 +57,7 @@ def _inherited_spaces(count: int) -> bytes:
 REFUSED: Mapping[str, Maker] = {
     "nothing": lambda: b"",
     "spaces": lambda: b" " * 30_000_000,
+    "spaces before a document type": lambda: b" " * 30_000_000 + b"<!DOCTYPE cib><cib/>",
     "bomb of entities": _entities,
     "quadratic bomb": _quadratic,
     "many declarations": _declarations,

@@ -18,6 +18,9 @@ from crm.gate.gate import CallerArrived, FrameArrived, FrameUnreadable
 from crm.gate.sessions import MAX_GREETING_BYTES, Sessions
 from crm.model.version import Version
 from crm.plumbing.errors import ConfigurationError, LocalProtocolError, Unreachable
+from tests.kit import gate_frames
+
+MOST_BYTES = 300_000
 
 
 class Doorman:
@@ -34,7 +37,9 @@ class Doorman:
 
     def _run(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self.sessions = Sessions(self.root / gate.SOCKET, self.loop, self._receive)
+        self.sessions = Sessions(
+            self.root / gate.SOCKET, self.loop, self._receive, most_incoming_bytes=MOST_BYTES
+        )
         self.loop.call_soon(self._ready.set)
         self.loop.run_forever()
         self.sessions.close()
@@ -163,6 +168,51 @@ def test_a_frame_in_single_bytes_is_put_together(doorman: Doorman) -> None:
         stream.sendall(bytes([byte]))
     assert len(stream.recv(4096)) > 4
     stream.close()
+
+
+def greeted(root: Path) -> socket.socket:
+    """Open a connection that has been greeted."""
+    stream = raw(root)
+    gate_frames.send(stream, gate.Greeting(protocol=gate.PROTOCOL, name="test"))
+    assert isinstance(gate_frames.read(stream), gate.Greeting)
+    return stream
+
+
+def test_half_sent_frames_of_one_user_take_up_a_bounded_room(doorman: Doorman) -> None:
+    streams = [greeted(doorman.root) for _ in range(4)]
+    for stream in streams[:3]:
+        stream.sendall(struct.pack("!I", gate.MAX_FRAME_BYTES) + b"x" * 90_000)
+    with gateclient.connect(doorman.root, name="other") as session:
+        # Its answer shows that all that was sent before has been read.
+        assert session.ask("cib", cib.DescribeCib(request=0))
+        assert not [each for each in doorman.seen if isinstance(each, FrameUnreadable)]
+        streams[3].sendall(struct.pack("!I", gate.MAX_FRAME_BYTES) + b"x" * 90_000)
+        refusal = gate_frames.read(streams[3])
+        assert isinstance(refusal, gate.Refusal)
+        assert f"more than {MOST_BYTES} bytes are being sent at once" in refusal.message
+        assert gate_frames.read(streams[3]) is None, "it is closed"
+        assert session.ask("cib", cib.DescribeCib(request=0))
+    for stream in streams:
+        stream.close()
+
+
+def test_what_was_sent_by_who_left_or_was_expelled_is_not_counted_any_more(
+    doorman: Doorman,
+) -> None:
+    for _ in range(5):
+        leaving = greeted(doorman.root)
+        leaving.sendall(struct.pack("!I", gate.MAX_FRAME_BYTES) + b"x" * 200_000)
+        leaving.close()
+        expelled = greeted(doorman.root)
+        expelled.sendall(struct.pack("!I", 4) + b"\xc1" * 4 + b"x" * 60_000)
+        assert isinstance(gate_frames.read(expelled), gate.Refusal)
+        expelled.close()
+    with gateclient.connect(doorman.root, name="test") as session:
+        for _ in range(5):
+            assert session.ask("cib", cib.DescribeCib(request=0))
+        assert not any(
+            "at once" in e.reason for e in doorman.seen if isinstance(e, FrameUnreadable)
+        )
 
 
 def test_running_out_of_descriptors_costs_the_newcomer_only(doorman: Doorman) -> None:
