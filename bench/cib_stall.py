@@ -18,6 +18,7 @@ from crm.api import membership
 from crm.cib import rules, wire
 from crm.cib.disk import Append, KeepPromise, Persist, Persisted
 from crm.cib.document import Document
+from crm.cib.localcopy import Archive
 from crm.cib.replica import Replica
 from crm.cib.warrants import Standing, Warrant
 from crm.model.version import Reign
@@ -89,7 +90,7 @@ class Cib:
             if isinstance(effect, Persist | Append | KeepPromise):
                 done = Persisted(effect.ticket, True, may_append=True)
                 self.turn(lambda done=done: self.machine.receive(done, time.monotonic()))
-            elif not isinstance(effect, Tell | Note):
+            elif not isinstance(effect, Tell | Note | Archive):  # that goes to the other thread
                 raise AssertionError(f"nobody carries out {effect!r}")
 
     def hear(self, peer: str, message: object) -> None:

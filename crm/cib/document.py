@@ -188,7 +188,9 @@ class Document:
 
         Raises: ConfigurationError if it is not well-formed, too large, or no CIB.
         """
-        return cls(xml.parse(data, keep_comments=True))
+        document = cls(xml.parse(data, keep_comments=True))
+        document.measure = texts.Measure.of(data)
+        return document
 
     def read_version(self) -> Version:
         """Read the version from the root's attributes; a missing number counts as 0.

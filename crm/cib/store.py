@@ -35,6 +35,7 @@ from crm.cib import ahead, revisions, trailer
 from crm.cib import document as documents
 from crm.cib.disk import NOTHING, Journal
 from crm.cib.operations import Rules
+from crm.cib.texts import Measure
 from crm.cib.warrants import Pair, Warrant, by_hand, pair_of
 from crm.model.version import Reign, Version
 from crm.plumbing import atomicfile, errors, xml
@@ -257,6 +258,7 @@ class Store:
         if upgraded or edited:
             document = documents.Document(with_next_epoch(document.root, document.version))
         document.status[:] = []
+        document.measure = Measure.of(document.text())  # now, not in the middle of a change
         others = upgraded or edited or copy.path.name != FILE or copy.steps > 0
         fresh = others or not self._is_synced(FILE)
         if edited:

@@ -148,6 +148,15 @@ def test_the_whole_is_measured_once_and_not_at_each_change() -> None:
     assert document.measure.elements >= exact.elements
 
 
+def test_what_was_read_is_measured_before_the_first_change(tmp_path: Path) -> None:
+    text = documents.Document(documents.empty()).configuration_text()
+    (tmp_path / store.FILE).write_bytes(text)
+    loaded = store.Store(tmp_path).load(rules.STANDARD).document
+    for document in (loaded, documents.Document.parse(text)):
+        assert document.measure is not None
+        assert document.measure.elements >= Measure.of(document.text()).elements
+
+
 def test_a_follower_takes_into_account_what_the_master_judged() -> None:
     master = documents.Document(documents.empty())
     follower = documents.Document(documents.empty())
