@@ -145,6 +145,17 @@ class Wire:
     def __repr__(self) -> str:
         return f"Wire({self._node}, <hidden>)"
 
+    def admit(self, node: str) -> None:
+        """Believe a node that was added while we run, as soon as it proves its session."""
+        peer = _Peer(node)
+        self._peers[frame.sender_tag(self._cluster, node)] = peer
+        self._by_name[node] = peer
+
+    def dismiss(self, node: str) -> None:
+        """Believe a node no more that was deleted while we run."""
+        self._peers.pop(frame.sender_tag(self._cluster, node), None)
+        self._by_name.pop(node, None)
+
     def replace_keys(self, keys: KeyFile) -> None:
         """Take a new key file into use; known sessions stay known."""
         self._keys = keys

@@ -70,6 +70,13 @@ class PeerVanished:
 
 
 @dataclass(frozen=True, slots=True)
+class NodesChanged:
+    """The list of nodes is another one now: views count these."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """A membership message came from a peer in contact."""
 
@@ -77,7 +84,7 @@ class Heard:
     message: frame.Join | frame.LetGo
 
 
-Event = Activated | PeerAppeared | PeerActivated | PeerVanished | Heard
+Event = Activated | PeerAppeared | PeerActivated | PeerVanished | NodesChanged | Heard
 
 # --- effects ------------------------------------------------------------------------------
 
@@ -167,6 +174,8 @@ class Ccm:
                 return self._activate_peer(peer, now)
             case PeerVanished(peer, is_restart):
                 return self._lose_peer(peer, now, is_restart=is_restart)
+            case NodesChanged(names):
+                return self._count_anew(names, now)
             case Heard(peer, frame.Join() as join):
                 return self._hear_join(peer, join, now)
             case Heard(peer, frame.LetGo() as let_go):
@@ -204,6 +213,13 @@ class Ccm:
         return min(deadline, patience) if patience > self._looked_at else deadline
 
     # --- contacts ---------------------------------------------------------------------------
+
+    def _count_anew(self, names: tuple[str, ...], now: float) -> list[Effect]:
+        """Count other nodes; a round makes the view that says so."""
+        self._names = tuple(sorted(names))
+        for peer in self._peers.values():
+            peer.is_refused = False
+        return self._open_round(now) if self._is_active else []
 
     def _reach(self) -> list[str]:
         """The peers that take part, by name."""
@@ -298,7 +314,7 @@ class Ccm:
         if join.nodes != len(self._names):
             return self._refuse(join, now)
         effects: list[Effect] = []
-        newly_active = not peer.is_active
+        newly_active = not peer.is_active or self._accept_again(join.origin)
         peer.is_active = True
         self._restarting.pop(name, None)
         if join.round > self._round.number:
@@ -339,6 +355,14 @@ class Ccm:
         )
         return [error("ccm", text), *self._open_round(now)]
 
+    def _accept_again(self, origin: str) -> bool:
+        """Let a node take part that counts as we do now; tells whether it did not before."""
+        peer = self._peers.get(origin)
+        was_refused = peer is not None and peer.is_refused
+        if peer is not None:
+            peer.is_refused = False
+        return was_refused
+
     def _closure(self) -> set[str] | None:
         """The names the table must hold, if it holds them all."""
         table = self._round.table
@@ -369,7 +393,8 @@ class Ccm:
         patient = now < self._started_at + self._timing.initdead_s
         if nobody_has_view and somebody_starts and patient:
             return []
-        self._round.verdict = judge(table, len(self._names))
+        counted = 0 if self.view is None else self.view.total_nodes
+        self._round.verdict = judge(table, len(self._names), counted=counted)
         return self._go_on(now)
 
     def _go_on(self, now: float) -> list[Effect]:

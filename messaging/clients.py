@@ -53,6 +53,14 @@ class DescribeCluster:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeWanted:
+    """This client wants the list of nodes changed; answer it."""
+
+    client: str
+    wish: api.ChangeNodes
+
+
+@dataclass(frozen=True, slots=True)
 class LeaveWanted:
     """A client says that this node has to leave the cluster."""
 
@@ -67,7 +75,7 @@ class RotationWanted:
     request: int
 
 
-Effect = SayToPeers | DescribeCluster | LeaveWanted | RotationWanted | Tell | Note
+Effect = SayToPeers | DescribeCluster | LeaveWanted | RotationWanted | ChangeWanted | Tell | Note
 
 
 class Clients:
@@ -117,6 +125,10 @@ class Clients:
                 if self._names.get(peer) == gate.SERVICE:
                     return [RotationWanted(peer, request)]
                 return self._refuse_stranger(peer)
+            case api.ChangeNodes():
+                if self._names.get(peer) == gate.SERVICE:
+                    return [ChangeWanted(peer, message)]
+                return self._refuse_stranger(peer)
         return []
 
     def disconnect(self, peer: str) -> list[Effect]:
@@ -139,6 +151,10 @@ class Clients:
         elif isinstance(news, api.ViewInstalled):
             self._view = None if news.event is ViewEvent.EVICTED else news.view
         return self._tell_all(news)
+
+    def forget_node(self, node: str) -> None:
+        """Tell those who sign on from now on nothing of a node that was deleted."""
+        self._nodes.pop(node, None)
 
     def _sign_on(self, peer: str, client: str, pid: int) -> list[Effect]:
         caller = self._callers.get(peer)

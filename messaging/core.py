@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -42,6 +42,7 @@ from crm.plumbing.machine import (
     PeerLost,
     StopRequested,
     Tell,
+    debug,
     error,
     info,
     warn,
@@ -56,6 +57,7 @@ from messaging import (
     description,
     frame,
     links,
+    nodelist,
     pings,
     rotation,
     standing,
@@ -163,6 +165,14 @@ class SendDatagram:
     is_bulk: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class KeepNodes:
+    """Keep this list of nodes on disk; `uuids` as far as they are known."""
+
+    nodes: nodelist.NodeList
+    uuids: tuple[tuple[str, str], ...]
+
+
 SendEcho = pings.SendEcho
 StartChild = children.StartChild
 SignalChild = children.SignalChild
@@ -173,6 +183,7 @@ Disarm = watchdog.Disarm
 
 Effect = (
     SendDatagram
+    | KeepNodes
     | pings.SendEcho
     | children.StartChild
     | children.SignalChild
@@ -191,7 +202,8 @@ class Messaging:
 
     `random_bytes` is its only source of randomness; the session drawn from it is the
     incarnation of this life. `child_plans` are started, in order, when the node is active.
-    `doorkeeper` says who may register as a client; without one everybody may.
+    `doorkeeper` says who may register as a client; without one everybody may. `known_nodes` is the
+    list that was kept on disk, if the list of `settings` is not that of ha.cf.
     """
 
     def __init__(
@@ -206,6 +218,7 @@ class Messaging:
         child_plans: Sequence[children.ChildPlan] = (),
         generation: int = 0,
         doorkeeper: apiauth.Doorkeeper = apiauth.EVERYBODY,
+        known_nodes: nodelist.NodeList | None = None,
     ) -> None:
         self._settings = settings
         self._node = node
@@ -240,6 +253,7 @@ class Messaging:
         )
         self._ccm = ccm.Ccm(settings, node=node, incarnation=self.incarnation, uuid=uuid, now=now)
         self._children = children.Children(child_plans)
+        self._nodes = known_nodes or nodelist.NodeList(settings.nodes)
         self._status = NodeStatus.UP
         self._clients = clients.Clients(self._greeting(), self._known_nodes(), doorkeeper)
         self._complained_at: dict[tuple[str, str], float] = {}
@@ -265,6 +279,11 @@ class Messaging:
     def view(self) -> api.View | None:
         """The view this node is in."""
         return self._ccm.view
+
+    @property
+    def nodes(self) -> nodelist.NodeList:
+        """The nodes of the cluster, as this node knows them."""
+        return self._nodes
 
     @property
     def is_leaving(self) -> bool:
@@ -316,7 +335,7 @@ class Messaging:
                 self._rotation.replace_keys(keys)
                 effects.append(info("heartbeat", "Rereading authentication file."))
             case SettingsRead(settings):
-                self._settings = settings
+                self._settings = replace(settings, nodes=self._nodes.names)
                 self._links.adjust(settings.timing)
                 self._pings.adjust(settings.timing)
                 self._clients.adjust(self._greeting())
@@ -469,6 +488,7 @@ class Messaging:
         self._delivery.begin(peer, contact)
         effects = self._follow_clients(self._clients.greet(peer), now)
         self._rotation.receive(rotation.PeerAppeared(peer), now)
+        effects += self._say_nodes((peer,), now) if self._nodes.version else []
         appeared = ccm.PeerAppeared(peer, contact.session.hex())
         effects += self._follow_ccm(self._ccm.receive(appeared, now), now)
         if self._links.peers[peer].announced is NodeStatus.ACTIVE:
@@ -533,6 +553,8 @@ class Messaging:
         match message:
             case frame.Join() | frame.LetGo():
                 return self._follow_ccm(self._ccm.receive(ccm.Heard(peer, message), now), now)
+            case frame.Nodes(version, names, deleted):
+                return self._hear_nodes(peer, nodelist.NodeList(names, version, deleted), now)
             case frame.Clients() | frame.ClientMoved() | frame.ClientData():
                 return self._follow_clients(self._clients.hear(peer, message), now)
             case frame.KeyQuestion() | frame.KeyState() | frame.KeyOrder() | frame.KeyDone():
@@ -617,6 +639,8 @@ class Messaging:
                     effects += self._say(message, node, now)
                 case clients.DescribeCluster(client, request):
                     effects.append(Tell(client, self._describe(request, now)))
+                case clients.ChangeWanted(client, wish):
+                    effects += self._change_nodes(client, wish, now)
                 case clients.LeaveWanted(reason):
                     effects += self._leave_because(reason, now)
                 case clients.RotationWanted(client, request):
@@ -684,6 +708,65 @@ class Messaging:
             children=self._children.pids,
             mode=self._settings.mode,
         )
+
+    # --- the list of nodes ------------------------------------------------------------------
+
+    def _change_nodes(self, client: str, wish: api.ChangeNodes, now: float) -> list[Effect]:
+        known = self._nodes
+        problem = nodelist.refusal(wish.add, wish.delete, known, self._ccm.view, self._status_of)
+        if problem:
+            return [Tell(client, api.NodesReply(wish.request, known.names, problem))]
+        new = known.with_node(wish.add) if wish.add else known.without_node(wish.delete)
+        text = f"node {wish.add} added" if wish.add else f"node {wish.delete} deleted"
+        return [
+            info("heartbeat", f"{text} by an administrator"),
+            *self._take_nodes(new, now),
+            Tell(client, api.NodesReply(wish.request, new.names)),
+        ]
+
+    def _status_of(self, node: str) -> NodeStatus:
+        return self._status if node == self._node else self._links.peers[node].shown
+
+    def _hear_nodes(self, peer: str, told: nodelist.NodeList, now: float) -> list[Effect]:
+        if not nodelist.is_sound(told) or not told.overrules(self._nodes):
+            return []
+        names = ", ".join(told.names)
+        text = f"node {peer} knows a newer list of nodes: {names}"
+        return [info("heartbeat", text), *self._take_nodes(told, now)]
+
+    def _take_nodes(self, new: nodelist.NodeList, now: float) -> list[Effect]:
+        """Count other nodes from now on; the peers hear it before any round that counts them."""
+        old, self._nodes = self._nodes, new
+        self._settings = replace(self._settings, nodes=new.names)
+        uuids = {peer.node: peer.uuid for peer in self._links.peers.values() if peer.uuid}
+        uuids[self._node] = self._uuid
+        effects: list[Effect] = [
+            debug("heartbeat", f"get_delnodelist: delnodelist={','.join(new.deleted)}"),
+            KeepNodes(new, tuple(sorted(uuids.items()))),
+        ]
+        if self._node not in new.names:
+            return effects + self._leave_because("this node was deleted from the cluster", now)
+        for name in (each for each in new.names if each not in old.names):
+            self._wire.admit(name)
+            self._links.admit(name, now)
+            added = api.NodeChanged(name, NodeKind.NORMAL, NodeStatus.INIT)
+            effects += self._follow_clients(self._clients.tell(added), now)
+        for name in (each for each in old.names if each not in new.names):
+            gone = links.PeerTookLeave(name)
+            effects += self._follow_links(self._links.receive(gone, now), now)
+            self._wire.dismiss(name)
+            self._links.dismiss(name)
+            self._clients.forget_node(name)
+        self._clients.adjust(self._greeting())
+        effects += self._say_nodes(self._delivery.peers, now)
+        changed = ccm.NodesChanged(new.names)
+        return effects + self._follow_ccm(self._ccm.receive(changed, now), now)
+
+    def _say_nodes(self, peers: tuple[str, ...], now: float) -> list[Effect]:
+        said = frame.Nodes(self._nodes.version, self._nodes.names, self._nodes.deleted)
+        payload = frame.MEMBERSHIP_MESSAGES.encode(said)
+        outcome = self._delivery.send_to(peers, delivery.Channel.CONTROL, payload, now)
+        return self._follow_delivery(outcome, now)
 
     # --- the end ----------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from crm.plumbing.daemon import Conversation, Options, Plan, Shell, parse_option
 from crm.plumbing.errors import ConfigurationError, Problem, Severity, Unreachable
 from crm.plumbing.nursery import DAEMON_MODULES, Nursery
 from crm.plumbing.settings import Paths
-from messaging import core, frame, startup, watchdog
+from messaging import core, frame, hostcache, startup, watchdog
 from messaging.authkeys import KeyFile
 from messaging.cluster_settings import ClusterSettings, MediumKind
 from messaging.ha_cf import changes, meaning
@@ -106,6 +106,8 @@ class _Deeds:
             case core.SendEcho(host, token):
                 if self.pinger is not None:
                     self.pinger.send(host, token)
+            case core.KeepNodes():
+                self._keep_nodes(effect)
             case core.ShowLife():
                 self._show_life()
             case core.Disarm():
@@ -142,6 +144,14 @@ class _Deeds:
         assert self.shell is not None
         node = startup.node_name(self.shell.options.node)
         return frame.sender_tag(self.readings.settings.cluster, node)
+
+    def _keep_nodes(self, kept: core.KeepNodes) -> None:
+        """Write the list of nodes, in the midwife's thread: a disk may be slow."""
+        settings = replace(self.readings.settings, nodes=kept.nodes.names)
+        self.readings = replace(self.readings, settings=settings, known_nodes=kept.nodes)
+        folder = startup.hostcache_folder(self.paths)
+        writing = self.midwife.submit(hostcache.write, folder, kept.nodes, dict(kept.uuids))
+        writing.add_done_callback(_tell_unwritten)
 
     def _show_life(self) -> None:
         if self.watchdog is None:
@@ -278,6 +288,14 @@ class _Deeds:
         self.readings = replace(self.readings, settings=change.settings, keys=new.keys)
 
 
+def _tell_unwritten(writing: Future[None]) -> None:
+    problem = writing.exception()
+    if problem is not None:
+        log.error(
+            "the list of nodes is not kept, it will be asked for at the next start: %s", problem
+        )
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run heartbeat, or ask a running one; the exit code is the classic one."""
     options = parse_options("heartbeat", argv)
@@ -371,6 +389,7 @@ def _run(
         child_plans=[program.plan for program in readings.programs],
         generation=startup.next_generation(options.paths.hb_generation),
         doorkeeper=readings.rights,
+        known_nodes=readings.known_nodes,
     )
     deeds = _Deeds(readings, nursery, environment, options.paths)
     plan = Plan(

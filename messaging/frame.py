@@ -234,6 +234,14 @@ class LetGo(Message, frozen=True, array_like=True):
     incarnation: str
 
 
+class Nodes(Message, frozen=True, array_like=True):
+    """The list of nodes as the speaker knows it, where it is not that of ha.cf any more."""
+
+    version: Count
+    names: tuple[str, ...]
+    deleted: tuple[str, ...] = ()
+
+
 class Clients(Message, frozen=True, array_like=True):
     """The clients signed on at the sender; the first message of every contact."""
 
@@ -292,7 +300,7 @@ class KeyDone(Message, frozen=True, array_like=True):
     problem: str = ""
 
 
-MEMBERSHIP_MESSAGES = Codec(Join, LetGo)
+MEMBERSHIP_MESSAGES = Codec(Join, LetGo, Nodes)
 NODE_MESSAGES = Codec(
     Clients, ClientMoved, ClientData, Leaving, KeyQuestion, KeyState, KeyOrder, KeyDone
 )

@@ -188,6 +188,18 @@ class Links:
         self._timing = timing
         self._suspicion.timing = timing
 
+    def admit(self, node: str, now: float) -> None:
+        """Count and judge a node that was added while we run."""
+        self.peers[node] = PeerState(node, self._timing.deadtime_s, known_at=now)
+        self._suspicion.admit(node)
+        self._total = len(self.peers) + 1
+
+    def dismiss(self, node: str) -> None:
+        """Forget a node that was deleted while we run; there is no contact with it."""
+        self.peers.pop(node, None)
+        self._suspicion.dismiss(node)
+        self._total = len(self.peers) + 1
+
     def receive(self, event: Event, now: float) -> list[Effect]:
         """Take in what was heard or decided."""
         match event:
@@ -237,7 +249,7 @@ class Links:
                 if enquiry is not None:
                     deadlines.append(enquiry)
             elif peer.shown is NodeStatus.INIT:
-                deadlines.append(initdead)
+                deadlines.append(self._start_of(peer) + self._timing.initdead_s)
             elif peer.shown is not NodeStatus.DEAD:
                 deadlines.append(self._suspicion.silence_end(peer))
             due = self._probe_due(peer)
@@ -468,6 +480,10 @@ class Links:
         peer.was_dead = False
         return effects + self._speak(now) + self._ask(peer, now)
 
+    def _start_of(self, peer: PeerState) -> float:
+        """Since when a peer not heard of yet could have been heard."""
+        return max(self._started_at, peer.known_at)
+
     # --- giving up --------------------------------------------------------------------------
 
     def _check_peer(self, peer: PeerState, now: float) -> list[Effect]:
@@ -476,7 +492,7 @@ class Links:
             if now >= self._suspicion.silence_end(peer):
                 return self._judge_silence(peer, now)
         elif peer.shown is NodeStatus.INIT:
-            if now >= self._started_at + self._timing.initdead_s:
+            if now >= self._start_of(peer) + self._timing.initdead_s:
                 effects += self._call_dead(peer)
         elif peer.shown is not NodeStatus.DEAD and now >= self._suspicion.silence_end(peer):
             effects += self._call_dead(peer)

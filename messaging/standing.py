@@ -54,6 +54,7 @@ class PeerState:
 
     node: str
     deadtime_s: float
+    known_at: float = NEVER
     session: bytes = b""
     left_session: bytes = b""
     announced: NodeStatus | None = None

@@ -21,7 +21,7 @@ from crm.plumbing import atomicfile
 from crm.plumbing.errors import ConfigurationError, Problem, error, has_errors, warning
 from crm.plumbing.log import LogTargets
 from crm.plumbing.settings import CLUSTER_USER, Paths
-from messaging import apiauth, authkeys, programs, watchdog
+from messaging import apiauth, authkeys, hostcache, programs, watchdog
 from messaging.apiauth import Rights
 from messaging.authkeys import KeyFile
 from messaging.cluster_settings import ClusterSettings, MediumKind
@@ -29,6 +29,7 @@ from messaging.ha_cf import meaning
 from messaging.ha_cf import reading as ha_cf
 from messaging.media import icmp
 from messaging.media.serial import is_character_device
+from messaging.nodelist import NodeList
 from messaging.programs import Program
 
 EXIT_UNREADABLE = 4
@@ -47,6 +48,7 @@ class Readings:
     ping_addresses: dict[str, str]
     ha_cf_text: str
     rights: Rights
+    known_nodes: NodeList
 
 
 def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], int]:
@@ -61,6 +63,9 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
     problems += found
     if settings is None or keys is None:
         return None, problems, key_code or EXIT_NOT_CONFIGURED
+    known_nodes, found = _read_nodes(settings, paths)
+    settings = replace(settings, nodes=known_nodes.names)
+    problems += found
     place = ("--root", str(paths.root), "--node", node)
     extra, found = programs.from_respawn_lines(
         settings,
@@ -97,7 +102,11 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
     ]
     if has_errors(problems):
         return None, problems, EXIT_NOT_CONFIGURED
-    return Readings(settings, keys, (*own, *extra), addresses, text, rights), problems, 0
+    return (
+        Readings(settings, keys, (*own, *extra), addresses, text, rights, known_nodes),
+        problems,
+        0,
+    )
 
 
 def check(paths: Paths, node: str) -> tuple[list[str], list[Problem], int]:
@@ -189,6 +198,28 @@ def user_for(program: Program) -> str | None:
     if os.geteuid() != 0 or os.environ.get(ONE_USER) or not program.user:
         return None
     return program.user if is_user(program.user) else None
+
+
+def _read_nodes(settings: ClusterSettings, paths: Paths) -> tuple[NodeList, list[Problem]]:
+    """Join the nodes of ha.cf with what hb_addnode and hb_delnode have left on disk."""
+    kept, problems = hostcache.read(hostcache_folder(paths))
+    known = kept.read_with(settings.nodes) if kept.version else NodeList(settings.nodes)
+    problems += [
+        warning(
+            "node-deleted",
+            str(paths.ha_cf),
+            f"{paths.ha_cf}: node '{name}' was deleted from the running cluster and does not count",
+            f"remove it here, or add it again: hb_addnode {name}",
+        )
+        for name in settings.nodes
+        if name not in known.names
+    ]
+    return known, problems
+
+
+def hostcache_folder(paths: Paths) -> Path:
+    """Where the list of nodes is kept."""
+    return paths.hb_uuid.parent
 
 
 def _check_watchdog(settings: ClusterSettings, paths: Paths) -> list[Problem]:

@@ -60,6 +60,14 @@ class Suspicion:
         self._missed_s = 0.0
         """All time in which this node did not listen, added up since its start."""
 
+    def admit(self, name: str) -> None:
+        """Doubt a node as well that was added while we run."""
+        self._hearsay[name] = Hearsay(missed_s=self._missed_s)
+
+    def dismiss(self, name: str) -> None:
+        """Forget what was said of a node that was deleted while we run."""
+        self._hearsay.pop(name, None)
+
     # --- of oneself -------------------------------------------------------------------------
 
     def notice(self, late_s: float, now: float) -> bool:

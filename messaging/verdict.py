@@ -37,8 +37,12 @@ class Verdict:
     unchanged: bool
 
 
-def judge(table: Mapping[str, frame.Join], total: int) -> Verdict:
-    """Compute the view of a complete table; every holder of the table gets the same."""
+def judge(table: Mapping[str, frame.Join], total: int, *, counted: int = -1) -> Verdict:
+    """Compute the view of a complete table; every holder of the table gets the same.
+
+    `counted` is how many nodes the speaker's present view counts (-1: as many as now). A view that
+    counts others is never unchanged. Members that all come from one view have one and the same.
+    """
     base = _choose_base(table.values())
     seats = {
         seat.name: seat
@@ -58,7 +62,7 @@ def judge(table: Mapping[str, frame.Join], total: int) -> Verdict:
     )
     origins = {(table[name].view_id, table[name].cookie) for name in clique}
     unchanged = base is not None and origins == {(base.view_id, base.cookie)}
-    if unchanged and base is not None and members == base.members:
+    if unchanged and base is not None and members == base.members and counted in (-1, total):
         view_id, cookie = base.view_id, base.cookie
     else:
         unchanged, cookie = False, cookie_of(view_id, members)

@@ -142,6 +142,17 @@ class RotateKey(Message, frozen=True):
     request: int
 
 
+class ChangeNodes(Message, frozen=True, omit_defaults=True):
+    """Add a node to the running cluster, or delete one; answered by `NodesReply`.
+
+    One at a time: the next change has to wait for the view that counts this one.
+    """
+
+    request: int
+    add: str = ""
+    delete: str = ""
+
+
 # --- from heartbeat to clients --------------------------------------------------------------
 
 
@@ -208,6 +219,14 @@ class ViewInstalled(Message, frozen=True):
     view: View
 
 
+class NodesReply(Message, frozen=True, omit_defaults=True):
+    """The list of nodes was changed, or why it was not (`problem`)."""
+
+    request: int
+    nodes: tuple[str, ...] = ()
+    problem: str = ""
+
+
 class LinkDescription(Message, frozen=True):
     """One link of one node, with the silence on it in milliseconds (-1: never heard)."""
 
@@ -257,7 +276,7 @@ class KeyRotated(Message, frozen=True, omit_defaults=True):
     problem: str = ""
 
 
-TO_HEARTBEAT = Codec(SignOn, SignOff, SendCluster, LeaveCluster, AskCluster, RotateKey)
+TO_HEARTBEAT = Codec(SignOn, SignOff, SendCluster, LeaveCluster, AskCluster, RotateKey, ChangeNodes)
 TO_CLIENT = Codec(
     SignedOn,
     SignOnRefused,
@@ -268,4 +287,5 @@ TO_CLIENT = Codec(
     ViewInstalled,
     ClusterDescription,
     KeyRotated,
+    NodesReply,
 )

@@ -140,6 +140,7 @@ TABLE: dict[str, dict[type[msgspec.Struct], Row]] = {
     membership.SERVICE: {
         membership.AskCluster: Row(Role.READER),
         membership.RotateKey: Row(Role.ADMINISTRATOR, needs=_administration),
+        membership.ChangeNodes: Row(Role.ADMINISTRATOR, needs=_administration),
     },
     cib.SERVICE: {
         # Queries, changes and the history are judged by the cib itself, as it carries them out.

@@ -225,7 +225,13 @@ _NODES = (
         values.node,
         is_list=True,
     ),
-    Directive("autojoin", "none", "whether unlisted nodes may join", values.no_autojoin, "none"),
+    Directive(
+        "autojoin",
+        "none",
+        "unlisted nodes do not join; hb_addnode adds them",
+        values.no_autojoin,
+        "none",
+    ),
     _idle(
         "uuidfrom",
         "file|nodename",

@@ -140,7 +140,7 @@ def resource_manager(word: str) -> str:
 def no_autojoin(word: str) -> str:
     """Read who may join: so far only the nodes that are listed."""
     if one_of("none", "other", "any")(word) != "none":
-        raise BadValueError("unlisted nodes cannot join; list every node with 'node'")
+        raise BadValueError("unlisted nodes cannot join; list them, or add them with hb_addnode")
     return word
 
 

@@ -37,6 +37,7 @@ PURE = (
     "messaging/delivery.py",
     "messaging/frame.py",
     "messaging/links.py",
+    "messaging/nodelist.py",
     "messaging/pacing.py",
     "messaging/pings.py",
     "messaging/pulse.py",

@@ -43,6 +43,7 @@ class ClusterAtTheGate:
         self.attributes: list[attributes.AttributeValue] = []
         self.devices: tuple[str, ...] = ()
         self.fencing_rc = 0
+        self.watchers: list[socket.socket] = []
         self.nodes = NODES
         self.mode = "crm"
         self.parameters: dict[str, str] = {}
@@ -70,7 +71,10 @@ class ClusterAtTheGate:
         with stream:
             greeting = gate.Greeting(protocol=gate.PROTOCOL, name="mgmtd", node="node1")
             gate_frames.send(stream, greeting)
-            while isinstance(envelope := gate_frames.read(stream), gate.Envelope):
+            while isinstance(envelope := gate_frames.read(stream), gate.Envelope | gate.Watch):
+                if isinstance(envelope, gate.Watch):
+                    self.watchers.append(stream)
+                    continue
                 languages = BY_SERVICE[envelope.service]
                 request = languages.requests.decode(envelope.payload)
                 if isinstance(request, attributes.RefreshAttributes):
@@ -85,6 +89,7 @@ class ClusterAtTheGate:
                 reply = self._answer(request)
                 payload = languages.replies.encode(reply)
                 gate_frames.send(stream, gate.Envelope(envelope.service, payload))
+            self.watchers = [each for each in self.watchers if each is not stream]
 
     def _answer(self, request: msgspec.Struct) -> msgspec.Struct:
         match request:
@@ -136,6 +141,12 @@ class ClusterAtTheGate:
                 self.told.append(request)
                 return msgspec.structs.replace(self.rotated, request=request.request)
         raise AssertionError(f"nobody answers {request}")
+
+    def announce(self, service: str, event: msgspec.Struct) -> None:
+        """Tell an event to whoever watches."""
+        payload = BY_SERVICE[service].replies.encode(event)
+        for stream in self.watchers:
+            gate_frames.send(stream, gate.Envelope(service, payload))
 
     def come_to_rest(self) -> None:
         """Do what the scheduler would have done by now; nothing, where nothing runs."""

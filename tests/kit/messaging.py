@@ -17,6 +17,7 @@ from messaging.authkeys import KeyFile, SharedKey
 from messaging.children import ChildPlan
 from messaging.cluster_settings import ClusterSettings, Medium, MediumKind, Timing
 from messaging.frame import Join, SeatOf
+from messaging.nodelist import NodeList
 
 KEYS = KeyFile(1, (SharedKey(1, "sha1", b"a secret of the tests"),))
 TIMING = Timing(keepalive_s=0.2, deadtime_s=1.0, warntime_s=0.6, initdead_s=2.0, deadping_s=1.0)
@@ -132,6 +133,7 @@ class Network:
         self.keys = dict.fromkeys(self.settings.nodes, KEYS)
         self.full_disks: set[str] = set()
         self.watch: Callable[[], None] = lambda: None
+        self.known_nodes: NodeList | None = None
         self.devices: dict[str, Callable[[object], None]] = {}
         self._queue: list[tuple[float, int, str, str, Life | None, object]] = []
         self._numbers = itertools.count()
@@ -141,14 +143,18 @@ class Network:
     def start(self, *names: str) -> None:
         """Start nodes (all without names) at this moment."""
         for name in names or self.settings.nodes:
+            stated = self.settings
+            if self.known_nodes is not None:
+                stated = replace(stated, nodes=self.known_nodes.names)
             machine = core.Messaging(
-                self.settings,
+                stated,
                 self.keys[name],
                 node=name,
                 uuid=f"uuid-{name}",
                 now=self.now,
                 random_bytes=random_bytes(random.Random(self.rng.getrandbits(64))),
                 child_plans=self.child_plans,
+                known_nodes=self.known_nodes,
             )
             life = self.lives[name] = Life(machine)
             self.feed(name, core.Started())

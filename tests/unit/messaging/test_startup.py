@@ -11,9 +11,10 @@ import pytest
 
 from crm.plumbing.machine import Caller
 from crm.plumbing.settings import Paths
-from messaging import startup
+from messaging import hostcache, startup
 from messaging.authkeys import KeyFile, SharedKey
 from messaging.cluster_settings import ClusterSettings, LogSettings
+from messaging.nodelist import NodeList
 
 HA_CF = "keepalive 1\ndeadtime 10\nbcast eth1\nnode n1\ncrm yes\nlogfacility daemon\n"
 KEYS = "auth 1\n1 sha1 secret\n"
@@ -220,3 +221,24 @@ def test_a_file_that_cannot_be_written_stays_and_the_reason_is_told(tmp_path: Pa
     path = tmp_path / "gone" / "authkeys"
 
     assert "was changed" in startup.write_keys(path, _OLD, _BOTH)
+
+
+def test_nodes_that_were_added_and_deleted_count_at_the_next_start(tmp_path: Path) -> None:
+    paths = installed(tmp_path, ha_cf=HA_CF.replace("node n1", "node n1 n2"))
+    kept = NodeList(("n1", "n3"), 2, ("n2",))
+    hostcache.write(startup.hostcache_folder(paths), kept, {})
+
+    readings, problems, _ = startup.read_all(paths, "n1")
+
+    assert readings is not None
+    assert readings.settings.nodes == ("n1", "n3")
+    assert readings.known_nodes == kept
+    assert [problem.code for problem in problems] == ["node-deleted"]
+    assert "hb_addnode n2" in problems[0].hint
+
+
+def test_without_a_change_the_nodes_are_those_of_ha_cf(tmp_path: Path) -> None:
+    readings, _, _ = startup.read_all(installed(tmp_path), "n1")
+
+    assert readings is not None
+    assert readings.known_nodes == NodeList(("n1",)) and readings.settings.nodes == ("n1",)

@@ -19,6 +19,7 @@ READING = {
 OPERATING = {"CleanUp", "UpdateAttribute"}
 ADMINISTERING = {
     "Change", "FenceNode", "ClearNode", "RefreshAttributes", "Fence", "ConfirmDown", "RotateKey",
+    "ChangeNodes",
 }  # fmt: skip
 
 

@@ -67,6 +67,7 @@ MATRIX: dict[str, dict[str, Taken]] = {
     "heartbeat": {
         "AskCluster": Taken(membership.AskCluster(1), READER),
         "RotateKey": Taken(membership.RotateKey(1), ADMINISTRATOR, "/cib"),
+        "ChangeNodes": Taken(membership.ChangeNodes(1, add="n9"), ADMINISTRATOR, "/cib"),
     },
     "cib": {
         "Query": Taken(cib.Query(1), READER),

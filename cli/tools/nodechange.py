@@ -1,0 +1,96 @@
+"""What `hb_addnode` and `hb_delnode` have in common: the nodes of a running cluster change.
+
+Responsible for the calls, for one change after the other, and for waiting until the members count
+it. Whether a change can be made is heartbeat's judgement (`messaging.nodelist`).
+
+Source: Heartbeat's hb_addnode and hb_delnode; tools, "Heartbeat's own tools".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from crm.api import gateclient
+from crm.api.gateclient import Session
+from crm.api.membership import (
+    SERVICE,
+    AskCluster,
+    ChangeNodes,
+    ClusterDescription,
+    NodesReply,
+    ViewInstalled,
+)
+from crm.plumbing.errors import CrmError, UsageError
+
+OK = 0
+FAILED = 1
+AGREEMENT_LIMIT_S = 60.0
+
+
+def run(tool: str, arguments: Sequence[str], wish_for: Callable[[str], ChangeNodes]) -> int:
+    """Read the call of one of the two tools and carry it out; the exit code is 0 or 1."""
+    words = list(arguments)
+    root = None
+    if words[:1] == ["--root"] and len(words) > 1:
+        root, words = words[1], words[2:]
+    usage = f"usage: {tool} [--root DIR] NODE[,NODE...]"
+    if words in (["-h"], ["--help"]):
+        click.echo(usage)
+        return OK
+    names = [name.lower() for word in words for name in word.split(",") if name]
+    if not names or any(name.startswith("-") for name in names):
+        click.echo(usage, err=True)
+        return FAILED
+    try:
+        change_all(gateclient.installation_root(root), tool, [wish_for(name) for name in names])
+    except CrmError as problem:
+        click.echo(f"{tool}: {problem}", err=True)
+        return FAILED
+    return OK
+
+
+def change_all(root: Path, tool: str, wishes: Sequence[ChangeNodes]) -> None:
+    """Make the changes one after the other; the first that is refused ends it.
+
+    Raises: CrmError with what was refused and why, or UsageError if haresources is in use.
+    """
+    with gateclient.connect(root, name=tool) as session:
+        if _describe(session).mode == "haresources":
+            text = "haresources knows two nodes: a cluster that can grow runs with 'crm yes'"
+            raise UsageError(text)
+        session.watch()
+        for wish in wishes:
+            reply = session.ask(SERVICE, wish)
+            assert isinstance(reply, NodesReply), "a wish is answered by the list"
+            if reply.problem:
+                raise CrmError(reply.problem)
+            _await_agreement(session, wish, reply.nodes)
+
+
+def _await_agreement(session: Session, wish: ChangeNodes, nodes: tuple[str, ...]) -> None:
+    """Wait for a view that counts the new list, and see that the change is in it."""
+    cluster = _describe(session)
+    if not _counts(cluster, len(nodes)):
+        for arrival in session.events(timeout_s=AGREEMENT_LIMIT_S):
+            if isinstance(arrival.message, ViewInstalled):
+                cluster = _describe(session)
+                if _counts(cluster, len(nodes)):
+                    break
+        else:
+            raise CrmError(f"the members have not agreed on it within {AGREEMENT_LIMIT_S:g} s")
+    known = {node.node for node in cluster.nodes}
+    if (wish.add and wish.add not in known) or (wish.delete and wish.delete in known):
+        raise CrmError("somebody else changed the nodes at the same moment: try again")
+
+
+def _counts(cluster: ClusterDescription, nodes: int) -> bool:
+    return cluster.view is not None and cluster.view.total_nodes == nodes
+
+
+def _describe(session: Session) -> ClusterDescription:
+    found = session.ask(SERVICE, AskCluster(0))
+    assert isinstance(found, ClusterDescription), "a question is answered by a description"
+    return found
