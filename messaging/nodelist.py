@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from crm.api.membership import NodeStatus, View
+from messaging import quorum
 
 MAX_NODES = 100
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,99}\Z")
@@ -82,7 +83,9 @@ def refusal(
         return "this partition has no quorum"
     if view.total_nodes != len(known.names):
         return "the last change of the list is not agreed yet"
-    return _refusal_to_add(add, known) if add else _refusal_to_delete(delete, known, status_of)
+    if delete:
+        return _refusal_to_delete(delete, known, status_of)
+    return _refusal_to_add(add, known, len(view.members))
 
 
 def is_sound(told: NodeList) -> bool:
@@ -95,13 +98,16 @@ def is_name(text: str) -> bool:
     return _NAME.match(text) is not None
 
 
-def _refusal_to_add(name: str, known: NodeList) -> str:
+def _refusal_to_add(name: str, known: NodeList, members: int) -> str:
     if not is_name(name):
         return f"'{name}' is no name of a node; expected one as 'uname -n' prints it"
     if name in known.names:
         return f"node '{name}' is in the cluster already"
     if len(known.names) >= MAX_NODES:
         return f"there are {MAX_NODES} nodes already"
+    total = len(known.names) + 1
+    if not quorum.has_quorum(members, total):
+        return f"{members} of {total} nodes would have no quorum: start the others first"
     return ""
 
 

@@ -284,7 +284,8 @@ def test_a_list_that_was_kept_is_joined_with_what_ha_cf_states_now() -> None:
 
 def test_a_hundred_nodes_are_enough() -> None:
     names = tuple(f"n{number}" for number in range(100))
-    view = api.View(1, (), quorate=True, total_nodes=100)
+    members = tuple(api.Member(name, "", 0, 1) for name in names)
+    view = api.View(1, members, quorate=True, total_nodes=100)
 
     found = nodelist.refusal("one-more", "", NodeList(names), view, lambda _: NodeStatus.ACTIVE)
 

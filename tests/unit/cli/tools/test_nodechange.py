@@ -67,10 +67,18 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveNetwor
 
 def test_several_nodes_are_added_one_after_the_other(live: LiveNetwork) -> None:
     assert hb_addnode.main(["D,e"]) == 0
-    assert hb_addnode.main(["f", "g"]) == 0
 
-    assert live.totals() == {7}
-    assert live.network.lives["b"].machine.nodes.names == tuple("abcdefg")
+    assert live.totals() == {5}
+    assert live.network.lives["b"].machine.nodes.names == tuple("abcde")
+
+
+def test_absent_nodes_are_not_added_beyond_the_quorum(
+    live: LiveNetwork, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert hb_addnode.main(["d", "e", "f"]) == 1
+
+    assert "3 of 6 nodes would have no quorum" in capsys.readouterr().err
+    assert live.totals() == {5}
 
 
 def test_a_dead_node_is_deleted(live: LiveNetwork) -> None:
