@@ -757,6 +757,7 @@ class Messaging:
             self._wire.dismiss(name)
             self._links.dismiss(name)
             self._clients.forget_node(name)
+        self._rotation.replace_peers(self._settings.peers_of(self._node))
         self._clients.adjust(self._greeting())
         effects += self._say_nodes(self._delivery.peers, now)
         changed = ccm.NodesChanged(new.names)

@@ -179,6 +179,10 @@ class Rotation:
         self._lead: _Lead | None = None
         self._part: _Part | None = None
 
+    def replace_peers(self, peers: Iterable[str]) -> None:
+        """Count other nodes from now on; a rotation that runs ends with those it began with."""
+        self._peers = tuple(peers)
+
     def replace_keys(self, keys: KeyFile) -> None:
         """The file was changed by hand and read again."""
         self._keys = keys

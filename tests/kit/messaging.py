@@ -148,7 +148,7 @@ class Network:
                 stated = replace(stated, nodes=self.known_nodes.names)
             machine = core.Messaging(
                 stated,
-                self.keys[name],
+                self.keys.get(name, KEYS),
                 node=name,
                 uuid=f"uuid-{name}",
                 now=self.now,

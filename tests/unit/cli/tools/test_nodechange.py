@@ -26,6 +26,7 @@ class LiveNetwork(ClusterAtTheGate):
         self.network = Network(3)
         self.network.start()
         self.network.run(2.0)
+        self.network.feed("a", MessageArrived("mgmtd", membership.SignOn("mgmtd", 1)))
         self._is_stale = False
         super().__init__(root)
 
@@ -46,8 +47,8 @@ class LiveNetwork(ClusterAtTheGate):
         return super()._answer(request)
 
     def _ask(self, request: msgspec.Struct) -> msgspec.Struct:
-        self.network.feed("a", MessageArrived("gate", request))
-        return self.network.lives["a"].messages("gate")[-1]
+        self.network.feed("a", MessageArrived("mgmtd", request))
+        return self.network.lives["a"].messages("mgmtd")[-1]
 
     def _told(self, kind: type[msgspec.Struct], client: str) -> list[msgspec.Struct]:
         return [each for each in self.network.lives["a"].messages(client) if isinstance(each, kind)]
