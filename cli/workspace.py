@@ -233,6 +233,7 @@ class LiveSource:
         self._notify = notify
         self._session: Session | None = None
         self.is_partial = False
+        self._seen: tuple[Version, str] = Version(), ""
 
     @property
     def session(self) -> Session:
@@ -262,6 +263,7 @@ class LiveSource:
             raise RemoteProtocolError("the cib answered a question with something else")
         seen = _seen(reply)
         self.is_partial = seen.is_partial
+        self._seen = seen.version, seen.digest
         return seen
 
     def write(self, base: Item, candidate: Item, *, force: bool) -> list[Problem]:
@@ -292,6 +294,7 @@ class LiveSource:
             origin=cib.Origin(client=self._client, reason=reason or self.reason),
             based_on=based_on,
             force=force,
+            based_digest=self._digest_at(based_on),
         )
         reply = self.session.ask(cib.SERVICE, change, timeout_s=60)
         if not isinstance(reply, cib.ChangeReply):
@@ -300,6 +303,12 @@ class LiveSource:
         if reply.outcome is not cib.Outcome.OK:
             raise _refusal(reply.outcome, problems)
         return list(problems)
+
+    def _digest_at(self, version: Version) -> str:
+        """Say which configuration was read at this version; "" if it was read otherwise."""
+        known, digest = self._seen
+        same = (known.admin_epoch, known.epoch) == (version.admin_epoch, version.epoch)
+        return digest if same else ""
 
 
 def _seen(reply: cib.QueryReply) -> cib.QueryReply:

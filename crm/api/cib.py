@@ -259,7 +259,9 @@ class Query(Message, frozen=True, omit_defaults=True):
 class Change(Message, frozen=True, omit_defaults=True):
     """Carry out operations as one change; answered by `ChangeReply`.
 
-    `based_on` refuses the change (CONFLICT) unless the configuration still has that version.
+    `based_on` refuses the change (CONFLICT) unless the configuration still has that version, and
+    `based_digest` (where given) unless it is the same one: a master that was cut off may have used
+    that version for another.
     `force` lets a partition without quorum change its configuration, and passes warnings.
     """
 
@@ -269,6 +271,7 @@ class Change(Message, frozen=True, omit_defaults=True):
     based_on: Version | None = None
     dry_run: bool = False
     force: bool = False
+    based_digest: str = ""
 
 
 class DescribeCib(Message, frozen=True):
@@ -392,7 +395,7 @@ class QueryReply(Message, frozen=True, omit_defaults=True):
     """`xml` is one element, or `<xpath-query>` around several; empty unless the outcome is OK.
 
     `is_partial`: access lists hide something of what was asked about. `findings` say why it was
-    refused.
+    refused. `digest` is that of the configuration, unless something of it is hidden.
     """
 
     request: int
@@ -401,6 +404,7 @@ class QueryReply(Message, frozen=True, omit_defaults=True):
     xml: bytes = b""
     is_partial: bool = False
     findings: tuple[Finding, ...] = ()
+    digest: str = ""
 
 
 class ChangeReply(Message, frozen=True, omit_defaults=True):

@@ -26,10 +26,15 @@ MAX_TOLD = 5
 def objection_to_base(change: api.Change, copy: LocalCopy) -> Refusal | None:
     """Refuse a change that was made for another version than the present one."""
     base, current = change.based_on, copy.document.version
-    if base is None or pair_of(base) == pair_of(current):
+    if base is None:
         return None
-    message = f"the configuration is at {current}, the change was made for {base}"
-    message += _since(copy, base, change.origin)
+    if pair_of(base) != pair_of(current):
+        message = f"the configuration is at {current}, the change was made for {base}"
+        message += _since(copy, base, change.origin)
+    elif change.based_digest not in ("", copy.document.digest()):
+        message = f"the change was made for another {base} than the one that was agreed on"
+    else:
+        return None
     hint = "read it again and repeat the change there"
     return api.Outcome.CONFLICT, errors.error("conflict", "cib", message, hint)
 

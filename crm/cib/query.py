@@ -43,7 +43,10 @@ def _answer(document: Document, query: api.Query, sight: acl.Sight) -> api.Query
     except ConfigurationError as problem:
         findings = api.findings_of(problem.problems)
         return api.QueryReply(query.request, api.Outcome.ERROR, version, findings=findings)
-    return api.QueryReply(query.request, api.Outcome.OK, version, text, sight.is_partial)
+    digest = "" if sight.is_partial else document.digest()
+    return api.QueryReply(
+        query.request, api.Outcome.OK, version, text, sight.is_partial, digest=digest
+    )
 
 
 def _found(root: etree._Element, query: api.Query) -> list[etree._Element]:

@@ -74,10 +74,12 @@ def at(fake: FakeCib) -> Workspace:
 def test_an_undo_is_a_change_based_on_what_was_read_with_its_reason(fake: FakeCib) -> None:
     workspace = at(fake)
     known = past.read(workspace)
+    digest = fake.document.digest()
     past.take_back(workspace, known, known.find("0.1"), force=False)
     change = fake.asked[-1]
     assert isinstance(change, cib.Change)
     assert change.based_on == known.document.version
+    assert change.based_digest == digest
     assert change.origin.reason == "undo 0.1: created a"
     assert fake.document.by_id("a") is None
     assert fake.document.by_id("b") is not None

@@ -200,8 +200,12 @@ def test_with_the_policy_ignore_a_minority_does_not_beat_what_was_acknowledged(c
     network.run(1.0)
     cut_off(network, "n3")
     for number in range(count):
-        network.change("n3", create(f"ignored-{number}"), force=True)
-    network.run(1.0)
+        inner = create(f"ignored-{number}").xml
+        assert inner is not None
+        text = b"<resources>" + inner + b"</resources>"
+        asked = network.change("n3", api.XmlOperation(api.XmlTask.MODIFY, text, "resources"))
+        network.run(0.5)
+        assert outcome(network, "n3", asked) is OK, "not forced, and no quorum"
     assert made(network, "n1", "acknowledged") is OK
     rejoin(network)
     assert all(has(network, "acknowledged"))

@@ -221,6 +221,29 @@ def test_a_stale_base_is_a_conflict() -> None:
     assert "since then came 0.1 (created a)" in said_to(network, "n1", late)
 
 
+def test_a_base_with_the_number_of_another_configuration_is_a_conflict() -> None:
+    network = together()
+    network.groups = [("n1",), ("n2", "n3")]
+    network.change("n1", create("lost"))
+    network.run(0.5)
+    read = network.replica("n1").document
+    base, digest = read.version, read.digest()
+    network.partition(("n1",), ("n2", "n3"))
+    network.elect()
+    network.run(2.0)
+    network.change("n2", create("kept"))
+    network.run(2.0)
+    network.heal()
+    agreed = network.replica("n1").document
+    assert (agreed.version.epoch, agreed.digest() == digest) == (base.epoch, False)
+    late = network.change("n1", create("b"), based_on=base, based_digest=digest)
+    again = network.change("n1", create("c"), based_on=base, based_digest=agreed.digest())
+    network.run(1.0)
+    assert outcome(network, "n1", late) is api.Outcome.CONFLICT
+    assert "another 0.1.0 than the one that was agreed on" in said_to(network, "n1", late)
+    assert outcome(network, "n1", again) is api.Outcome.OK
+
+
 def test_without_a_master_a_change_is_refused_after_a_while_and_never_made() -> None:
     network = Network(3)
     network.partition(NAMES)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import itertools
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from crm.api.cib import Revision
 from crm.cib import document as documents
-from crm.cib import rules, store, trailer
+from crm.cib import revisions, rules, store, trailer
+from crm.cib.localcopy import LocalCopy
 from crm.cib.warrants import Warrant
-from crm.model.version import Reign
+from crm.model.version import Reign, Version
 from crm.plumbing import xml
 from crm.plumbing.errors import ConfigurationError
 from tests.kit.cib import LENIENT
@@ -140,6 +144,36 @@ def test_an_edited_file_needs_its_signature_removed(tmp_path: Path) -> None:
     loaded = files.load(rules.STANDARD)
     assert loaded.document.by_id("b") is not None
     assert loaded.warrant == NINE, "that is what it goes on from"
+
+
+def old_file(epoch: int, name: str) -> bytes:
+    """What a release before decision 0028 has written."""
+    data = text(epoch, name) + b'<!-- pacekeeper reign="9" dc="n1" '
+    return data + f'digest="{hashlib.sha256(data).hexdigest()}" -->\n'.encode()
+
+
+def test_a_file_of_an_earlier_release_counts_as_acknowledged_and_decided(tmp_path: Path) -> None:
+    (tmp_path / "cib.xml").write_bytes(old_file(5, "a"))
+    loaded = store.Store(tmp_path).load(rules.STANDARD)
+    assert not loaded.edited
+    copy = LocalCopy(loaded.document, rules.STANDARD, loaded.warrant)
+    assert copy.warrant == Warrant(0, NINE.written, (0, 5))
+
+
+def test_of_a_file_of_an_earlier_release_what_was_edited_offline_was_not_acknowledged(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "cib.xml").write_bytes(old_file(7, "a"))
+    loaded = store.Store(tmp_path).load(rules.STANDARD)
+    versions = [Version(0, epoch) for epoch in (4, 5, 6, 7)]
+    entries = [
+        Revision(before, after, is_offline=after.epoch > 5)
+        for before, after in itertools.pairwise(versions)
+    ]
+    copy = LocalCopy(
+        loaded.document, rules.STANDARD, loaded.warrant, history=revisions.History(entries)
+    )
+    assert copy.warrant == Warrant(0, NINE.written, (0, 5))
 
 
 def test_what_a_file_says_of_itself_is_covered_by_its_digest() -> None:
