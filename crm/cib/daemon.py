@@ -16,10 +16,10 @@ from typing import Any
 
 from crm.api import cib as api
 from crm.api import membership
-from crm.cib import disguise, revisions, rules
+from crm.cib import disguise, folder, revisions, rules
 from crm.cib.keeper import Keeper, Order
 from crm.cib.replica import Replica
-from crm.cib.store import Loaded, Store, lock_folder
+from crm.cib.store import Loaded, Store
 from crm.plumbing import accounts, daemon, log
 from crm.plumbing.daemon import Conversation, Plan, Shell
 from crm.plumbing.errors import ConfigurationError, Problem, Severity
@@ -109,9 +109,9 @@ def _say(finding: Problem) -> None:
 
 def _load(store: Store) -> Loaded:
     try:
-        for finding in store.prepare():
+        for finding in folder.prepare(store.directory, _owner()):
             _say(finding)
-        lock_folder(store.directory, shared=True)  # until this process ends
+        folder.lock(store.directory, shared=True)  # until this process ends
         return store.load(rules.STANDARD)
     except OSError as problem:
         message = f"{problem.filename or store.directory} cannot be used: {problem.strerror}"

@@ -23,14 +23,14 @@ from pathlib import Path
 import msgspec
 
 from crm.api.cib import Origin
+from crm.cib import backups, folder, operations, revisions, store, trailer
 from crm.cib import document as documents
-from crm.cib import operations, revisions, store, trailer
 from crm.cib.disk import Journal
 from crm.plumbing import xml
 from crm.plumbing.errors import ConfigurationError, Problem, Severity, error, warning
 from crm.plumbing.settings import Paths
 
-_COMPANY = (store.REVISIONS, store.PROMISE, store.COUNTER, store.AHEAD)
+_COMPANY = (store.REVISIONS, store.PROMISE, backups.COUNTER, store.AHEAD)
 
 
 class OwnFile:
@@ -115,7 +115,7 @@ class OwnFile:
 
         Raises: ConfigurationError if one of them is at it.
         """
-        handle = store.lock_folder(self._path.parent, shared=False)
+        handle = folder.lock(self._path.parent, shared=False)
         if handle is None:
             message = f"'{self._path}' is in use: the cib starts, or another command changes it"
             hint = "try again; when the cib runs, unset CIB_file"

@@ -1,7 +1,8 @@
 """The CIB on the disk: cib.xml and what is ahead of it, backups, the promise, archived losers.
 
 Responsible for choosing what to start with, and for writing so that a power cut at any moment
-leaves a complete copy. Not responsible for when something is written (`disk`).
+leaves a complete copy. Not responsible for when something is written (`disk`), nor for the folder
+itself (`folder`).
 
 A file that we wrote says at its end what it is worth and whether it is whole (`trailer`). The
 classic `cib.xml.sig` is written as well, and decides about files without that comment. A file
@@ -21,7 +22,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import fcntl
 import itertools
 import os
 import re
@@ -31,8 +31,9 @@ from pathlib import Path
 
 from lxml import etree
 
-from crm.cib import ahead, revisions, trailer
+from crm.cib import ahead, backups, folder, revisions, trailer
 from crm.cib import document as documents
+from crm.cib.backups import Backups
 from crm.cib.disk import NOTHING, Journal
 from crm.cib.operations import Rules
 from crm.cib.texts import Measure
@@ -45,7 +46,6 @@ from crm.plumbing.settings import CLUSTER_USER
 
 FILE = "cib.xml"
 SIGNATURE = "cib.xml.sig"
-COUNTER = "cib.last"
 PROMISE = "cib.reign"
 REVISIONS = "cib.revisions"
 AHEAD = "cib.ahead"
@@ -56,14 +56,11 @@ MAX_AHEAD_BYTES = 256 * 1024 * 1024
 """A longer file of changes than this is not ours."""
 
 MAX_SMALL_BYTES = 4096
-MAX_BACKUPS = 100
 MODE = 0o600
-FOLDER_MODE = 0o750
 
 _MAY_BE_GOOD = ("cib-unreadable", "cib-invalid", "cib-digest", "cib-owner", "xml-too-large")
 """What keeps a copy from being used although it may be what the administrator wants."""
 
-_TEMPORARY = re.compile(r"\.cib[\w.-]*\.[0-9a-f]{12}\Z")
 _PROMISE = re.compile(r"(?P<number>\d{1,18}) (?P<dc>\S*)\s*\Z")
 
 
@@ -105,39 +102,6 @@ class Loaded:
     edited: bool = False
 
 
-def second_name(source: Path, target: Path, *, kernel: Kernel = os) -> None:
-    """Keep a file under another name too; by a copy where the kernel refuses us a link.
-
-    It does for files of somebody else (an administrator's own cib.xml before the first start).
-    Raises: OSError as the system gave it.
-    """
-    try:
-        kernel.link(source, target, follow_symlinks=False)
-    except PermissionError:
-        data, _ = atomicfile.read(source, kernel=kernel)
-        atomicfile.write_durably(target, data, MODE, kernel=kernel)
-
-
-def lock_folder(directory: Path, *, shared: bool) -> int | None:
-    """Lock the folder of a CIB until the descriptor that comes back is closed.
-
-    The cib shares it as long as it lives, from before it reads; a command that changes the files
-    of a stopped node has it alone, or not at all: None, without waiting.
-
-    Raises: OSError as the system gave it.
-    """
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    except OSError:
-        os.close(handle)
-        raise
-    return handle
-
-
 class Store:
     """The folder of the CIB. One thread writes at a time."""
 
@@ -150,34 +114,13 @@ class Store:
         self._kernel = kernel
         self.may_append = False
         self._late: tuple[bytes, ...] = ()
-        self._is_backed_up = False
+        self._backups = Backups(directory / FILE, self._write_hint, kernel=kernel)
         self._ahead = ahead.Ahead()
         self._must_replace_ahead = True
         self.ahead_unused = ""
         """Why changes in `cib.ahead` are not used that may be somebody's; "" = there are none."""
 
     # --- reading ------------------------------------------------------------------------------
-
-    def prepare(self) -> list[Problem]:
-        """See to it that the folder is there and that only we write in it; tells what was done.
-
-        Raises: OSError as the system gave it.
-        """
-        try:
-            status = self._kernel.lstat(self.directory)
-        except FileNotFoundError:
-            self.directory.mkdir(parents=True, mode=FOLDER_MODE)
-            if self._owner is not None:
-                os.chown(self.directory, *self._owner)
-            return []
-        mode = stat.S_IMODE(status.st_mode)
-        if not stat.S_ISDIR(status.st_mode) or not mode & 0o022:
-            return []
-        with contextlib.suppress(OSError):
-            self.directory.chmod(mode & ~0o022)
-        message = f"{self.directory} could be written by others (mode {mode:04o}); this was ended"
-        hint = "see who changed what in it"
-        return [errors.warning("folder-open", str(self.directory), message, hint)]
 
     def load(self, rules: Rules) -> Loaded:
         """Choose the copy to start with; an empty one only if there is none at all.
@@ -186,13 +129,13 @@ class Store:
         cannot be read, or are whole but not valid.
         """
         problems: list[Problem] = []
-        self._sweep()
+        folder.sweep(self.directory, kernel=self._kernel)
         promised = self._read_promise(problems)
         self._read_ahead()
         main = self._believed(self._read(FILE, rules, problems), promised, problems)
         best = main
-        wanted = MAX_BACKUPS if main is None else 0 if main.is_edited else 1
-        for name in self._backups()[:wanted]:
+        wanted = backups.MAX_BACKUPS if main is None else 0 if main.is_edited else 1
+        for name in self._backups.names()[:wanted]:
             backup = self._believed(self._read(name, rules, problems), promised, problems)
             if backup is not None and (best is None or backup.standing > best.standing):
                 best = backup
@@ -221,13 +164,6 @@ class Store:
         problems.append(errors.warning("cib-from-elsewhere", copy.path.name, message, hint))
         worth = by_hand(documents.Document(copy.root).version)
         return dataclasses.replace(copy, warrant=worth)
-
-    def _sweep(self) -> None:
-        """Remove what writes left behind that were interrupted; nobody else writes here."""
-        with contextlib.suppress(OSError):
-            for name in self._kernel.listdir(self.directory):
-                if _TEMPORARY.match(name):
-                    self._kernel.unlink(self.directory / name)
 
     def _start_empty(self, promised: Reign, problems: list[Problem]) -> Loaded:
         keep = [p for p in problems if p.code in _MAY_BE_GOOD]
@@ -443,18 +379,6 @@ class Store:
             return False
         return True
 
-    def _backups(self) -> list[str]:
-        """Name the numbered backups, the last one written first."""
-        last = self._last_number()
-        order = [(last - 1 - step) % MAX_BACKUPS for step in range(MAX_BACKUPS)]
-        return [f"cib-{n}.raw" for n in order if self._exists(self.directory / f"cib-{n}.raw")]
-
-    def _last_number(self) -> int:
-        try:
-            return int(self._text(COUNTER).strip()) % MAX_BACKUPS
-        except (OSError, ValueError):
-            return 0
-
     def _read_promise(self, problems: list[Problem]) -> Reign:
         try:
             text = self._text(PROMISE)
@@ -545,7 +469,7 @@ class Store:
         self._back_up()
         data, digest = trailer.sealed(data, warrant)
         self._replace(self.directory / FILE, data)
-        self._is_backed_up = False
+        self._backups.is_made = False
         self._write_hint(SIGNATURE, signature + "\n")
         self._go_on_from(digest)
         return signature
@@ -617,31 +541,7 @@ class Store:
         atomicfile.write_durably(path, data, MODE, self._owner, kernel=self._kernel)
 
     def _back_up(self) -> None:
-        """Give the file that is there a second name; once, however often the write is tried.
-
-        A write that failed last of all, at its name, has left a file that was never durable.
-        """
-        path = self.directory / FILE
-        if self._is_backed_up or not self._exists(path):
-            return
-        number = self._last_number()
-        last = self.directory / f"cib-{(number - 1) % MAX_BACKUPS}.raw"
-        if self._exists(last) and self._is_same(last, path):
-            return  # the write that made it failed; trying again must not use up the backups
-        backup = self.directory / f"cib-{number}.raw"
-        for source, target in (
-            (path, backup),
-            (self.directory / SIGNATURE, backup.with_name(backup.name + ".sig")),
-        ):
-            with contextlib.suppress(FileNotFoundError):
-                self._kernel.unlink(target)
-            with contextlib.suppress(FileNotFoundError):
-                second_name(source, target, kernel=self._kernel)
-        self._is_backed_up = True
-        self._write_hint(COUNTER, f"{(number + 1) % MAX_BACKUPS}\n")
-
-    def _is_same(self, one: Path, other: Path) -> bool:
-        return os.path.samestat(self._kernel.lstat(one), self._kernel.lstat(other))
+        self._backups.make()
 
     def _write_hint(self, name: str, text: str) -> None:
         """Replace a small file whose loss does no harm, without waiting for the disk.

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
+from crm.cib import backups, rules, store
 from crm.cib import document as documents
-from crm.cib import rules, store
 from crm.cib.warrants import Warrant
 from crm.model.version import Reign
 from tests.kit.frail_disk import FOLDER, FrailDisk, Interrupted
@@ -104,13 +104,13 @@ def test_what_a_failed_sync_has_lost_is_written_anew_as_another_file(call: str) 
 
 def test_a_folder_that_cannot_be_synced_does_not_use_up_the_backups() -> None:
     disk = written(1, 2)
-    backups = {name: data for name, data in disk.files().items() if name.endswith(".raw")}
+    named = {name: data for name, data in disk.files().items() if name.endswith(".raw")}
     files = store.Store(FOLDER, kernel=disk)
-    disk.fail("sync_folder", errno.EIO, times=3 * store.MAX_BACKUPS)
-    for _ in range(2 * store.MAX_BACKUPS):
+    disk.fail("sync_folder", errno.EIO, times=3 * backups.MAX_BACKUPS)
+    for _ in range(2 * backups.MAX_BACKUPS):
         with pytest.raises(OSError, match="Input/output error"):
             files.write(text(3), NINE)
-    assert backups.items() <= disk.files().items()
+    assert named.items() <= disk.files().items()
 
 
 def test_what_an_interrupted_write_left_behind_is_removed_at_the_start() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from crm.api import cib as api
-from crm.cib import ahead, offline, operations, revisions, rules, store
+from crm.cib import ahead, folder, offline, operations, revisions, rules, store
 from crm.cib import document as documents
 from crm.cib.disk import Journal
 from crm.cib.localcopy import LocalCopy
@@ -161,7 +161,7 @@ def test_a_file_that_was_changed_since_it_was_read_is_not_written_over(tmp_path:
 def test_a_cib_that_is_starting_keeps_its_folder(tmp_path: Path) -> None:
     node = Node(tmp_path)
     before = node.paths.cib_xml.read_bytes()
-    lock = store.lock_folder(node.folder, shared=True)
+    lock = folder.lock(node.folder, shared=True)
     assert lock is not None
     with pytest.raises(ConfigurationError, match="is in use"):
         changed_by_a_tool(node.paths.cib_xml, "b")
@@ -178,7 +178,7 @@ def test_nobody_else_writes_while_a_change_is_kept(tmp_path: Path) -> None:
 
     class Spy(documents.Document):
         def text(self, *, pretty: bool = False) -> bytes:
-            seen.append(store.lock_folder(node.folder, shared=False))
+            seen.append(folder.lock(node.folder, shared=False))
             return super().text(pretty=pretty)
 
     own.document.__class__ = Spy

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from crm.api.cib import Revision
+from crm.cib import backups, folder, revisions, rules, store, trailer
 from crm.cib import document as documents
-from crm.cib import revisions, rules, store, trailer
 from crm.cib.localcopy import LocalCopy
 from crm.cib.warrants import Warrant
 from crm.model.version import Reign, Version
@@ -70,13 +70,13 @@ def test_the_signature_is_the_one_of_the_classic_tools(tmp_path: Path, comment: 
 
 def test_a_missing_folder_is_made_and_one_that_others_may_write_is_closed(tmp_path: Path) -> None:
     files = store.Store(tmp_path / "a" / "crm")
-    assert files.prepare() == []
+    assert folder.prepare(files.directory) == []
     assert files.load(rules.STANDARD).fresh
     files.directory.chmod(0o777)
-    (told,) = files.prepare()
+    (told,) = folder.prepare(files.directory)
     assert told.code == "folder-open"
     assert files.directory.stat().st_mode & 0o777 == 0o755
-    assert files.prepare() == []
+    assert folder.prepare(files.directory) == []
 
 
 def test_the_promise_survives(tmp_path: Path) -> None:
@@ -308,10 +308,10 @@ def test_a_signature_that_cannot_be_written_does_not_undo_a_durable_write() -> N
 
 def test_backups_are_numbered_round_and_round(tmp_path: Path) -> None:
     files = store.Store(tmp_path)
-    (tmp_path / "cib.last").write_text(f"{store.MAX_BACKUPS - 1}\n")
+    (tmp_path / "cib.last").write_text(f"{backups.MAX_BACKUPS - 1}\n")
     for epoch in range(1, 4):
         files.write(text(epoch), NINE)
-    assert (tmp_path / f"cib-{store.MAX_BACKUPS - 1}.raw").exists()
+    assert (tmp_path / f"cib-{backups.MAX_BACKUPS - 1}.raw").exists()
     assert (tmp_path / "cib-0.raw").exists()
     assert (tmp_path / "cib.last").read_text() == "1\n"
 
@@ -341,7 +341,7 @@ def test_a_file_that_may_not_be_linked_is_copied_for_its_backup() -> None:
     disk = FrailDisk()
     disk.put("cib.xml", b"<cib/>")
     disk.fail("link", errno.EPERM)
-    store.second_name(FOLDER / "cib.xml", FOLDER / "cib-0.raw", kernel=disk)
+    backups.second_name(FOLDER / "cib.xml", FOLDER / "cib-0.raw", kernel=disk)
     assert disk.files() == {"cib-0.raw": b"<cib/>", "cib.xml": b"<cib/>"}
 
 
