@@ -40,6 +40,7 @@ _OLD_WORDS = (
     b"interleave",
     b"collocated",
 )
+_ROOT = re.compile(rb"(?:\xef\xbb\xbf)?\s*+(?:<\?[^>]*+>\s*+)?<(?P<tag>[A-Za-z_]++)[\s/>]")
 _MAY_BE_OLD = re.compile(
     rb"<attributes\b|<master_slave\b|\w_\w+\s*=|\b(" + b"|".join(_OLD_WORDS) + rb")\s*="
 )
@@ -48,8 +49,12 @@ _MAY_BE_OLD = re.compile(
 def may_be_old(text: bytes) -> bool:
     """Tell cheaply that a text is worth being parsed for old words; most are not.
 
-    What has none of the words is not searched: that takes long in a text that is no XML at all.
+    What is no object and no section of them is not, whatever stands in it, and what has none of
+    the words is not searched: that takes long in a text that is no XML at all.
     """
+    root = _ROOT.match(text)
+    if root is not None and root["tag"].decode("ascii") not in _SECTION_OF:
+        return False
     if not any(word in text for word in (*_OLD_ELEMENTS, b"_", *_OLD_WORDS)):
         return False
     return _MAY_BE_OLD.search(text) is not None

@@ -104,3 +104,22 @@ def test_what_is_of_today_or_no_whole_object_stays(text: bytes) -> None:
 def test_the_cheap_look_misses_nothing_old(text: bytes) -> None:
     assert upgrade_fragment.is_old(etree.fromstring(text))
     assert upgrade_fragment.may_be_old(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "worth"),
+    [
+        (b'<cib crm_feature_set="3.0"><status/></cib>', False),
+        (b'<?xml version="1.0"?>\n<cib crm_feature_set="3.0"/>', False),
+        (b'<node_state crm_debug="x"/>', False),
+        (b'<rsc_order id="o" from="a" to="b"/>', True),
+        (b'<?xml version="1.0"?>\n<rsc_order id="o" from="a" to="b"/>', True),
+        (b'<!-- mine --><rsc_order id="o" from="a" to="b"/>', True),
+        (b"<primitive><attributes/></primitive>", True),
+        (b"<primitive id='a'/>", False),
+        (b"   " * 1_000, False),
+        (b"<" * 1_000, False),
+    ],
+)
+def test_only_objects_with_words_of_old_are_worth_being_parsed(text: bytes, worth: bool) -> None:
+    assert upgrade_fragment.may_be_old(text) is worth
