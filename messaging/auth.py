@@ -14,10 +14,12 @@ needed. The cheap checks come first: length, magic, version, cluster, key number
 
 Limits may not become a weapon: whoever lacks the key can claim any source and any sender, so
 nothing he sends may use up what a real peer needs. Therefore challenges go to everybody on the
-link and never to the address a packet claims; a forged handshake is known by its seal and counts
-against nobody; a recorded one is answered once, and at most `MAX_STRANGERS_PER_S` a second are
-answered at all. A handshake that carries our word, or is of the known session, passes every
-limit: even under a flood of recordings two living nodes believe each other after one challenge.
+link and never to the address a packet claims; answers go where a sealed packet came from, but if
+that does not help soon (somebody may have sent a copy of it), to everybody too. A forged
+handshake is known by its seal and counts against nobody; a recorded one is answered once, and at
+most `MAX_STRANGERS_PER_S` a second are answered at all. A handshake that carries our word, or is
+of the known session, passes every limit: even under a flood of recordings two living nodes
+believe each other after one challenge.
 
 The first speaker challenges with its first packet, the answer challenges back: after one round
 trip the starter believes its peers, half a trip later they believe it.
@@ -50,6 +52,9 @@ CHALLENGE_PAUSE_S = 0.02
 MAX_STRANGERS_PER_S = 100
 """How many handshakes of sessions that have not thrown our word back are answered, per peer."""
 
+DIRECT_ANSWERS = 4
+"""So many answers within a second are a sign that they do not get where they should."""
+
 MAX_REMEMBERED = 1024
 """How many of those are remembered, so that a recording is answered once."""
 
@@ -61,14 +66,16 @@ class Received:
     """What became of one packet.
 
     `body` is None when there is nothing to read; `reason` then says why (also a counter's name).
-    `reply` is a packet to say to everybody on the same link: whoever sent this one may have lied
-    about its source. `opened` tells that `session` has just become the known session of `sender`.
+    `reply` is a packet to say on the same link: to the source, or with `to_all` to everybody, where
+    the source may be a lie. `opened` tells that `session` has just become the known session of
+    `sender`.
     """
 
     sender: str = ""
     session: bytes = b""
     body: bytes | None = None
     reply: bytes | None = None
+    to_all: bool = False
     opened: bool = False
     reason: str = ""
 
@@ -109,6 +116,9 @@ class _Peer:
     challenge: bytes = b""
     challenged_at: float = 0.0
     sent_at: float = float("-inf")
+    answers_at: collections.deque[float] = field(
+        default_factory=lambda: collections.deque(maxlen=DIRECT_ANSWERS)
+    )
     answered_at: collections.deque[float] = field(default_factory=collections.deque)
     answered: dict[tuple[bytes, int], None] = field(default_factory=dict)
 
@@ -223,9 +233,8 @@ class Wire:
         if header.kind == frame.Kind.HANDSHAKE:
             return self._open_handshake(peer, header, data, now)
         if not known:
-            return Received(
-                peer.node, reason="unknown-session", reply=self._challenge_packet(peer, now)
-            )
+            challenge = self._challenge_packet(peer, now)
+            return Received(peer.node, reason="unknown-session", reply=challenge, to_all=True)
         assert peer.session is not None
         if peer.session.has_seen(header.counter):
             return Received(peer.node, reason="replayed")
@@ -262,7 +271,9 @@ class Wire:
             return Received(peer.node, reason=refusal)
         challenges = {} if known else {peer.node: self._challenge(peer, now)}
         reply = self._seal_handshake(frame.Handshake(challenges, {peer.node: word}))
-        return Received(peer.node, header.session, reply=reply, opened=opened)
+        peer.answers_at.append(now)
+        to_all = peer.answers_at[0] > now - 1.0 and len(peer.answers_at) == DIRECT_ANSWERS
+        return Received(peer.node, header.session, reply=reply, to_all=to_all, opened=opened)
 
     def _take_answer(
         self, peer: _Peer, header: frame.Header, answer: bytes | None, now: float

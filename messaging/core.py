@@ -391,7 +391,8 @@ class Messaging:
         received = self._wire.open(arrived.data, now)
         effects: list[Effect] = []
         if received.reply is not None:
-            effects.append(SendDatagram(link, received.reply))
+            destination = "" if received.to_all else source
+            effects.append(SendDatagram(link, received.reply, destination))
         if received.opened:
             opened = links.SessionOpened(received.sender, received.session)
             effects += self._follow_links(self._links.receive(opened, now), now)

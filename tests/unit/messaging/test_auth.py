@@ -246,6 +246,15 @@ def test_recorded_handshakes_are_answered_once_and_keep_nobody_out() -> None:
     assert b.counters["dropped-too-many-handshakes"] > 0
 
 
+def test_answers_that_do_not_help_go_to_everybody() -> None:
+    a, b = make("a", 1), make("b", 2)
+    hellos = [b.open(a.hello(0.1 * number), 0.1 * number) for number in range(5)]
+
+    assert [received.reply is not None for received in hellos] == [True] * 5
+    assert [received.to_all for received in hellos] == [False] * 3 + [True] * 2
+    assert not b.open(a.hello(9.0), 9.0).to_all
+
+
 def test_made_up_sessions_push_no_key_of_a_living_session_out(pair: tuple[Wire, Wire]) -> None:
     a, b = pair
     assert b.open(a.seal(b"x"), 0.0).body == b"x"

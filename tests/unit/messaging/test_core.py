@@ -151,7 +151,7 @@ def test_a_restart_faster_than_detection_is_noticed_and_the_node_is_lost_and_new
     took = network.run(2.0, until=lambda: network.is_agreed("abc"))
 
     after = network.lives["a"].machine.view
-    assert after is not None and took < 0.2
+    assert after is not None and took < 0.5 * D
     assert "Heartbeat restart on node b" in network.lives["a"].texts()
     own = {member.name: member for member in after.members}
     old = {member.name: member for member in before.members}
