@@ -546,6 +546,14 @@ def problems_of(findings: Iterable[Finding]) -> tuple[errors.Problem, ...]:
     )
 
 
+def is_somebodys(operations: tuple[msgspec.Struct, ...]) -> bool:
+    """Tell whether somebody wants this, who relies on an "ok" even if it was so already.
+
+    What the cluster says of itself (`DescribeNodes`) it says again when it is not so any more.
+    """
+    return any(isinstance(operation, XmlOperation) for operation in operations)
+
+
 def touches_configuration(operations: tuple[msgspec.Struct, ...]) -> bool:
     """Tell whether a change could alter the configuration (and so needs quorum and disks).
 

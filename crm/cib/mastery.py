@@ -6,7 +6,8 @@ Theory of operation
 first: it hails every member. A member that has promised nothing greater makes the promise to
 this reign durable and presents the standing of its copy; from then on it accepts nothing of an
 earlier reign. If it has promised more, its answer says so, and the master takes a greater reign
-and hails again. If its copy is the better one, the master asks for it and takes it over.
+and hails again. If its copy is the better one, the master asks for it and takes it over; if
+several are, one at a time, and the next one when that fails or was not the best.
 
 *Installing.* Every member that has presented itself gets a snapshot, and from then on each
 change, numbered without gaps within the reign. A member that finds a gap, or another digest
@@ -14,11 +15,12 @@ than it is told, presents itself again and gets another snapshot. So the copy of
 member is always an earlier state of the master's copy.
 
 *Changes.* A change of the status is applied, answered, and replicated in batches. A change of
-the configuration waits until every member of the view has presented itself in this reign and
-our own promise is durable ("settled"). If the view is quorate it is stamped: the copy's warrant
-(`warrants`) names this reign, and the version reached. It is answered OK when it is durable here
-and at every member of the view. Members that leave the view are no longer waited for while the
-view stays quorate; when quorum is lost, what was not answered is answered "unknown".
+the configuration waits until every member of the view has presented itself in this reign, no copy
+that was presented is better than ours, and our own promise is durable ("settled"). If the view is
+quorate it is stamped: the copy's warrant (`warrants`) names this reign, and the version reached.
+It is answered OK when it is durable here and at every member of the view. Members that leave the
+view are no longer waited for while the view stays quorate; when quorum is lost, what was not
+answered is answered "unknown".
 
 *A raised admin_epoch* is stamped like any change. When that is durable everywhere, the warrant
 with the new `decided` goes out without a change; the answer waits until that is durable, too, and
@@ -34,6 +36,9 @@ c, unless its `decided` is greater and was raised without quorum. By induction o
   begins a new reign, because the promise to the last one was durable before its first stamp. So
   (d, R, s') with s' >= s holds c. Changes without quorum stand on top of a stamped version and
   leave the warrant alone; so do edits of files.
+- What is answered "it is so already" is stamped first as if it had been changed, so it is a c
+  like any other. Only what daemons tell again at each election is not (`is_somebodys`): they see
+  when it is lost, and tell it anew.
 - A later reign's master stamps after every member of a quorate view has promised it and shown its
   copy. One of them had c durable, with (d, R, s) or more, since copies only give way to greater
   ones; so the master's copy is (d, R, s) or more, and holds c. An earlier master acknowledges
@@ -139,6 +144,8 @@ class Mastery:
         self._presented: dict[str, Standing] = {}
         self._installed: dict[str, int] = {}
         self._failing = Failing(outbox, node, reign)
+        self._better: dict[str, None] = {}
+        """Whose copy must be taken over before anything is settled; one is `_awaited` at a time."""
         self._awaited = ""
         self._awaited_until = 0.0
         self._reading: Reading | None = None
@@ -164,11 +171,12 @@ class Mastery:
 
     @property
     def is_settled(self) -> bool:
-        """Tell whether every member has promised this reign and shown what it has."""
+        """Tell whether every member has promised this reign, and has nothing better than we."""
         return (
             self._view is not None
             and self.promise_kept
             and not self._awaited
+            and not self._better
             and all(member in self._presented for member in self.members)
         )
 
@@ -196,6 +204,7 @@ class Mastery:
     def forget(self, node: str) -> None:
         """Forget the life of a cib that has ended."""
         self._presented.pop(node, None)
+        self._better.pop(node, None)
         self._installed.pop(node, None)
         self._failing.forget(node)
         self._to_install.pop(node, None)
@@ -215,12 +224,19 @@ class Mastery:
         self.advance(now)
 
     def _take_or_install(self, node: str, now: float) -> None:
-        if not self._is_better(self._presented[node]):
+        if self._is_better(self._presented[node]):
+            self._better[node] = None
+            self._ask_for_better(now)
+        else:
+            self._better.pop(node, None)
             self._install(node)
-        elif not self._awaited:
-            self._awaited = node
+
+    def _ask_for_better(self, now: float) -> None:
+        """Ask the next member whose copy is better for it, unless one is asked already."""
+        if not self._awaited and self._better:
+            self._awaited = next(iter(self._better))
             self._awaited_until = now + FETCH_S
-            self._outbox.to_node(node, wire.Give(self.reign, self._copy.standing()))
+            self._outbox.to_node(self._awaited, wire.Give(self.reign, self._copy.standing()))
 
     def _is_better(self, theirs: Standing) -> bool:
         """Tell whether a member's copy must be taken over.
@@ -276,6 +292,7 @@ class Mastery:
             self._disk.want()
         if adopted.differs:
             self._outbox.replaced(self._copy.document.version)
+        self._better.clear()  # what was better than the last copy need not be better than this one
         for member in self._presented:
             self._take_or_install(member, now)
         self._send_snapshot(now)
@@ -373,7 +390,7 @@ class Mastery:
     def next_deadline(self) -> float | None:
         """Say when `tick` is due."""
         due: list[float] = []
-        if self._reading is not None or self._to_install:
+        if self._reading is not None or self._to_install or (self._better and not self._awaited):
             due.append(0.0)  # in the next turn
         if not all(member in self._presented for member in self.members):
             due.append(self._hail_at)
@@ -395,6 +412,7 @@ class Mastery:
     def advance(self, now: float) -> None:
         """Do what has become possible: held changes, answers, syncs, fetches."""
         self._last_tried = now
+        self._ask_for_better(now)
         self._was_settled = self._was_settled or self.is_settled
         held, self._held = self._held, deque()
         for item in held:
@@ -422,7 +440,7 @@ class Mastery:
     def _may_begin(self, change: api.Change, now: float) -> bool:
         if api.touches_configuration(change.operations) and not change.dry_run:
             return self.is_settled and not self._is_undecided
-        return self.is_settled or (now >= self._grace_until and not self._awaited)
+        return self.is_settled or (now >= self._grace_until and not self._better)
 
     def _is_hopeless(self, change: api.Change) -> bool:
         """Tell whether a change would be refused even if the reign were settled by now."""
@@ -459,7 +477,8 @@ class Mastery:
         if carried.patch:
             self._replicate(carried, change.origin, now)
         if carried.outcome is api.Outcome.OK and configuration and not change.dry_run:
-            # A change that changes nothing says "it is so": that, too, must be durable first.
+            # A change that changes nothing says "it is so": that, too, must be durable first, and
+            # stamped, or it would lose against what an earlier master could tell nobody of.
             self._unanswered.add(
                 Pending(
                     self._configuration_sequence,
@@ -469,6 +488,7 @@ class Mastery:
                     change.force,
                     pair_of(carried.after),
                     carried.after.admin_epoch if self._has_quorum else 0,
+                    self.reign if api.is_somebodys(change.operations) else Reign(),
                 )
             )
             self._settle(now)
@@ -576,7 +596,8 @@ class Mastery:
         warrant = self._copy.warrant
         if not self._has_quorum:
             return warrant.decided >= pending.decides
-        return warrant.settled >= pending.reached and warrant.decided >= pending.reached[0]
+        is_stamped = warrant.written >= pending.written and warrant.settled >= pending.reached
+        return is_stamped and warrant.decided >= pending.reached[0]
 
     def _vouch(self, now: float) -> bool:
         """Take the next step until nothing but an administrator's decision outranks our copy.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from crm.api import cib as api
 from crm.cib.outbox import Answer, Asker, Outbox
 from crm.cib.warrants import Pair
-from crm.model.version import Version
+from crm.model.version import Reign, Version
 from crm.plumbing import errors
 
 UNWRITABLE = "the configuration cannot be written to every disk"
@@ -25,7 +25,8 @@ class Pending:
     """One of them; `sequence` is the place that must be durable everywhere before it is answered.
 
     `reached` is the configuration that the answer tells of; `decides` the admin_epoch that must
-    have been decided before (0: nobody else was asked). Units: `until` in monotonic seconds.
+    have been decided before (0: nobody else was asked), `written` the reign that must have stamped
+    it (nobody's: any may have). Units: `until` in monotonic seconds.
     """
 
     sequence: int
@@ -35,6 +36,7 @@ class Pending:
     forced: bool
     reached: Pair
     decides: int
+    written: Reign
 
 
 class Unanswered:

@@ -245,6 +245,91 @@ def test_what_was_answered_ok_because_it_was_so_already_is_stamped_if_it_had_bee
         assert network.nodes[node].disk.read()[1] == warrant(network, "n1")
 
 
+def test_what_was_answered_ok_because_it_was_so_already_outranks_what_nobody_was_told_of() -> None:
+    network = together()
+    network.groups = [("n1",), ("n2", "n3")]
+    unknown = network.change("n1", create("wanted"))  # reaches the disk of n1 only
+    network.run(0.5)
+    network.partition(("n1",), ("n2", "n3"))
+    network.rule("n2", ("n3",))
+    network.run(1.0)
+    assert outcome(network, "n1", unknown) is api.Outcome.UNKNOWN_OUTCOME
+    network.groups = [("n1",), ("n2",), ("n3",)]
+    network.change("n2", create("other"))  # reaches the disk of n2 only, in a later reign
+    network.run(0.5)
+    network.crash("n2")
+    network.partition(("n1", "n3"), lost=("n2",))
+    network.rule("n1", ("n1", "n3"))
+    network.run(2.0)
+    # Who was told "unknown" looks, as he was advised to, and asks again for what he wants.
+    again = api.XmlOperation(api.XmlTask.MODIFY, create("wanted").xml, "resources")
+    request = network.change("n1", again)
+    network.run(2.0)
+    assert outcome(network, "n1", request) is OK
+    network.start("n2")
+    network.partition(ALL)
+    network.run(8.0)
+    assert all(has(network, "wanted"))
+
+
+def test_what_a_crmd_says_again_at_an_election_does_not_outrank_an_edit_of_a_file() -> None:
+    network = together()
+    nodes = api.DescribeNodes((("uuid-n1", "n1"),))
+    network.change("n1", nodes)
+    network.run(1.0)
+    network.crash("n3")
+    network.partition(("n1", "n2"), lost=("n3",))
+    edited(network, "n3", "edit")
+    network.rule("n1", ("n2",))
+    network.run(1.0)
+    request = network.change("n1", nodes)
+    network.run(1.0)
+    assert outcome(network, "n1", request) is OK
+    network.start("n3")
+    network.partition(ALL)
+    network.run(8.0)
+    assert has(network, "edit") == [True] * 3
+
+
+# --- the better of several copies ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("silent_s", [0.0, 7.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_of_two_that_hold_the_better_copy_the_other_is_asked_when_the_one_that_was_is_gone(
+    seed: int, silent_s: float
+) -> None:
+    network = together(seed)
+    network.crash("n1")
+    network.partition(("n2", "n3"), lost=("n1",))
+    network.rule("n2", ("n3",))
+    network.run(2.0)
+    assert made(network, "n2", "kept") is OK
+    network.start("n1")
+    network.partition(ALL)
+    network.rule("n1", ALL)
+    asked = _asked_for_its_copy(network)
+    (other,) = {"n2", "n3"} - {asked}
+    network.groups = [("n1", other)]  # what was asked for never comes
+    network.run(0.2 + silent_s)
+    network.crash(asked)
+    network.partition(("n1", other), lost=(asked,))
+    request = network.change("n1", create("next"))
+    network.run(15.0)
+    assert outcome(network, "n1", request) is OK
+    assert has(network, "kept") == [True] * 2
+
+
+def _asked_for_its_copy(network: Network) -> str:
+    """Let time pass until n1 rules and has asked a member for its copy."""
+    for _ in range(10_000):
+        mastery = network.replica("n1")._mastery
+        if mastery is not None and mastery._awaited:
+            return mastery._awaited
+        network.run(0.0001)
+    raise AssertionError("n1 never asked")
+
+
 # --- in the file of a stopped node --------------------------------------------------------------
 
 
