@@ -135,7 +135,8 @@ class Keeper:
         machine = self._machine(name)
         with suppress(OSError):
             self._wiring.unplug(name, list(machine.host.addresses))
-        os.kill(machine.init, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # its first process ended by itself
+            os.kill(machine.init, signal.SIGKILL)
         os.waitpid(machine.proxy, 0)
         machine.control.close()
         del self._machines[name]
