@@ -239,15 +239,14 @@ class Links:
         """When `tick` has something to do."""
         deadlines = [self._status_due]
         initdead = self._started_at + self._timing.initdead_s
+        suspicion = self._suspicion
+        late_s = suspicion.lease_extension_s(self._looked_at)
         for peer in self.peers.values():
             if peer.contact is not None:
-                deadlines.append(self._suspicion.silence_end(peer))
-                lease_end = self._suspicion.lease_end(peer, self._looked_at)
+                deadlines.append(suspicion.next_deadline(peer))
+                lease_end = peer.confirmed_at + self._timing.lease_s + late_s
                 if lease_end > self._looked_at:
                     deadlines.append(lease_end)
-                enquiry = self._suspicion.enquiry_due(peer)
-                if enquiry is not None:
-                    deadlines.append(enquiry)
             elif peer.shown is NodeStatus.INIT:
                 deadlines.append(self._start_of(peer) + self._timing.initdead_s)
             elif peer.shown is not NodeStatus.DEAD:
@@ -515,7 +514,8 @@ class Links:
     def _check_lease(self, now: float) -> list[Effect]:
         """Let go in time: give up every stale contact if the fresh ones are no quorum."""
         in_contact = [peer for peer in self.peers.values() if peer.contact is not None]
-        stale = [peer for peer in in_contact if now >= self._suspicion.lease_end(peer, now)]
+        lease_s = self._timing.lease_s + self._suspicion.lease_extension_s(now)
+        stale = [peer for peer in in_contact if now >= peer.confirmed_at + lease_s]
         if not stale or not quorum.has_quorum(1 + len(in_contact), self._total):
             return []
         if quorum.has_quorum(1 + len(in_contact) - len(stale), self._total):

@@ -83,14 +83,13 @@ class Suspicion:
         """Whether this node may still have missed what was said to it."""
         return now < self._doubts_until
 
-    def lease_end(self, peer: PeerState, now: float) -> float:
-        """Until when a peer's confirmation keeps it in our quorum.
+    def lease_extension_s(self, now: float) -> float:
+        """How much longer a peer's confirmation keeps it in our quorum than the lease says.
 
         Whoever did not run when the lease ended has half of the margin to be confirmed anew: the
         others go on after the whole of it.
         """
-        late_s = self.timing.margin_s / 2 if self.is_doubtful(now) else 0.0
-        return peer.confirmed_at + self.timing.lease_s + late_s
+        return self.timing.margin_s / 2 if self.is_doubtful(now) else 0.0
 
     # --- of a peer --------------------------------------------------------------------------
 
@@ -156,17 +155,21 @@ class Suspicion:
             if other is not peer and other.contact is not None
         ]
 
-    def enquiry_due(self, peer: PeerState) -> float | None:
-        """When the others are to be asked about a silent peer, if there is anybody to ask."""
-        if peer.contact is None or not self.whom_to_ask(peer):
-            return None
+    def next_deadline(self, peer: PeerState) -> float:
+        """When a peer in contact has to be asked about, or judged, if it stays silent."""
+        begin = peer.heard_at + peer.deadtime_s - self.timing.enquiry_s
+        if self._hearsay[peer.node].asked_at < begin:
+            return begin
+        return min(self.silence_end(peer), self._enquiry_due(peer))
+
+    def _enquiry_due(self, peer: PeerState) -> float:
+        """When the others are to be asked about a silent peer."""
         begin = peer.heard_at + peer.deadtime_s - self.timing.enquiry_s
         return max(begin, self._hearsay[peer.node].asked_at + self.timing.enquiry_s / ENQUIRIES)
 
     def enquire(self, peer: PeerState, now: float) -> list[PeerState]:
         """Whom to ask about a silent peer now."""
-        due = self.enquiry_due(peer)
-        if due is None or now < due:
+        if peer.contact is None or now < self._enquiry_due(peer):
             return []
         self._hearsay[peer.node].asked_at = now
         return self.whom_to_ask(peer)

@@ -84,6 +84,8 @@ class Life:
     signals: list[tuple[str, int]] = field(default_factory=list)
     exit_code: int | None = None
     wakes_at: float | None = None
+    clock_ahead_s: float = 0.0
+    """How far the node's own clock is ahead of that of the network."""
 
     def messages(self, client: str = "crmd") -> list[msgspec.Struct]:
         """What one client was told, in order."""
@@ -128,11 +130,13 @@ class Network:
         self.delay_s = (0.0002, 0.0008)
         self.cuts: set[tuple[str, str]] = set()
         self.frozen: dict[str, list[tuple[float, object]]] = {}
+        self.clocks_differ = False
+        self.make = core.Messaging
         self.packets = 0
         self.tap: list[tuple[str, bytes]] = []
         self.keys = dict.fromkeys(self.settings.nodes, KEYS)
         self.full_disks: set[str] = set()
-        self.watch: Callable[[], None] = lambda: None
+        self.watch: Callable[[str], None] = lambda _: None
         self.known_nodes: NodeList | None = None
         self.devices: dict[str, Callable[[object], None]] = {}
         self._queue: list[tuple[float, int, str, str, Life | None, object]] = []
@@ -146,17 +150,18 @@ class Network:
             stated = self.settings
             if self.known_nodes is not None:
                 stated = replace(stated, nodes=self.known_nodes.names)
-            machine = core.Messaging(
+            ahead_s = self.rng.uniform(0, 1e6) if self.clocks_differ else 0.0
+            machine = self.make(
                 stated,
                 self.keys.get(name, KEYS),
                 node=name,
                 uuid=f"uuid-{name}",
-                now=self.now,
+                now=self.now + ahead_s,
                 random_bytes=random_bytes(random.Random(self.rng.getrandbits(64))),
                 child_plans=self.child_plans,
                 known_nodes=self.known_nodes,
             )
-            life = self.lives[name] = Life(machine)
+            life = self.lives[name] = Life(machine, clock_ahead_s=ahead_s)
             self.feed(name, core.Started())
             for client in self.clients:
                 self.feed(name, MessageArrived(client, api.SignOn(client, 1)))
@@ -174,6 +179,7 @@ class Network:
     def freeze(self, name: str) -> None:
         """Stop a node's process; what arrives waits."""
         self.frozen[name] = []
+        self.watch(name)
 
     def thaw(self, name: str) -> None:
         """Let a stopped process go on: first what waited, in order, with the kernel's stamps."""
@@ -184,6 +190,11 @@ class Network:
                 self.feed(name, event)
         if name in self.lives:
             self._schedule(name)
+
+    def step_clock(self, name: str, by_s: float) -> None:
+        """Have a node's own clock jump forward, as it does when its machine slept."""
+        self.lives[name].clock_ahead_s += by_s
+        self._schedule(name)
 
     def cut(self, *pairs: tuple[str, str], one_way: bool = False) -> None:
         """Cut wires; `one_way` only from the first to the second."""
@@ -213,7 +224,8 @@ class Network:
             self.frozen[name].append((self.now, event))
             return
         life = self.lives[name]
-        self._carry_out(name, life, life.machine.receive(event, self.now))  # type: ignore[arg-type]
+        now = self.now + life.clock_ahead_s
+        self._carry_out(name, life, life.machine.receive(event, now))  # type: ignore[arg-type]
 
     def run(self, seconds: float, until: Callable[[], bool] | None = None) -> float:
         """Let time pass; stop early when `until` holds. Gives the seconds that passed."""
@@ -230,8 +242,8 @@ class Network:
                 if name in self.frozen or name in self.lives:
                     self.feed(name, event)
             elif current is life and life.wakes_at == at and name not in self.frozen:
-                self._carry_out(name, life, life.machine.tick(self.now))
-            self.watch()
+                self._carry_out(name, life, life.machine.tick(self.now + life.clock_ahead_s))
+            self.watch(name)
         if until is not None and until():
             return self.now - begin
         self.now = end
@@ -260,7 +272,8 @@ class Network:
         due = life.machine.next_deadline()
         if due is None or life.exit_code is not None:
             return
-        due = max(due, self.now)
+        rounding_s = 1e-6 if life.clock_ahead_s else 0.0
+        due = max(due - life.clock_ahead_s + rounding_s, self.now)
         if life.wakes_at is not None and life.wakes_at == due:
             return
         life.wakes_at = due
@@ -331,11 +344,20 @@ class Watch:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        network.watch = self.look
+        self._seen: dict[str, tuple[Life | None, api.View | None, bool]] = {}
+        if len(network.settings.nodes) != 2:  # each of two nodes may go on alone
+            network.watch = self.look
 
-    def look(self) -> None:
-        """Look once; runs after every event."""
+    def look(self, name: str) -> None:
+        """Look once, if anything has changed on a node; runs after every event."""
         network = self._network
+        life = None if name in network.frozen else network.lives.get(name)
+        state = (life, life and life.machine.view, life is not None and life.machine.is_leaving)
+        if all(a is b for a, b in zip(state, self._seen.get(name, ()), strict=False)) and (
+            name in self._seen
+        ):
+            return
+        self._seen[name] = state
         quorate = [
             (name, life.machine.incarnation, life.machine.view)
             for name, life in network.lives.items()

@@ -58,7 +58,7 @@ PROFILES = {
         "whole", Cluster, {name: (each, PLANT_SEEDS) for name, each in plants.PLANTS.items()}
     ),
     "cib": _of_clusters("cib", CibCluster, CIB_PLANTS),
-    "messaging": Profile("messaging", wires.run, dict.fromkeys(wires.PLANTS, 20)),
+    "messaging": Profile("messaging", wires.run, dict.fromkeys(wires.PLANTS, 60)),
 }
 
 

@@ -1,31 +1,40 @@
 """The cluster layer alone, from a seed: nodes, wires, and everything that goes wrong with them.
 
 A life is a row of acts; each brings one kind of fault (crash, restart, pause, stop, partitions of
-every kind, one-way cuts, a missing wire between two, a flapping one, loss, duplication, reordering,
-damage), and between them clients send numbered messages. What must hold:
+every kind, bridges, one-way cuts, a missing wire between two, flapping wires, loss, duplication,
+reordering, damage, clocks that jump), and between them clients send numbered messages. Two to seven
+nodes, each with a clock of its own. What must hold:
 
 - at most one quorate partition acts at a time, after every event (`Watch`);
 - whoever can talk to all of its side, and to nobody else, agrees on one view of exactly that side;
+- a bridge between two sides, or a missing wire, ends in one quorate view that stays;
 - below 20 % of loss alone nobody is declared dead;
+- a crash is agreed upon by all within the deadtime and one round of messages;
+- a node that was paused accuses nobody;
 - a flapping wire changes the membership no more often than a deadtime allows;
 - messages of one client arrive in order, none twice, and none is missing unless a view came between
-  that its sender, or the receiver, was not in or is new in;
+  that its sender, or the receiver, was not in or is new in (`Listener`);
 - two deadtimes after the last fault everybody is in one view.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from crm.api import membership as api
 from messaging.cluster_settings import Timing
-from tests.kit.messaging import Life, Network, Watch
+from tests.kit.messaging import Network, Watch
 from tests.sim.cluster import RunResult
+from tests.sim.listener import Listener
+from tests.sim.wire_plants import PLANTS, Bug
 
 ACTS = 10
+ROUND_S = 0.1
+"""What agreement may take after the last deadline."""
+
 STABLE = 3.0
 """Deadtimes after which a partition that nothing disturbs must have agreed."""
 
@@ -52,28 +61,15 @@ class Story:
     """The same in deadtimes."""
 
 
-class LongLease(Timing):
-    """A planted bug: a node relies on its quorum long after the others have gone on."""
-
-    @property
-    def lease_s(self) -> float:
-        """Three deadtimes instead of less than one."""
-        return 3 * self.deadtime_s
-
-
-PLANTS = {"long-lease": (LongLease(keepalive_s=0.2, deadtime_s=1.0, initdead_s=2.0),)}
-"""Bugs that the checks must notice, as the timings that carry them."""
-
-
 class Broken(AssertionError):
     """Something that must hold did not."""
 
 
-def live(seed: int, timings: Sequence[Timing] = TIMINGS) -> Story:
+def live(seed: int, bug: Bug | None = None) -> Story:
     """Live one life; raises `Broken` with the acts that led to it."""
     story = Story(seed)
     try:
-        _Stage(story, timings).play()
+        _Stage(story, bug or Bug()).play()
     except AssertionError as broken:
         acts = "\n  ".join(story.acts)
         raise Broken(f"seed {seed}: {broken}\n  {acts}") from broken
@@ -83,7 +79,7 @@ def live(seed: int, timings: Sequence[Timing] = TIMINGS) -> Story:
 def run(seed: int, plant: str, lines: int) -> RunResult:
     """Live one life for `./run sim`; `lines` is how many acts a report may have at the end."""
     try:
-        story = live(seed, PLANTS[plant] if plant else TIMINGS)
+        story = live(seed, PLANTS[plant] if plant else None)
     except Broken as broken:
         what, *acts = str(broken).splitlines()
         return RunResult(seed, violation=what, report="\n".join(acts[-lines:]))
@@ -98,14 +94,19 @@ def run(seed: int, plant: str, lines: int) -> RunResult:
 class _Stage:
     """The network of one life, its clients, and the acts."""
 
-    def __init__(self, story: Story, timings: Sequence[Timing]) -> None:
+    def __init__(self, story: Story, bug: Bug) -> None:
         self.story = story
         self.rng = random.Random(story.seed)
-        self.timing = self.rng.choice(timings)
+        self.timing = bug.timing or self.rng.choice(TIMINGS)
         self.deadtime_s = self.timing.deadtime_s
-        self.network = Network(self.rng.randint(3, 7), seed=story.seed, timing=self.timing)
+        nodes = self.rng.choice((2, 3, 3, 4, 5, 5, 6, 7))
+        timing = bug.really or self.timing
+        self.network = Network(nodes, seed=story.seed, timing=timing)
+        self.network.clocks_differ = True
+        self.network.make = bug.make
         self.names = self.network.settings.nodes
         Watch(self.network)
+        self._acts = bug.acts
         self._numbers: dict[tuple[str, str], int] = {}
 
     def play(self) -> None:
@@ -113,13 +114,16 @@ class _Stage:
         network = self.network
         network.start()
         self._note(f"{len(self.names)} nodes, deadtime {self.deadtime_s} s")
-        self._await_peace("the start")
+        self._await_peace("the start", cold=True)
         acts = (
             self._crash_and_return,
+            self._crash_alone,
             self._restart_at_once,
             self._pause,
+            self._jump,
             self._stop_in_order,
             self._split,
+            self._bridge,
             self._cut_one_way,
             self._lose_one_wire,
             self._flap,
@@ -128,8 +132,9 @@ class _Stage:
             self._bad_wires,
             self._many_at_once,
         )
+        wanted = [act for act in acts if not self._acts or act.__name__[1:] in self._acts]
         for _ in range(ACTS):
-            self.rng.choice(acts)()
+            self.rng.choice(wanted)()
         self._heal()
         self._await_peace("the last fault")
         self._check_every_listener()
@@ -146,6 +151,20 @@ class _Stage:
         self.network.start(name)
         self._await_peace("a crash")
 
+    def _crash_alone(self) -> None:
+        """One node crashes and nothing else happens: the others agree at their deadline."""
+        name = self.rng.choice(self.names)
+        self._talk(self.rng.uniform(0, 1) * self.timing.keepalive_s)
+        self._note(f"{name} crashes alone")
+        self.network.crash(name)
+        others = "".join(other for other in self.names if other != name)
+        took_s = self.network.run(3 * self.deadtime_s, until=lambda: self._is_agreed(others))
+        assert took_s <= self.deadtime_s + ROUND_S, (
+            f"a crash was agreed upon after {took_s:.3f} s: {self._views()}"
+        )
+        self.network.start(name)
+        self._await_peace("a crash alone")
+
     def _restart_at_once(self) -> None:
         name = self.rng.choice(self.names)
         self._note(f"{name} is restarted faster than anybody notices")
@@ -160,8 +179,20 @@ class _Stage:
         self._note(f"{name} is paused for {for_s:.2f} s")
         self.network.freeze(name)
         self._talk(for_s)
-        self.network.thaw(name)
-        self._await_peace("a pause")
+        heard_nothing = self.rng.random() < 0.3
+        if heard_nothing:
+            self.network.frozen[name].clear()
+        with self._accusing_nobody(name):
+            self.network.thaw(name)
+            self._await_peace("a pause")
+
+    def _jump(self) -> None:
+        name = self.rng.choice(self.names)
+        by_s = self.rng.choice((0.3, 0.9, 1.5, 10.0)) * self.deadtime_s
+        self._note(f"the clock of {name} jumps by {by_s:.2f} s")
+        with self._accusing_nobody(name):
+            self.network.step_clock(name, by_s)
+            self._await_peace("a jump of a clock")
 
     def _stop_in_order(self) -> None:
         name = self.rng.choice(self.names)
@@ -180,12 +211,25 @@ class _Stage:
         self._note(f"partition {' | '.join(sides)}")
         self.network.partition(*sides)
         self._talk(STABLE * self.deadtime_s)
-        majority = [side for side in sides if 2 * len(side) > len(self.names)]
-        for side in majority:
-            assert self.network.is_agreed(side), f"{side} does not agree: {self._views()}"
+        for side in sides:
+            assert self._is_agreed(side), f"{side} does not agree: {self._views()}"
         self._talk(self.rng.uniform(0, 1) * self.deadtime_s)
         self._heal()
         self._await_peace("a partition")
+
+    def _bridge(self) -> None:
+        """Two sides that hear each other only by way of one node: not everybody can stay."""
+        if len(self.names) < 3:
+            return
+        bridge, *names = self.rng.sample(self.names, len(self.names))
+        middle = self.rng.randint(1, len(names) - 1)
+        sides = ["".join(sorted(names[:middle])), "".join(sorted(names[middle:]))]
+        self._note(f"{bridge} is the bridge of {sides[0]} and {sides[1]}")
+        self.network.partition(*sides)
+        self._talk((STABLE + 2) * self.deadtime_s)
+        self._check_one_stable_view("a bridge")
+        self._heal()
+        self._await_peace("a bridge")
 
     def _cut_one_way(self) -> None:
         speaker, *deaf = self.rng.sample(self.names, self.rng.randint(2, len(self.names)))
@@ -200,26 +244,27 @@ class _Stage:
         self._note(f"the wire between {one} and {other} is cut")
         self.network.cut((one, other))
         self._talk((STABLE + 2) * self.deadtime_s)
-        views = [view for view in self.network.views().values() if view is not None]
-        quorate = {(view.id, view.members) for view in views if view.quorate}
-        assert len(quorate) == 1, f"no one quorate view with a wire missing: {self._views()}"
+        if len(self.names) > 2:
+            self._check_one_stable_view("a missing wire")
         self._heal()
         self._await_peace("a missing wire")
 
     def _flap(self) -> None:
-        one, other = self.rng.sample(self.names, 2)
+        one, *others = self.rng.sample(self.names, self.rng.choice((2, len(self.names))))
+        is_one_way = self.rng.random() < 0.3
         half_s = self.rng.choice((0.05, 0.2, 1.0, 5.0))
         rounds = min(40, max(4, round(10 / half_s / 2)))
         before = self._highest_view()
-        self._note(f"the wire {one}-{other} flaps {rounds} times, {half_s} s each way")
+        kind = "to" if is_one_way else "of"
+        self._note(f"wires {kind} {one} flap {rounds} times, {half_s} s each way")
         for _ in range(rounds):
-            self.network.cut((one, other))
+            self.network.cut(*((other, one) for other in others), one_way=is_one_way)
             self._talk(half_s)
             self.network.heal()
             self._talk(half_s)
         views = self._highest_view() - before
         bound = 4 + 4 * (2 * rounds * half_s) / self.deadtime_s
-        assert views <= bound, f"{views} views while a wire flapped, at most {bound:.0f} expected"
+        assert views <= bound, f"{views} views while wires flapped, at most {bound:.0f} expected"
         self._await_peace("a flapping wire")
 
     def _lose_some(self) -> None:
@@ -233,8 +278,13 @@ class _Stage:
     def _lose_many(self) -> None:
         loss = self.rng.uniform(0.2, 0.5)
         one = self.rng.choice(self.names)
-        self._note(f"{loss:.0%} of the packets to {one} are lost")
-        with self._wires(losses={(name, one): loss for name in self.names}):
+        everywhere = self.rng.random() < 0.3
+        self._note(
+            f"{loss:.0%} of {'all packets' if everywhere else 'the packets to ' + one} are lost"
+        )
+        pairs = itertools.permutations(self.names, 2)
+        losses = {pair: loss for pair in pairs if everywhere or pair[1] == one}
+        with self._wires(losses=losses):
             self._talk(5 * self.deadtime_s)
         self._await_peace("heavy loss")
 
@@ -255,14 +305,14 @@ class _Stage:
         for name in gone:
             self.network.start(name)
             self._talk(self.rng.choice((0.0, 0.1, 0.5)) * self.deadtime_s)
-        self._await_peace("a mass failure")
+        self._await_peace("a mass failure", cold=True)
 
     # --- time and talk ------------------------------------------------------------------------
 
     def _talk(self, seconds: float) -> None:
         """Let time pass while every client sends numbered messages."""
         end = self.network.now + seconds
-        while self.network.now < end:
+        while end - self.network.now > 1e-6:
             self.network.run(min(self.timing.keepalive_s, end - self.network.now))
             for name in list(self.network.lives):
                 if name not in self.network.frozen:
@@ -277,13 +327,13 @@ class _Stage:
         text = f"{machine.incarnation} {to or '*'} {number}"
         self.network.send(name, text.encode(), to=to)
 
-    def _await_peace(self, after: str) -> None:
-        """All nodes are in one view within two deadtimes."""
+    def _await_peace(self, after: str, *, cold: bool = False) -> None:
+        """All nodes are in one view within two deadtimes (of `initdead` where nobody knew one)."""
         names = "".join(self.names)
-        limit_s = 2 * self.deadtime_s + self.timing.initdead_s
-        took_s = self.network.run(limit_s, until=lambda: self.network.is_agreed(names))
-        assert self.network.is_agreed(names), (
-            f"not agreed {limit_s} s after {after}: {self._views()}"
+        limit_s = 2 * self.deadtime_s + (self.timing.initdead_s if cold else 0.0)
+        took_s = self.network.run(limit_s, until=lambda: self._is_agreed(names))
+        assert self._is_agreed(names), (
+            f"not in one view {limit_s:.2f} s after {after}: {self._views()}"
         )
         self.story.converged_s = max(self.story.converged_s, took_s)
         self.story.converged_in = max(self.story.converged_in, took_s / self.deadtime_s)
@@ -322,6 +372,33 @@ class _Stage:
         for life in (*network.past, *network.lives.values()):
             self.story.delivered += Listener(life).check()
 
+    def _is_agreed(self, names: str) -> bool:
+        return self.network.is_agreed(names)
+
+    def _check_one_stable_view(self, during: str) -> None:
+        """Exactly one quorate view, which does not change any more."""
+
+        def quorate() -> set[tuple[int, str]]:
+            return {
+                (view.id, "".join(member.name for member in view.members))
+                for view in self.network.views().values()
+                if view is not None and view.quorate
+            }
+
+        before = quorate()
+        assert len(before) == 1, f"not one quorate view with {during}: {self._views()}"
+        self._talk(2 * self.deadtime_s)
+        assert quorate() == before, f"views come and go with {during}: {self._views()}"
+
+    @contextmanager
+    def _accusing_nobody(self, name: str) -> Iterator[None]:
+        """A node that had no chance to listen calls nobody dead in the meantime."""
+        life = self.network.lives[name]
+        count = len(life.notes)
+        yield
+        said = [note.text for _, note in life.notes[count:] if note.text.endswith(": is dead")]
+        assert not said, f"{name} was away and accuses: {said}"
+
     def _views(self) -> dict[str, tuple[int, str]]:
         return {
             name: (view.id, "".join(member.name for member in view.members))
@@ -334,48 +411,3 @@ class _Stage:
 
     def _note(self, text: str) -> None:
         self.story.acts.append(f"{self.network.now:9.3f} {text}")
-
-
-class Listener:
-    """One life's client: checks what it was told, in the order it was told."""
-
-    def __init__(self, life: Life) -> None:
-        self._life = life
-        self._last: dict[tuple[str, str], int] = {}
-        self._may_have_missed: set[tuple[str, str]] = set()
-
-    def check(self) -> int:
-        """Go through everything; returns how many messages there were."""
-        count = 0
-        for message in self._life.messages():
-            match message:
-                case api.ViewInstalled():
-                    self._take_view(message)
-                case api.ClusterMessage(payload=payload):
-                    count += 1
-                    self._take_message(payload.decode())
-        return count
-
-    def _take_view(self, installed: api.ViewInstalled) -> None:
-        """Who is new in a view, or outside it, may have been missed; everybody, if we are new."""
-        view = installed.view
-        stayed = [member for member in view.members if member.name not in view.new]
-        own = self._life.machine.incarnation
-        is_continued = installed.event is api.ViewEvent.NEW_MEMBERSHIP and any(
-            member.incarnation == own for member in stayed
-        )
-        lives = {member.incarnation for member in stayed if is_continued}
-        self._may_have_missed |= {stream for stream in self._last if stream[0] not in lives}
-
-    def _take_message(self, text: str) -> None:
-        sender, to, number_text = text.split()
-        stream, number = (sender, to), int(number_text)
-        last = self._last.get(stream)
-        self._last[stream] = number
-        if last is None:
-            return
-        own = self._life.machine.incarnation
-        assert number > last, f"{own} got {text} after number {last}"
-        if stream not in self._may_have_missed:
-            assert number == last + 1, f"{own} got {text} right after number {last}"
-        self._may_have_missed.discard(stream)
