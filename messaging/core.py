@@ -529,7 +529,8 @@ class Messaging:
                 case delivery.Transmit(peer, message, everywhere, is_bulk):
                     effects += self._seal_to(peer, message, everywhere=everywhere, is_bulk=is_bulk)
                 case delivery.Deliver(peer, channel, payload):
-                    effects += self._take_message(peer, channel, payload, now)
+                    if self._is_in_contact(peer):
+                        effects += self._take_message(peer, channel, payload, now)
                 case delivery.GiveUp(peer, reason):
                     effects.append(error("heartbeat", f"node {peer} {reason}"))
                     overran = links.PeerOverran(peer)
@@ -537,6 +538,11 @@ class Messaging:
                 case Note():
                     effects.append(effect)
         return effects
+
+    def _is_in_contact(self, peer: str) -> bool:
+        """Whether what is delivered still counts: what came before may have been a farewell."""
+        known = self._links.peers.get(peer)
+        return known is not None and known.contact is not None
 
     def _take_message(
         self, peer: str, channel: delivery.Channel, payload: bytes, now: float

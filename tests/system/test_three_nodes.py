@@ -21,9 +21,9 @@ pytestmark = pytest.mark.system
 _CONFIG = (
     "property stonith-enabled=false no-quorum-policy=stop\n"
     "primitive vip ocf:heartbeat:IPaddr2 params ip=10.77.0.100 cidr_netmask=24 nic=eth0"
-    " op monitor interval=2s timeout=5s\n"
-    "primitive web ocf:pacekeeper:webpage op monitor interval=2s timeout=5s\n"
-    "primitive extra ocf:pacekeeper:Dummy op monitor interval=2s timeout=5s\n"
+    " op monitor interval=2s timeout=20s\n"
+    "primitive web ocf:pacekeeper:webpage op monitor interval=2s timeout=20s\n"
+    "primitive extra ocf:pacekeeper:Dummy op monitor interval=2s timeout=20s\n"
     "group site vip web\n"
     "commit\n"
 )
