@@ -19,7 +19,7 @@ from crm.cib.disk import Content, Mark
 from crm.cib.document import Document
 from crm.cib.operations import Rules
 from crm.cib.snapshots import Reading
-from crm.cib.warrants import NOT_SAID, Pair, Standing, Warrant, pair_of
+from crm.cib.warrants import Pair, Standing, Warrant, pair_of
 from crm.model.version import Version
 
 _Reached = tuple[Pair, Warrant, str]
@@ -58,7 +58,7 @@ class LocalCopy:
         self.document = document
         self.rules = rules
         self.history = revisions.History() if history is None else history
-        self.warrant = _completed(warrant, document, self.history)
+        self.warrant = warrant
         self._discarded: deque[Iterator[None]] = deque()
         self._steps: list[bytes] = []
         self._reached: _Reached | None = None
@@ -235,18 +235,3 @@ def standing_of(document: Document, warrant: Warrant) -> Standing:
 def _is_empty(document: Document) -> bool:
     """Tell whether a document is the one a node begins with that has none."""
     return pair_of(document.version) == (0, 0) and not document.select("configuration/*/*")
-
-
-def _completed(warrant: Warrant, document: Document, history: revisions.History) -> Warrant:
-    """Say how far a copy was settled whose file was written before decision 0028.
-
-    All of it was, but for what its history knows to have been changed in the file alone.
-    """
-    if warrant.settled != NOT_SAID:
-        return warrant
-    settled = pair_of(document.version)
-    for entry in reversed(history.entries):
-        if not entry.is_offline or pair_of(entry.after) != settled:
-            break
-        settled = pair_of(entry.before)
-    return Warrant(warrant.decided, warrant.written, settled)

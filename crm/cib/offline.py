@@ -49,10 +49,8 @@ class OwnFile:
         owner = (status.st_uid, status.st_gid) if os.geteuid() == 0 else None
         self._folder = store.Store(path.parent, owner)
         found = trailer.read(data)
-        digest = "" if found is None else found.digest
         root = xml.parse(data, keep_comments=True)
-        warrant = trailer.warrant_of(found, documents.Document(root).version)
-        copy = self._folder.led_on(store.Copy(path, root, warrant, digest))
+        copy = self._folder.led_on(self._folder.judged(path, root, found))
         self.document = documents.Document(copy.root)
         self._warrant = copy.warrant
         self.problems: list[Problem] = []

@@ -37,7 +37,7 @@ from crm.cib.backups import Backups
 from crm.cib.disk import NOTHING, Journal
 from crm.cib.operations import Rules
 from crm.cib.texts import Measure
-from crm.cib.warrants import Pair, Warrant, by_hand, pair_of
+from crm.cib.warrants import NOT_SAID, Pair, Warrant, by_hand, pair_of
 from crm.model.version import Reign, Version
 from crm.plumbing import atomicfile, errors, xml
 from crm.plumbing.errors import ConfigurationError, Problem
@@ -70,7 +70,8 @@ class Copy:
 
     `digest` is what the file says of itself, if that is true. `steps` counts the changes of
     `cib.ahead` that the tree was led on by; then the warrant is that of the last. `is_edited`: we
-    wrote it, and somebody has changed it since.
+    wrote it, and somebody has changed it since. `is_damaged`: nobody has, but what it says of
+    itself is not what we wrote.
     """
 
     path: Path
@@ -79,6 +80,7 @@ class Copy:
     digest: str = ""
     steps: int = 0
     is_edited: bool = False
+    is_damaged: bool = False
 
     @property
     def standing(self) -> tuple[Warrant, Pair]:
@@ -134,7 +136,8 @@ class Store:
         self._read_ahead()
         main = self._believed(self._read(FILE, rules, problems), promised, problems)
         best = main
-        wanted = backups.MAX_BACKUPS if main is None else 0 if main.is_edited else 1
+        is_last = main is not None and (main.is_edited or main.is_damaged)
+        wanted = backups.MAX_BACKUPS if main is None else 0 if is_last else 1
         for name in self._backups.names()[:wanted]:
             backup = self._believed(self._read(name, rules, problems), promised, problems)
             if backup is not None and (best is None or backup.standing > best.standing):
@@ -196,7 +199,14 @@ class Store:
         document.status[:] = []
         document.measure = Measure.of(document.text())  # now, not in the middle of a change
         others = upgraded or edited or copy.path.name != FILE or copy.steps > 0
-        fresh = others or not self._is_synced(FILE)
+        fresh = others or copy.is_damaged or not self._is_synced(FILE)
+        if copy.is_damaged:
+            message = (
+                f"what {copy.path} says at its end is damaged: it is used, and loses against what"
+                " other nodes have"
+            )
+            hint = "to make it win, raise its admin_epoch and remove cib.xml.sig"
+            problems.append(errors.warning("cib-damaged", copy.path.name, message, hint))
         if edited:
             message = f"{copy.path} was edited by hand; this counts as version {document.version}"
             problems.append(errors.warning("cib-edited", copy.path.name, message))
@@ -295,7 +305,8 @@ class Store:
         """Note for an administrator what may have been lost, and what the history lacks.
 
         A line that breaks off is a change nobody was told of. Changes that go on from another
-        file are old news, unless they lead further than the copy that is used.
+        file are old news, unless they lead further than the copy that is used, or that is one
+        somebody has changed: what it was before is not known.
         """
         found, self._ahead = self._ahead, ahead.Ahead()
         if used is not None and found.base and found.base == used.digest:
@@ -308,7 +319,7 @@ class Store:
         elif found.steps:
             last = found.steps[-1]
             reached = (last.leads_to, pair_of(last.revision.after))
-            if used is None or used.standing < reached:
+            if used is None or not used.digest or used.standing < reached:
                 self._note_unused(
                     f"it leads to {last.revision.after}, but not from what is used now"
                 )
@@ -349,16 +360,48 @@ class Store:
         root = xml.parse(data, keep_comments=True)
         if root.tag != "cib":
             raise _wrong("cib-corrupt", path.name, f"the root element is <{root.tag}>, not <cib>")
-        version = documents.Document(root).version
         found = trailer.read(data)
-        warrant = trailer.warrant_of(found, version)
-        if found is not None and found.digest:
-            return Copy(path, root, warrant, found.digest)
-        signature = self._signature(path)
-        if signature and signature != trailer.classic_digest(root):
-            hint = f"if it was edited on purpose, remove {path.name}.sig and start again"
-            raise _wrong("cib-digest", path.name, "it does not match its digest", hint)
-        return Copy(path, root, warrant, is_edited=found is not None)
+        if found is None or not found.digest:
+            signature = self._signature(path)
+            if signature and signature != trailer.classic_digest(root):
+                hint = f"if it was edited on purpose, remove {path.name}.sig and start again"
+                raise _wrong("cib-digest", path.name, "it does not match its digest", hint)
+        return self.judged(path, root, found)
+
+    def judged(self, path: Path, root: etree._Element, found: trailer.Trailer | None) -> Copy:
+        """Say what a file is worth that was read, and whether it was edited since we wrote it.
+
+        One that fits the classic digest beside it was not edited: what it says of itself was
+        damaged if it does not fit its own.
+        """
+        version = documents.Document(root).version
+        if found is None or found.digest:
+            digest = "" if found is None else found.digest
+            warrant = self._with_settled(trailer.warrant_of(found, version), version)
+            return Copy(path, root, warrant, digest)
+        is_unchanged = self._signature(path) == trailer.classic_digest(root)
+        warrant = trailer.warrant_of(found, version, is_unchanged=is_unchanged)
+        warrant = self._with_settled(warrant, version, is_edited=not is_unchanged)
+        return Copy(path, root, warrant, is_edited=not is_unchanged, is_damaged=is_unchanged)
+
+    def _with_settled(
+        self, warrant: Warrant, version: Version, *, is_edited: bool = False
+    ) -> Warrant:
+        """Say how far a copy was settled whose file was written before decision 0028.
+
+        All of it was, but for what was changed in the file alone: that is for the history to
+        tell, and by hand it may have been counted on to any number.
+        """
+        if warrant.settled != NOT_SAID:
+            return warrant
+        entries, _ = revisions.decode(self._journal_text() or b"")
+        told = {pair_of(entry.after): entry for entry in entries}
+        settled = pair_of(version)
+        if is_edited:
+            settled = max((pair for pair in told if pair <= settled), default=(0, 0))
+        while (entry := told.get(settled)) is not None and entry.is_offline:
+            settled = pair_of(entry.before)
+        return Warrant(warrant.decided, warrant.written, settled)
 
     def _signature(self, path: Path) -> str:
         try:
@@ -439,19 +482,23 @@ class Store:
         return data + (b"\n" if data[-1:] not in (b"", b"\n") else b"") + b"".join(self._late)
 
     def _read_revisions(self) -> bytes:
+        data = self._journal_text()
+        if data is None:
+            with contextlib.suppress(OSError):
+                self._kernel.rename(self.directory / REVISIONS, self._free_name(REVISIONS))
+        return data or b""
+
+    def _journal_text(self) -> bytes | None:
+        """Read the file of the history; None if that cannot be read."""
         path = self.directory / REVISIONS
         try:
             data, status = atomicfile.read(path, MAX_REVISIONS_BYTES, kernel=self._kernel)
             self._check_owner(path, status)
-            if status.st_size <= MAX_REVISIONS_BYTES:
-                return data
         except FileNotFoundError:
             return b""
         except (OSError, ConfigurationError):
-            pass
-        with contextlib.suppress(OSError):
-            self._kernel.rename(path, self._free_name(REVISIONS))
-        return b""
+            return None
+        return data if status.st_size <= MAX_REVISIONS_BYTES else None
 
     # --- writing ------------------------------------------------------------------------------
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import random
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from crm.api import cib as api
+from crm.cib import ahead, operations, revisions, rules, store, wire
 from crm.cib import document as documents
-from crm.cib import operations, revisions, rules, store, wire
 from crm.cib.disk import MAX_AHEAD_BYTES, Append, Disk, Persist, Persisted
 from crm.cib.keeper import Keeper
 from crm.cib.localcopy import LocalCopy
@@ -301,6 +303,37 @@ def test_changes_that_go_on_from_another_file_are_kept_and_reported() -> None:
     assert life.names() == []
     assert [found.code for found in life.loaded.problems] == ["ahead-unused", "cib-edited"]
     assert f"{store.AHEAD}-1" in disk.files()
+
+
+def test_changes_ahead_of_a_file_whose_admin_epoch_was_raised_by_hand_are_kept_and_reported() -> (
+    None
+):
+    disk, _ = begun("a", "b")
+    by_hand = disk.files()[store.FILE].replace(b'admin_epoch="0"', b'admin_epoch="5"', 1)
+    assert by_hand != disk.files()[store.FILE]
+    disk.put(store.FILE, by_hand)
+    disk.remove(store.SIGNATURE)
+    life = Life(disk)
+    assert life.loaded.warrant.decided == 5
+    assert [found.code for found in life.loaded.problems] == ["ahead-unused", "cib-edited"]
+    assert f"{store.AHEAD}-1" in disk.files()
+
+
+def test_changes_that_a_file_of_an_earlier_release_says_already_are_old_news() -> None:
+    disk, life = begun("a", "b")
+    head, *steps = ahead_of(disk).splitlines(keepends=True)
+    life.rewrite()
+    data, _, _ = disk.files()[store.FILE].rpartition(b"<!--")
+    data += b'<!-- pacekeeper reign="9" dc="n1" '
+    seal = f'digest="{hashlib.sha256(data).hexdigest()}" -->\n'
+    disk.put(store.FILE, data + seal.encode())
+    read = ahead.decode(head + b"".join(steps)).steps
+    assert read
+    old = [msgspec.structs.replace(step, warrant=None, written=NINE.written) for step in read]
+    disk.put(store.AHEAD, head + b"".join(map(ahead.encode, old)))
+    again = Life(disk)
+    assert again.names() == ["a", "b"]
+    assert again.loaded.problems == []
 
 
 def test_changes_that_a_newer_file_says_already_are_old_news() -> None:

@@ -14,7 +14,6 @@ import pytest
 from crm.api.cib import Revision
 from crm.cib import backups, folder, revisions, rules, store, trailer
 from crm.cib import document as documents
-from crm.cib.localcopy import LocalCopy
 from crm.cib.warrants import Warrant
 from crm.model.version import Reign, Version
 from crm.plumbing import xml
@@ -156,24 +155,107 @@ def test_a_file_of_an_earlier_release_counts_as_acknowledged_and_decided(tmp_pat
     (tmp_path / "cib.xml").write_bytes(old_file(5, "a"))
     loaded = store.Store(tmp_path).load(rules.STANDARD)
     assert not loaded.edited
-    copy = LocalCopy(loaded.document, rules.STANDARD, loaded.warrant)
-    assert copy.warrant == Warrant(0, NINE.written, (0, 5))
+    assert loaded.warrant == Warrant(0, NINE.written, (0, 5))
 
 
 def test_of_a_file_of_an_earlier_release_what_was_edited_offline_was_not_acknowledged(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "cib.xml").write_bytes(old_file(7, "a"))
+    _tell_of(tmp_path, (4, 5, 6, 7), offline_from=6)
     loaded = store.Store(tmp_path).load(rules.STANDARD)
-    versions = [Version(0, epoch) for epoch in (4, 5, 6, 7)]
+    assert loaded.warrant == Warrant(0, NINE.written, (0, 5))
+
+
+@pytest.mark.parametrize(("told", "settled"), [((), 0), ((4, 5), 5), ((4, 5, 6), 6)])
+@pytest.mark.parametrize("epoch", [6, 60])
+def test_of_a_file_of_an_earlier_release_an_edit_by_hand_was_not_acknowledged(
+    tmp_path: Path, told: tuple[int, ...], settled: int, epoch: int
+) -> None:
+    data = old_file(6, "a").replace(b'id="a"', b'id="b"')
+    (tmp_path / "cib.xml").write_bytes(data.replace(b'epoch="6"', f'epoch="{epoch}"'.encode()))
+    _tell_of(tmp_path, told, offline_from=9)
+    loaded = store.Store(tmp_path).load(rules.STANDARD)
+    assert loaded.edited
+    assert loaded.warrant == Warrant(0, NINE.written, (0, settled))
+
+
+def _tell_of(folder: Path, epochs: tuple[int, ...], *, offline_from: int) -> None:
+    """Write a history of these epochs."""
     entries = [
-        Revision(before, after, is_offline=after.epoch > 5)
-        for before, after in itertools.pairwise(versions)
+        Revision(Version(0, before), Version(0, after), is_offline=after >= offline_from)
+        for before, after in itertools.pairwise(epochs)
     ]
-    copy = LocalCopy(
-        loaded.document, rules.STANDARD, loaded.warrant, history=revisions.History(entries)
-    )
-    assert copy.warrant == Warrant(0, NINE.written, (0, 5))
+    (folder / store.REVISIONS).write_bytes(b"".join(map(revisions.encode, entries)))
+
+
+WORDS = Warrant(2, Reign(30, "n1"), (2, 14))
+
+
+def _with_words(folder: Path, old: bytes, new: bytes) -> Path:
+    """Write a file, and change something in what it says of itself."""
+    files = store.Store(folder)
+    files.keep_promise(WORDS.written)
+    data = text(14, "a").replace(b'admin_epoch="0"', b'admin_epoch="2"')
+    files.write(data, WORDS)
+    path = folder / "cib.xml"
+    whole = path.read_bytes()
+    assert whole.count(old) == 1
+    path.write_bytes(whole.replace(old, new))
+    return path
+
+
+FLIPPED = [
+    (b'decided="2"', b'decided="3"'),
+    (b'settled="2.14"', b'settled="2.94"'),
+    (b'settled="2.14"', b'settled="6.14"'),
+    (b'reign="30"', b'reign="10"'),
+    (b'dc="n1"', b'dc="n3"'),
+]
+
+
+@pytest.mark.parametrize(("old", "new"), FLIPPED)
+def test_damaged_words_at_the_end_of_a_file_are_worth_nothing(
+    tmp_path: Path, old: bytes, new: bytes
+) -> None:
+    _with_words(tmp_path, old, new)
+    loaded = store.Store(tmp_path).load(rules.STANDARD)
+    assert loaded.warrant == Warrant()
+    assert codes(loaded) == ["cib-damaged"]
+    assert not loaded.edited
+    assert loaded.fresh, "it is to be written anew"
+    assert loaded.document.by_id("a") is not None
+
+
+@pytest.mark.parametrize(("old", "new"), FLIPPED)
+def test_damaged_words_at_the_end_of_an_edited_file_count_as_none(
+    tmp_path: Path, old: bytes, new: bytes
+) -> None:
+    path = _with_words(tmp_path, old, new)
+    path.write_bytes(path.read_bytes().replace(b'id="a"', b'id="b"'))
+    (tmp_path / "cib.xml.sig").unlink()
+    loaded = store.Store(tmp_path).load(rules.STANDARD)
+    assert loaded.warrant == Warrant(2)
+    assert codes(loaded) == ["cib-edited"]
+
+
+def test_a_damaged_digest_leaves_the_words_before_it_believed(tmp_path: Path) -> None:
+    path = _with_words(tmp_path, b' digest="', b' digest="')
+    whole = path.read_bytes()
+    place = whole.index(b'digest="') + 8
+    path.write_bytes(whole[:place] + (b"1" if whole[place] != 49 else b"2") + whole[place + 1 :])
+    loaded = store.Store(tmp_path).load(rules.STANDARD)
+    assert loaded.warrant == WORDS
+    assert not loaded.edited
+
+
+def test_a_file_that_counts_by_the_date_is_still_ours(tmp_path: Path) -> None:
+    files = store.Store(tmp_path)
+    long = Warrant(999_999_999_999_999, NINE.written, (999_999_999_999_999, 202611290217000))
+    files.write(text(202611290217000, "a"), long)
+    loaded = files.load(rules.STANDARD)
+    assert loaded.warrant == long
+    assert not loaded.edited
 
 
 def test_what_a_file_says_of_itself_is_covered_by_its_digest() -> None:
@@ -184,7 +266,8 @@ def test_what_a_file_says_of_itself_is_covered_by_its_digest() -> None:
     disk.remove("cib.xml.sig")
     loaded = store.Store(FOLDER, kernel=disk).load(rules.STANDARD)
     assert loaded.edited
-    assert loaded.document.version.epoch == 7, "it counts"
+    found = loaded.warrant.written, loaded.document.version.epoch
+    assert found == (Reign(), 7), "an edit counts"
 
 
 def test_a_foreign_file_with_a_classic_signature_is_checked_against_it(tmp_path: Path) -> None:
