@@ -220,7 +220,7 @@ def _knowing_it(
 ) -> list[Fault]:
     """Both sides go on: the small one is forced to, and now and then decides."""
     begin = now + DETECTED_S - 2
-    counts = (chance.randint(2, 12), chance.choice((0, 1, 3)))
+    counts = (chance.choice((3, 10, 40)), chance.choice((0, 1, 3)))
     faults = [
         Fault(chance.uniform(begin, end), "write", chance.choice(side))
         for side, count in zip((small, large), counts, strict=True)

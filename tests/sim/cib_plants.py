@@ -276,7 +276,7 @@ CIB_PLANTS: dict[str, tuple[Makers, int]] = {
     "ignore-base": (wrapped("cib", IgnoresBase), 10),
     "deny-what-was-made": (wrapped("cib", DeniesWhatItMade), 20),
     "own-copy-is-best": (_ruled_by(OwnCopyIsBest), 60),
-    "ignore-settled": (_keeping(IgnoresSettled), 100),
+    "ignore-settled": (_keeping(IgnoresSettled), 60),
     "decide-at-once": (_keeping(DecidesAtOnce), 200),
     "edits-of-no-reign": ({"store": EditsOfNoReign}, 60),
     "early-answer": (plants.PLANTS["early-answer"], 10),
