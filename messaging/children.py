@@ -10,7 +10,9 @@ mended: at once after a run of `SHORT_RUN_S`, else after `PAUSE_S`; after more t
 node leaves. Those that are on the bus are asked for signs of life (`pulse`); a hung one is
 killed, and then mended like any that ended. To stop, one after the other gets SIGTERM and is
 waited for: the controller first, because it moves its resources and needs all others for that,
-then the rest in reverse order. What does not end in time is killed.
+then the rest in reverse order. What does not end in time is killed, and one that the node cannot
+work without and that does not end by itself with code 0 may have left work undone: a controller
+that was killed has not moved its resources, so the end is then not said to be in order.
 
 Source: docs/protocol/links.md, "Children"; Heartbeat's respawn rule.
 """
@@ -106,7 +108,7 @@ class StartChild:
 
 @dataclass(frozen=True, slots=True)
 class SignalChild:
-    """Send a signal to this child."""
+    """Send a signal to this child and to what it started in its process group."""
 
     name: str
     signal: int
@@ -114,9 +116,9 @@ class SignalChild:
 
 @dataclass(frozen=True, slots=True)
 class ChildrenGone:
-    """Every child has ended, as was asked, or because they `were_killed` after too long a time."""
+    """Every child has ended; `in_order` if each that is vital did what it was asked to before."""
 
-    were_killed: bool = False
+    in_order: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ Effect = StartChild | SignalChild | AskAlive | ChildrenGone | VitalChildFailed |
 class _Child:
     plan: ChildPlan
     pid: int = 0
+    has_run: bool = False
     is_wanted: bool = False
     is_running: bool = False
     started_at: float = 0.0
@@ -148,6 +151,7 @@ class Children:
         self._stopping: list[str] | None = None
         self._kill_due: float | None = None
         self._was_killed = False
+        self._in_order = True
         self._pulse = pulse.Pulse()
 
     @property
@@ -174,6 +178,8 @@ class Children:
         if FIRST_TO_STOP in self._children:
             names.insert(0, FIRST_TO_STOP)
         for child in self._children.values():
+            if child.plan.is_vital and child.start_due is not None:
+                self._in_order = False  # it ended by itself and can be asked for nothing
             child.is_wanted = False
             child.start_due = None
         self._stopping = names
@@ -191,7 +197,7 @@ class Children:
                 self._pulse.disconnect(peer)
             case ChildStarted(name, pid) if name in self._children:
                 child = self._children[name]
-                child.pid = pid
+                child.pid, child.has_run = pid, True
                 if child.plan.is_on_bus:
                     self._pulse.watch(name, pid, now, patience=child.plan.patience)
             case ChildEnded(name) if name in self._children:
@@ -204,12 +210,17 @@ class Children:
         child.pid = 0
         child.is_running = False
         if self._stopping is not None:
-            return self._stop_next()
+            has_failed = child.has_run and (event.code or event.signal)
+            if not child.plan.is_vital or not has_failed:
+                return self._stop_next()
+            self._in_order = False
+            text = f'Client "{child.plan.title}" {_how(event)} while it stopped'
+            return [error("heartbeat", text), *self._stop_next()]
         return self._mend(child, event, was_short, now)
 
     def _mend(self, child: _Child, event: ChildEnded, was_short: bool, now: float) -> list[Effect]:
         title = child.plan.title
-        how = f"killed by signal {event.signal}" if event.signal else f"exited with {event.code}"
+        how = _how(event)
         if event.code == EXIT_DO_NOT_RESPAWN and not event.signal:
             child.is_wanted = False
             note = info("heartbeat", f'Client "{title}" {how}: exit and do not respawn')
@@ -252,7 +263,7 @@ class Children:
             self._stopping.pop(0)
         if not self._stopping:
             self._kill_due = None
-            return [ChildrenGone(self._was_killed)]
+            return [ChildrenGone(self._in_order and not self._was_killed)]
         child = self._children[self._stopping[0]]
         number = int(signal.SIGKILL if self._was_killed else signal.SIGTERM)
         return [
@@ -298,3 +309,7 @@ class Children:
         if asking is not None:
             due.append(asking)
         return min(due, default=None)
+
+
+def _how(event: ChildEnded) -> str:
+    return f"killed by signal {event.signal}" if event.signal else f"exited with {event.code}"

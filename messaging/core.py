@@ -621,8 +621,8 @@ class Messaging:
                     text = f"this node cannot work without {name}"
                     self._holds_on = True
                     effects += self._leave_because(text, now)
-                case children.ChildrenGone(were_killed):
-                    self._holds_on = self._holds_on or were_killed
+                case children.ChildrenGone(in_order):
+                    self._holds_on = self._holds_on or not in_order
                     effects += self._take_leave(now)
                 case children.StartChild() | children.SignalChild() | AskAlive() | Note():
                     effects.append(effect)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 from messaging.children import (
     PAUSE_S,
     STOP_LIMIT_S,
@@ -124,3 +126,38 @@ def test_a_child_that_does_not_stop_is_killed_after_twenty_minutes() -> None:
 
 def test_with_nothing_running_the_stop_is_done_at_once() -> None:
     assert any(isinstance(effect, ChildrenGone) for effect in Children(PLANS).stop(0.0))
+
+
+def stopped(children: Children, ends: dict[str, ChildEnded]) -> list[bool]:
+    """Stop all; each ends as `ends` says, or with code 0. Gives whether that was in order."""
+    effects = children.stop(1.0)
+    while order := names(effects, SignalChild):
+        effects = children.receive(ends.get(order[-1], ChildEnded(order[-1], 0)), 2.0)
+    return [effect.in_order for effect in effects if isinstance(effect, ChildrenGone)]
+
+
+def test_an_end_as_asked_is_in_order() -> None:
+    assert stopped(started(), {}) == [True]
+
+
+@pytest.mark.parametrize("end", [ChildEnded("crmd", 0, 9), ChildEnded("crmd", 1)])
+def test_a_vital_child_that_fails_while_it_stops_is_no_end_in_order(end: ChildEnded) -> None:
+    assert stopped(started(), {"crmd": end}) == [False]
+
+
+def test_a_respawned_program_that_fails_while_it_stops_does_no_harm() -> None:
+    assert stopped(started(), {"guard-2": ChildEnded("guard-2", 0, 15)}) == [True]
+
+
+def test_a_vital_child_that_is_down_when_the_node_stops_is_no_end_in_order() -> None:
+    children = started()
+    children.receive(ChildEnded("crmd", 0, 11), 0.9)
+
+    assert stopped(children, {}) == [False]
+
+
+def test_a_vital_child_that_never_ran_holds_nothing() -> None:
+    children = Children(PLANS)
+    children.start(0.0)
+
+    assert stopped(children, {"crmd": ChildEnded("crmd", 127)}) == [True]

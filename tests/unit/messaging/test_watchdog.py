@@ -17,6 +17,7 @@ from tests.kit.watchdog import FakeDevice
 PATH = Path("/dev/watchdog")
 TIMER_S = 2
 CIB = ChildPlan("cib", "cib", is_vital=True)
+CRMD = ChildPlan("crmd", "crmd", is_vital=True)
 
 
 class Guarded:
@@ -122,6 +123,23 @@ def test_a_node_whose_vital_child_failed_says_no_farewell_and_is_reset() -> None
     assert guarded.device.reset_at - failed_at <= TIMER_S
     assert took > TIMING.deadtime_s - TIMING.keepalive_s - 0.05
     assert "/dev/watchdog stays armed: it will reset this computer" in network.past[0].texts()
+
+
+def test_a_node_whose_controller_is_killed_while_it_stops_is_reset() -> None:
+    guarded = Guarded(plans=(CRMD,))
+    network = guarded.network
+    network.run(3.0)
+    network.feed("a", core.ChildStarted("crmd", 100))
+    network.stop("a")
+    network.feed("a", core.ChildEnded("crmd", 0, 9))
+    killed_at = network.now
+
+    took = network.run(5.0, until=lambda: network.is_agreed("bc"))
+    network.run(5.0)
+
+    assert guarded.device.reset_at is not None
+    assert guarded.device.reset_at - killed_at <= TIMER_S
+    assert took > TIMING.deadtime_s - TIMING.keepalive_s - 0.05
 
 
 def test_without_a_watchdog_nobody_asks_for_one() -> None:
