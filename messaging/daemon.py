@@ -216,7 +216,7 @@ class _Deeds:
         for pid, known in self.names.items():
             if known == name:
                 try:
-                    os.kill(pid, number)
+                    process.signal_group(pid, number)
                 except ProcessLookupError:
                     log.info("child %s (pid %s) has ended by itself", name, pid)
 

@@ -23,6 +23,17 @@ def is_running(pid: int) -> bool:
     return stat.rpartition(b")")[2].split()[:1] not in ([b"Z"], [b"X"])
 
 
+def signal_group(pid: int, number: int) -> None:
+    """Send a signal to a process and all of its group, if it leads one; else to it alone.
+
+    Raises: ProcessLookupError if it has ended.
+    """
+    if os.getpgid(pid) == pid:
+        os.killpg(pid, number)
+    else:
+        os.kill(pid, number)
+
+
 def read_pid_file(path: Path) -> int | None:
     """Read the number in a pid file; None when there is no file or no number in it."""
     try:

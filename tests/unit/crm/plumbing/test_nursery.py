@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from crm.plumbing import process
 from crm.plumbing.errors import ConfigurationError, Unreachable
 from crm.plumbing.nursery import Nursery
 
@@ -51,6 +52,18 @@ def test_a_child_that_breaks_ends_with_70_and_the_nursery_lives(nursery: Nursery
 def test_a_program_is_executed_and_a_missing_one_ends_with_127(nursery: Nursery) -> None:
     assert end_of(nursery.spawn_program(["/bin/sh", "-c", "exit 9"], name="sh")) == 9
     assert end_of(nursery.spawn_program(["/does/not/exist"], name="nothing")) == 127
+
+
+def test_a_signal_reaches_what_a_program_has_started(nursery: Nursery, tmp_path: Path) -> None:
+    pipe = tmp_path / "open while any of them runs"
+    os.mkfifo(pipe)
+    script = 'exec >"$1"; sleep 600 & echo begun; wait'
+    pid = nursery.spawn_program(["/bin/sh", "-c", script, "sh", str(pipe)], name="sh")
+    with pipe.open() as reader:
+        assert reader.readline() == "begun\n"
+        process.signal_group(pid, signal.SIGTERM)
+        assert reader.read() == ""
+    assert end_of(pid) == -signal.SIGTERM
 
 
 def test_an_unknown_user_is_refused_before_anything_is_forked(nursery: Nursery) -> None:
