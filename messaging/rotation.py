@@ -156,8 +156,16 @@ class _Part:
     name: bytes
     private: X25519PrivateKey = field(repr=False)
     until: float
-    step: Step | None = None
-    """The step whose file is being written."""
+
+
+@dataclass(frozen=True)
+class _Writing:
+    """A file that the disk has not answered for yet, and who waits for that."""
+
+    keys: KeyFile
+    leader: str
+    name: bytes
+    step: Step
 
 
 class Rotation:
@@ -178,6 +186,7 @@ class Rotation:
         self._present: set[str] = set()
         self._lead: _Lead | None = None
         self._part: _Part | None = None
+        self._writing: _Writing | None = None
 
     def replace_peers(self, peers: Iterable[str]) -> None:
         """Count other nodes from now on; a rotation that runs ends with those it began with."""
@@ -352,6 +361,10 @@ class Rotation:
         if part is not None and now < part.until and part.leader != leader:
             text = f"a rotation that node {part.leader} leads is running"
             return self._say(leader, frame.KeyState(name, problem=text), now)
+        if self._writing is not None:
+            # Its end must be taken for no step but its own, and what it leaves is not known yet.
+            text = "a write of authkeys is not finished"
+            return self._say(leader, frame.KeyState(name, problem=text), now)
         private = X25519PrivateKey.from_private_bytes(self._random_bytes(32))
         self._part = _Part(leader, name, private, now + LOCK_S)
         numbers = tuple(key.number for key in self._keys.keys)
@@ -368,9 +381,11 @@ class Rotation:
             return []
         part.until = now + LOCK_S
         keys, problem = self._changed(part, order)
+        if keys is not None and self._writing is not None:
+            keys, problem = None, "a write of authkeys is not finished"
         if keys is None or keys == self._keys:
             return self._say(leader, frame.KeyDone(order.round, order.step, problem), now)
-        part.step = Step(order.step)
+        self._writing = _Writing(keys, part.leader, part.name, Step(order.step))
         return [WriteKeys(self._keys, keys)]
 
     def _changed(self, part: _Part, order: frame.KeyOrder) -> tuple[KeyFile | None, str]:
@@ -401,15 +416,19 @@ class Rotation:
         return None, f"there is no step '{order.step}'"
 
     def _note_written(self, keys: KeyFile, problem: str, now: float) -> list[Effect]:
+        """A write has ended: its keys are in use, and the leader of its rotation hears so."""
+        writing = self._writing
+        if writing is None or keys != writing.keys:
+            return []
+        self._writing = None
         effects: list[Effect] = []
-        part = self._part
         if not problem:
             self._keys = keys
             effects.append(UseKeys(keys))
-        if part is not None and part.step is not None:
-            step, part.step = part.step, None
-            done = frame.KeyDone(part.name, step.value, problem)
-            effects += self._say(part.leader, done, now)
+        part = self._part
+        if part is not None and (part.leader, part.name) == (writing.leader, writing.name):
+            done = frame.KeyDone(writing.name, writing.step.value, problem)
+            effects += self._say(writing.leader, done, now)
         return effects
 
     def _everybody(self) -> tuple[str, ...]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 
 import pytest
 
 from crm.api import gate
 from crm.api import membership as api
 from crm.plumbing import transcript
-from crm.plumbing.machine import MessageArrived
+from crm.plumbing.machine import MessageArrived, Tell
 from messaging import core, frame, rotation
 from messaging.authkeys import KeyFile, SharedKey
-from tests.kit.messaging import KEYS, Network
+from tests.kit.messaging import KEYS, Network, random_bytes
 
 
 def agreed(nodes: int = 3, seed: int = 0) -> Network:
@@ -226,6 +227,58 @@ def test_an_order_that_would_do_harm_changes_nothing(order: frame.KeyOrder, prob
     (said,) = machine.receive(rotation.Heard("a", order), 0.0)
 
     assert said == rotation.SayTo("a", frame.KeyDone(b"one", order.step, problem))
+
+
+class SlowDisks:
+    """Two nodes whose files are written when the test says so."""
+
+    def __init__(self) -> None:
+        self.machines = {
+            node: rotation.Rotation(
+                KEYS, node=node, peers=[peer], random_bytes=random_bytes(random.Random(node))
+            )
+            for node, peer in ("ab", "ba")
+        }
+        self.in_use = dict.fromkeys("ab", KEYS)
+        self.writes: list[tuple[str, KeyFile]] = []
+        self.answers: list[api.KeyRotated] = []
+        for node, peer in ("ab", "ba"):
+            self.feed(node, rotation.PeerAppeared(peer))
+
+    def feed(self, node: str, event: rotation.Event) -> None:
+        for effect in self.machines[node].receive(event, 1.0):
+            match effect:
+                case rotation.SayTo(peer, message):
+                    self.feed(peer, rotation.Heard(node, message))
+                case rotation.WriteKeys(_, keys):
+                    self.writes.append((node, keys))
+                case rotation.UseKeys(keys):
+                    self.in_use[node] = keys
+                case Tell(_, message):
+                    assert isinstance(message, api.KeyRotated)
+                    self.answers.append(message)
+
+    def end_write(self, node: str, problem: str = "") -> None:
+        found = next(each for each in self.writes if each[0] == node)
+        self.writes.remove(found)
+        self.feed(node, rotation.KeysWritten(found[1], problem))
+
+
+def test_the_end_of_a_write_counts_for_no_rotation_but_its_own() -> None:
+    disks = SlowDisks()
+    disks.feed("a", rotation.Asked("gate", 1))
+    disks.end_write("a", "no space left on device")
+
+    disks.feed("a", rotation.Asked("gate", 2))
+    assert disks.writes == [("b", disks.writes[0][1])]
+    assert "node b: a write of authkeys is not finished" in disks.answers[-1].problem
+
+    disks.end_write("b")
+    disks.feed("a", rotation.Asked("gate", 3))
+    while disks.writes:
+        disks.end_write(disks.writes[0][0])
+    assert disks.answers[-1] == api.KeyRotated(3, number=3)
+    assert disks.in_use["a"] == disks.in_use["b"] != KEYS
 
 
 def test_the_new_secret_is_in_no_log_and_no_black_box() -> None:
