@@ -144,6 +144,11 @@ class Disk:
         return not needed and not self._dirty
 
     @property
+    def is_writing(self) -> bool:
+        """Tell whether a write is under way."""
+        return self._under_way is not None
+
+    @property
     def may_be_left(self) -> bool:
         """Tell whether waiting brings nothing: cib.xml says all, or the disk refused it."""
         is_done = not self._dirty and not self._is_ahead

@@ -22,6 +22,11 @@ It is answered OK when it is durable here and at every member of the view. Membe
 view are no longer waited for while the view stays quorate; when quorum is lost, what was not
 answered is answered "unknown".
 
+*Lives.* A master hails before its own promise is durable. When it dies then, its next life may take
+the same reign, and number anew. So an acknowledgement names the life of the master whose snapshot
+the member had, and counts in no other; what was presented to the first life is true for the second,
+and stamped nothing was: that waits for the promise.
+
 *A raised admin_epoch* is stamped like any change. When that is durable everywhere, the warrant
 with the new `decided` goes out without a change; the answer waits until that is durable, too, and
 other changes of the configuration wait with it. A master that takes over a raise which does not
@@ -32,8 +37,10 @@ version s, and d the admin_epoch there. Claim: a copy whose warrant is (d, R, s)
 c, unless its `decided` is greater and was raised without quorum. By induction over reigns:
 
 - In one reign with one `decided` the stamped versions are one chain: only its master stamps, on
-  its own copy, and it takes over another in mid-reign only where `decided` is greater. A restart
-  begins a new reign, because the promise to the last one was durable before its first stamp. So
+  its own copy, and it takes over another in mid-reign only before its first stamp, or where
+  `decided` is greater, or where the other goes on from the same stamped version by what nobody was
+  asked about. A restart begins a new reign, because the promise to the last one was durable before
+  its first stamp. So
   (d, R, s') with s' >= s holds c. Changes without quorum stand on top of a stamped version and
   leave the warrant alone; so do edits of files.
 - What is answered "it is so already" is stamped first as if it had been changed, so it is a c
@@ -78,7 +85,7 @@ from crm.cib.outbox import Answer, Asker, Outbox, RemoteAsker
 from crm.cib.snapshots import SLICE_BYTES, Reading
 from crm.cib.unanswered import Pending, Unanswered
 from crm.cib.warrants import Standing, pair_of
-from crm.model.version import Reign
+from crm.model.version import Reign, Version
 from crm.plumbing import errors
 
 HAIL_AGAIN_S = 1.0
@@ -108,7 +115,7 @@ class Mastery:
     """One reign of this node, from `BecomeMaster` until somebody else rules.
 
     `wall` gives the time of day as text for `cib-last-written`, `clock` gives it in seconds
-    since 1970 for the history.
+    since 1970 for the history. `life` is a number that no other life of this process had.
     """
 
     def __init__(
@@ -123,8 +130,10 @@ class Mastery:
         clock: Callable[[], float],
         now: float,
         slice_bytes: int = SLICE_BYTES,
+        life: int = 0,
     ) -> None:
         self.node = node
+        self._life = life
         self.reign = reign
         self.sequence = 0
         self.promise_kept = False
@@ -308,7 +317,7 @@ class Mastery:
                 self._failing.broken.add(node)
                 self._failing.dismiss(self._view, self._failing_disks())
             self._unanswered.report_undurable(message.sequence, f"{node}: {message.problem}")
-        elif node in self._presented:
+        elif node in self._presented and message.life == self._life:
             self._failing.reasons.pop(node, None)
             self._installed[node] = max(message.sequence, self._installed.get(node, 0))
         self.advance(now)
@@ -422,7 +431,7 @@ class Mastery:
                 self._held.append(item)
         if self._is_undecided and self.is_settled:
             self._vouch(now)
-        self._settle(now)
+        self._answer_durable(now)
         self._errands.proceed(self, self._copy.document.version, now)
 
     # --- making changes -----------------------------------------------------------------------
@@ -476,6 +485,8 @@ class Mastery:
         )
         if carried.patch:
             self._replicate(carried, change.origin, now)
+        if carried.outcome is api.Outcome.OK and not change.dry_run:
+            self._decide_alone(change, carried.after, now)
         if carried.outcome is api.Outcome.OK and configuration and not change.dry_run:
             # A change that changes nothing says "it is so": that, too, must be durable first, and
             # stamped, or it would lose against what an earlier master could tell nobody of.
@@ -491,11 +502,23 @@ class Mastery:
                     self.reign if api.is_somebodys(change.operations) else Reign(),
                 )
             )
-            self._settle(now)
+            self._answer_durable(now)
             return
         if isinstance(asker, RemoteAsker):
             self._flush(now)
         self._outbox.answer(asker, answer)
+
+    def _decide_alone(self, change: api.Change, version: Version, now: float) -> None:
+        """Let an admin_epoch decide that stood open, if that is asked for without quorum."""
+        is_open = self._copy.warrant.decided < version.admin_epoch
+        if is_open and not self._has_quorum and operations.names(change.operations, version):
+            self._copy.warrant = self._copy.warrant.deciding(version.admin_epoch)
+            self._tell_warrant(now)
+
+    def _tell_warrant(self, now: float) -> None:
+        """Send the warrant, and write it."""
+        self._flush(now, digest=self._copy.document.digest())
+        self._disk.want()
 
     def _objection(self, change: api.Change, *, configuration: bool) -> objections.Refusal | None:
         stale = objections.objection_to_base(change, self._copy)
@@ -578,12 +601,14 @@ class Mastery:
         node = next(iter(self._to_install))
         del self._to_install[node]
         missed = self._copy.history_since(self._presented[node])
-        snapshot = wire.Snapshot(self.reign, self.sequence, self._copy.warrant, pieces, missed)
+        snapshot = wire.Snapshot(
+            self.reign, self.sequence, self._copy.warrant, pieces, missed, self._life
+        )
         self._outbox.to_node(node, snapshot)
 
     # --- answering ----------------------------------------------------------------------------
 
-    def _settle(self, now: float) -> None:
+    def _answer_durable(self, now: float) -> None:
         """Answer what is durable everywhere, and cannot lose any more, in order."""
         while (first := self._unanswered.first) is not None and self._is_durable(first.sequence):
             if self._is_vouched_for(first):
@@ -615,8 +640,7 @@ class Mastery:
             copy.warrant = warrant.deciding(version.admin_epoch)
         else:
             return False
-        self._flush(now, digest=copy.document.digest())
-        self._disk.want()
+        self._tell_warrant(now)
         self._unanswered.postpone(self._configuration_sequence)
         return True
 
@@ -639,7 +663,9 @@ class Mastery:
         if self._awaited:
             return f"waiting for the copy of {self._awaited}"
         if self._is_undecided:
-            return "a raised admin_epoch is not on every disk yet"
+            sequence = self._configuration_sequence
+            missing = ", ".join(self.behind(self.members, sequence)) or self.node
+            return f"a raised admin_epoch is not on the disk of {missing} yet"
         return "the disk is slow"
 
     # --- what errands ask -----------------------------------------------------------------------

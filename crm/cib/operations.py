@@ -246,6 +246,17 @@ def _conclude(
     )
 
 
+def names(made: Sequence[msgspec.Struct], version: Version) -> bool:
+    """Tell whether one of these operations sets the admin_epoch of this version, by its number."""
+    return any(
+        isinstance(operation, api.XmlOperation)
+        and operation.task is api.XmlTask.MODIFY
+        and (root := xml.parse(operation.xml)).tag == "cib"
+        and root.get("admin_epoch") == str(version.admin_epoch)
+        for operation in made
+    )
+
+
 def apply_patch(
     document: documents.Document, data: bytes, before: Version, after: Version
 ) -> revisions.Trace | None:

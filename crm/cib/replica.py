@@ -84,6 +84,7 @@ class Replica:
         self._outbox = Outbox()
         self._promise = Promise(promised, self._outbox)
         self._forwarding = Forwarding(self._outbox, life)
+        self._life = life
         self._wall = wall
         self._clock = clock
         self._pid = pid
@@ -92,6 +93,9 @@ class Replica:
         self._wants_to_rule = False
         self._rebid_at: float | None = None
         self._installed: tuple[Reign, int] | None = None
+        self._masters_life = 0
+        self._is_write_older = False
+        """Whether what is being written was begun under another life of the master."""
         self._due: Mark | None = None
         self._present_to: tuple[str, Reign] | None = None
         self._stopping = False
@@ -269,6 +273,7 @@ class Replica:
             clock=self._clock,
             now=now,
             slice_bytes=self._slice_bytes,
+            life=self._life,
         )
         self._outbox.info(f"cib_process_readwrite: We are now in R/W mode (reign {self.promised})")
         self._promise.keep()
@@ -478,6 +483,9 @@ class Replica:
         snapshot = reading.snapshot
         adopted = self._copy.adopt_reading(reading, node, self._clock())
         self._installed = (snapshot.reign, snapshot.sequence)
+        if snapshot.life != self._masters_life:
+            self._masters_life = snapshot.life
+            self._is_write_older = self._disk.is_writing
         # He may have told us that he is no master when he was not yet, or not any more.
         if node == self._master_named:
             self._forwarding.set_master(node, self.document.version, now)
@@ -489,7 +497,7 @@ class Replica:
                 f"cib_process_replace: Replaced {before} with {self.document.version} from {node}"
             )
             self._outbox.replaced(self.document.version)
-        self._to_acknowledge(changed=adopted.configuration_differs)
+        self._to_acknowledge(changed=adopted.configuration_differs or self._is_write_older)
 
     def _give(self) -> None:
         """Send our copy to the master who asked for it, once it is packed."""
@@ -563,7 +571,10 @@ class Replica:
             return
         disk = self._disk
         self._outbox.to_node(
-            mark[0].dc, wire.Acknowledge(mark[0], mark[1], disk.problem, disk.is_broken)
+            mark[0].dc,
+            wire.Acknowledge(
+                mark[0], mark[1], disk.problem, disk.is_broken, life=self._masters_life
+            ),
         )
         if self._due is not None and self._due <= mark:
             self._due = None
@@ -575,6 +586,7 @@ class Replica:
         content = self._disk.finished(event, now)
         if content is None:
             return
+        is_older, self._is_write_older = self._is_write_older, False
         if not event.ok:
             self._outbox.error(sayings.of_failure(content, event))
         elif said := sayings.of_write(content, event):
@@ -583,7 +595,7 @@ class Replica:
             return  # it is tried in the other way at once
         if self._mastery is not None:
             self._mastery.written(content.mark, now)
-        elif event.ok or self._disk.problem:
+        elif not is_older and (event.ok or self._disk.problem):
             self._acknowledge(content.mark)
 
     def _promise_written(self, event: Persisted, now: float) -> None:

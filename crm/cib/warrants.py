@@ -14,9 +14,9 @@ Copies are compared by, in this order,
 - `admin_epoch`, `epoch`, `updates`, and the digest, which only makes the order total.
 
 A raised `admin_epoch` decides at once where it is raised without quorum or in a file, because
-nobody else is asked there. Where there is quorum it decides when every member has it on its disk:
-until then it is a change like any other, so a master that is cut off and does not know it yet
-decides nothing.
+nobody else is asked there; and so does one that stands open when it is set once more. Where there
+is quorum it decides when every member has it on its disk: until then it is a change like any other,
+so a master that is cut off and does not know it yet decides nothing.
 
 Source: decision 0028; why nothing acknowledged is lost stands in `mastery`.
 """
@@ -53,10 +53,6 @@ class Warrant(msgspec.Struct, frozen=True, order=True):
     def deciding(self, admin_epoch: int) -> Warrant:
         """What holds once this admin_epoch counts as a decision."""
         return Warrant(admin_epoch, self.written, self.settled)
-
-    def leads_to(self, version: Version) -> bool:
-        """Tell whether a configuration is decided and settled as it is."""
-        return self.settled == pair_of(version) and self.decided >= version.admin_epoch
 
 
 class Standing(msgspec.Struct, frozen=True, order=True):

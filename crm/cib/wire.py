@@ -43,6 +43,8 @@ class Snapshot(Message, frozen=True, omit_defaults=True):
 
     It comes in pieces, each packed: first all but what stands in the status, then each node state.
     `history` are the revisions that the receiver's copy lacks, from the last one both have on.
+    `life` is that of the master's process: two of them may take the same reign, if the promise of
+    the first was not on its disk when it died.
     """
 
     reign: Reign
@@ -50,6 +52,7 @@ class Snapshot(Message, frozen=True, omit_defaults=True):
     warrant: Warrant
     pieces: tuple[bytes, ...]
     history: tuple[Revision, ...] = ()
+    life: int = 0
 
 
 class Replicated(Message, frozen=True, omit_defaults=True):
@@ -81,13 +84,15 @@ class Apply(Message, frozen=True, omit_defaults=True):
 class Acknowledge(Message, frozen=True, omit_defaults=True):
     """(Follower) all up to `sequence` is applied and durable, or cannot be made so (`problem`).
 
-    `is_broken` says that the disk will not get well by itself.
+    `is_broken` says that the disk will not get well by itself. `life` is that of the master who
+    installed this follower.
     """
 
     reign: Reign
     sequence: int
     problem: str = ""
     is_broken: bool = False
+    life: int = 0
 
 
 class Dismiss(Message, frozen=True):

@@ -162,6 +162,35 @@ def test_while_a_raised_admin_epoch_does_not_decide_yet_other_changes_wait() -> 
     assert outcome(network, "n1", waiting) is OK
 
 
+def test_an_admin_epoch_that_stands_open_decides_when_it_is_forced() -> None:
+    network = together()
+    network.groups = [("n1",), ("n2", "n3")]
+    raised(network, "n1", 5)
+    network.run(0.3)
+    network.partition(("n1",), ("n2", "n3"))
+    network.rule("n2", ("n3",))
+    network.run(1.0)
+    assert warrant(network, "n1").decided == 0
+    request = raised(network, "n1", 5, force=True)
+    network.run(1.0)
+    assert outcome(network, "n1", request) is OK
+    assert network.nodes["n1"].disk.read()[1].decided == 5
+    assert made(network, "n2", "x") is OK
+    rejoin(network)
+    assert {network.replica(n).document.version.admin_epoch for n in ALL} == {5}
+
+
+def test_who_waits_for_an_admin_epoch_is_told_whose_disk_it_waits_for() -> None:
+    network = together()
+    network.groups = [("n1", "n2"), ("n3",)]
+    raised(network, "n1", 5)
+    waiting = network.change("n2", create("b"))
+    network.run(12.0)
+    assert outcome(network, "n2", waiting) is api.Outcome.NOT_READY
+    (problem,) = network.outcomes["n2", waiting].findings
+    assert "admin_epoch" in problem.message and "n3" in problem.message
+
+
 # --- without quorum -----------------------------------------------------------------------------
 
 
