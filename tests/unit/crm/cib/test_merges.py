@@ -473,10 +473,14 @@ def test_a_file_that_began_otherwise_is_kept_when_its_node_comes() -> None:
 def test_whatever_meets_what_was_acknowledged_stays(seed: int) -> None:
     dice = random.Random(seed)
     network = together(seed, size=dice.choice((3, 3, 5)))
+    network.loss = dice.choice((0.0, 0.0, 0.01, 0.1))
     names = tuple(network.nodes)
     top = 0
     for step in range(40):
         _part_or_meet(network, dice)
+        down = [n for n in names if n not in network.alive() and network.nodes[n].disk.data]
+        if down and dice.random() < 0.2:
+            edited(network, dice.choice(down), f"edit{step}", dice.choice((1, 1, 4)))
         for number in range(dice.randrange(4)):
             if not network.alive():
                 continue
@@ -484,6 +488,9 @@ def test_whatever_meets_what_was_acknowledged_stays(seed: int) -> None:
             if dice.random() < 0.2:
                 top += dice.choice((1, 1, 2))
                 raised(network, where, top)
+            elif dice.random() < 0.3:  # it may be so already, which must stay so as well
+                again = create(f"t{dice.randrange(step + 1)}-0").xml
+                network.change(where, api.XmlOperation(api.XmlTask.MODIFY, again, "resources"))
             else:
                 network.change(where, create(f"t{step}-{number}"), force=dice.random() < 0.3)
         network.run(dice.choice((0.002, 0.01, 0.02, 0.05, 0.5, 3.0)))
@@ -510,7 +517,8 @@ def _part_or_meet(network: Network, dice: random.Random) -> None:
         case 7:
             victim = dice.choice(names)
             network.crash(victim)
-            network.partition(*network.groups, lost=(victim,))
+            if dice.random() < 0.5:  # else the others are told with the next view
+                network.partition(*network.groups, lost=(victim,))
         case 8:
             down = [name for name in names if name not in network.alive()]
             for name in down:
