@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterable
 from messaging import frame
 from messaging.cluster_settings import Medium, MediumKind
 from messaging.media import sieve
+from messaging.media.names import Names
 
 log = logging.getLogger("ha.heartbeat")
 
@@ -37,7 +38,6 @@ BATCH = 64
 BUFFER_BYTES = 1024 * 1024
 REOPEN_PAUSE_S = 1.0
 LOOK_PAUSE_S = 1.0
-RESOLVE_PAUSE_S = 60.0
 BULK_AHEAD_BYTES = 64 * 1024
 """How much may wait in the kernel when more bulk is handed over (5 ms of a line of 100 Mbit/s)."""
 
@@ -89,12 +89,16 @@ class UdpLink:
         self._socket: socket.socket | None = None
         self._index = 0
         self._destinations: list[Address] = []
-        self._resolved: dict[str, str] = {}
+        self._names = Names(
+            (each.address for each in self._media if _is_by_name(each)),
+            is_ipv6=self._is_ipv6,
+            loop=loop,
+            learnt=self._find_destinations,
+        )
         self._trouble = ""
         self._reopen_at = 0.0
         self._emptied_at = loop.time()
         self._look_at = 0.0
-        self._resolve_at = 0.0
         self._dropped_before = 0
         self.bulk = BulkQueue(self._waiting_bytes, self._hand_over, loop)
 
@@ -105,11 +109,15 @@ class UdpLink:
         return self._dropped_before + present
 
     def open(self) -> None:
-        """Open the socket; what is missing now is tried again later."""
+        """Open the socket; what is missing now is tried again later.
+
+        A peer whose name has no address yet is sent to as soon as it has one.
+        """
+        self._names.look_up()
         try:
             self._index = _index_of(self.device)
             self._socket = self._make_socket()
-            self._destinations = [self._destination(medium) for medium in self._media]
+            self._destinations = self._present_destinations()
         except OSError as problem:
             self._note_trouble(f"cannot be opened: {problem.strerror or problem}")
             self._drop()
@@ -190,42 +198,24 @@ class UdpLink:
             self._note_trouble("has lost its interface")
             self._drop()
             return
-        if now >= self._resolve_at:
-            self._resolve_at = now + RESOLVE_PAUSE_S
-            self._resolve_again()
-        with contextlib.suppress(OSError):
-            self._destinations = [self._destination(medium) for medium in self._media]
+        self._names.look_up()
+        self._find_destinations()
+
+    def _find_destinations(self) -> None:
+        """Look where packets go now; what cannot be found out stays as it was."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._destinations = self._present_destinations()
+
+    def _present_destinations(self) -> list[Address]:
+        found = [self._destination(medium) for medium in self._media]
+        return [each for each in found if each is not None]
 
     def _is_present(self) -> bool:
         try:
             return _index_of(self.device) == self._index
         except OSError:
             return False
-
-    def _resolve_again(self) -> None:
-        """Ask for the addresses of names anew, where nobody has to wait for the answer."""
-        for name in list(self._resolved):
-            asked = self._loop.run_in_executor(None, self._resolve, name)
-            asked.add_done_callback(lambda done, name=name: self._take_address(name, done))  # type: ignore[misc]
-
-    def _take_address(self, name: str, done: asyncio.Future[str]) -> None:
-        if done.cancelled() or done.exception() is not None:
-            return
-        address = done.result()
-        if address != self._resolved.get(name):
-            log.info("link %s port %s: %s is now %s", self.device, self._port, name, address)
-        self._resolved[name] = address
-
-    def _resolve(self, name: str) -> str:
-        """The address of a name.
-
-        Raises: OSError if it has none.
-        """
-        family = socket.AF_INET6 if self._is_ipv6 else socket.AF_INET
-        try:
-            return str(socket.getaddrinfo(name, None, family)[0][4][0])
-        except (socket.gaierror, UnicodeError) as problem:
-            raise OSError(errno.EADDRNOTAVAIL, f"unknown host {name}") from problem
 
     def _drop(self) -> None:
         self.bulk.clear()
@@ -313,18 +303,15 @@ class UdpLink:
             return host, port, 0, socket.if_nametoindex(self.device)
         return host, port
 
-    def _destination(self, medium: Medium) -> Address:
+    def _destination(self, medium: Medium) -> Address | None:
+        """Where packets of a line go; None as long as the name there has no address."""
         assert self._socket is not None
         if medium.kind in (MediumKind.MCAST, MediumKind.MCAST6):
             return self._address(medium.address, medium.port)
         if medium.kind is MediumKind.BCAST:
             return _broadcast_address(self._socket, medium.device), medium.port
-        try:
-            return self._address(str(ipaddress.ip_address(medium.address)), medium.port)
-        except ValueError:
-            if medium.address not in self._resolved:
-                self._resolved[medium.address] = self._resolve(medium.address)
-            return self._address(self._resolved[medium.address], medium.port)
+        host = self._names.address(medium.address) if _is_by_name(medium) else medium.address
+        return None if host is None else self._address(host, medium.port)
 
 
 class BulkQueue:
@@ -388,6 +375,16 @@ def open_links(
         link.open()
         opened.setdefault(device, []).append(link)
     return opened
+
+
+def _is_by_name(medium: Medium) -> bool:
+    if medium.kind not in (MediumKind.UCAST, MediumKind.UCAST6):
+        return False
+    try:
+        ipaddress.ip_address(medium.address)
+    except ValueError:
+        return True
+    return False
 
 
 def _index_of(device: str) -> int:
