@@ -25,7 +25,7 @@ from crm.plumbing import clock, log, transcript
 from crm.plumbing.blackbox import BlackBox
 from crm.plumbing.errors import CrmError
 from crm.plumbing.ipc import Bus, Conversation
-from crm.plumbing.machine import AskAlive, Exit, Machine, Note, StopRequested, Tell, info
+from crm.plumbing.machine import AskAlive, Exit, HangUp, Machine, Note, StopRequested, Tell, info
 from crm.plumbing.runner import Runner
 from crm.plumbing.settings import ROOT_VARIABLE, Paths
 
@@ -126,6 +126,9 @@ class Shell:
             case AskAlive(peer):
                 if self.bus is not None:
                     self.bus.ask_alive(peer)
+            case HangUp(peer):
+                if self.bus is not None:
+                    self.bus.hang_up(peer)
             case Note():
                 log.note(effect)
             case Exit(code):

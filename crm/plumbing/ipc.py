@@ -17,7 +17,8 @@ two frames: a header (kind, conversation, sequence number) and the payload.
   frozen processes.
 - A server may ask a dialler for a sign of life (ASK). The dialler's event loop answers (ALIVE);
   libzmq's own thread, which would answer for a process whose loop is stuck, has no part in it.
-- Nothing is queued beyond libzmq's own bounded queues. Who does not read is dropped.
+- Nothing is queued beyond libzmq's own queues, which are bounded in messages. A dialler says what
+  its loop has TAKEN, so a server knows how many bytes wait for it. Who does not read is dropped.
 
 Only processes of root, of our own user, or of the cluster's user get in: a ZAP handler checks the
 uid the kernel reports, and both sides check it again on the first message.
@@ -60,6 +61,12 @@ from crm.plumbing.settings import CLUSTER_USER
 QUEUE_MESSAGES = 20_000
 """How many messages may wait for a peer that does not read before it is dropped."""
 
+MAX_UNREAD_BYTES = 4 * MAX_MESSAGE_BYTES
+"""How much may wait for a dialler that does not read before it is dropped."""
+
+TAKEN_EVERY_BYTES = 1024 * 1024
+"""After how much a dialler says what it has read."""
+
 BATCH_MESSAGES = 64
 """How many messages one turn of the event loop takes from a socket."""
 
@@ -86,6 +93,7 @@ class _Kind(enum.IntEnum):
     PROBE = 5
     ASK = 6
     ALIVE = 7
+    TAKEN = 8
 
 
 class _Identity(msgspec.Struct, frozen=True):
@@ -142,6 +150,7 @@ class Bus:
         self.identity = _Identity(name, os.getpid(), secrets.token_hex(8))
         self.welcome_uids = _trusted_uids()
         self.queue_messages = QUEUE_MESSAGES
+        self.max_unread_bytes = MAX_UNREAD_BYTES
         prepare_directory(directory)
         self._directory = directory
         self._directory_handle = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -181,6 +190,11 @@ class Bus:
         """Ask a process that dialled us for a sign of life."""
         if self._server is not None:
             self._server.ask_alive(peer)
+
+    def hang_up(self, peer: str) -> None:
+        """End the conversation with a process that dialled us; it is told, and may greet anew."""
+        if self._server is not None:
+            self._server.hang_up(peer)
 
     def undeliverable(self, peer: str, message: msgspec.Struct) -> None:
         """Count and note a message for a peer that is not there."""
@@ -303,13 +317,16 @@ class _Gatekeeper:
 
 @dataclass(slots=True)
 class _Talk:
-    """One side of a conversation: its number, and the sequence numbers both ways."""
+    """One side of a conversation: its number, the sequence numbers and the bytes both ways."""
 
     number: int
     peer: str
     incarnation: str = ""
     sent: int = 0
     received: int = 0
+    sent_bytes: int = 0
+    taken_bytes: int = 0
+    told_bytes: int = 0
     descriptor: int = -1
     open: bool = field(default=False)
 
@@ -338,6 +355,13 @@ class _Server:
             return False
         talk = self._talks[identity]
         payload = self._conversation.replies.encode(message)
+        talk.sent_bytes += len(payload)
+        if talk.sent_bytes - talk.taken_bytes > self._bus.max_unread_bytes:
+            unread = (talk.sent_bytes - talk.taken_bytes) // (1024 * 1024)
+            text = f"'{peer}' does not read its messages ({unread} MiB wait): it is dropped"
+            self._bus.report(error(self._bus.name, text))
+            self._hang_up(identity, talk, "it does not read its messages")
+            return False
         talk.sent += 1
         return self._send(identity, talk, _Kind.MESSAGE, talk.sent, payload)
 
@@ -345,6 +369,15 @@ class _Server:
         identity = self._by_name.get(peer)
         if identity is not None:
             self._send(identity, self._talks[identity], _Kind.ASK, 0, b"")
+
+    def hang_up(self, peer: str) -> None:
+        identity = self._by_name.get(peer)
+        if identity is not None:
+            self._hang_up(identity, self._talks[identity], "we ended the conversation")
+
+    def _hang_up(self, identity: bytes, talk: _Talk, why: str) -> None:
+        self._send(identity, talk, _Kind.BYE, 0, b"")
+        self._drop(identity, why)
 
     def close(self, linger_ms: int) -> None:
         self._pipe.socket.disable_monitor()
@@ -385,6 +418,8 @@ class _Server:
             self._hear(identity, talk, sequence, frames[2])
         elif kind == _Kind.ALIVE:
             self._bus.deliver(PeerAlive(talk.peer))
+        elif kind == _Kind.TAKEN:
+            talk.taken_bytes = min(max(talk.taken_bytes, sequence), talk.sent_bytes)
 
     def _greet(self, identity: bytes, number: int, frame: zmq.Frame) -> None:
         try:
@@ -412,8 +447,7 @@ class _Server:
         if sequence != talk.received:
             text = f"'{talk.peer}': message {sequence} came where {talk.received} was due"
             self._bus.report(error(self._bus.name, text))
-            self._send(identity, talk, _Kind.BYE, 0, b"")
-            self._drop(identity, "messages are missing")
+            self._hang_up(identity, talk, "messages are missing")
             return
         _deliver(self._bus, talk.peer, self._conversation.requests, frame)
 
@@ -552,7 +586,16 @@ class _Dialler:
             self._end("messages are missing")
             self._greet_later()
             return
+        self._note_taken(len(frame.buffer))
         _deliver(self._bus, self._server, self._conversation.replies, frame)
+
+    def _note_taken(self, payload_bytes: int) -> None:
+        """Tell the server now and then how much has been read, so that it knows what waits."""
+        talk = self._talk
+        talk.taken_bytes += payload_bytes
+        if talk.taken_bytes - talk.told_bytes >= TAKEN_EVERY_BYTES:
+            talk.told_bytes = talk.taken_bytes
+            self._send(_Kind.TAKEN, talk.taken_bytes, b"")
 
     def _end(self, why: str) -> None:
         if not self._talk.open:

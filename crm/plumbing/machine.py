@@ -107,6 +107,13 @@ class AskAlive:
 
 
 @dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the conversation with the local process `peer`, which dialled us: both sides lose it."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Write one line to the log.
 

@@ -13,7 +13,7 @@ import zmq
 
 from crm.plumbing.codec import Codec, Message
 from crm.plumbing.errors import ConfigurationError
-from crm.plumbing.ipc import Bus, BusEvent, Conversation
+from crm.plumbing.ipc import TAKEN_EVERY_BYTES, Bus, BusEvent, Conversation
 from crm.plumbing.machine import (
     Caller,
     MessageArrived,
@@ -31,6 +31,7 @@ class Ask(Message, frozen=True):
 
 class Answer(Message, frozen=True):
     number: int
+    body: bytes = b""
 
 
 TALK = Conversation(Codec(Ask), Codec(Answer))
@@ -288,6 +289,72 @@ def test_a_peer_that_does_not_read_is_dropped_and_told_so(bus_dir: Path) -> None
             PeerLost("crmd"),
             PeerConnected("crmd"),
             MessageArrived("crmd", Ask(-1)),
+        ]
+        client.bus.close()
+        server.bus.close()
+
+    play(scene)
+
+
+def test_a_dialler_for_which_too_many_bytes_wait_is_dropped_and_finds_its_way_back(
+    bus_dir: Path,
+) -> None:
+    async def scene(enter: Enter) -> None:
+        server, client = enter(bus_dir, "cib"), enter(bus_dir, "crmd")
+        server.bus.max_unread_bytes = 1_000_000
+        server.bus.serve(TALK)
+        client.bus.dial("cib", TALK)
+        await client.heard(1)
+        await server.heard(1)
+        # No turn of the loop happens here, so the client reads nothing.
+        sent = 0
+        while server.bus.tell("crmd", Answer(sent, b"x" * 100_000)):
+            sent += 1
+        assert 8 <= sent <= 10
+        assert server.events == [PeerConnected("crmd"), PeerLost("crmd")]
+        assert "'crmd' does not read its messages" in server.notes[-2].text
+
+        await client.heard(sent + 3)
+        assert client.events[-2:] == [PeerLost("cib"), PeerConnected("cib")]
+        client.bus.close()
+        server.bus.close()
+
+    play(scene)
+
+
+def test_a_dialler_that_reads_is_never_dropped_however_much_it_is_sent(bus_dir: Path) -> None:
+    async def scene(enter: Enter) -> None:
+        server, client = enter(bus_dir, "cib"), enter(bus_dir, "crmd")
+        server.bus.max_unread_bytes = 3 * TAKEN_EVERY_BYTES
+        server.bus.serve(TALK)
+        client.bus.dial("cib", TALK)
+        await client.heard(1)
+        await server.heard(1)
+        for number in range(40):
+            assert server.bus.tell("crmd", Answer(number, b"x" * (TAKEN_EVERY_BYTES // 2)))
+            await client.heard(number + 2)
+            client.bus.tell("cib", Ask(number))  # what it has taken is said before this
+            await server.heard(number + 2)
+        client.bus.close()
+        server.bus.close()
+
+    play(scene)
+
+
+def test_a_server_can_hang_up_and_be_called_again(bus_dir: Path) -> None:
+    async def scene(enter: Enter) -> None:
+        server, client = enter(bus_dir, "cib"), enter(bus_dir, "crmd")
+        server.bus.serve(TALK)
+        client.bus.dial("cib", TALK)
+        await client.heard(1)
+        await server.heard(1)
+        server.bus.hang_up("crmd")
+        server.bus.hang_up("nobody")
+
+        assert await client.heard(3) == [
+            PeerConnected("cib"),
+            PeerLost("cib"),
+            PeerConnected("cib"),
         ]
         client.bus.close()
         server.bus.close()
