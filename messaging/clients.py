@@ -38,10 +38,14 @@ ALL_NODES = ""
 
 @dataclass(frozen=True, slots=True)
 class SayToPeers:
-    """Send a message about or of a client to one peer, or to all there is contact with."""
+    """Send a message about or of a client to one peer, or to all there is contact with.
+
+    `sender` is the bus name of the client of this node whose message it is, "" for our own.
+    """
 
     message: msgspec.Struct
     node: str = ALL_NODES
+    sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +204,7 @@ class Clients:
         data = frame.ClientData(client, to_client, payload)
         if to_node == self._node:
             return self._hand_over(self._node, data)
-        return [SayToPeers(data, to_node)]
+        return [SayToPeers(data, to_node, peer)]
 
     def _leave(self, peer: str, reason: str) -> list[Effect]:
         client = self._names.get(peer)

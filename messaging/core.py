@@ -35,6 +35,7 @@ from crm.plumbing.machine import (
     AskAlive,
     Caller,
     Exit,
+    HangUp,
     MessageArrived,
     Note,
     PeerAlive,
@@ -58,6 +59,7 @@ from messaging import (
     frame,
     links,
     nodelist,
+    outrun,
     pings,
     rotation,
     standing,
@@ -191,6 +193,7 @@ Effect = (
     | watchdog.ShowLife
     | watchdog.Disarm
     | AskAlive
+    | HangUp
     | Tell
     | Note
     | Exit
@@ -256,6 +259,7 @@ class Messaging:
         self._nodes = known_nodes or nodelist.NodeList(settings.nodes)
         self._status = NodeStatus.UP
         self._clients = clients.Clients(self._greeting(), self._known_nodes(), doorkeeper)
+        self._outrun = outrun.Outrun()
         self._complained_at: dict[tuple[str, str], float] = {}
         self._dropped: collections.Counter[str] = collections.Counter()
         self._is_stopping = False
@@ -642,6 +646,8 @@ class Messaging:
         effects: list[Effect] = []
         for effect in outcome:
             match effect:
+                case clients.SayToPeers(sender=sender) if sender:
+                    effects += self._carry(effect, now)
                 case clients.SayToPeers(message, node):
                     effects += self._say(message, node, now)
                 case clients.DescribeCluster(client, request):
@@ -657,9 +663,32 @@ class Messaging:
                     effects.append(effect)
         return effects
 
+    def _carry(self, said: clients.SayToPeers, now: float) -> list[Effect]:
+        """Send what a client says, or end the conversation with it when it outruns a peer.
+
+        Nobody else has to suffer for it. It loses what it says now, and knows it; what it said
+        before arrives.
+        """
+        client = said.sender
+        slow, waiting_bytes = self._delivery.furthest_behind(self._receivers(said.node))
+        if not self._outrun.is_to_blame(client, waiting_bytes):
+            assert isinstance(said.message, frame.ClientData)
+            self._outrun.note(client, len(said.message.payload))
+            return self._say(said.message, said.node, now)
+        self._outrun.forget(client)
+        text = (
+            f"client {client} sends faster than node {slow} can take it, and"
+            f" {waiting_bytes // 2**20} MiB wait: its connection is ended"
+        )
+        lost = self._follow_clients(self._clients.lose(client), now)
+        return [error("heartbeat", text), HangUp(client), *lost]
+
+    def _receivers(self, node: str) -> tuple[str, ...]:
+        return self._delivery.peers if node == clients.ALL_NODES else (node,)
+
     def _say(self, message: msgspec.Struct, node: str, now: float) -> list[Effect]:
         """Send a message of the clients' channel to one peer, or to all with contact."""
-        receivers = self._delivery.peers if node == clients.ALL_NODES else (node,)
+        receivers = self._receivers(node)
         payload = frame.NODE_MESSAGES.encode(message)
         outcome = self._delivery.send_to(receivers, delivery.Channel.CLIENTS, payload, now)
         return self._follow_delivery(outcome, now)

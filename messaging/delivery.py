@@ -42,7 +42,8 @@ NAK_S = 0.005
 NAK_AGAIN_S = 0.040
 MAX_RANGES = 32
 MAX_COPIES = 255
-MAX_QUEUED_BYTES = 2 * MAX_MESSAGE_BYTES
+MAX_QUEUED_BYTES = 3 * MAX_MESSAGE_BYTES
+"""How much may wait for a peer before the contact with it ends."""
 MAX_COMPRESSED_BYTES = {"zlib": 256 * 1024, "bz2": 64 * 1024}
 MAX_HELD_S = 60.0
 LOG_PAUSE_S = 1.0
@@ -201,6 +202,15 @@ class Delivery:
         )
 
     # --- sending ----------------------------------------------------------------------------
+
+    def furthest_behind(self, peers: tuple[str, ...]) -> tuple[str, int]:
+        """Name the peer for which most waits of what clients have sent, and how many bytes."""
+        waiting = {
+            peer: self._conversations[peer].outbound[Channel.CLIENTS].waiting_bytes
+            for peer in peers
+            if peer in self._conversations
+        }
+        return max(waiting.items(), key=lambda each: each[1], default=("", 0))
 
     def send(self, peer: str, channel: Channel, payload: bytes, now: float) -> list[Effect]:
         """Queue a message for a peer; without contact it is dropped."""

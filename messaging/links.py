@@ -101,7 +101,7 @@ class PeerTookLeave:
 
 @dataclass(frozen=True, slots=True)
 class PeerOverran:
-    """More waits for a peer than may wait: it counts as dead."""
+    """More waits for a peer than may wait: nothing more can be sent to it."""
 
     peer: str
 
@@ -214,7 +214,7 @@ class Links:
                 effects = self._take_leave(self.peers[peer], now)
             case PeerOverran(peer):
                 effects = self._give_up(
-                    self.peers[peer], now, Fault.DEAD, "does not take what is sent to it"
+                    self.peers[peer], now, Fault.PATH, "does not take what is sent to it"
                 )
         return effects + self._check_lease(now) + self._consider_active(now)
 

@@ -6,9 +6,12 @@ of `messaging/`. A client signs on under a name; from then on it is told, in thi
 the current view (`ViewInstalled`), and afterwards every change.
 
 What is promised for cluster messages: first in, first out per sending node; each arrives at most
-once at each client; a message to all also reaches the sender's own client; a message to a client
-that is not signed on is dropped. A client is told `ClientChanged(..., OFFLINE or LEAVE)` only
-after the last message of that life of the peer.
+once at each client; a message to all does not come back to the node of the sender; a message to a
+client that is not signed on is dropped. A client is told `ClientChanged(..., LEAVE)` only after the
+last message of that life of the peer.
+
+A client that sends faster than a peer can take it loses its connection: the message that was too
+much is lost, those before it arrive, and the client may sign on again.
 
 Source: Heartbeat's client API and CCM events, docs/protocol/membership.md.
 """
@@ -49,7 +52,8 @@ class LinkStatus(enum.Enum):
 class ClientStatus(enum.Enum):
     """Whether a client of that name is signed on at a node.
 
-    JOIN and LEAVE are the moment of the change, ONLINE and OFFLINE the answer to a question.
+    JOIN and LEAVE are the moment of the change; ONLINE is said to who signs on.
+    OFFLINE, Heartbeat's word for who is not, is not said by `messaging`: nobody asks.
     """
 
     JOIN = "join"

@@ -11,7 +11,15 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from crm.api import membership as api
-from crm.plumbing.machine import Exit, MessageArrived, Note, StopRequested, Tell
+from crm.plumbing.machine import (
+    Exit,
+    HangUp,
+    MessageArrived,
+    Note,
+    PeerLost,
+    StopRequested,
+    Tell,
+)
 from messaging import core
 from messaging.authkeys import KeyFile, SharedKey
 from messaging.children import ChildPlan
@@ -295,6 +303,11 @@ class Network:
                     self._write_keys(name, effect)
                 case core.StartChild(child):
                     life.started.append(child)
+                case HangUp(client):
+                    lost = PeerLost(client)
+                    heapq.heappush(
+                        self._queue, (self.now, next(self._numbers), name, "", None, lost)
+                    )
                 case core.SignalChild(child, number):
                     life.signals.append((child, number))
                 case Exit(code):

@@ -117,7 +117,7 @@ def test_a_message_to_all_goes_to_the_peers_and_does_not_come_back() -> None:
 
     effects = machine.receive("crmd", api.SendCluster("cib", b"x"))
 
-    assert effects == [SayToPeers(frame.ClientData("crmd", "cib", b"x"))]
+    assert effects == [SayToPeers(frame.ClientData("crmd", "cib", b"x"), sender="crmd")]
 
 
 def test_a_message_to_one_node_goes_there_and_nowhere_else() -> None:
@@ -125,7 +125,9 @@ def test_a_message_to_one_node_goes_there_and_nowhere_else() -> None:
     machine.receive("crmd", api.SignOn("crmd", 1))
     data = frame.ClientData("crmd", "crmd", b"x")
 
-    assert machine.receive("crmd", api.SendCluster("crmd", b"x", "b")) == [SayToPeers(data, "b")]
+    assert machine.receive("crmd", api.SendCluster("crmd", b"x", "b")) == [
+        SayToPeers(data, "b", "crmd")
+    ]
     assert machine.receive("crmd", api.SendCluster("crmd", b"x", "a")) == [
         Tell("crmd", api.ClusterMessage("a", "crmd", b"x"))
     ]

@@ -392,6 +392,35 @@ def test_messages_stay_in_order_under_loss_and_duplication() -> None:
             assert got == ([] if name == "abc"[sender] else sent)
 
 
+def test_a_client_that_sends_too_fast_loses_its_connection_and_nobody_else_anything() -> None:
+    network = Network(3, clients=("crmd", "cib"))
+    network.start()
+    network.run(3.0, until=lambda: network.is_agreed("abc"))
+    network.run(0.5)
+    views = network.views()
+    told = {name: len(life.messages("cib")) for name, life in network.lives.items()}
+
+    data = random.Random(1).randbytes(2**20)
+    for _ in range(135):
+        network.send("a", data)
+    network.send("a", b"of another client", client="cib")
+    network.run(60.0, until=lambda: len(network.lives["c"].payloads("cib")) == 1)
+    network.run(0.1)
+
+    assert network.views() == views
+    for name in "bc":
+        assert network.lives[name].machine.nodes == network.lives["a"].machine.nodes
+        left = api.ClientChanged("a", "crmd", ClientStatus.LEAVE)
+        assert network.lives[name].messages("cib")[told[name] :] == [
+            left,
+            api.ClusterMessage("a", "cib", b"of another client"),
+        ]
+        arrived = network.lives[name].payloads("crmd")
+        assert arrived and all(each == ("a", data) for each in arrived)
+    (line,) = (text for text in network.lives["a"].texts() if "sends faster than" in text)
+    assert line.startswith("client crmd sends faster than node b can take it")
+
+
 def test_a_client_that_leaves_is_announced_after_its_last_message() -> None:
     network = agreed(2)
     network.send("a", b"last words")
