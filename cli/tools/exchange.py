@@ -6,14 +6,16 @@ cluster with `crm yes` has `crm_standby` and `crm resource move`.
 
 The giver is kept off (a ban that ends by itself after `BAN_LIFETIME`, should this tool be killed)
 until the other node runs what was given; then the ban is taken back, so that the giver can help
-out when the other node dies. With `auto_failback off` the resources stay where they are then. With
-`on` a preference holds them there, until it is taken back by the contrary command.
+out when the other node dies. If the other node does not take it, all constraints become what they
+were. With `auto_failback off` the resources stay where they are then. With `on` a preference holds
+them there, until it is taken back by the contrary command.
 
 Source: Heartbeat's hb_standby and hb_takeover; tools, "Heartbeat's own tools".
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,7 +87,8 @@ class Exchange:
     def give(self, giver: str, taker: str, heap: str) -> None:
         """Move what a node runs of a heap to the other, and wait until it is there.
 
-        Raises: Failure if it was refused, or if the other node does not take it.
+        Raises: Failure if it was refused, or if the other node does not take it: then the
+            constraints are what they were before.
         """
         configuration, lines = look(self._cib)
         given = homes.given_by(giver, heap, lines)
@@ -103,10 +106,12 @@ class Exchange:
             if line.home != taker and self._goes_home()
         ]
         self._change([*map(removal, ended), *map(creation, (*bans, *holds))])
-        try:
+        undone = [*map(removal, (*bans, *holds)), *map(creation, ended)]
+        with contextlib.ExitStack() as undoing:  # also when it is interrupted while it waits
+            undoing.callback(self._change, undone)
             self._await(given, taker)
-        finally:
-            self._change([removal(ban) for ban in bans])
+            undoing.pop_all()
+        self._change([removal(ban) for ban in bans])
 
     def _goes_home(self) -> bool:
         stated = self.cluster.parameters.get("auto_failback", "legacy").lower()

@@ -172,7 +172,7 @@ def test_back_home_no_constraint_is_left(pair: Pair) -> None:
     assert pair.leftovers() == []
 
 
-def test_a_taker_that_takes_nothing_is_told_of_and_no_ban_is_left(
+def test_a_taker_that_takes_nothing_is_told_of_and_no_constraint_is_left(
     pair: Pair, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pair.is_stubborn = True
@@ -180,7 +180,20 @@ def test_a_taker_that_takes_nothing_is_told_of_and_no_ban_is_left(
     assert hb_standby.main(["local"]) == 1
 
     assert f"node 'node2' does not run {OURS}" in capsys.readouterr().err
-    assert not [name for name in pair.leftovers() if name.startswith("cli-ban")]
+    assert pair.leftovers() == []
+
+
+def test_what_an_earlier_exchange_left_is_there_again_when_a_later_one_fails(pair: Pair) -> None:
+    assert hb_standby.main(["local"]) == 0
+    before = pair.document.section("constraints")
+    assert before is not None
+    held = xml.serialise(before)
+    pair.is_stubborn = True
+
+    assert hb_takeover.main(["local"]) == 1
+
+    after = pair.document.section("constraints")
+    assert after is not None and xml.serialise(after) == held
 
 
 def test_a_dead_node_cannot_take(pair: Pair, capsys: pytest.CaptureFixture[str]) -> None:
