@@ -413,6 +413,9 @@ class Attributes:
                     self._attrd_changed(node, status)
             case membership.ViewInstalled():
                 self._view_installed(message.view)
+            case membership.ClusterMessage(from_client=client) if client != CLIENT:
+                text = f"dropped a message of client {client} at {message.from_node}: not its attrd"
+                self._note(warn("attrd", text))
             case membership.ClusterMessage() if message.from_node != self._node:
                 self._cluster_message(message, now)
 

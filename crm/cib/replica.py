@@ -320,6 +320,10 @@ class Replica:
                 self._viewed(event, view, now)
             case membership.ClientChanged(client=api.SERVICE) if message.node != self.node:
                 self._client_changed(message.node, message.status, now)
+            case membership.ClusterMessage(from_client=client) if client != api.SERVICE:
+                self._outbox.warn(
+                    f"dropped a message of client {client} at {message.from_node}: not its cib"
+                )
             case membership.ClusterMessage(from_node=node) if node != self.node:
                 self._from_peer(node, message.payload, now)
             case _:

@@ -440,6 +440,11 @@ class Controller(Member):
     def _cluster_message(self, message: membership.ClusterMessage, now: float) -> None:
         if message.from_node == self._roster.node:
             return
+        if message.from_client != peers.CLIENT:
+            who = f"client {message.from_client} at {message.from_node}"
+            text = f"crmd_ha_msg_callback: dropped a message of {who}: not its crmd"
+            self._outbox.note(warn("crmd", text))
+            return
         try:
             said = peers.PEERS.decode(message.payload)
         except RemoteProtocolError as problem:

@@ -7,7 +7,15 @@ from hypothesis import strategies as st
 from crm.api import attributes, cib, membership
 from crm.attrd.attributes import Attributes, evaluate
 from crm.attrd.wire import WIRE, Answer, Flush, Held, Instruction, Question, Written
-from crm.plumbing.machine import Exit, MessageArrived, PeerConnected, PeerLost, StopRequested, Tell
+from crm.plumbing.machine import (
+    Exit,
+    MessageArrived,
+    Note,
+    PeerConnected,
+    PeerLost,
+    StopRequested,
+    Tell,
+)
 from tests.kit.controller import ControllerCluster, update
 
 ALL = ("a", "b", "c")
@@ -161,6 +169,17 @@ def test_garbage_from_a_peer_is_dropped() -> None:
     message = membership.ClusterMessage("b", "attrd", b"\x81nonsense")
     effects = list(machine.receive(MessageArrived("heartbeat", message), 0))
     assert [type(effect).__name__ for effect in effects] == ["Note"]
+
+
+def test_only_the_attrd_of_a_peer_speaks_for_it() -> None:
+    machine = alone()
+    payload = WIRE.encode(Instruction("fail-count-x", "value++", token=9))
+    message = membership.ClusterMessage("b", "spy", payload)
+
+    (note,) = machine.receive(MessageArrived("heartbeat", message), 0)
+
+    assert isinstance(note, Note)
+    assert note.text == "dropped a message of client spy at b: not its attrd"
 
 
 def test_an_instruction_with_a_token_is_answered_when_written() -> None:

@@ -430,6 +430,19 @@ def promises(effects: list[object]) -> list[KeepPromise]:
     return [effect for effect in effects if isinstance(effect, KeepPromise)]
 
 
+def test_only_the_cib_of_a_peer_speaks_for_it() -> None:
+    replica = alone()
+    payload = wire.PEERS.encode(wire.Hail(Reign(1, "n2")))
+    message = membership.ClusterMessage("n2", "spy", payload)
+
+    effects = replica.receive(MessageArrived("heartbeat", message), 0.0)
+
+    assert [effect.text for effect in effects if isinstance(effect, Note)] == [
+        "dropped a message of client spy at n2: not its cib"
+    ]
+    assert promises(effects) == []
+
+
 def test_a_slow_disk_is_asked_for_the_last_promise_only() -> None:
     replica = alone()
     (first,) = promises(replica.receive(hail("n2", 1), 0.0))

@@ -858,6 +858,19 @@ def offered(cluster: ControllerCluster, to: str, dc: str, reign: Reign) -> None:
     cluster.run()
 
 
+def test_only_the_crmd_of_a_peer_speaks_for_it() -> None:
+    cluster = started()
+    before = len(cluster["litsha22"].notes)
+    payload = peers.PEERS.encode(peers.JoinOffer(9, Reign(99, "litsha23"), "3.0.1"))
+    message = membership.ClusterMessage("litsha23", "spy", payload)
+    cluster["litsha22"].tell("crmd", "heartbeat", message)
+    cluster.run()
+
+    assert cluster["litsha22"].notes[before:] == [
+        "crmd_ha_msg_callback: dropped a message of client spy at litsha23: not its crmd"
+    ]
+
+
 def test_a_dc_is_not_disturbed_by_the_offer_of_a_dc_outside_its_view() -> None:
     cluster = started()
     cluster.cut(["litsha21"], ["litsha22", "litsha23"])
