@@ -320,18 +320,13 @@ class Messaging:
                 heard = children.ProcessHeard(peer)
                 effects += self._follow_children(self._children.receive(heard, now), now)
             case PeerLost(peer):
-                effects += self._follow_clients(self._clients.disconnect(peer), now)
-                detached = children.ProcessDetached(peer)
-                effects += self._follow_children(self._children.receive(detached, now), now)
+                effects += self._part_from(peer, now)
             case pings.EchoArrived():
                 effects += self._follow_links(self._pings.receive(event, now), now)
             case children.ChildStarted() | children.ChildEnded():
                 effects += self._follow_children(self._children.receive(event, now), now)
             case PacketsDropped(count):
-                self._dropped["dropped-by-kernel"] += count
-                if count >= FLOOD:
-                    text = f"a flood: {count} datagrams that are none of ours in a second"
-                    effects += self._complain("flood", "", text, now)
+                effects += self._count_dropped(count, now)
             case rotation.KeysWritten():
                 effects += self._follow_rotation(self._rotation.receive(event, now), now)
             case KeysRead(keys):
@@ -339,13 +334,17 @@ class Messaging:
                 self._rotation.replace_keys(keys)
                 effects.append(info("heartbeat", "Rereading authentication file."))
             case SettingsRead(settings):
-                self._settings = replace(settings, nodes=self._nodes.names)
-                self._links.adjust(settings.timing)
-                self._pings.adjust(settings.timing)
-                self._clients.adjust(self._greeting())
+                self._adjust(settings)
             case StopRequested():
                 effects += self._stop(now)
         return effects + self._consider_exit(now)
+
+    def _adjust(self, settings: ClusterSettings) -> None:
+        """Take over what may change while we run; the list of nodes is not ha.cf's any more."""
+        self._settings = replace(settings, nodes=self._nodes.names)
+        self._links.adjust(settings.timing)
+        self._pings.adjust(settings.timing)
+        self._clients.adjust(self._greeting())
 
     def tick(self, now: float) -> list[Effect]:
         """Act on the deadlines that have come."""
@@ -422,6 +421,13 @@ class Messaging:
                 self._delivery.receive(received.sender, received.session, message, now), now
             )
         return effects
+
+    def _count_dropped(self, count: int, now: float) -> list[Effect]:
+        self._dropped["dropped-by-kernel"] += count
+        if count < FLOOD:
+            return []
+        text = f"a flood: {count} datagrams that are none of ours in a second"
+        return self._complain("flood", "", text, now)
 
     def _complain(self, reason: str, sender: str, text: str, now: float) -> list[Effect]:
         """Log a reason for dropping at most once a minute per sender."""
@@ -641,6 +647,12 @@ class Messaging:
         self._clients.meet(peer, caller)
         attached = children.ProcessAttached(peer, caller.pid)
         return self._follow_children(self._children.receive(attached, now), now)
+
+    def _part_from(self, peer: str, now: float) -> list[Effect]:
+        """Somebody is on the bus no more."""
+        effects = self._follow_clients(self._clients.disconnect(peer), now)
+        detached = children.ProcessDetached(peer)
+        return effects + self._follow_children(self._children.receive(detached, now), now)
 
     def _follow_clients(self, outcome: Sequence[clients.Effect], now: float) -> list[Effect]:
         effects: list[Effect] = []

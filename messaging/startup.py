@@ -75,7 +75,21 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
         is_user=is_user,
     )
     problems += found
-    problems += [
+    problems += _check_serial_lines(settings, paths)
+    problems += _check_watchdog(settings, paths)
+    own = [] if settings.only_membership else programs.own_daemons(place)
+    rights, found = _read_rights(settings, own, str(paths.ha_cf))
+    problems += found
+    addresses, found = _look_up_ping_hosts(settings, paths)
+    problems += found
+    if has_errors(problems):
+        return None, problems, EXIT_NOT_CONFIGURED
+    made = Readings(settings, keys, (*own, *extra), addresses, text, rights, known_nodes)
+    return made, problems, 0
+
+
+def _check_serial_lines(settings: ClusterSettings, paths: Paths) -> list[Problem]:
+    return [
         error(
             "no-device",
             str(paths.ha_cf),
@@ -85,13 +99,14 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
         for medium in settings.media
         if medium.kind is MediumKind.SERIAL and not is_character_device(medium.device)
     ]
-    problems += _check_watchdog(settings, paths)
-    own = [] if settings.only_membership else programs.own_daemons(place)
-    rights, found = _read_rights(settings, own, str(paths.ha_cf))
-    problems += found
+
+
+def _look_up_ping_hosts(
+    settings: ClusterSettings, paths: Paths
+) -> tuple[dict[str, str], list[Problem]]:
     hosts = [host for ping in settings.pings for host in ping.hosts]
     addresses, unknown = icmp.resolve(hosts)
-    problems += [
+    return addresses, [
         error(
             "unknown-host",
             str(paths.ha_cf),
@@ -100,13 +115,6 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
         )
         for host in unknown
     ]
-    if has_errors(problems):
-        return None, problems, EXIT_NOT_CONFIGURED
-    return (
-        Readings(settings, keys, (*own, *extra), addresses, text, rights, known_nodes),
-        problems,
-        0,
-    )
 
 
 def check(paths: Paths, node: str) -> tuple[list[str], list[Problem], int]:

@@ -162,6 +162,10 @@ class _Builder:
                 f"Current node [{node}] not in configuration!",
                 "nodes are listed by the name 'uname -n' prints",
             )
+        self._check_mode(settings, has_haresources=has_haresources)
+
+    def _check_mode(self, settings: ClusterSettings, *, has_haresources: bool) -> None:
+        """Refuse a file that says of no resources, and warn of what has no effect."""
         if not settings.crm and not has_haresources:
             self._fail(
                 "no-resources",
