@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -56,6 +56,7 @@ from messaging import (
     clients,
     delivery,
     description,
+    events,
     frame,
     links,
     nodelist,
@@ -70,7 +71,6 @@ from messaging.cluster_settings import ClusterSettings
 
 LEAVE_LIMIT_S = 1.0
 COMPLAINT_PAUSE_S = 60.0
-COUNT_EVERY_S = 1.0
 FLOOD = 1000
 """So many dropped datagrams in one count are worth a line in the log."""
 
@@ -86,95 +86,21 @@ _COMPLAINTS = {
 }
 """The reasons for dropping a packet that an administrator may have to act upon."""
 
-# --- events -------------------------------------------------------------------------------
+# --- the words, for the shell --------------------------------------------------------------
 
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The media are open: begin. They carry packets of `packet_bytes` uncut."""
-
-    packet_bytes: int = frame.PIECE_PACKET_BYTES
-
-
-@dataclass(frozen=True, slots=True)
-class DatagramArrived:
-    """Bytes from anybody came in on a link; `source` is where an answer would go.
-
-    `age_s` is how long they lay in the socket, by the kernel's stamp.
-    """
-
-    link: str
-    source: str
-    data: bytes
-    age_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class PacketsDropped:
-    """The kernel dropped so many datagrams in the last `COUNT_EVERY_S`: junk, or too many."""
-
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class KeysRead:
-    """A changed authkeys file was accepted."""
-
-    keys: KeyFile
-
-
-@dataclass(frozen=True, slots=True)
-class SettingsRead:
-    """A changed ha.cf was accepted; these settings hold from now on."""
-
-    settings: ClusterSettings
-
-
+Started = events.Started
+DatagramArrived = events.DatagramArrived
+PacketsDropped = events.PacketsDropped
+KeysRead = events.KeysRead
+SettingsRead = events.SettingsRead
+SendDatagram = events.SendDatagram
+KeepNodes = events.KeepNodes
+Event = events.Event
+Effect = events.Effect
+COUNT_EVERY_S = events.COUNT_EVERY_S
 EchoArrived = pings.EchoArrived
 ChildStarted = children.ChildStarted
 ChildEnded = children.ChildEnded
-
-Event = (
-    Started
-    | DatagramArrived
-    | PacketsDropped
-    | KeysRead
-    | rotation.KeysWritten
-    | SettingsRead
-    | pings.EchoArrived
-    | children.ChildStarted
-    | children.ChildEnded
-    | MessageArrived
-    | PeerAlive
-    | PeerConnected
-    | PeerLost
-    | StopRequested
-)
-
-# --- effects ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SendDatagram:
-    """Send bytes on a link: to `destination`, or to all it reaches when that is "".
-
-    `is_bulk`: they may wait while anything else is sent.
-    """
-
-    link: str
-    data: bytes
-    destination: str = ""
-    is_bulk: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class KeepNodes:
-    """Keep this list of nodes on disk; `uuids` as far as they are known."""
-
-    nodes: nodelist.NodeList
-    uuids: tuple[tuple[str, str], ...]
-
-
 SendEcho = pings.SendEcho
 StartChild = children.StartChild
 SignalChild = children.SignalChild
@@ -182,22 +108,6 @@ WriteKeys = rotation.WriteKeys
 KeysWritten = rotation.KeysWritten
 ShowLife = watchdog.ShowLife
 Disarm = watchdog.Disarm
-
-Effect = (
-    SendDatagram
-    | KeepNodes
-    | pings.SendEcho
-    | children.StartChild
-    | children.SignalChild
-    | rotation.WriteKeys
-    | watchdog.ShowLife
-    | watchdog.Disarm
-    | AskAlive
-    | HangUp
-    | Tell
-    | Note
-    | Exit
-)
 
 
 class Messaging:
@@ -227,33 +137,16 @@ class Messaging:
         self._node = node
         self._uuid = uuid
         self._generation = generation
+        peers = settings.peers_of(node)
         self._wire = auth.Wire(
-            keys,
-            cluster=settings.cluster,
-            node=node,
-            peers=settings.peers_of(node),
-            random_bytes=random_bytes,
+            keys, cluster=settings.cluster, node=node, peers=peers, random_bytes=random_bytes
         )
         session = self._wire.session
         self.incarnation = session.hex()
-        self._links = links.Links(
-            settings,
-            node=node,
-            session=session,
-            uuid=uuid,
-            now=now,
-        )
+        self._links = links.Links(settings, node=node, session=session, uuid=uuid, now=now)
         self._pings = pings.Pings(settings, now=now, random_bytes=random_bytes)
-        self._delivery = delivery.Delivery(
-            node,
-            session=session,
-            compression=settings.compression,
-            threshold_bytes=settings.compression_threshold_bytes,
-            patience_s=settings.timing.keepalive_s / 4,
-        )
-        self._rotation = rotation.Rotation(
-            keys, node=node, peers=settings.peers_of(node), random_bytes=random_bytes
-        )
+        self._delivery = _streams(settings, node, session)
+        self._rotation = rotation.Rotation(keys, node=node, peers=peers, random_bytes=random_bytes)
         self._ccm = ccm.Ccm(settings, node=node, incarnation=self.incarnation, uuid=uuid, now=now)
         self._children = children.Children(child_plans)
         self._nodes = known_nodes or nodelist.NodeList(settings.nodes)
@@ -856,3 +749,13 @@ class Messaging:
         text = f"{self._node} Heartbeat shutdown complete."
         disarmed = [watchdog.Disarm()] if self._settings.watchdog and not self._holds_on else []
         return [info("heartbeat", text), *disarmed, Exit(self._exit_code)]
+
+
+def _streams(settings: ClusterSettings, node: str, session: bytes) -> delivery.Delivery:
+    return delivery.Delivery(
+        node,
+        session=session,
+        compression=settings.compression,
+        threshold_bytes=settings.compression_threshold_bytes,
+        patience_s=settings.timing.keepalive_s / 4,
+    )
