@@ -21,18 +21,22 @@ then one view names it lost and new.
 A node that the computed view leaves out though it is in contact with some member has to let go
 before the members go on: it tells its clients EVICTED, says `LetGo`, and the members install the
 view `margin_s` after they heard that. If it cannot say so, its contacts end and a new round comes.
+A node that a member gave up before its deadtime was over may rely on that member still: Joins say
+for how long, and a quorate view is installed only then.
 
 Source: docs/protocol/membership.md; the words are Heartbeat's CCM.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from crm.api.membership import Member, View, ViewEvent
 from crm.plumbing.machine import Note, debug, error, info
 from messaging import frame, quorum
 from messaging.cluster_settings import ClusterSettings
+from messaging.standing import NEVER
 from messaging.verdict import Verdict, cookie_of, is_mutual, judge, leader_of
 
 MAX_EARLY_LETGOS = 256
@@ -63,10 +67,14 @@ class PeerActivated:
 
 @dataclass(frozen=True, slots=True)
 class PeerVanished:
-    """The contact with a peer ended; `is_restart`: because a new life of it is heard."""
+    """The contact with a peer ended; `is_restart`: because a new life of it is heard.
+
+    `free_at` is when it cannot rely on this contact any more and has had its margin to stop.
+    """
 
     peer: str
     is_restart: bool = False
+    free_at: float = NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +132,9 @@ class _Round:
     number: int = 0
     table: dict[str, frame.Join] = field(default_factory=dict)
     let_go: set[tuple[str, str]] = field(default_factory=set)
+    leases: dict[str, dict[tuple[str, str], float]] = field(default_factory=dict)
+    """By speaker: until when the lives it has given up may not be left out by a quorum."""
+
     verdict: Verdict | None = None
     is_settled: bool = True
     is_overdue: bool = False
@@ -152,6 +163,7 @@ class Ccm:
         self._highest_id = 0
         self._early_let_go: list[tuple[str, frame.LetGo]] = []
         self._let_go_at: dict[tuple[str, str], float] = {}
+        self._leases: dict[tuple[str, str], float] = {}
         self._broken: set[str] = set()
         self._restarting: dict[str, float] = {}
         self._seats: tuple[frame.SeatOf, ...] = ()
@@ -169,11 +181,12 @@ class Ccm:
                 return self._open_round(now)
             case PeerAppeared(peer, incarnation):
                 self._peers[peer] = _Peer(incarnation)
+                self._forget_leases_of(peer)
                 return []
             case PeerActivated(peer):
                 return self._activate_peer(peer, now)
-            case PeerVanished(peer, is_restart):
-                return self._lose_peer(peer, now, is_restart=is_restart)
+            case PeerVanished():
+                return self._lose_peer(event, now)
             case NodesChanged(names):
                 return self._count_anew(names, now)
             case Heard(peer, frame.Join() as join):
@@ -235,12 +248,18 @@ class Ccm:
         self._restarting.pop(name, None)
         return self._open_round(now) if self._is_active else []
 
-    def _lose_peer(self, name: str, now: float, *, is_restart: bool) -> list[Effect]:
+    def _forget_leases_of(self, name: str) -> None:
+        """A new contact with a node: its former life is over, or has ended the former contact."""
+        self._leases = {life: at for life, at in self._leases.items() if life[0] != name}
+
+    def _lose_peer(self, lost: PeerVanished, now: float) -> list[Effect]:
+        name = lost.peer
         peer = self._peers.pop(name, None)
         if peer is None:
             return []
+        self._leases[name, peer.incarnation] = lost.free_at
         self._restarting.pop(name, None)
-        if is_restart and any(seat.name == name for seat in self._seats):
+        if lost.is_restart and any(seat.name == name for seat in self._seats):
             self._restarting[name] = now + self._timing.deadtime_s
         if any(seat.name == name for seat in self._seats):
             self._broken.add(name)
@@ -257,8 +276,10 @@ class Ccm:
         return effects + self._open_round(now)
 
     def _has_own_quorum(self) -> bool:
-        """Whether we and the members still in contact with us could act."""
-        left = sum(seat.name in self._peers for seat in self._seats)
+        """Whether we and the members in contact with us ever since the view came could act."""
+        left = sum(
+            seat.name in self._peers and seat.name not in self._broken for seat in self._seats
+        )
         return quorum.has_quorum(1 + left, len(self._names))
 
     def _renounce_quorum(self) -> list[Effect]:
@@ -281,6 +302,7 @@ class Ccm:
     def _enter_round(self, number: int, now: float) -> list[Effect]:
         """Say our word in a round, the only one we say in it."""
         self._highest_round = number
+        self._leases = {life: at for life, at in self._leases.items() if at > now}
         join = frame.Join(
             round=number,
             origin=self._node,
@@ -294,8 +316,12 @@ class Ccm:
             cookie=self._cookie,
             quorate=self.view is not None and self.view.quorate,
             members=self._seats,
+            leases=tuple(
+                (*life, math.ceil((at - now) * 1000)) for life, at in sorted(self._leases.items())
+            ),
         )
         self._round = _Round(number, {self._node: join}, is_settled=False, begun_at=now)
+        self._round.leases[self._node] = dict(self._leases)
         effects: list[Effect] = [Speak(tuple(sorted(self._peers)), join)]
         for peer, let_go in [early for early in self._early_let_go if early[1].round == number]:
             effects += self._hear_let_go(peer, let_go, now)
@@ -324,6 +350,10 @@ class Ccm:
         if join.round != self._round.number or join.origin in self._round.table:
             return effects
         self._round.table[join.origin] = join
+        self._round.leases[join.origin] = {
+            (other, incarnation): now + left_ms / 1000
+            for other, incarnation, left_ms in join.leases
+        }
         if join.view_id == 0 and self._has_seat(join.origin, join.incarnation):
             self._let_go_at.setdefault((join.origin, join.incarnation), now)
         named = {other for other, _ in join.reach}
@@ -407,19 +437,32 @@ class Ccm:
         lives = [(join.origin, join.incarnation) for join in self._round.table.values()]
         if any(life not in self._let_go_at for life in lives if life[0] in verdict.must_let_go):
             return []
-        seated = {seat.name for seat in verdict.members}
-        free_at = max(
-            (
-                self._let_go_at[life] + self._timing.margin_s
-                for life in lives
-                if life in self._let_go_at and life[0] not in seated
-            ),
-            default=now,
-        )
+        free_at = max(self._margins(verdict, lives) + self._leases_left(verdict), default=now)
         if free_at > now:
             self._round.install_at = free_at
             return []
         return self._install()
+
+    def _margins(self, verdict: Verdict, lives: list[tuple[str, str]]) -> list[float]:
+        """Until when those who have let go have time to stop."""
+        seated = {seat.name for seat in verdict.members}
+        return [
+            self._let_go_at[life] + self._timing.margin_s
+            for life in lives
+            if life in self._let_go_at and life[0] not in seated
+        ]
+
+    def _leases_left(self, verdict: Verdict) -> list[float]:
+        """Until when lives that the view leaves out may rely on one of its members."""
+        if not verdict.quorate:
+            return []
+        seated = {seat.name for seat in verdict.members}
+        return [
+            free_at
+            for name in seated
+            for life, free_at in self._round.leases.get(name, {}).items()
+            if life[0] not in seated and life not in self._let_go_at
+        ]
 
     def _step_aside(self) -> list[Effect]:
         """The others form a view without us: tell our clients, then the others."""

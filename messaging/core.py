@@ -375,8 +375,8 @@ class Messaging:
                     effects += self._seal_to(peer, beat, everywhere=True)
                 case links.MakeContact(peer, contact):
                     effects += self._make_contact(peer, contact, now)
-                case links.EndContact(peer, is_restart):
-                    effects += self._end_contact(peer, now, is_restart=is_restart)
+                case links.EndContact():
+                    effects += self._end_contact(effect, now)
                 case standing.ShowNode():
                     effects += self._show_node(effect, now)
                 case standing.ShowLink(node, link, status):
@@ -399,14 +399,14 @@ class Messaging:
             effects += self._follow_ccm(self._ccm.receive(ccm.PeerActivated(peer), now), now)
         return effects
 
-    def _end_contact(self, peer: str, now: float, *, is_restart: bool) -> list[Effect]:
+    def _end_contact(self, ended: links.EndContact, now: float) -> list[Effect]:
+        peer = ended.peer
         self._delivery.end(peer)
         effects = self._follow_clients(self._clients.forget(peer), now)
         vanished = rotation.PeerVanished(peer)
         effects += self._follow_rotation(self._rotation.receive(vanished, now), now)
-        return effects + self._follow_ccm(
-            self._ccm.receive(ccm.PeerVanished(peer, is_restart), now), now
-        )
+        lost = ccm.PeerVanished(peer, is_restart=ended.is_restart, free_at=ended.free_at)
+        return effects + self._follow_ccm(self._ccm.receive(lost, now), now)
 
     def _show_node(self, shown: standing.ShowNode, now: float) -> list[Effect]:
         uuid = self._links.peers[shown.node].uuid if shown.node in self._links.peers else ""

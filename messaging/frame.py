@@ -209,7 +209,9 @@ class Join(Message, frozen=True, array_like=True):
     """A node's word in a membership round: whom it hears, and which view it comes from.
 
     `reach` pairs names with incarnations. `broken` are members of its view whose contact was
-    interrupted since. `origin` is the speaker; others pass it on where it is not heard.
+    interrupted since. `origin` is the speaker; others pass it on where it is not heard. `leases`
+    are lives the speaker has given up that may rely on it still: name, incarnation, and how many
+    milliseconds are left until a quorate view may leave them out.
     """
 
     round: Count
@@ -224,6 +226,7 @@ class Join(Message, frozen=True, array_like=True):
     cookie: str = ""
     quorate: bool = False
     members: tuple[SeatOf, ...] = ()
+    leases: tuple[tuple[str, str, Count], ...] = ()
 
 
 class LetGo(Message, frozen=True, array_like=True):

@@ -138,11 +138,13 @@ class MakeContact:
 class EndContact:
     """End the streams with a peer; what was not delivered is lost.
 
-    `is_restart`: a new life of the peer is heard already.
+    `is_restart`: a new life of the peer is heard already. `free_at`: when nothing that the peer got
+    confirmed in this contact keeps it in a quorum any more, and its margin is over as well.
     """
 
     peer: str
     is_restart: bool = False
+    free_at: float = NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,9 @@ class Links:
                 effects = self._open_session(self.peers[peer], session, now)
             case QuorateViewChanged(members):
                 self._members = members
+                for peer_state in self.peers.values():
+                    is_member = peer_state.node in members
+                    peer_state.counted = peer_state.contact if is_member else None
                 effects = self._speak(now)
             case PeerTookLeave(peer):
                 effects = self._take_leave(self.peers[peer], now)
@@ -420,7 +425,8 @@ class Links:
         peer.epoch_told = max(peer.epoch_told, hearing.your_epoch)
         is_deaf = now - peer.confirmed_at > peer.deadtime_s
         if peer.contact is not None and is_deaf and not self._suspicion.is_doubtful(now):
-            return self._give_up(peer, now, Fault.PATH, "is heard, but does not hear this node")
+            text = "is heard, but does not hear this node"
+            return self._give_up(peer, now, Fault.PATH, text, free_at=now)
         return self._consider_contact(peer, now)
 
     def _consider_contact(self, peer: PeerState, now: float) -> list[Effect]:
@@ -512,13 +518,18 @@ class Links:
         return self._give_up(peer, now, Fault.DEAD, text)
 
     def _check_lease(self, now: float) -> list[Effect]:
-        """Let go in time: give up every stale contact if the fresh ones are no quorum."""
-        in_contact = [peer for peer in self.peers.values() if peer.contact is not None]
+        """Let go in time: give up every stale contact if the fresh ones are no quorum.
+
+        Only contacts as old as the view count: who has broken one since may be in another view.
+        """
+        counted = [
+            peer
+            for peer in self.peers.values()
+            if peer.contact is not None and peer.contact == peer.counted
+        ]
         lease_s = self._timing.lease_s + self._suspicion.lease_extension_s(now)
-        stale = [peer for peer in in_contact if now >= peer.confirmed_at + lease_s]
-        if not stale or not quorum.has_quorum(1 + len(in_contact), self._total):
-            return []
-        if quorum.has_quorum(1 + len(in_contact) - len(stale), self._total):
+        stale = [peer for peer in counted if now >= peer.confirmed_at + lease_s]
+        if not stale or quorum.has_quorum(1 + len(counted) - len(stale), self._total):
             return []
         effects: list[Effect] = []
         for peer in stale:
@@ -531,10 +542,23 @@ class Links:
                 effects += self._give_up(peer, now, Fault.DEAD, text)
         return effects
 
-    def _give_up(self, peer: PeerState, now: float, fault: Fault, reason: str) -> list[Effect]:
-        """End the contact with a peer, which has to make it anew, and say whose fault it is."""
+    def _give_up(
+        self,
+        peer: PeerState,
+        now: float,
+        fault: Fault,
+        reason: str,
+        *,
+        free_at: float | None = None,
+    ) -> list[Effect]:
+        """End the contact with a peer, which has to make it anew, and say whose fault it is.
+
+        Nothing it sent after `heard_at` was confirmed to it in this contact, and nothing will be.
+        """
         if peer.contact is None:
             return []
+        if free_at is None:
+            free_at = peer.heard_at + peer.deadtime_s
         peer.contact = None
         peer.my_epoch += 1
         peer.was_dead = fault is not Fault.OWN
@@ -551,7 +575,7 @@ class Links:
         for name, link in peer.links.items():
             if link.status is LinkStatus.UP and now >= link.heard_at + self._timing.lease_s:
                 effects += _kill_link(peer, name)
-        effects.append(EndContact(peer.node))
+        effects.append(EndContact(peer.node, free_at=free_at))
         if fault is Fault.DEAD:
             effects += self._show(peer, NodeStatus.DEAD)
         return effects + self._speak(now)

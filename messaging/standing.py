@@ -74,6 +74,9 @@ class PeerState:
     peer_epoch: int = -1
     epoch_told: int = -1
     contact: Contact | None = None
+    counted: Contact | None = None
+    """The contact on which this node's quorum rests: the one there was when its view came."""
+
     ever_in_contact: bool = False
     was_dead: bool = False
     probed_at: float = NEVER

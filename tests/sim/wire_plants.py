@@ -96,6 +96,13 @@ def one_session_for_ever(
     return core.Messaging(*arguments, random_bytes=lambda count: bytes(count), **named)
 
 
+def going_on_at_once(*arguments: Any, **named: Any) -> Any:
+    """Nobody waits for the leases of those whom a view leaves out."""
+    machine = core.Messaging(*arguments, **named)
+    vars(vars(machine)["_ccm"])["_leases_left"] = lambda _: []
+    return machine
+
+
 class OwnIdea(Planted):
     """One node sees a member less than the others."""
 
@@ -190,6 +197,9 @@ _HASTY = Timing(keepalive_s=0.05, deadtime_s=0.12, initdead_s=2.0)
 
 PLANTS: dict[str, Bug] = {
     "long-lease": Bug(timing=LongLease(**_QUICK), found="acts on view"),
+    "going-on-at-once": Bug(
+        make=going_on_at_once, found="to stop services", acts=frozenset(("mend_a_few",))
+    ),
     "always-quorate": Bug(make=planted(AlwaysQuorate), found="acts on view"),
     "own-idea": Bug(make=planted(OwnIdea), found="not in one view"),
     "no-probes": Bug(timing=NoProbes(**_QUICK), found="a false death"),

@@ -1,11 +1,12 @@
 """The cluster layer alone, from a seed: nodes, wires, and everything that goes wrong with them.
 
 A life is a row of acts; each brings one kind of fault (crash, restart, pause, stop, partitions of
-every kind, bridges, one-way cuts, a missing wire between two, flapping wires, loss, duplication,
-reordering, damage, clocks that jump), and between them clients send numbered messages. Two to seven
-nodes, each with a clock of its own. What must hold:
+every kind, some wires of a full break mended, bridges, one-way cuts, a missing wire between two,
+flapping wires, loss, duplication, reordering, damage, clocks that jump), and between them clients
+send numbered messages. Two to seven nodes, each with a clock of its own. What must hold:
 
 - at most one quorate partition acts at a time, after every event (`Watch`);
+- others go on only after whoever is left out has had its margin to stop;
 - whoever can talk to all of its side, and to nobody else, agrees on one view of exactly that side;
 - a bridge between two sides, or a missing wire, ends in one quorate view that stays;
 - below 20 % of loss alone nobody is declared dead;
@@ -25,6 +26,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from crm.api import membership as api
 from messaging.cluster_settings import Timing
 from tests.kit.messaging import Network, Watch
 from tests.sim.cluster import RunResult
@@ -123,6 +125,7 @@ class _Stage:
             self._jump,
             self._stop_in_order,
             self._split,
+            self._mend_a_few,
             self._bridge,
             self._cut_one_way,
             self._lose_one_wire,
@@ -216,6 +219,34 @@ class _Stage:
         self._talk(self.rng.uniform(0, 1) * self.deadtime_s)
         self._heal()
         self._await_peace("a partition")
+
+    def _mend_a_few(self) -> None:
+        """All wires go, and those within a majority come back as the first node lets go."""
+        if len(self.names) < 3:
+            return
+        names = self.rng.sample(self.names, len(self.names))
+        side = names[: len(names) // 2 + 1]
+        paused = [name for name in names if self.rng.random() < 0.3]
+        self._note(f"no wire is left, {' '.join(paused) or 'nobody'} is paused")
+        before = self._highest_view()
+        wires = list(itertools.combinations(names, 2))
+        self.rng.shuffle(wires)
+        for wire in wires:
+            self.network.cut(wire)
+            self.network.run(self.rng.uniform(0, self.timing.keepalive_s / len(wires)))
+        for name in paused:
+            self.network.freeze(name)
+        self.network.run(self.rng.uniform(0.6, 1.0) * self.timing.lease_s)
+        for name in paused:
+            self.network.thaw(name)
+        self.network.run(self.deadtime_s, until=lambda: len(self._quorate()) < len(names))
+        self._note(f"{' '.join(side)} hear each other again")
+        self.network.cuts -= set(itertools.permutations(side, 2))
+        self._talk(2 * self.deadtime_s)
+        if not paused:
+            self._check_margin(side, before)
+        self._heal()
+        self._await_peace("a few mended wires")
 
     def _bridge(self) -> None:
         """Two sides that hear each other only by way of one node: not everybody can stay."""
@@ -389,6 +420,25 @@ class _Stage:
         assert len(before) == 1, f"not one quorate view with {during}: {self._views()}"
         self._talk(2 * self.deadtime_s)
         assert quorate() == before, f"views come and go with {during}: {self._views()}"
+
+    def _quorate(self) -> list[str]:
+        views = self.network.views()
+        return [name for name, view in views.items() if view is not None and view.quorate]
+
+    def _check_margin(self, side: list[str], before: int) -> None:
+        """Whoever is not on this side had let go for a margin when the side went on."""
+        told = {
+            name: [
+                (at, message)
+                for at, _, message in self.network.lives[name].told
+                if isinstance(message, api.ViewInstalled) and message.view.id > before
+            ]
+            for name in self.names
+        }
+        went_on = [at for name in side for at, message in told[name] if message.view.quorate]
+        let_go = [told[name][0][0] for name in self.names if name not in side]
+        had_s = min(went_on, default=self.network.now) - max(let_go)
+        assert had_s >= self.timing.margin_s - 2e-3, f"only {had_s:.3f} s to stop services"
 
     @contextmanager
     def _accusing_nobody(self, name: str) -> Iterator[None]:

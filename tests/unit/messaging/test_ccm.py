@@ -160,6 +160,71 @@ def test_a_new_round_does_not_shorten_the_margin() -> None:
     assert node.machine.next_deadline() == 5.5 + kit.TIMING.margin_s
 
 
+def test_nobody_goes_on_before_the_lease_of_whom_it_gave_up_is_over() -> None:
+    node = in_view_of_three()
+    node.feed(PeerVanished("b", free_at=5.7), 5.0)
+    count = len(node.announced)
+    node.feed(Heard("c", current(node, "c", "a", 2)), 5.0)
+
+    assert len(node.announced) == count
+    assert node.machine.next_deadline() == 5.7
+    node.tick(5.7)
+
+    event, view = node.announced[-1]
+    assert (event, view.lost) == (ViewEvent.NEW_MEMBERSHIP, ("b",))
+
+
+def test_a_join_tells_how_long_the_others_have_to_wait() -> None:
+    node = in_view_of_three()
+    node.feed(PeerVanished("b"), 5.0)
+    count = len(node.announced)
+    leases = (("b", "life-b", 300),)
+    node.feed(Heard("c", current(node, "c", "a", 2, leases=leases)), 5.0)
+
+    assert len(node.announced) == count
+    assert node.machine.next_deadline() == 5.3
+
+
+def test_a_join_says_of_whom_the_speaker_gave_up_what_is_left() -> None:
+    node = in_view_of_three()
+    node.feed(PeerVanished("b", free_at=5.7004), 5.0)
+    _, said = node.said[-1]
+
+    assert isinstance(said, Join) and said.leases == (("b", "life-b", 701),)
+
+
+def test_a_lease_is_void_once_there_is_a_new_contact() -> None:
+    node = in_view_of_three()
+    node.feed(PeerVanished("b", free_at=9.0), 5.0)
+    node.feed(PeerAppeared("b", "life-b"), 5.1)
+    node.feed(PeerVanished("b"), 5.2)
+    node.feed(Heard("c", current(node, "c", "a", 3)), 5.2)
+
+    assert node.machine.view is not None
+    assert [member.name for member in node.machine.view.members] == ["a", "c"]
+
+
+def test_without_quorum_nobody_waits_for_a_lease() -> None:
+    node = in_view_of_three()
+    node.feed(PeerVanished("b", free_at=9.0), 5.0)
+    node.feed(PeerVanished("c", free_at=9.0), 5.0)
+
+    event, view = node.announced[-1]
+    assert (event, view.lost) == (ViewEvent.INVALID, ("b", "c"))
+    assert node.machine.next_deadline() is None
+
+
+def test_a_member_whose_contact_broke_counts_for_no_quorum_until_the_next_view() -> None:
+    node = in_view_of_three()
+    node.feed(PeerVanished("b"), 5.0)
+    node.feed(PeerAppeared("b", "life-b"), 5.0)
+    assert node.machine.view is not None and node.machine.view.quorate
+
+    node.feed(PeerVanished("c"), 5.0)
+
+    assert not node.machine.view.quorate
+
+
 def test_a_node_with_another_idea_of_the_clusters_size_takes_no_part() -> None:
     node = in_view_of_three()
     view = node.machine.view
