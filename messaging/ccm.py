@@ -277,22 +277,19 @@ class Ccm:
 
     def _has_own_quorum(self) -> bool:
         """Whether we and the members in contact with us ever since the view came could act."""
-        left = sum(
-            seat.name in self._peers and seat.name not in self._broken for seat in self._seats
-        )
-        return quorum.has_quorum(1 + left, len(self._names))
+        return quorum.has_quorum(1 + sum(map(self._is_unbroken, self._seats)), len(self._names))
+
+    def _is_unbroken(self, seat: frame.SeatOf) -> bool:
+        return seat.name in self._peers and seat.name not in self._broken
 
     def _renounce_quorum(self) -> list[Effect]:
         """Let go at once: what is left without us may agree on anything, but we may not wait."""
         seats = tuple(
-            seat for seat in self._seats if seat.name == self._node or seat.name in self._peers
+            seat for seat in self._seats if seat.name == self._node or self._is_unbroken(seat)
         )
         view_id = self._highest_id + 1
         cookie = f"{cookie_of(view_id, seats)}-{self._incarnation}"
-        broken = self._broken & {seat.name for seat in seats}
-        effects = self._take_view(seats, view_id, cookie, quorate=False, leader=leader_of(seats))
-        self._broken = broken
-        return effects
+        return self._take_view(seats, view_id, cookie, quorate=False, leader=leader_of(seats))
 
     # --- rounds -----------------------------------------------------------------------------
 
