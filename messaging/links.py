@@ -226,7 +226,8 @@ class Links:
     def tick(self, now: float) -> list[Effect]:
         """Speak, probe, and give up, as the time demands."""
         due = self.next_deadline()
-        effects = self._notice_lateness(0.0 if due is None else now - due, now)
+        late_s = 0.0 if due is None else now - due
+        effects = self._doubt(late_s, now) if self._suspicion.notice(late_s, now) else []
         self._looked_at = now
         effects += self._check_lease(now)
         for peer in self.peers.values():
@@ -316,10 +317,8 @@ class Links:
 
     # --- doubt ------------------------------------------------------------------------------
 
-    def _notice_lateness(self, late_s: float, now: float) -> list[Effect]:
-        """After a time in which this node did not listen: doubt, and ask everybody at once."""
-        if not self._suspicion.notice(late_s, now):
-            return []
+    def _doubt(self, late_s: float, now: float) -> list[Effect]:
+        """After a time in which this node did not listen: say so, and ask everybody at once."""
         effects: list[Effect] = []
         in_contact = [peer for peer in self.peers.values() if peer.contact is not None]
         text = f"No local heartbeat for {_ms(late_s)} ms: this process was stopped or starved"
@@ -345,7 +344,8 @@ class Links:
         peer = self.peers[event.peer]
         if event.session != peer.session or not peer.is_reachable:
             return []
-        effects = self._notice_lateness(event.age_s, now)
+        is_late = self._suspicion.notice_age(event.age_s, now)
+        effects = self._doubt(event.age_s, now) if is_late else []
         arrived_at = now - event.age_s
         effects += self._hear_link(peer, event.link, event.source, arrived_at)
         message = event.message

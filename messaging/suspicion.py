@@ -6,13 +6,15 @@ Theory of operation. A node that does not run does not listen, so before it beli
 silence it looks at itself: how late its own timers were, how long packets lay in its sockets. After
 a lateness above `Timing.drowsy_s` it *doubts* for `Timing.grace_s`: it probes everybody and
 accuses nobody. The doubt ends early when somebody who does not doubt is as deaf to the peer.
+Packets that lie in the socket for a steady time are no reason to doubt, only to wait that long.
 
 Shortly before a peer's deadline the others are asked what they heard of it last. They answer with
 the peer's own stamp. A stamp above the latest we have tells how much later than our last hearing
 the peer spoke, by the peer's clock: no two clocks are compared.
 
-The deadline stays the bound: a node that listened declares a silent peer dead at its deadtime, one
-that did not at most `grace_s` after it listens again, or as soon as another one tells it.
+The deadline stays the bound: a node that listened declares a silent peer dead at its deadtime; one
+that did not, at most `grace_s` after it listens again, or as soon as another one tells it, or once
+it has listened for a deadtime in all, whichever comes first. Doubt cannot be renewed past that.
 
 Source: docs/protocol/links.md, "Suspicion"; decision 0018.
 """
@@ -58,7 +60,15 @@ class Suspicion:
         self._hearsay = {name: Hearsay() for name in peers}
         self._doubts_until = NEVER
         self._missed_s = 0.0
-        """All time in which this node did not listen, added up since its start."""
+        """All time in which this node did not run, added up since its start."""
+
+        self._missed_from = NEVER
+        self._missed_to = NEVER
+        """The last such time."""
+
+        self._ran_at = NEVER
+        self._lag_s = 0.0
+        """How long the last packet lay in a socket, if that was long."""
 
     def admit(self, name: str) -> None:
         """Doubt a node as well that was added while we run."""
@@ -71,11 +81,28 @@ class Suspicion:
     # --- of oneself -------------------------------------------------------------------------
 
     def notice(self, late_s: float, now: float) -> bool:
-        """Take in that a timer, or a packet, was late; tells whether a doubt begins."""
+        """Take in how late a timer was; tells whether a doubt begins."""
+        ran_at, self._ran_at = self._ran_at, now
         if late_s <= self.timing.drowsy_s:
             return False
+        if now > ran_at:
+            self._missed_from, self._missed_to = max(now - late_s, ran_at), now
+            self._missed_s += self._missed_to - self._missed_from
+        return self._doubt(late_s, now)
+
+    def notice_age(self, age_s: float, now: float) -> bool:
+        """Take in how long a packet lay in a socket; tells whether a doubt begins.
+
+        A lag that does not grow is known: whatever is older than it has been read.
+        """
+        lag_s, self._lag_s = self._lag_s, age_s if age_s > self.timing.drowsy_s else 0.0
+        return age_s - lag_s > self.timing.drowsy_s and self._doubt(age_s, now)
+
+    def _doubt(self, late_s: float, now: float) -> bool:
+        """Doubt for one grace; a doubt that goes on is not renewed."""
+        if self.is_doubtful(now):
+            return False
         begins = not self.is_doubtful(now - late_s)
-        self._missed_s += late_s
         self._doubts_until = now + self.timing.grace_s
         return begins
 
@@ -96,7 +123,8 @@ class Suspicion:
     def heard(self, peer: PeerState) -> None:
         """The peer was heard here: what others said is of the past."""
         hearsay = self._hearsay[peer.node]
-        hearsay.missed_s = self._missed_s
+        since = max(self._missed_from, peer.heard_at)
+        hearsay.missed_s = self._missed_s - max(self._missed_to - since, 0.0)
         if hearsay.vouched or hearsay.deaf:
             hearsay.vouched.clear()
             hearsay.deaf.clear()
@@ -123,7 +151,8 @@ class Suspicion:
         """Until when a peer may be silent before it is given up, or called dead.
 
         A doubt about oneself puts it off, unless somebody else hears nothing either; but never
-        for longer than was missed since the peer was heard, and one grace.
+        for longer than this node did not run since the peer was heard. A lag of its sockets does,
+        for as long as that is, up to a grace.
         """
         hearsay = self._hearsay[peer.node]
         heard_at = peer.heard_at
@@ -132,8 +161,9 @@ class Suspicion:
         end = heard_at + peer.deadtime_s
         if hearsay.deaf:
             return end
+        end += min(self._lag_s, self.timing.grace_s)
         missed_s = self._missed_s - hearsay.missed_s
-        return max(end, min(self._doubts_until, end + missed_s + self.timing.grace_s))
+        return max(end, min(self._doubts_until, end + missed_s))
 
     def witnesses(self, peer: PeerState) -> list[str]:
         """Who has heard a silent peer later than we have, by name."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from crm.api import membership as api
 from crm.api.membership import NodeStatus
 from crm.plumbing.machine import MessageArrived
-from messaging import frame, links
+from messaging import core, frame, links
 from messaging.cluster_settings import Timing
 from messaging.standing import PeerState
 from messaging.suspicion import Suspicion
@@ -125,6 +127,57 @@ def test_a_node_that_is_late_for_ever_calls_a_dead_peer_dead_in_the_end() -> Non
         suspicion.notice(0.06, now)
 
     assert now < 100.0 + 3 * FAST.deadtime_s
+
+
+class Behind(Network):
+    """Every node reads each packet a while after it came in: a steady queue in the socket."""
+
+    behind_s = 0.0
+
+    def feed(self, name: str, event: object) -> None:
+        if isinstance(event, core.DatagramArrived) and self.behind_s:
+            event = dataclasses.replace(event, age_s=self.behind_s)
+        super().feed(name, event)
+
+
+@pytest.mark.parametrize("nodes", [3, 5])
+@pytest.mark.parametrize("behind_s", [0.0, 0.06, 0.1])
+def test_a_steady_lag_of_the_sockets_delays_a_judgement_by_no_more_than_itself(
+    nodes: int, behind_s: float
+) -> None:
+    network = Behind(nodes, timing=FAST)
+    network.start()
+    names = "".join(network.settings.nodes)
+    network.run(5.0, until=lambda: network.is_agreed(names))
+    network.behind_s = behind_s
+    network.delay_s = (behind_s + 0.0002, behind_s + 0.0008)
+    network.run(2.0)
+    network.crash("c")
+
+    took_s = network.run(5.0, until=lambda: network.is_agreed(names.replace("c", "")))
+
+    assert took_s <= FAST.deadtime_s + min(behind_s, FAST.grace_s) + 2 * behind_s + ROUND
+
+
+@pytest.mark.parametrize("nodes", [3, 5])
+@pytest.mark.parametrize(("stall_s", "rest_s"), [(0.03, 0.1), (0.06, 0.1), (0.06, 0.2)])
+def test_who_stalls_again_and_again_judges_after_a_deadtime_of_running(
+    nodes: int, stall_s: float, rest_s: float
+) -> None:
+    network = agreed(nodes, timing=FAST)
+    network.crash("c")
+    others = "".join(network.lives)
+    began = network.now
+    while not network.is_agreed(others) and network.now < began + 5:
+        for name in others:
+            network.freeze(name)
+        network.run(stall_s)
+        for name in others:
+            network.thaw(name)
+        network.run(rest_s)
+
+    share = rest_s / (stall_s + rest_s)
+    assert network.now - began <= FAST.deadtime_s / share + stall_s + rest_s
 
 
 def test_packets_are_as_old_as_the_kernel_says() -> None:
