@@ -10,7 +10,8 @@ of pieces is unacknowledged (`pacing` says how large it is, and how long to wait
 the rest waits, bounded. The receiver acknowledges after some pieces or a short while, and names
 holes `NAK_S` after it sees them. The sender repeats what is named at once, and the oldest
 unacknowledged pieces when nothing comes back, later each time: so the loss of the last piece of
-all is noticed without a heartbeat.
+all is noticed without a heartbeat. An acknowledgement that waits rides on a piece that goes the
+other way, where that is not held up itself: question and answer need no packet of their own for it.
 
 Every piece names its contact. A piece of another contact is dropped unread, so a restarted peer,
 or one that was given up, never sees half a message of before. All that waits at the end of a
@@ -41,6 +42,9 @@ ACK_S = 0.010
 NAK_S = 0.005
 NAK_AGAIN_S = 0.040
 MAX_RANGES = 32
+MAX_BEFORE = 4
+"""An acknowledgement does not wait behind more pieces than that."""
+
 MAX_COPIES = 255
 MAX_QUEUED_BYTES = 3 * MAX_MESSAGE_BYTES
 """How much may wait for a peer before the contact with it ends."""
@@ -140,6 +144,17 @@ class _Inbound:
                 ranges.append((following, seq - 1))
             following = seq + 1
         return tuple(ranges[:MAX_RANGES])
+
+    def heard(self, now: float) -> frame.Heard:
+        """Say what has arrived; it is acknowledged therewith."""
+        self.unacknowledged = 0
+        self.ack_due = None
+        held_s = min(max(now - self.newest_at, 0.0), MAX_HELD_S)
+        return frame.Heard(self.expected - 1, self.newest_copy, round(1e6 * held_s))
+
+    def owed(self, now: float) -> frame.Heard | None:
+        """Say what has arrived, if that waits to be said and there are no holes to be named."""
+        return None if self.ack_due is None or self.early else self.heard(now)
 
 
 @dataclass
@@ -262,6 +277,7 @@ class Delivery:
         copy = len(piece.sent_at)
         stream = conversation.outbound[channel]
         is_full = len(stream.flight) >= stream.pace.window
+        is_held_up = bool(stream.waiting) or len(stream.flight) > MAX_BEFORE
         asks = bool(stream.waiting) and stream.pace.wants_answer(seq, is_full=is_full)
         contact = conversation.contact
         message = frame.Data(
@@ -275,6 +291,7 @@ class Delivery:
             piece.chunk,
             copy,
             asks,
+            None if is_held_up else conversation.inbound[channel].owed(now),
         )
         is_bulk = channel is Channel.CLIENTS
         return Transmit(peer, message, everywhere=copy > 1, is_bulk=is_bulk)
@@ -307,11 +324,18 @@ class Delivery:
         if named != (contact.my_epoch, contact.peer_epoch) or message.channel not in (0, 1):
             return []
         channel = _CHANNELS[message.channel]
+        effects: list[Effect] = []
+        if message.heard is not None:
+            _forget_heard(conversation.outbound[channel], message.heard, now)
         if isinstance(message, frame.Ack):
-            return self._take_ack(peer, conversation, channel, message, now)
-        return self._take_piece(peer, conversation, channel, message, now)
+            effects += self._send_missing(peer, conversation, channel, message, now)
+        else:
+            effects += self._take_piece(peer, conversation, channel, message, now)
+        if message.heard is not None and peer in self._conversations:
+            effects += self._pump(peer, conversation, channel, now)
+        return effects
 
-    def _take_ack(
+    def _send_missing(
         self,
         peer: str,
         conversation: _Conversation,
@@ -320,21 +344,13 @@ class Delivery:
         now: float,
     ) -> list[Effect]:
         stream = conversation.outbound[channel]
-        done = list(itertools.takewhile(lambda seq: seq <= ack.upto, stream.flight))
-        round_trip_s = _round_trip(stream.flight.get(ack.upto), ack, now)
-        for seq in done:
-            del stream.flight[seq]
-        if done:
-            if round_trip_s is not None:
-                stream.pace.measure(round_trip_s, now)
-            stream.pace.advance(len(done), done[-1], stream.next_seq, round_trip_s)
         effects: list[Effect] = []
         for first, last in ack.missing[:MAX_RANGES]:
             for seq in range(max(first, 1), min(last, stream.next_seq - 1) + 1):
                 piece = stream.flight.get(seq)
                 if piece is not None and now - piece.sent_at[-1] >= NAK_S:
                     effects.append(self._transmit(peer, conversation, channel, seq, now))
-        return effects + self._pump(peer, conversation, channel, now)
+        return effects
 
     def _take_piece(
         self,
@@ -403,8 +419,6 @@ class Delivery:
         self, peer: str, conversation: _Conversation, channel: Channel, now: float
     ) -> Transmit:
         stream = conversation.inbound[channel]
-        stream.unacknowledged = 0
-        stream.ack_due = None
         contact = conversation.contact
         ack = frame.Ack(
             peer,
@@ -412,10 +426,8 @@ class Delivery:
             contact.my_epoch,
             contact.peer_epoch,
             channel,
-            stream.expected - 1,
+            stream.heard(now),
             stream.missing(),
-            stream.newest_copy,
-            round(1e6 * min(max(now - stream.newest_at, 0.0), MAX_HELD_S)),
         )
         return Transmit(peer, ack)
 
@@ -489,11 +501,23 @@ class Delivery:
         return soonest
 
 
-def _round_trip(piece: _Piece | None, ack: frame.Ack, now: float) -> float | None:
+def _forget_heard(stream: _Outbound, heard: frame.Heard, now: float) -> None:
+    """Keep no longer what has arrived, and learn from how long it took."""
+    done = list(itertools.takewhile(lambda seq: seq <= heard.upto, stream.flight))
+    round_trip_s = _round_trip(stream.flight.get(heard.upto), heard, now)
+    for seq in done:
+        del stream.flight[seq]
+    if done:
+        if round_trip_s is not None:
+            stream.pace.measure(round_trip_s, now)
+        stream.pace.advance(len(done), done[-1], stream.next_seq, round_trip_s)
+
+
+def _round_trip(piece: _Piece | None, heard: frame.Heard, now: float) -> float | None:
     """How long the piece an acknowledgement is about, and the acknowledgement, were on the way."""
-    if piece is None or not 1 <= ack.copy <= len(piece.sent_at):
+    if piece is None or not 1 <= heard.copy <= len(piece.sent_at):
         return None
-    return now - piece.sent_at[ack.copy - 1] - min(ack.held_us / 1e6, MAX_HELD_S)
+    return now - piece.sent_at[heard.copy - 1] - min(heard.held_us / 1e6, MAX_HELD_S)
 
 
 def _unpack(packed: bytes) -> bytes | None:

@@ -32,7 +32,7 @@ MAX_PACKET_BYTES = 16 * 1024
 PIECE_PACKET_BYTES = 1400
 """No packet with a piece of a message is longer, so that it is not cut into IP fragments."""
 
-PIECE_OVERHEAD_BYTES = 160
+PIECE_OVERHEAD_BYTES = 180
 """What header, tag and the fields of a `Data` take of a packet, with room for long names."""
 _HEADER = struct.Struct(">2sBB4sB8s8sQ")
 HEADER_BYTES = _HEADER.size
@@ -153,11 +153,23 @@ class Beat(Message, frozen=True, array_like=True):
     report: Hearing | None = None
 
 
+class Heard(Message, frozen=True, array_like=True, tag=False):
+    """How far the stream that comes the other way has arrived without a hole.
+
+    `copy` tells which sending of piece `upto` arrived, and `held_us` how long ago.
+    """
+
+    upto: Count
+    copy: Count = 1
+    held_us: Count = 0
+
+
 class Data(Message, frozen=True, array_like=True):
     """A piece of a message in one of the streams between two nodes.
 
     `peer_session` and the two epochs name the contact: a piece of an earlier contact is dropped.
     `copy` counts how often the piece has been sent. `ask`: more waits, acknowledge this one now.
+    `heard` acknowledges what came the other way, in the place of an `Ack`.
     """
 
     to: str
@@ -170,23 +182,19 @@ class Data(Message, frozen=True, array_like=True):
     chunk: bytes
     copy: Count = 1
     ask: bool = False
+    heard: Heard | None = None
 
 
 class Ack(Message, frozen=True, array_like=True):
-    """What has arrived of a stream: all up to `upto`; `missing` are ranges to send again.
-
-    `copy` tells which sending of piece `upto` arrived, and `held_us` how long ago.
-    """
+    """What has arrived of a stream; `missing` are ranges to send again."""
 
     to: str
     peer_session: bytes
     my_epoch: Epoch
     your_epoch: Epoch
     channel: Count
-    upto: Count
+    heard: Heard
     missing: tuple[tuple[Count, Count], ...] = ()
-    copy: Count = 1
-    held_us: Count = 0
 
 
 HANDSHAKES = Codec(Handshake)

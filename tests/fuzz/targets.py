@@ -104,6 +104,7 @@ def _stream_messages() -> st.SearchStrategy[list[msgspec.Struct]]:
     numbers = st.integers(0, 20) | inputs.WHOLE_NUMBERS
     channels = st.integers(0, 1) | inputs.WHOLE_NUMBERS
     chunks = st.binary(max_size=20) | st.sampled_from([b"\0x", b"\1", b"\2", b""])
+    heard = st.builds(frame.Heard, upto=numbers, copy=numbers, held_us=numbers)
     pieces = st.builds(
         frame.Data,
         channel=channels,
@@ -111,15 +112,14 @@ def _stream_messages() -> st.SearchStrategy[list[msgspec.Struct]]:
         last=st.booleans(),
         chunk=chunks,
         copy=numbers,
+        heard=st.none() | heard,
         **{name: st.just(value) for name, value in contact.items()},
     )
     acks = st.builds(
         frame.Ack,
         channel=channels,
-        upto=numbers,
+        heard=heard,
         missing=st.lists(st.tuples(numbers, numbers), max_size=5).map(tuple),
-        copy=numbers,
-        held_us=numbers,
         **{name: st.just(value) for name, value in contact.items()},
     )
     return st.lists(pieces | acks | inputs.messages(frame.PACKETS), max_size=20)

@@ -113,11 +113,12 @@ class Overheard(Network):
             case frame.Ack():
                 missing = ", ".join(f"{first}-{last}" for first, last in message.missing)
                 lacks = f", missing {missing}" if missing else ""
-                return f"Ack {_stream(message.channel)} up to {message.upto}{lacks}"
+                return f"Ack {_stream(message.channel)} up to {message.heard.upto}{lacks}"
         return type(message).__name__
 
     def _piece(self, piece: frame.Data) -> str:
         again = f" (copy {piece.copy})" if piece.copy > 1 else ""
+        again += f" (heard up to {piece.heard.upto})" if piece.heard else ""
         head = f"{_stream(piece.channel)} {piece.seq}{again}: "
         if not piece.last or piece.chunk[:1] != b"\0":
             return f"{head}{len(piece.chunk)} bytes{', the last' if piece.last else ''}"

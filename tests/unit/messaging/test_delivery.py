@@ -266,6 +266,40 @@ def test_a_message_that_cannot_be_unpacked_ends_the_contact(packed: bytes) -> No
     assert any(isinstance(effect, GiveUp) for effect in effects)
 
 
+def test_an_answer_carries_the_acknowledgement_of_what_it_answers() -> None:
+    wire = Wire()
+    wire.send("a", b"first")
+    wire.send("b", b"first")
+    wire.run(1.0)
+    wire.sent = 0
+
+    for number in range(1, 11):
+        wire.send("a", b"question")
+        wire.run(0.0045)
+        wire.send("b", b"answer")
+        wire.run(0.0045)
+        assert len(wire.got["a"]) == len(wire.got["b"]) == 1 + number
+    wire.run(1.0)
+
+    assert wire.sent == 10 + 10 + 1
+    assert wire.ends["a"].is_drained() and wire.ends["b"].is_drained()
+
+
+def test_an_acknowledgement_does_not_wait_behind_bulk() -> None:
+    wire = Wire()
+    wire.send("a", b"first")
+    wire.send("b", b"first")
+    wire.run(1.0)
+    wire.send("a", b"question")
+    wire.run(0.0045)
+
+    effects = wire.ends["b"].send("a", Channel.CLIENTS, random.Random(1).randbytes(200_000), 1.0)
+    pieces = [effect.message for effect in effects if isinstance(effect, Transmit)]
+
+    assert pieces
+    assert not any(isinstance(piece, frame.Data) and piece.heard for piece in pieces)
+
+
 def test_an_acknowledgement_follows_soon_and_once() -> None:
     wire = Wire()
     wire.send("a", b"x")
