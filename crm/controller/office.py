@@ -232,7 +232,8 @@ class Office:
         elif done.request == self._syncing:
             self._syncing = 0
             for name in done.missing:
-                self._shun(name, now, REPAIR_PAUSE_S)
+                if name not in self.leaving:  # who only waits for leave to go needs no copy for it
+                    self._shun(name, now, REPAIR_PAUSE_S)
             if done.outcome is not cib.Outcome.OK and not done.missing:
                 self._repair(now, "the CIBs could not be synchronised")
 

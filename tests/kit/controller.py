@@ -157,6 +157,7 @@ class FakeCib:
     outcome: cib.Outcome = cib.Outcome.OK
     subscribers: list[str] = field(default_factory=list)
     is_mute: bool = False
+    cannot_write: bool = False
 
 
 @dataclass
@@ -634,8 +635,9 @@ class ControllerCluster:
             case cib.SyncTo(request=request, nodes=names):
                 missing = []
                 for name in names:
-                    if self.nodes[name].is_up and self.nodes[name].side == node.side:
-                        self.nodes[name].cib.document = fake.document.copy()
+                    other = self.nodes[name]
+                    if other.is_up and other.side == node.side and not other.cib.cannot_write:
+                        other.cib.document = fake.document.copy()
                     else:
                         missing.append(name)
                 done = cib.SyncDone(request, cib.Outcome.OK, missing=tuple(missing))

@@ -603,6 +603,20 @@ def test_a_member_that_stops_has_its_resources_moved_first() -> None:
     assert cluster.document().states["litsha23"]["crmd_online"] is False
 
 
+def test_a_member_whose_disk_takes_no_configuration_is_let_go_all_the_same() -> None:
+    cluster = three()
+    cluster.start_all()
+    cluster.crash("litsha23")
+    cluster.run()
+    cluster.revive("litsha23")
+    cluster["litsha23"].cib.cannot_write = True
+    cluster.run()
+    cluster.stop("litsha23")
+    cluster.run()
+    cluster.pass_time(30)
+    assert cluster["litsha23"].exit_codes == [0]
+
+
 def test_the_dc_that_stops_is_succeeded_and_its_resource_moves() -> None:
     cluster = started()
     cluster.stop("litsha21")
