@@ -251,7 +251,7 @@ def _change_until_it_left(lab: Lab) -> list[subprocess.CompletedProcess[str]]:
     """Change something again and again until node3 is gone; gives the changes that failed."""
     failed = []
     until = time.monotonic() + _ONLINE_LIMIT_S
-    while "Online: [ node1 node2 ]" not in lab.run("node1", "crm_mon", "-1").stdout:
+    while lab.run("node1", "crm_node", "-p").stdout.split() != ["node1", "node2"]:
         assert time.monotonic() < until, "node3 stayed although its disk may not be written"
         done = lab.run("node1", "crm", "configure", "tag", f"t{len(failed)}", "kept")
         if done.returncode:
