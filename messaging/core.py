@@ -70,6 +70,10 @@ from messaging.authkeys import KeyFile
 from messaging.cluster_settings import ClusterSettings
 
 LEAVE_LIMIT_S = 1.0
+EXIT_FAILED = 1
+EXIT_STAY_DOWN = 150
+"""Somebody has to do something first (mend the disk): a start by itself would only do harm."""
+
 COMPLAINT_PAUSE_S = 60.0
 FLOOD = 1000
 """So many dropped datagrams in one count are worth a line in the log."""
@@ -560,7 +564,7 @@ class Messaging:
                 case clients.ChangeWanted(client, wish):
                     effects += self._change_nodes(client, wish, now)
                 case clients.LeaveWanted(reason):
-                    effects += self._leave_because(reason, now)
+                    effects += self._leave_because(reason, now, EXIT_STAY_DOWN)
                 case clients.RotationWanted(client, request):
                     asked = rotation.Asked(client, request)
                     effects += self._follow_rotation(self._rotation.receive(asked, now), now)
@@ -686,7 +690,9 @@ class Messaging:
             KeepNodes(new, tuple(sorted(uuids.items()))),
         ]
         if self._node not in new.names:
-            return effects + self._leave_because("this node was deleted from the cluster", now)
+            return effects + self._leave_because(
+                "this node was deleted from the cluster", now, EXIT_STAY_DOWN
+            )
         for name in (each for each in new.names if each not in old.names):
             self._wire.admit(name)
             self._links.admit(name, now)
@@ -721,10 +727,10 @@ class Messaging:
             *self._follow_children(self._children.stop(now), now),
         ]
 
-    def _leave_because(self, reason: str, now: float) -> list[Effect]:
+    def _leave_because(self, reason: str, now: float, code: int = EXIT_FAILED) -> list[Effect]:
         if self._is_stopping:
             return []
-        self._exit_code = 1
+        self._exit_code = code
         return [error("heartbeat", f"{reason}: leaving the cluster"), *self._stop(now)]
 
     def _take_leave(self, now: float) -> list[Effect]:

@@ -24,6 +24,9 @@ from typing import Any
 from cli.lab import namespaces
 
 _RESTART_DELAY_S = 0.1
+_LASTING = (0, 4, 6, 150)
+"""Exit codes after which it is not started again, as in docs/examples/heartbeat.service."""
+
 _STOP_LIMIT_S = 60.0
 
 
@@ -145,7 +148,7 @@ class _Init:
         if self._stopping_since is not None:
             self._stopping_since = None
             self._answer()
-        elif self._wanted and code not in (0, 4, 6):
+        elif self._wanted and code not in _LASTING:
             self._restarts += 1
             self._restart_at = time.monotonic() + _RESTART_DELAY_S
 

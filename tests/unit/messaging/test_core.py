@@ -553,7 +553,9 @@ def test_a_client_can_have_its_node_leave_the_cluster_in_order() -> None:
     network.feed("a", core.ChildEnded("cib", 0))
     network.run(0.1)
 
-    assert life.exit_code == 1
+    assert life.exit_code == core.EXIT_STAY_DOWN, (
+        "else it would be back at once, as broken as before"
+    )
     assert life.texts().count("cib: the disk is broken: leaving the cluster") == 1
 
 
