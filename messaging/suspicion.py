@@ -187,9 +187,6 @@ class Suspicion:
 
     def next_deadline(self, peer: PeerState) -> float:
         """When a peer in contact has to be asked about, or judged, if it stays silent."""
-        begin = peer.heard_at + peer.deadtime_s - self.timing.enquiry_s
-        if self._hearsay[peer.node].asked_at < begin:
-            return begin
         return min(self.silence_end(peer), self._enquiry_due(peer))
 
     def _enquiry_due(self, peer: PeerState) -> float:

@@ -11,7 +11,7 @@ from crm.api.membership import NodeStatus
 from crm.plumbing.machine import MessageArrived
 from messaging import core, frame, links
 from messaging.cluster_settings import Timing
-from messaging.standing import PeerState
+from messaging.standing import Contact, PeerState
 from messaging.suspicion import Suspicion
 from tests.kit.messaging import TIMING, Network, settings
 
@@ -273,3 +273,18 @@ def test_a_doubting_node_gives_no_report() -> None:
 
     assert all(report is not None for report in reports(100.01))
     assert reports(100.01 + 0.5 * D) == [None]
+
+
+def test_a_deadline_is_a_moment_at_which_there_is_something_to_ask() -> None:
+    peer, other = PeerState("b", D, session=b"b"), PeerState("c", D, session=b"c")
+    peer.contact = other.contact = Contact(b"b", 0, 0)
+    suspicion = Suspicion(TIMING, {"b": peer, "c": other})
+    peer.heard_at = peer.stamp_at = 100.0
+    asked_at = suspicion.next_deadline(peer)
+    assert suspicion.enquire(peer, asked_at) == [other]
+
+    peer.heard_at += 0.001  # a packet that had lain in the socket: the peer fell silent a bit later
+    again_at = suspicion.next_deadline(peer)
+
+    assert again_at > asked_at
+    assert suspicion.enquire(peer, again_at) == [other]
