@@ -69,20 +69,6 @@ class NoDoubt(Timing):
         return 1e9
 
 
-class EndlessDoubt(Timing):
-    """A node doubts itself although it listened."""
-
-    @property
-    def drowsy_s(self) -> float:
-        """Everything is late."""
-        return -1.0
-
-    @property
-    def grace_s(self) -> float:
-        """Much longer than a deadtime."""
-        return 3 * self.deadtime_s
-
-
 def planted(plant: type[Planted]) -> Callable[..., Any]:
     """The real machine inside a plant."""
     return lambda *arguments, **named: plant(core.Messaging(*arguments, **named))
@@ -100,6 +86,15 @@ def going_on_at_once(*arguments: Any, **named: Any) -> Any:
     """Nobody waits for the leases of those whom a view leaves out."""
     machine = core.Messaging(*arguments, **named)
     vars(vars(machine)["_ccm"])["_leases_left"] = lambda _: []
+    return machine
+
+
+def endless_doubt(*arguments: Any, **named: Any) -> Any:
+    """A node doubts itself long after it has listened for a deadtime."""
+    machine = core.Messaging(*arguments, **named)
+    suspicion = vars(vars(machine)["_links"])["_suspicion"]
+    ends = suspicion.silence_end
+    vars(suspicion)["silence_end"] = lambda peer: ends(peer) + 2 * suspicion.timing.deadtime_s
     return machine
 
 
@@ -204,7 +199,7 @@ PLANTS: dict[str, Bug] = {
     "own-idea": Bug(make=planted(OwnIdea), found="not in one view"),
     "no-probes": Bug(timing=NoProbes(**_QUICK), found="a false death"),
     "no-doubt": Bug(timing=NoDoubt(**_QUICK), found="accuses"),
-    "endless-doubt": Bug(timing=EndlessDoubt(**_QUICK), found="a crash was agreed upon after"),
+    "endless-doubt": Bug(make=endless_doubt, found="a crash was agreed upon after"),
     "hasty": Bug(
         timing=Timing(**_QUICK),
         really=_HASTY,
