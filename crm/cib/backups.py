@@ -38,7 +38,9 @@ class Backups:
         """Name them, the last one written first."""
         last = self._last_number()
         order = [(last - 1 - step) % MAX_BACKUPS for step in range(MAX_BACKUPS)]
-        return [f"cib-{n}.raw" for n in order if self._exists(self._path(n))]
+        return [
+            f"cib-{n}.raw" for n in order if atomicfile.exists(self._path(n), kernel=self._kernel)
+        ]
 
     def make(self) -> None:
         """Give the file that is there a second name; once, however often the write is tried.
@@ -47,11 +49,11 @@ class Backups:
 
         Raises: OSError as the system gave it.
         """
-        if self.is_made or not self._exists(self._file):
+        if self.is_made or not atomicfile.exists(self._file, kernel=self._kernel):
             return
         number = self._last_number()
         last = self._path((number - 1) % MAX_BACKUPS)
-        if self._exists(last) and self._is_same(last, self._file):
+        if atomicfile.exists(last, kernel=self._kernel) and self._is_same(last, self._file):
             return  # the write that made it failed; trying again must not use up the backups
         backup = self._path(number)
         for source, target in (
@@ -75,13 +77,6 @@ class Backups:
             return int(data.decode("ascii").strip()) % MAX_BACKUPS
         except (OSError, ValueError):
             return 0
-
-    def _exists(self, path: Path) -> bool:
-        try:
-            self._kernel.lstat(path)
-        except OSError:
-            return False
-        return True
 
     def _is_same(self, one: Path, other: Path) -> bool:
         return os.path.samestat(self._kernel.lstat(one), self._kernel.lstat(other))

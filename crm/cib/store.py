@@ -174,7 +174,7 @@ class Store:
             raise ConfigurationError(keep[0].message, problems)
         self._judge_ahead(None)
         self.put_ahead_aside(problems)
-        if self._exists(self.directory / FILE):
+        if atomicfile.exists(self.directory / FILE, kernel=self._kernel):
             self._set_aside(problems, None)
         else:
             message = (
@@ -415,13 +415,6 @@ class Store:
         data, _ = atomicfile.read(self.directory / name, MAX_SMALL_BYTES, kernel=self._kernel)
         return data.decode("ascii")
 
-    def _exists(self, path: Path) -> bool:
-        try:
-            self._kernel.lstat(path)
-        except OSError:
-            return False
-        return True
-
     def _read_promise(self, problems: list[Problem]) -> Reign:
         try:
             text = self._text(PROMISE)
@@ -439,7 +432,7 @@ class Store:
     def _set_aside(self, problems: list[Problem], instead: Copy | None) -> None:
         """Rename a cib.xml that is not used, so that nothing is ever lost."""
         path = self.directory / FILE
-        if not self._exists(path):
+        if not atomicfile.exists(path, kernel=self._kernel):
             return
         wrong = next((problem for problem in problems if problem.subject == FILE), None)
         kept = self._free_name("cib.xml.older" if wrong is None else "cib.xml.corrupt")
@@ -466,7 +459,7 @@ class Store:
         return next(
             path
             for path in (self.directory / f"{stem}-{number}" for number in numbers)
-            if not self._exists(path)
+            if not atomicfile.exists(path, kernel=self._kernel)
         )
 
     def read_journal(self) -> bytes:
@@ -573,7 +566,7 @@ class Store:
         path = self.directory / REVISIONS
         data = b"".join(lines)
         try:
-            if journal.whole or not self._exists(path):
+            if journal.whole or not atomicfile.exists(path, kernel=self._kernel):
                 self._replace(path, data)
             else:
                 atomicfile.append_durably(path, data, kernel=self._kernel)

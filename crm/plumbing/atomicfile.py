@@ -107,6 +107,15 @@ def read(
         kernel.close(handle)
 
 
+def exists(path: Path, *, kernel: Kernel = os) -> bool:
+    """Tell whether there is anything of that name that can be looked at; a link is not followed."""
+    try:
+        kernel.lstat(path)
+    except OSError:
+        return False
+    return True
+
+
 def append_durably(path: Path, data: bytes, *, kernel: Kernel = os) -> None:
     """Add to the end of an existing file: when this returns, it is on the disk.
 
