@@ -21,7 +21,6 @@ Source: docs/protocol/membership.md, docs/protocol/links.md.
 
 from __future__ import annotations
 
-import collections
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -29,7 +28,7 @@ from typing import Any
 import msgspec
 
 from crm.api import membership as api
-from crm.api.membership import LinkStatus, NodeKind, NodeStatus, ViewEvent
+from crm.api.membership import NodeKind, NodeStatus, ViewEvent
 from crm.plumbing.errors import RemoteProtocolError
 from crm.plumbing.machine import (
     AskAlive,
@@ -43,10 +42,8 @@ from crm.plumbing.machine import (
     PeerLost,
     StopRequested,
     Tell,
-    debug,
     error,
     info,
-    warn,
 )
 from messaging import (
     apiauth,
@@ -54,6 +51,7 @@ from messaging import (
     ccm,
     children,
     clients,
+    complaints,
     delivery,
     description,
     events,
@@ -62,6 +60,7 @@ from messaging import (
     nodelist,
     outrun,
     pings,
+    roll,
     rotation,
     standing,
     watchdog,
@@ -74,21 +73,8 @@ EXIT_FAILED = 1
 EXIT_STAY_DOWN = 150
 """Somebody has to do something first (mend the disk): a start by itself would only do harm."""
 
-COMPLAINT_PAUSE_S = 60.0
-FLOOD = 1000
-"""So many dropped datagrams in one count are worth a line in the log."""
-
 VERSION = "3.0.6"
 """The release of Heartbeat whose log lines and commands are followed."""
-
-_COMPLAINTS = {
-    "bad-signature": "packets of node {sender} are sealed with another key:"
-    " is authkeys the same on all nodes?",
-    "unknown-sender": "packets from {source} are of this cluster, but of no node that ha.cf names",
-    "too-many-handshakes": "node {sender} seems to start again and again, or somebody on the"
-    " network plays recordings of it, from {source}",
-}
-"""The reasons for dropping a packet that an administrator may have to act upon."""
 
 # --- the words, for the shell --------------------------------------------------------------
 
@@ -153,12 +139,11 @@ class Messaging:
         self._rotation = rotation.Rotation(keys, node=node, peers=peers, random_bytes=random_bytes)
         self._ccm = ccm.Ccm(settings, node=node, incarnation=self.incarnation, uuid=uuid, now=now)
         self._children = children.Children(child_plans)
-        self._nodes = known_nodes or nodelist.NodeList(settings.nodes)
+        self._roll = roll.Roll(node, known_nodes or nodelist.NodeList(settings.nodes))
         self._status = NodeStatus.UP
         self._clients = clients.Clients(self._greeting(), self._known_nodes(), doorkeeper)
         self._outrun = outrun.Outrun()
-        self._complained_at: dict[tuple[str, str], float] = {}
-        self._dropped: collections.Counter[str] = collections.Counter()
+        self._complaints = complaints.Complaints()
         self._is_stopping = False
         self._holds_on = False  # whether resources may run here when the children are gone
         self._exit_code = 0
@@ -184,7 +169,7 @@ class Messaging:
     @property
     def nodes(self) -> nodelist.NodeList:
         """The nodes of the cluster, as this node knows them."""
-        return self._nodes
+        return self._roll.nodes
 
     @property
     def is_leaving(self) -> bool:
@@ -194,7 +179,7 @@ class Messaging:
     @property
     def counters(self) -> dict[str, int]:
         """Packets by what became of them."""
-        return dict(sorted((self._wire.counters + self._dropped).items()))
+        return dict(sorted((self._wire.counters + self._complaints.counters).items()))
 
     # --- the machine ------------------------------------------------------------------------
 
@@ -223,7 +208,7 @@ class Messaging:
             case children.ChildStarted() | children.ChildEnded():
                 effects += self._follow_children(self._children.receive(event, now), now)
             case PacketsDropped(count):
-                effects += self._count_dropped(count, now)
+                effects += self._complaints.dropped_by_kernel(count, now)
             case rotation.KeysWritten():
                 effects += self._follow_rotation(self._rotation.receive(event, now), now)
             case KeysRead(keys):
@@ -238,7 +223,7 @@ class Messaging:
 
     def _adjust(self, settings: ClusterSettings) -> None:
         """Take over what may change while we run; the list of nodes is not ha.cf's any more."""
-        self._settings = replace(settings, nodes=self._nodes.names)
+        self._settings = replace(settings, nodes=self._roll.nodes.names)
         self._links.adjust(settings.timing)
         self._pings.adjust(settings.timing)
         self._clients.adjust(self._greeting())
@@ -296,16 +281,13 @@ class Messaging:
         if received.opened:
             opened = links.SessionOpened(received.sender, received.session)
             effects += self._follow_links(self._links.receive(opened, now), now)
-        if received.reason in _COMPLAINTS:
-            text = _COMPLAINTS[received.reason].format(sender=received.sender, source=source)
-            effects += self._complain(received.reason, received.sender, text, now)
+        effects += self._complaints.refused(received.reason, received.sender, source, now)
         if received.body is None:
             return effects
         try:
             message = frame.PACKETS.decode(received.body)
         except RemoteProtocolError as problem:
-            self._dropped["dropped-unreadable"] += 1
-            return effects + self._complain("unreadable", received.sender, str(problem), now)
+            return [*effects, *self._complaints.unreadable(received.sender, str(problem), now)]
         for_links = message if isinstance(message, frame.Status | frame.Beat) else None
         if isinstance(message, frame.Beat) and message.to != self._node:
             for_links = None
@@ -318,21 +300,6 @@ class Messaging:
                 self._delivery.receive(received.sender, received.session, message, now), now
             )
         return effects
-
-    def _count_dropped(self, count: int, now: float) -> list[Effect]:
-        self._dropped["dropped-by-kernel"] += count
-        if count < FLOOD:
-            return []
-        text = f"a flood: {count} datagrams that are none of ours in a second"
-        return self._complain("flood", "", text, now)
-
-    def _complain(self, reason: str, sender: str, text: str, now: float) -> list[Effect]:
-        """Log a reason for dropping at most once a minute per sender."""
-        last = self._complained_at.get((reason, sender), float("-inf"))
-        if now - last < COMPLAINT_PAUSE_S:
-            return []
-        self._complained_at[reason, sender] = now
-        return [warn("heartbeat", text)]
 
     def _everywhere(self, data: bytes) -> list[Effect]:
         return [SendDatagram(link, data) for link in self._settings.links]
@@ -352,16 +319,7 @@ class Messaging:
         return [SendDatagram(best, data, states[best].source, is_bulk)]
 
     def _best_of(self, states: Mapping[str, standing.LinkState]) -> str:
-        """Choose the link that works, is quick, and was heard last."""
-        slow = self._settings.slow_links
-        return max(
-            states,
-            key=lambda name: (
-                states[name].status is LinkStatus.UP and name not in slow,
-                states[name].heard_at,
-                name,
-            ),
-        )
+        return standing.best_link(states, self._settings.slow_links)
 
     # --- effects of the parts ---------------------------------------------------------------
 
@@ -396,7 +354,7 @@ class Messaging:
         self._delivery.begin(peer, contact)
         effects = self._follow_clients(self._clients.greet(peer), now)
         self._rotation.receive(rotation.PeerAppeared(peer), now)
-        effects += self._say_nodes((peer,), now) if self._nodes.version else []
+        effects += self._say_nodes((peer,), now) if self._roll.is_changed else []
         appeared = ccm.PeerAppeared(peer, contact.session.hex())
         effects += self._follow_ccm(self._ccm.receive(appeared, now), now)
         if self._links.peers[peer].announced is NodeStatus.ACTIVE:
@@ -462,13 +420,12 @@ class Messaging:
         try:
             message = codec.decode(payload)
         except RemoteProtocolError as problem:
-            self._dropped["dropped-unreadable"] += 1
-            return self._complain("unreadable", peer, f"message of {peer}: {problem}", now)
+            return [*self._complaints.unreadable(peer, f"message of {peer}: {problem}", now)]
         match message:
             case frame.Join() | frame.LetGo():
                 return self._follow_ccm(self._ccm.receive(ccm.Heard(peer, message), now), now)
-            case frame.Nodes(version, names, deleted):
-                return self._hear_nodes(peer, nodelist.NodeList(names, version, deleted), now)
+            case frame.Nodes():
+                return self._follow_roll(self._roll.hear(peer, message), now)
             case frame.Clients() | frame.ClientMoved() | frame.ClientData():
                 return self._follow_clients(self._clients.hear(peer, message), now)
             case frame.KeyQuestion() | frame.KeyState() | frame.KeyOrder() | frame.KeyDone():
@@ -562,7 +519,8 @@ class Messaging:
                 case clients.DescribeCluster(client, request):
                     effects.append(Tell(client, self._describe(request, now)))
                 case clients.ChangeWanted(client, wish):
-                    effects += self._change_nodes(client, wish, now)
+                    wanted = self._roll.want(client, wish, self._ccm.view, self._status_of)
+                    effects += self._follow_roll(wanted, now)
                 case clients.LeaveWanted(reason):
                     effects += self._leave_because(reason, now, EXIT_STAY_DOWN)
                 case clients.RotationWanted(client, request):
@@ -615,38 +573,22 @@ class Messaging:
 
     def _known_nodes(self) -> list[api.NodeChanged]:
         """Every node there is, as it stands when this life begins."""
+        peers, hosts = self._links.peers.values(), self._pings.nodes.values()
         return [
             self._own_node(),
-            *(
-                api.NodeChanged(peer.node, NodeKind.NORMAL, peer.shown, peer.uuid)
-                for peer in self._links.peers.values()
-            ),
-            *(
-                api.NodeChanged(name, NodeKind.PING, ping.status)
-                for name, ping in self._pings.nodes.items()
-            ),
+            *map(description.news_of_peer, peers),
+            *map(description.news_of_ping, hosts),
         ]
 
     def _own_node(self) -> api.NodeChanged:
         return api.NodeChanged(self._node, NodeKind.NORMAL, self._status, self._uuid)
 
     def _describe(self, request: int, now: float) -> api.ClusterDescription:
-        own = api.NodeDescription(
-            self._node,
-            NodeKind.NORMAL,
-            self._status,
-            self._uuid,
-            clients=self._clients.at(self._node),
-        )
-        peers = [
-            description.of_peer(peer, self._clients.at(peer.node), now)
-            for peer in self._links.peers.values()
-        ]
-        hosts = [description.of_ping(ping, now) for ping in self._pings.nodes.values()]
+        peers, hosts = self._links.peers.values(), self._pings.nodes.values()
         return api.ClusterDescription(
             request=request,
             node=self._node,
-            nodes=(own, *peers, *hosts),
+            nodes=description.of_nodes(self._own_node(), peers, hosts, self._clients.at, now),
             view=self._ccm.view,
             parameters=dict(self._settings.parameters),
             counters=self.counters,
@@ -656,63 +598,49 @@ class Messaging:
 
     # --- the list of nodes ------------------------------------------------------------------
 
-    def _change_nodes(self, client: str, wish: api.ChangeNodes, now: float) -> list[Effect]:
-        known = self._nodes
-        problem = nodelist.refusal(wish.add, wish.delete, known, self._ccm.view, self._status_of)
-        if problem:
-            return [Tell(client, api.NodesReply(wish.request, known.names, problem))]
-        new = known.with_node(wish.add) if wish.add else known.without_node(wish.delete)
-        text = f"node {wish.add} added" if wish.add else f"node {wish.delete} deleted"
-        return [
-            info("heartbeat", f"{text} by an administrator"),
-            *self._take_nodes(new, now),
-            Tell(client, api.NodesReply(wish.request, new.names)),
-        ]
-
     def _status_of(self, node: str) -> NodeStatus:
         return self._status if node == self._node else self._links.peers[node].shown
 
-    def _hear_nodes(self, peer: str, told: nodelist.NodeList, now: float) -> list[Effect]:
-        if not nodelist.is_sound(told) or not told.overrules(self._nodes):
-            return []
-        names = ", ".join(told.names)
-        text = f"node {peer} knows a newer list of nodes: {names}"
-        return [info("heartbeat", text), *self._take_nodes(told, now)]
+    def _follow_roll(self, outcome: Sequence[roll.Effect], now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for effect in outcome:
+            match effect:
+                case roll.Adopt(new):
+                    self._settings = replace(self._settings, nodes=new.names)
+                    uuids = {each.node: each.uuid for each in self._links.peers.values()}
+                    known = sorted({**uuids, self._node: self._uuid}.items())
+                    kept = tuple((name, uuid) for name, uuid in known if uuid)
+                    effects.append(KeepNodes(new, kept))
+                case roll.Admit(node):
+                    self._wire.admit(node)
+                    self._links.admit(node, now)
+                    added = api.NodeChanged(node, NodeKind.NORMAL, NodeStatus.INIT)
+                    effects += self._follow_clients(self._clients.tell(added), now)
+                case roll.Dismiss(node):
+                    gone = links.PeerTookLeave(node)
+                    effects += self._follow_links(self._links.receive(gone, now), now)
+                    self._wire.dismiss(node)
+                    self._links.dismiss(node)
+                    self._clients.forget_node(node)
+                case roll.CountAnew(names):
+                    effects += self._count_anew(names, now)
+                case roll.WeAreDeleted():
+                    text = "this node was deleted from the cluster"
+                    effects += self._leave_because(text, now, EXIT_STAY_DOWN)
+                case Tell() | Note():
+                    effects.append(effect)
+        return effects
 
-    def _take_nodes(self, new: nodelist.NodeList, now: float) -> list[Effect]:
-        """Count other nodes from now on; the peers hear it before any round that counts them."""
-        old, self._nodes = self._nodes, new
-        self._settings = replace(self._settings, nodes=new.names)
-        uuids = {peer.node: peer.uuid for peer in self._links.peers.values() if peer.uuid}
-        uuids[self._node] = self._uuid
-        effects: list[Effect] = [
-            debug("heartbeat", f"get_delnodelist: delnodelist={','.join(new.deleted)}"),
-            KeepNodes(new, tuple(sorted(uuids.items()))),
-        ]
-        if self._node not in new.names:
-            return effects + self._leave_because(
-                "this node was deleted from the cluster", now, EXIT_STAY_DOWN
-            )
-        for name in (each for each in new.names if each not in old.names):
-            self._wire.admit(name)
-            self._links.admit(name, now)
-            added = api.NodeChanged(name, NodeKind.NORMAL, NodeStatus.INIT)
-            effects += self._follow_clients(self._clients.tell(added), now)
-        for name in (each for each in old.names if each not in new.names):
-            gone = links.PeerTookLeave(name)
-            effects += self._follow_links(self._links.receive(gone, now), now)
-            self._wire.dismiss(name)
-            self._links.dismiss(name)
-            self._clients.forget_node(name)
+    def _count_anew(self, names: tuple[str, ...], now: float) -> list[Effect]:
+        """The peers hear the list before any round that counts it."""
         self._rotation.replace_peers(self._settings.peers_of(self._node))
         self._clients.adjust(self._greeting())
-        effects += self._say_nodes(self._delivery.peers, now)
-        changed = ccm.NodesChanged(new.names)
+        effects = self._say_nodes(self._delivery.peers, now)
+        changed = ccm.NodesChanged(names)
         return effects + self._follow_ccm(self._ccm.receive(changed, now), now)
 
     def _say_nodes(self, peers: tuple[str, ...], now: float) -> list[Effect]:
-        said = frame.Nodes(self._nodes.version, self._nodes.names, self._nodes.deleted)
-        payload = frame.MEMBERSHIP_MESSAGES.encode(said)
+        payload = frame.MEMBERSHIP_MESSAGES.encode(self._roll.message())
         outcome = self._delivery.send_to(peers, delivery.Channel.CONTROL, payload, now)
         return self._follow_delivery(outcome, now)
 

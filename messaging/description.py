@@ -5,11 +5,44 @@ Responsible for turning their states into words of `crm.api.membership`; decides
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from crm.api.membership import LinkDescription, LinkStatus, NodeDescription, NodeKind, NodeStatus
+from crm.api.membership import (
+    LinkDescription,
+    LinkStatus,
+    NodeChanged,
+    NodeDescription,
+    NodeKind,
+    NodeStatus,
+)
 from messaging.pings import PingState
 from messaging.standing import NEVER, PeerState
+
+
+def of_nodes(
+    own: NodeChanged,
+    peers: Iterable[PeerState],
+    hosts: Iterable[PingState],
+    clients_at: Callable[[str], Iterable[str]],
+    now: float,
+) -> tuple[NodeDescription, ...]:
+    """Describe this node, its peers and the ping nodes, in this order."""
+    own_clients = tuple(clients_at(own.node))
+    return (
+        NodeDescription(own.node, own.kind, own.status, own.uuid, clients=own_clients),
+        *(of_peer(peer, clients_at(peer.node), now) for peer in peers),
+        *(of_ping(ping, now) for ping in hosts),
+    )
+
+
+def news_of_peer(peer: PeerState) -> NodeChanged:
+    """Say what a node is now, as clients are told when it changes."""
+    return NodeChanged(peer.node, NodeKind.NORMAL, peer.shown, peer.uuid)
+
+
+def news_of_ping(ping: PingState) -> NodeChanged:
+    """Say what a ping node is now."""
+    return NodeChanged(ping.target.name, NodeKind.PING, ping.status)
 
 
 def of_peer(peer: PeerState, clients: Iterable[str], now: float) -> NodeDescription:

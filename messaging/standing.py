@@ -5,6 +5,7 @@ Responsible for the values alone; `links` fills them, and who is told is decided
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -85,3 +86,15 @@ class PeerState:
     def is_reachable(self) -> bool:
         """Whether its life is known and has not taken its leave."""
         return bool(self.session) and self.session != self.left_session
+
+
+def best_link(states: Mapping[str, LinkState], slow: Container[str]) -> str:
+    """Choose the link that works, is quick, and was heard last."""
+    return max(
+        states,
+        key=lambda name: (
+            states[name].status is LinkStatus.UP and name not in slow,
+            states[name].heard_at,
+            name,
+        ),
+    )

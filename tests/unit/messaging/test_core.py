@@ -8,7 +8,7 @@ from crm.api import membership as api
 from crm.api.membership import ClientStatus, NodeKind, NodeStatus, ViewEvent
 from crm.plumbing.errors import RemoteProtocolError
 from crm.plumbing.machine import MessageArrived, PeerLost
-from messaging import core, frame
+from messaging import complaints, core, frame
 from messaging.children import ChildPlan
 from tests.kit.messaging import LINK, TIMING, Network, Watch, join
 
@@ -596,12 +596,12 @@ def test_ping_nodes_are_shown_when_they_answer_and_when_they_stop() -> None:
 def test_a_flood_that_the_kernel_drops_is_counted_and_told_once_a_minute() -> None:
     network = agreed(2)
     for _ in range(3):
-        network.feed("a", core.PacketsDropped(core.FLOOD))
+        network.feed("a", core.PacketsDropped(complaints.FLOOD))
     network.feed("a", core.PacketsDropped(1))
 
-    assert network.lives["a"].machine.counters["dropped-by-kernel"] == 3 * core.FLOOD + 1
+    assert network.lives["a"].machine.counters["dropped-by-kernel"] == 3 * complaints.FLOOD + 1
     assert [text for text in network.lives["a"].texts() if "flood" in text] == [
-        f"a flood: {core.FLOOD} datagrams that are none of ours in a second"
+        f"a flood: {complaints.FLOOD} datagrams that are none of ours in a second"
     ]
 
 
