@@ -188,7 +188,7 @@ class Links:
     def adjust(self, timing: Timing) -> None:
         """Take over deadlines that may change while we run (`ha_cf.changes`)."""
         self._timing = timing
-        self._suspicion.timing = timing
+        self._suspicion.adjust(timing)
 
     def admit(self, node: str, now: float) -> None:
         """Count and judge a node that was added while we run."""

@@ -3,10 +3,10 @@
 Responsible for how much a silence is worth. Not responsible for what follows from it (`links`).
 
 Theory of operation. A node that does not run does not listen, so before it believes in somebody's
-silence it looks at itself: how late its own timers were, how long packets lay in its sockets. After
-a lateness above `Timing.drowsy_s` it *doubts* for `Timing.grace_s`: it probes everybody and
-accuses nobody. The doubt ends early when somebody who does not doubt is as deaf to the peer.
-Packets that lie in the socket for a steady time are no reason to doubt, only to wait that long.
+silence it looks at itself (`wakefulness`): how late its own timers were, how long packets lay in
+its sockets. While it *doubts* itself it probes everybody and accuses nobody. The doubt ends early
+when somebody who does not doubt is as deaf to the peer. Packets that lie in the socket for a steady
+time are no reason to doubt, only to wait that long.
 
 Shortly before a peer's deadline the others are asked what they heard of it last. They answer with
 the peer's own stamp. A stamp above the latest we have tells how much later than our last hearing
@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from messaging import frame
 from messaging.cluster_settings import Timing
 from messaging.standing import NEVER, PeerState
+from messaging.wakefulness import Wakefulness
 
 ENQUIRIES = 3
 """How often the others are asked about a silent peer before its deadline."""
@@ -58,21 +59,11 @@ class Suspicion:
         self.timing = timing
         self._peers = peers
         self._hearsay = {name: Hearsay() for name in peers}
-        self._doubts_until = NEVER
-        self._missed_s = 0.0
-        """All time in which this node did not run, added up since its start."""
-
-        self._missed_from = NEVER
-        self._missed_to = NEVER
-        """The last such time."""
-
-        self._ran_at = NEVER
-        self._lag_s = 0.0
-        """How long the last packet lay in a socket, if that was long."""
+        self._awake = Wakefulness(timing)
 
     def admit(self, name: str) -> None:
         """Doubt a node as well that was added while we run."""
-        self._hearsay[name] = Hearsay(missed_s=self._missed_s)
+        self._hearsay[name] = Hearsay(missed_s=self._awake.missed_s)
 
     def dismiss(self, name: str) -> None:
         """Forget what was said of a node that was deleted while we run."""
@@ -80,35 +71,22 @@ class Suspicion:
 
     # --- of oneself -------------------------------------------------------------------------
 
+    def adjust(self, timing: Timing) -> None:
+        """Take over deadlines that may change while we run."""
+        self.timing = timing
+        self._awake.timing = timing
+
     def notice(self, late_s: float, now: float) -> bool:
         """Take in how late a timer was; tells whether a doubt begins."""
-        ran_at, self._ran_at = self._ran_at, now
-        if late_s <= self.timing.drowsy_s:
-            return False
-        if now > ran_at:
-            self._missed_from, self._missed_to = max(now - late_s, ran_at), now
-            self._missed_s += self._missed_to - self._missed_from
-        return self._doubt(late_s, now)
+        return self._awake.notice(late_s, now)
 
     def notice_age(self, age_s: float, now: float) -> bool:
-        """Take in how long a packet lay in a socket; tells whether a doubt begins.
-
-        A lag that does not grow is known: whatever is older than it has been read.
-        """
-        lag_s, self._lag_s = self._lag_s, age_s if age_s > self.timing.drowsy_s else 0.0
-        return age_s - lag_s > self.timing.drowsy_s and self._doubt(age_s, now)
-
-    def _doubt(self, late_s: float, now: float) -> bool:
-        """Doubt for one grace; a doubt that goes on is not renewed."""
-        if self.is_doubtful(now):
-            return False
-        begins = not self.is_doubtful(now - late_s)
-        self._doubts_until = now + self.timing.grace_s
-        return begins
+        """Take in how long a packet lay in a socket; tells whether a doubt begins."""
+        return self._awake.notice_age(age_s, now)
 
     def is_doubtful(self, now: float) -> bool:
         """Whether this node may still have missed what was said to it."""
-        return now < self._doubts_until
+        return self._awake.is_doubtful(now)
 
     def lease_extension_s(self, now: float) -> float:
         """How much longer a peer's confirmation keeps it in our quorum than the lease says.
@@ -123,8 +101,7 @@ class Suspicion:
     def heard(self, peer: PeerState) -> None:
         """The peer was heard here: what others said is of the past."""
         hearsay = self._hearsay[peer.node]
-        since = max(self._missed_from, peer.heard_at)
-        hearsay.missed_s = self._missed_s - max(self._missed_to - since, 0.0)
+        hearsay.missed_s = self._awake.missed_before(peer.heard_at)
         if hearsay.vouched or hearsay.deaf:
             hearsay.vouched.clear()
             hearsay.deaf.clear()
@@ -161,9 +138,8 @@ class Suspicion:
         end = heard_at + peer.deadtime_s
         if hearsay.deaf:
             return end
-        end += min(self._lag_s, self.timing.grace_s)
-        missed_s = self._missed_s - hearsay.missed_s
-        return max(end, min(self._doubts_until, end + missed_s))
+        end += min(self._awake.lag_s, self.timing.grace_s)
+        return self._awake.put_off(end, hearsay.missed_s)
 
     def witnesses(self, peer: PeerState) -> list[str]:
         """Who has heard a silent peer later than we have, by name."""
