@@ -49,6 +49,12 @@ class PingTarget:
 
     name: str
     hosts: tuple[str, ...]
+    by_ipv6: bool = False
+    """Whether the names of its hosts are looked up as addresses of IPv6."""
+
+    def is_asked_by_ipv6(self, host: str) -> bool:
+        """Whether one of its hosts is pinged over IPv6; an address says that itself."""
+        return self.by_ipv6 or ":" in host
 
 
 @dataclass(frozen=True)

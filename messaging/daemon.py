@@ -83,7 +83,7 @@ class _Deeds:
         self.serial_ring = SerialRing(lines, self._on_datagram, shell.loop, ttl=ttl)
         self.serial_ring.open()
         if self.readings.settings.pings:
-            self.pinger = icmp.Pinger(self.readings.ping_addresses, self._on_echo, shell.loop)
+            self.pinger = icmp.Pinger(self.readings.ping_places, self._on_echo, shell.loop)
             self.pinger.open()
         if settings.watchdog:
             path = startup.watchdog_path(settings, self.paths)
@@ -103,9 +103,9 @@ class _Deeds:
                     return
                 for udp_link in self.udp_links.get(link, ()):
                     udp_link.send(data, destination, is_bulk=is_bulk)
-            case core.SendEcho(host, token):
+            case core.SendEcho(host, token, is_ipv6):
                 if self.pinger is not None:
-                    self.pinger.send(host, token)
+                    self.pinger.send(host, token, is_ipv6=is_ipv6)
             case core.KeepNodes():
                 self._keep_nodes(effect)
             case core.ShowLife():

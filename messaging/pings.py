@@ -5,7 +5,8 @@ responsible for ICMP (`media.icmp`), nor for what follows from the number that a
 
 Theory of operation. Every keepalive each host is sent a fresh random token; whoever sends back one
 of the last `MAX_TOKENS` tokens of its own is alive. A ping node lives while one of its hosts does.
-It dies when none has answered for `deadping`, or, if none ever has, when `initdead` has passed.
+It dies when none has answered for `deadping`, or, if none ever has, when `initdead` has passed. A
+node that did not run for a while doubts itself first: it pings, and accuses no host for a grace.
 
 Source: docs/protocol/links.md, "Ping nodes".
 """
@@ -18,9 +19,9 @@ from dataclasses import dataclass, field
 from crm.api.membership import LinkStatus, NodeKind, NodeStatus
 from crm.plumbing.machine import Note, info, warn
 from messaging.cluster_settings import ClusterSettings, PingTarget, Timing
-from messaging.standing import ShowLink, ShowNode
+from messaging.standing import NEVER, ShowLink, ShowNode
+from messaging.wakefulness import Wakefulness
 
-NEVER = float("-inf")
 MAX_TOKENS = 4
 TOKEN_BYTES = 8
 
@@ -39,6 +40,7 @@ class SendEcho:
 
     host: str
     token: bytes
+    is_ipv6: bool = False
 
 
 Effect = SendEcho | ShowNode | ShowLink | Note
@@ -50,6 +52,9 @@ class PingState:
 
     target: PingTarget
     heard_at: float = NEVER
+    missed_s: float = 0.0
+    """What this node had missed in all when it last heard it."""
+
     status: NodeStatus = NodeStatus.INIT
     tokens: dict[str, list[bytes]] = field(default_factory=dict)
 
@@ -64,19 +69,23 @@ class Pings:
         self._random_bytes = random_bytes
         self._dead_at = now + settings.timing.initdead_s
         self._due = now
+        self._awake = Wakefulness(settings.timing)
         self.nodes = {target.name: PingState(target) for target in settings.pings}
 
     def adjust(self, timing: Timing) -> None:
         """Take over deadlines that may change while we run (`ha_cf.changes`)."""
         self._timing = timing
+        self._awake.timing = timing
 
     def receive(self, event: EchoArrived, now: float) -> list[Effect]:
         """Take in an answer, if it is one."""
+        self._look(now)
         effects: list[Effect] = []
         for name, ping in self.nodes.items():
             if event.token not in ping.tokens.get(event.host, ()):
                 continue
             ping.heard_at = now
+            ping.missed_s = self._awake.missed_s
             if ping.status is not NodeStatus.PING:
                 ping.status = NodeStatus.PING
                 effects += [
@@ -89,11 +98,13 @@ class Pings:
 
     def ping_along(self, now: float) -> list[Effect]:
         """Ping with a heartbeat that goes out: each waking costs more than a ping."""
+        self._look(now)
         is_near = self._due - now < self._timing.keepalive_s / 2
         return self._ping(now) if self.nodes and is_near else []
 
     def tick(self, now: float) -> list[Effect]:
         """Ping, and bury what does not answer, as far as due."""
+        self._look(now)
         effects = self._ping(now) if self.nodes and now >= self._due else []
         for name, ping in self.nodes.items():
             if now < self._end_of(ping):
@@ -113,13 +124,17 @@ class Pings:
             return None
         return min(self._due, *(self._end_of(ping) for ping in self.nodes.values()))
 
+    def _look(self, now: float) -> None:
+        """Look at oneself first: who did not run has not listened either."""
+        self._awake.notice(now - self._due, now)
+
     def _end_of(self, ping: PingState) -> float:
         """When a ping node is to be called dead."""
         if ping.status is NodeStatus.DEAD:
             return float("inf")
-        if ping.status is NodeStatus.INIT:
-            return self._dead_at
-        return ping.heard_at + self._timing.deadping_s
+        is_known = ping.status is not NodeStatus.INIT
+        end = ping.heard_at + self._timing.deadping_s if is_known else self._dead_at
+        return self._awake.put_off(end, ping.missed_s)
 
     def _ping(self, now: float) -> list[Effect]:
         self._due = now + self._timing.keepalive_s
@@ -129,5 +144,6 @@ class Pings:
                 tokens = ping.tokens.setdefault(host, [])
                 tokens.append(self._random_bytes(TOKEN_BYTES))
                 del tokens[:-MAX_TOKENS]
-                effects.append(SendEcho(host, tokens[-1]))
+                is_ipv6 = ping.target.is_asked_by_ipv6(host)
+                effects.append(SendEcho(host, tokens[-1], is_ipv6))
         return effects

@@ -45,7 +45,7 @@ class Readings:
     settings: ClusterSettings
     keys: KeyFile
     programs: tuple[Program, ...]
-    ping_addresses: dict[str, str]
+    ping_places: dict[icmp.Host, icmp.Place]
     ha_cf_text: str
     rights: Rights
     known_nodes: NodeList
@@ -80,11 +80,11 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
     own = [] if settings.only_membership else programs.own_daemons(place)
     rights, found = _read_rights(settings, own, str(paths.ha_cf))
     problems += found
-    addresses, found = _look_up_ping_hosts(settings, paths)
+    places, found = _look_up_ping_hosts(settings, paths)
     problems += found
     if has_errors(problems):
         return None, problems, EXIT_NOT_CONFIGURED
-    made = Readings(settings, keys, (*own, *extra), addresses, text, rights, known_nodes)
+    made = Readings(settings, keys, (*own, *extra), places, text, rights, known_nodes)
     return made, problems, 0
 
 
@@ -103,18 +103,21 @@ def _check_serial_lines(settings: ClusterSettings, paths: Paths) -> list[Problem
 
 def _look_up_ping_hosts(
     settings: ClusterSettings, paths: Paths
-) -> tuple[dict[str, str], list[Problem]]:
-    hosts = [host for ping in settings.pings for host in ping.hosts]
-    addresses, unknown = icmp.resolve(hosts)
-    return addresses, [
+) -> tuple[dict[icmp.Host, icmp.Place], list[Problem]]:
+    places, unknown = icmp.resolve(icmp.hosts_of(settings.pings))
+    return places, [
         error(
             "unknown-host",
             str(paths.ha_cf),
-            f"{paths.ha_cf}: unknown host '{host}' in a ping line",
+            f"{paths.ha_cf}: unknown host '{host.name}' in a {_ping_word(host)} line",
             "add it to /etc/hosts, or write its address",
         )
         for host in unknown
     ]
+
+
+def _ping_word(host: icmp.Host) -> str:
+    return "ping6" if host.is_ipv6 else "ping"
 
 
 def check(paths: Paths, node: str) -> tuple[list[str], list[Problem], int]:

@@ -203,13 +203,20 @@ _MEDIA = (
     Directive(
         "ping_group",
         "NAME HOST...",
-        "one ping node that is up while any of its hosts answers",
+        "one ping node that is up while any of its hosts answers; names are looked up for IPv4",
         values.ping_group,
         reading=Reading.LINE,
         key="pings",
         is_list=True,
     ),
-    _refused("ping6", "HOST...", "IPv6 ping nodes are not supported; use ping"),
+    Directive(
+        "ping6",
+        "HOST...",
+        "the same as ping, over IPv6",
+        values.ping6,
+        key="pings",
+        is_list=True,
+    ),
     _refused(
         "hbaping",
         "ADAPTER...",

@@ -106,7 +106,7 @@ def _medium(medium: Medium) -> str:
 
 def _ping(target: PingTarget) -> str:
     if target.hosts == (target.name,):
-        return target.name
+        return f"{target.name} (IPv6)" if target.by_ipv6 else target.name
     return f"{target.name}: any of {', '.join(target.hosts)}"
 
 

@@ -243,12 +243,25 @@ def ping(word: str) -> PingTarget:
     return PingTarget(word, (host(word),))
 
 
+def ping6(word: str) -> PingTarget:
+    """Read a host that is pinged over IPv6."""
+    return PingTarget(word, (_pinged6(word),), by_ipv6=True)
+
+
 def ping_group(line: str) -> PingTarget:
-    """Read `NAME HOST...`."""
+    """Read `NAME HOST...`; an address of IPv6 is pinged over IPv6."""
     name, *hosts = line.split()
     if not hosts:
         raise BadValueError("expected 'ping_group NAME HOST...'")
-    return PingTarget(name, tuple(host(word) for word in hosts))
+    return PingTarget(name, tuple(_pinged6(each) if ":" in each else host(each) for each in hosts))
+
+
+def _pinged6(word: str) -> str:
+    """Read an IPv6 address or a host name; one that holds on a link only has to name the link."""
+    read = host6(word)
+    if ":" in read and ipaddress.IPv6Address(read).is_link_local and "%" not in read:
+        raise BadValueError(f"'{word}' holds on one link only: write '{word}%INTERFACE'")
+    return read
 
 
 def _words(line: str, form: str) -> list[str]:

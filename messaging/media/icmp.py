@@ -1,9 +1,10 @@
 """Ping hosts: echo requests with a token of ours, and the replies that carry it back.
 
-Responsible for ICMP alone. Which token belongs to which host, and when a host counts as dead, is
-decided by `messaging.links`; here a reply is attributed to the host it came from and no other.
+Responsible for ICMP alone, in both IP versions. Which token belongs to which host, and when a host
+counts as dead, is decided by `messaging.pings`; here a reply is attributed to the host it came from
+and no other.
 
-Source: RFC 792; docs/protocol/links.md, "Ping nodes".
+Source: RFC 792, RFC 4443; docs/protocol/links.md, "Ping nodes".
 """
 
 from __future__ import annotations
@@ -14,66 +15,170 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from messaging.cluster_settings import PingTarget
 
 log = logging.getLogger("ha.heartbeat")
 
-ECHO_REQUEST = 8
-ECHO_REPLY = 0
 MAGIC = b"pkping01"
 MAX_REPLY_BYTES = 2048
 BATCH = 64
 _HEADER = struct.Struct(">BBHHH")
+_ICMP6_FILTER = 1
+_FILTER = struct.Struct("=8I")
+
+
+class Dialect(NamedTuple):
+    """How one IP version writes an echo."""
+
+    family: socket.AddressFamily
+    protocol: int
+    request: int
+    reply: int
+
+
+ICMP = Dialect(socket.AF_INET, socket.IPPROTO_ICMP, 8, 0)
+ICMP6 = Dialect(socket.AF_INET6, socket.IPPROTO_ICMPV6, 128, 129)
+
+
+class Host(NamedTuple):
+    """A host as the settings write it, and in which IP version it is pinged."""
+
+    name: str
+    is_ipv6: bool = False
+
+    @property
+    def dialect(self) -> Dialect:
+        """How it is spoken to."""
+        return ICMP6 if self.is_ipv6 else ICMP
+
+
+class Place(NamedTuple):
+    """An address; one of IPv6 may hold on one interface only."""
+
+    address: str
+    scope: int = 0
+
 
 Receive = Callable[[str, bytes], None]
 """Called with the host (as the settings write it) and the token."""
 
 
-def resolve(hosts: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+def hosts_of(targets: Iterable[PingTarget]) -> list[Host]:
+    """List every host of some ping nodes once."""
+    found = (
+        Host(name, target.is_asked_by_ipv6(name)) for target in targets for name in target.hosts
+    )
+    return list(dict.fromkeys(found))
+
+
+def resolve(hosts: Iterable[Host]) -> tuple[dict[Host, Place], list[Host]]:
     """Find the addresses of hosts; also give those that have none."""
-    addresses: dict[str, str] = {}
-    unknown: list[str] = []
+    places: dict[Host, Place] = {}
+    unknown: list[Host] = []
     for host in hosts:
         try:
-            addresses[host] = str(socket.getaddrinfo(host, None, socket.AF_INET)[0][4][0])
-        except (socket.gaierror, UnicodeError):
+            found = socket.getaddrinfo(host.name, None, host.dialect.family)[0][4]
+        except (OSError, UnicodeError):
             unknown.append(host)
-    return addresses, unknown
+            continue
+        address = str(found[0]).partition("%")[0]
+        places[host] = Place(address, int(found[3]) if len(found) == 4 else 0)
+    return places, unknown
 
 
 class Pinger:
-    """One ICMP socket for all ping nodes: raw where permitted, else the kernel's ping socket."""
+    """All ping nodes, on one ICMP socket for each IP version that is needed."""
 
     def __init__(
-        self, addresses: dict[str, str], receive: Receive, loop: asyncio.AbstractEventLoop
+        self, places: Mapping[Host, Place], receive: Receive, loop: asyncio.AbstractEventLoop
     ) -> None:
-        self._addresses = addresses
+        self._places = places
+        self._sequence = 0
+        self._trouble = ""
+        self._sockets = {
+            dialect: EchoSocket(dialect, self._on_reply, loop)
+            for dialect in dict.fromkeys(host.dialect for host in places)
+        }
+        self._receive = receive
+
+    def open(self) -> bool:
+        """Open the sockets; what is not permitted is said once, and not pinged."""
+        opened = [each.open() for each in self._sockets.values()]
+        if all(opened):
+            log.info("glib: ping heartbeat started.")
+        else:
+            log.error("ping nodes cannot be reached: ICMP sockets are not permitted to this user")
+        return all(opened)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for each in self._sockets.values():
+            each.close()
+
+    def send(self, name: str, token: bytes, *, is_ipv6: bool = False) -> None:
+        """Send one echo request."""
+        host = Host(name, is_ipv6)
+        place = self._places.get(host)
+        if place is None:
+            return
+        self._sequence = self._sequence + 1 & 0xFFFF
+        problem = self._sockets[host.dialect].send(place, self._sequence, MAGIC + token)
+        trouble = f"cannot ping {name}: {problem}" if problem else ""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            log.log(
+                *((logging.WARNING, trouble) if trouble else (logging.INFO, "ping works again"))
+            )
+
+    def _on_reply(self, dialect: Dialect, source: Place, token: bytes) -> None:
+        for host, place in self._places.items():
+            if place == source and host.dialect is dialect:
+                self._receive(host.name, token)
+
+
+class EchoSocket:
+    """An ICMP socket of one IP version: raw where permitted, else the kernel's ping socket."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        receive: Callable[[Dialect, Place, bytes], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._dialect = dialect
         self._receive = receive
         self._loop = loop
         self._identifier = os.getpid() & 0xFFFF
-        self._sequence = 0
-        self._trouble = ""
-        self._is_raw = False
+        self._has_ip_header = False
         self._socket: socket.socket | None = None
 
-    def open(self) -> None:
-        """Open the socket; without permission say so once, and ping nothing."""
-        kinds = (socket.SOCK_RAW, socket.SOCK_DGRAM)
-        for kind in kinds:
+    def open(self) -> bool:
+        """Open the socket; False if that is not permitted."""
+        for kind in (socket.SOCK_RAW, socket.SOCK_DGRAM):
             try:
-                self._socket = socket.socket(
-                    socket.AF_INET, kind | socket.SOCK_CLOEXEC, socket.IPPROTO_ICMP
-                )
-            except PermissionError:
+                self._socket = self._make(kind)
+            except OSError:
                 continue
-            self._is_raw = kind == socket.SOCK_RAW
-            break
-        if self._socket is None:
-            log.error("ping nodes cannot be reached: ICMP sockets are not permitted to this user")
-            return
-        self._socket.setblocking(False)
-        self._loop.add_reader(self._socket.fileno(), self._on_readable)
-        log.info("glib: ping heartbeat started.")
+            # A raw socket of IPv4 shows the header of the packet, one of IPv6 never does.
+            self._has_ip_header = kind == socket.SOCK_RAW and self._dialect is ICMP
+            self._loop.add_reader(self._socket.fileno(), self._on_readable)
+            return True
+        return False
+
+    def _make(self, kind: socket.SocketKind) -> socket.socket:
+        made = socket.socket(
+            self._dialect.family, kind | socket.SOCK_CLOEXEC, self._dialect.protocol
+        )
+        made.setblocking(False)
+        if kind == socket.SOCK_RAW and self._dialect is ICMP6:
+            wanted = bytearray(_FILTER.pack(*[0xFFFFFFFF] * 8))
+            word, bit = divmod(ICMP6.reply, 32)
+            struct.pack_into("=I", wanted, 4 * word, 0xFFFFFFFF & ~(1 << bit))
+            made.setsockopt(socket.IPPROTO_ICMPV6, _ICMP6_FILTER, bytes(wanted))
+        return made
 
     def close(self) -> None:
         """Close the socket."""
@@ -82,53 +187,48 @@ class Pinger:
             self._socket.close()
             self._socket = None
 
-    def send(self, host: str, token: bytes) -> None:
-        """Send one echo request."""
-        if self._socket is None or host not in self._addresses:
-            return
-        self._sequence = self._sequence + 1 & 0xFFFF
-        packet = request(self._identifier, self._sequence, MAGIC + token)
-        trouble = ""
+    def send(self, place: Place, sequence: int, payload: bytes) -> str:
+        """Send one echo request; what the system says if it cannot be sent, or ""."""
+        if self._socket is None:
+            return ""
+        packet = request(self._identifier, sequence, payload, self._dialect)
+        target: tuple[str, int] | tuple[str, int, int, int] = (place.address, 0)
+        if self._dialect is ICMP6:
+            target = (place.address, 0, 0, place.scope)
         try:
             with contextlib.suppress(BlockingIOError):
-                self._socket.sendto(packet, (self._addresses[host], 0))
+                self._socket.sendto(packet, target)
         except OSError as problem:
-            trouble = f"cannot ping {host}: {problem.strerror}"
-        if trouble != self._trouble:
-            self._trouble = trouble
-            log.log(
-                *((logging.WARNING, trouble) if trouble else (logging.INFO, "ping works again"))
-            )
+            return problem.strerror or str(problem)
+        return ""
 
     def _on_readable(self) -> None:
         for _ in range(BATCH):
             if self._socket is None:
                 return
             try:
-                data, (source, *_) = self._socket.recvfrom(MAX_REPLY_BYTES)
+                data, (address, *more) = self._socket.recvfrom(MAX_REPLY_BYTES)
             except OSError:
                 return
-            token = reply_token(data, is_raw=self._is_raw)
-            if token is None:
-                continue
-            for host, address in self._addresses.items():
-                if address == source:
-                    self._receive(host, token)
+            token = reply_token(data, is_raw=self._has_ip_header, dialect=self._dialect)
+            if token is not None:
+                scope = int(more[2]) if len(more) == 3 else 0
+                self._receive(self._dialect, Place(str(address), scope), token)
 
 
-def request(identifier: int, sequence: int, payload: bytes) -> bytes:
-    """An echo request with its checksum."""
-    blank = _HEADER.pack(ECHO_REQUEST, 0, 0, identifier, sequence) + payload
-    return _HEADER.pack(ECHO_REQUEST, 0, checksum(blank), identifier, sequence) + payload
+def request(identifier: int, sequence: int, payload: bytes, dialect: Dialect = ICMP) -> bytes:
+    """An echo request with its checksum; that of IPv6 covers addresses, and the kernel sets it."""
+    blank = _HEADER.pack(dialect.request, 0, 0, identifier, sequence) + payload
+    return _HEADER.pack(dialect.request, 0, checksum(blank), identifier, sequence) + payload
 
 
-def reply_token(data: bytes, *, is_raw: bool) -> bytes | None:
+def reply_token(data: bytes, *, is_raw: bool, dialect: Dialect = ICMP) -> bytes | None:
     """The token in an echo reply of ours; None for anything else."""
     if is_raw:
         if not data or data[0] >> 4 != 4:
             return None
         data = data[(data[0] & 15) * 4 :]
-    if len(data) < _HEADER.size + len(MAGIC) or data[0] != ECHO_REPLY:
+    if len(data) < _HEADER.size + len(MAGIC) or data[0] != dialect.reply:
         return None
     payload = data[_HEADER.size :]
     return payload[len(MAGIC) :] if payload.startswith(MAGIC) else None

@@ -252,14 +252,17 @@ def _serial_input() -> st.SearchStrategy[list[bytes]]:
 
 
 def _take_echo(data: bytes) -> None:
-    for is_raw in (True, False):
-        token = icmp.reply_token(data, is_raw=is_raw)
+    for is_raw, dialect in ((True, icmp.ICMP), (False, icmp.ICMP), (False, icmp.ICMP6)):
+        token = icmp.reply_token(data, is_raw=is_raw, dialect=dialect)
         assert token is None or token in data
 
 
 def _echo_input() -> st.SearchStrategy[bytes]:
     reply = st.builds(
-        lambda number, token: b"\0\0" + icmp.request(number, number, icmp.MAGIC + token)[2:],
+        lambda kind, number, token: (
+            bytes([kind, 0]) + icmp.request(number, number, icmp.MAGIC + token)[2:]
+        ),
+        st.sampled_from([icmp.ICMP.reply, icmp.ICMP6.reply]),
         st.integers(0, 65535),
         st.binary(max_size=30),
     )

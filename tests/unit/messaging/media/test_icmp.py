@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,9 +16,16 @@ TOKEN = b"12345678"
 _IP_HEADER = bytes([0x45]) + bytes(19)
 
 
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    made = asyncio.new_event_loop()
+    yield made
+    made.close()
+
+
 def reply_to(packet: bytes) -> bytes:
     """What a host makes of a request."""
-    return bytes([icmp.ECHO_REPLY]) + packet[1:]
+    return bytes([icmp.ICMP.reply]) + packet[1:]
 
 
 def slow_checksum(data: bytes) -> int:
@@ -56,3 +67,39 @@ def test_a_reply_to_another_program_carries_no_token() -> None:
 def test_garbage_is_no_reply(data: bytes, is_raw: bool) -> None:
     token = reply_token(data, is_raw=is_raw)
     assert token is None or MAGIC in data
+
+
+def test_a_reply_of_the_other_ip_version_is_none_of_ours() -> None:
+    reply = bytes([icmp.ICMP6.reply]) + request(7, 1, MAGIC + TOKEN, icmp.ICMP6)[1:]
+    assert reply_token(reply, is_raw=False, dialect=icmp.ICMP6) == TOKEN
+    assert reply_token(reply, is_raw=False, dialect=icmp.ICMP) is None
+
+
+def test_a_host_is_looked_up_in_its_own_ip_version() -> None:
+    four, six, none = icmp.Host("127.0.0.1"), icmp.Host("::1", is_ipv6=True), icmp.Host("::1")
+    places, unknown = icmp.resolve([four, six, none])
+    assert places == {four: icmp.Place("127.0.0.1"), six: icmp.Place("::1")}
+    assert unknown == [none]
+
+
+@pytest.mark.parametrize("host", [icmp.Host("127.0.0.1"), icmp.Host("::1", is_ipv6=True)])
+def test_a_host_answers_over_either_ip_version(
+    host: icmp.Host, loop: asyncio.AbstractEventLoop
+) -> None:
+    heard: asyncio.Future[tuple[str, bytes]] = loop.create_future()
+
+    def hear(name: str, token: bytes) -> None:
+        if not heard.done():
+            heard.set_result((name, token))
+
+    places, _ = icmp.resolve([host])
+    pinger = icmp.Pinger(places, hear, loop)
+    if not pinger.open():
+        pytest.skip("ICMP sockets are not permitted here")
+    try:
+        pinger.send(host.name, TOKEN, is_ipv6=host.is_ipv6)
+        answer = loop.run_until_complete(asyncio.wait_for(heard, 5))
+    finally:
+        pinger.close()
+
+    assert answer == (host.name, TOKEN)
