@@ -11,7 +11,6 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,11 +19,12 @@ from crm.api import membership
 from crm.plumbing import clock, process, urgency
 from crm.plumbing import log as ha_log
 from crm.plumbing.daemon import Conversation, Options, Plan, Shell, parse_options, run
-from crm.plumbing.errors import ConfigurationError, Problem, Severity, Unreachable
+from crm.plumbing.errors import ConfigurationError, Problem, Severity, Unreachable, UsageError
 from crm.plumbing.nursery import DAEMON_MODULES, Nursery
 from crm.plumbing.settings import Paths
-from messaging import core, frame, hostcache, startup, watchdog
+from messaging import call, core, frame, hostcache, running, startup, watchdog
 from messaging.authkeys import KeyFile
+from messaging.call import Act, Call
 from messaging.cluster_settings import ClusterSettings, MediumKind
 from messaging.ha_cf import changes, meaning
 from messaging.media import icmp, udp
@@ -34,18 +34,8 @@ from messaging.programs import OWN_DAEMONS, Program
 
 log = logging.getLogger("ha.heartbeat")
 
-STOP_LIMIT_S = 1260.0
-POLL_S = 0.1
 MAX_UNKNOWN_ENDS = 64
-EXIT_NOT_RUNNING = 3
-EXIT_STALE_PID = 1
-KNOWN_WORDS = frozenset("fskrVvdMlD") | {"--check"}
-USAGE = """usage: heartbeat [-f] [-s | -k | -r | -D | -V | --check] [-d] [--root DIR] [--node NAME]
-  -f  stay in the foreground      -s  show whether heartbeat runs
-  -k  stop heartbeat in order     -r  read ha.cf and authkeys again
-  -d  debug level up              -V  show the version
-  -D  print the defaults of ha.cf
-  --check  read ha.cf and authkeys, say what they mean or what is wrong, start nothing"""
+DEBUG_UP, DEBUG_DOWN = signal.SIGUSR1, signal.SIGUSR2
 
 
 @dataclass
@@ -56,6 +46,10 @@ class _Deeds:
     nursery: Nursery
     environment: dict[str, str]
     paths: Paths
+    wish: Call
+    debug_by: int = 0
+    """How far the debug level is above that of ha.cf, by `-d` and by signals."""
+
     udp_links: dict[str, list[udp.UdpLink]] = field(default_factory=dict)
     serial_ring: SerialRing | None = None
     pinger: icmp.Pinger | None = None
@@ -91,6 +85,9 @@ class _Deeds:
             log.info("watchdog %s is armed, %s s", path, self.watchdog.timer_s)
         shell.loop.add_signal_handler(signal.SIGCHLD, self._reap)
         shell.loop.add_signal_handler(signal.SIGHUP, self._reread)
+        shell.loop.add_signal_handler(DEBUG_UP, self._change_debug, 1)
+        shell.loop.add_signal_handler(DEBUG_DOWN, self._change_debug, -1)
+        shell.loop.add_signal_handler(running.REPLACE, self._replace)
         shell.loop.call_later(core.COUNT_EVERY_S, self._count_dropped)
         shell.receive_soon(core.Started(udp.packet_bytes(others)))
 
@@ -275,7 +272,33 @@ class _Deeds:
         if new is None:
             log.error("the changed files are refused; the settings and keys in use stay")
             return
-        change = changes.between(self.readings.settings, new.settings)
+        wanted = changes.with_debug(new.settings, self.debug_by)
+        change = changes.between(self.readings.settings, wanted)
+        self._apply(change)
+        if new.keys != self.readings.keys:
+            self.shell.receive(core.KeysRead(new.keys))
+        self.readings = replace(self.readings, settings=change.settings, keys=new.keys)
+
+    def _change_debug(self, by: int) -> None:
+        """Raise or lower the debug level: what a signal asks for."""
+        old = self.readings.settings
+        new = changes.with_debug(old, by)
+        self.debug_by += new.log.debug - old.log.debug
+        self._apply(changes.between(old, new))
+        self.readings = replace(self.readings, settings=new)
+        log.info("debug level is %s", new.log.debug)
+
+    def _replace(self) -> None:
+        """Become a new heartbeat; the daemons end with their lifeline, the resources stay."""
+        assert self.shell is not None
+        log.info("Restarting heartbeat: the resources stay as they are")
+        options = self.shell.options
+        place = ["--root", str(options.root), "--node", options.node]
+        logging.shutdown()  # what waits for the disk is written first
+        running.become_anew([*place, *self.wish.words])
+
+    def _apply(self, change: changes.Change) -> None:
+        assert self.shell is not None
         targets = startup.log_targets(change.settings, self.paths, self.shell.options.node)
         if change.taken:
             log.info("ha.cf: taken over: %s", ", ".join(change.taken))
@@ -283,9 +306,6 @@ class _Deeds:
             self.shell.receive(core.SettingsRead(change.settings))
         for name in change.later:
             log.warning("ha.cf: '%s' has changed; this takes effect at the next start", name)
-        if new.keys != self.readings.keys:
-            self.shell.receive(core.KeysRead(new.keys))
-        self.readings = replace(self.readings, settings=change.settings, keys=new.keys)
 
 
 def _tell_unwritten(writing: Future[None]) -> None:
@@ -298,28 +318,35 @@ def _tell_unwritten(writing: Future[None]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run heartbeat, or ask a running one; the exit code is the classic one."""
-    options = parse_options("heartbeat", argv)
-    words = [letter for word in options.extra for letter in _letters(word)]
-    node = startup.node_name(options.node)
-    unknown = [word for word in words if word not in KNOWN_WORDS]
-    if unknown:
-        print(f"heartbeat: unknown option '{unknown[0]}'\n{USAGE}", file=sys.stderr)  # noqa: T201
+    given = sys.argv[1:] if argv is None else argv
+    if "--help" in given:
+        print(call.USAGE)  # noqa: T201
+        return 0
+    options = parse_options("heartbeat", given)
+    try:
+        wish = call.parse(options.extra)
+    except UsageError as problem:
+        print(f"heartbeat: {problem}\n{call.USAGE}", file=sys.stderr)  # noqa: T201
         return 1
-    if "V" in words:
-        print(core.VERSION)  # noqa: T201
-        return 0
-    if "D" in words:
-        print("\n".join(meaning.of_defaults()))  # noqa: T201
-        return 0
-    if "--check" in words:
-        return _check(options.paths, node)
-    if "s" in words:
-        return _show_status(options.paths, node)
-    if "k" in words:
-        return _stop_running(options.paths)
-    if "r" in words:
-        return _reload_running(options.paths)
-    return _start(options, node, foreground="f" in words or "M" in words)
+    paths, node = options.paths, startup.node_name(options.node)
+    match wish.act:
+        case Act.HELP:
+            print(call.USAGE)  # noqa: T201
+        case Act.VERSION:
+            print(core.VERSION)  # noqa: T201
+        case Act.DEFAULTS:
+            print("\n".join(meaning.of_defaults()))  # noqa: T201
+        case Act.CHECK:
+            return _check(paths, node)
+        case Act.STATUS:
+            return running.show_status(paths, node)
+        case Act.STOP:
+            return running.stop(paths)
+        case Act.RELOAD:
+            return running.reload(paths)
+        case Act.START | Act.RESTART:
+            return _start(options, node, wish)
+    return 0
 
 
 def _check(paths: Paths, node: str) -> int:
@@ -332,33 +359,33 @@ def _check(paths: Paths, node: str) -> int:
     return code
 
 
-def _letters(word: str) -> Iterable[str]:
-    return word[1:] if word.startswith("-") and not word.startswith("--") else [word]
-
-
-def _start(options: Options, node: str, *, foreground: bool) -> int:
+def _start(options: Options, node: str, wish: Call) -> int:
     paths = options.paths
     readings, problems, code = startup.read_all(paths, node)
     if readings is None:
         report(problems)
         print("ERROR: Heartbeat not started: configuration error.", file=sys.stderr)  # noqa: T201
         return code
-    running = _running_pid(paths)
-    if running is not None:
-        print(f"heartbeat: already running [pid {running}].", file=sys.stderr)  # noqa: T201
+    pid = running.pid_of_other(paths)
+    if pid is not None and wish.act is Act.RESTART:
+        return running.replace(pid)
+    if pid is not None:
+        print(f"heartbeat: already running [pid {pid}].", file=sys.stderr)  # noqa: T201
         return 0
+    readings = replace(readings, settings=changes.with_debug(readings.settings, wish.debug))
+    urgency.give_back()  # whose place we take may have been in a hurry
     try:
         startup.prepare_directories(paths)
     except ConfigurationError as problem:
         print(f"ERROR: Heartbeat not started: {problem}", file=sys.stderr)  # noqa: T201
         return startup.EXIT_NOT_CONFIGURED
-    if not foreground and _become_daemon():
+    if not wish.in_foreground and _become_daemon():
         return 0
     targets = startup.log_targets(readings.settings, paths, node)
     startup.prepare_logs(targets)
     environment = _environment(readings, ha_log.environment_of(targets), paths, node)
     nursery = Nursery.start(_preload())
-    got = _hurry(readings.settings)
+    got = _hurry(readings.settings, may_lock=wish.may_lock)
     process.set_title("heartbeat", f"--root {options.root} --node {node}")
     ha_log.configure(startup.own_log_targets(targets), "heartbeat")
     report(problems)
@@ -366,7 +393,7 @@ def _start(options: Options, node: str, *, foreground: bool) -> int:
     log.info("%s", got)
     process.write_pid_file(paths.pid_file, os.getpid())
     try:
-        return _run(options, readings, nursery, environment, node)
+        return _run(options, readings, nursery, environment, node, wish)
     finally:
         paths.pid_file.unlink(missing_ok=True)
         nursery.close()
@@ -378,6 +405,7 @@ def _run(
     nursery: Nursery,
     environment: dict[str, str],
     node: str,
+    wish: Call,
 ) -> int:
     machine = core.Messaging(
         readings.settings,
@@ -391,7 +419,7 @@ def _run(
         doorkeeper=readings.rights,
         known_nodes=readings.known_nodes,
     )
-    deeds = _Deeds(readings, nursery, environment, options.paths)
+    deeds = _Deeds(readings, nursery, environment, options.paths, wish, debug_by=wish.debug)
     plan = Plan(
         "heartbeat",
         machine,
@@ -402,12 +430,12 @@ def _run(
     return run(plan, options)
 
 
-def _hurry(settings: ClusterSettings) -> str:
+def _hurry(settings: ClusterSettings, *, may_lock: bool) -> str:
     """Ask for time and memory before others, once there is a nursery that does not inherit it."""
     if not settings.realtime:
         return "ordinary scheduling, as ha.cf says"
     got = urgency.take(settings.rtprio)
-    return f"{got}; memory is locked" if urgency.lock_memory() else got
+    return f"{got}; memory is locked" if may_lock and urgency.lock_memory() else got
 
 
 def _preload() -> list[str]:
@@ -458,51 +486,6 @@ def _become_daemon() -> bool:
     os.close(null)
     os.chdir("/")
     return False
-
-
-# --- a running heartbeat ------------------------------------------------------------------
-
-
-def _running_pid(paths: Paths) -> int | None:
-    pid = process.read_pid_file(paths.pid_file)
-    return pid if pid is not None and process.is_running(pid) else None
-
-
-def _show_status(paths: Paths, node: str) -> int:
-    pid = _running_pid(paths)
-    if pid is not None:
-        print(f"heartbeat OK [pid {pid} et al] is running on {node} [{node}]...")  # noqa: T201
-        return 0
-    if process.read_pid_file(paths.pid_file) is not None:
-        print("heartbeat is stopped. Stale pid file.")  # noqa: T201
-        return EXIT_STALE_PID
-    print("heartbeat is stopped. No process")  # noqa: T201
-    return EXIT_NOT_RUNNING
-
-
-def _stop_running(paths: Paths) -> int:
-    pid = _running_pid(paths)
-    if pid is None:
-        print("heartbeat is stopped. No process")  # noqa: T201
-        return 0
-    os.kill(pid, signal.SIGTERM)
-    waited_s = 0.0
-    while process.is_running(pid):
-        if waited_s > STOP_LIMIT_S:
-            print(f"heartbeat (pid {pid}) does not end", file=sys.stderr)  # noqa: T201
-            return 1
-        signal.sigtimedwait([signal.SIGCHLD], POLL_S)
-        waited_s += POLL_S
-    return 0
-
-
-def _reload_running(paths: Paths) -> int:
-    pid = _running_pid(paths)
-    if pid is None:
-        print("heartbeat is stopped. No process")  # noqa: T201
-        return EXIT_NOT_RUNNING
-    os.kill(pid, signal.SIGHUP)
-    return 0
 
 
 if __name__ == "__main__":

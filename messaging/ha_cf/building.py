@@ -321,6 +321,7 @@ class _Builder:
         parameters.setdefault("udpport", str(DEFAULT_PORT))
         parameters.setdefault("auto_failback", "legacy")
         parameters.setdefault("cluster", DEFAULT_CLUSTER)
+        parameters.setdefault("debug", "0")
         for name, seconds in (
             ("keepalive", timing.keepalive_s),
             ("deadtime", timing.deadtime_s),

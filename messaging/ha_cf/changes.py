@@ -36,6 +36,19 @@ class Change:
     later: tuple[str, ...] = ()
 
 
+MAX_DEBUG = 255
+
+
+def with_debug(settings: ClusterSettings, by: int) -> ClusterSettings:
+    """Raise the debug level of some settings, or lower it; never past what a file may say."""
+    level = min(max(settings.log.debug + by, 0), MAX_DEBUG)
+    return replace(
+        settings,
+        log=replace(settings.log, debug=level),
+        parameters={**settings.parameters, "debug": str(level)},
+    )
+
+
 def between(old: ClusterSettings, new: ClusterSettings) -> Change:
     """Compare the running settings with those of a file that was accepted."""
     differing = [

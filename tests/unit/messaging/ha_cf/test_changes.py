@@ -34,6 +34,23 @@ def test_what_only_this_node_watches_is_taken_over_at_once() -> None:
     assert change.settings.parameters["warntime"] == "3000"
 
 
+def test_a_debug_line_that_is_taken_away_is_taken_over_as_well() -> None:
+    change = changes.between(settings(OLD + "debug 2\n"), settings(OLD))
+
+    assert (change.taken, change.later) == (("debug",), ())
+    assert change.settings.log.debug == 0
+    assert change.settings.parameters["debug"] == "0"
+
+
+@pytest.mark.parametrize(("stated", "by", "level"), [(1, 2, 3), (0, -1, 0), (254, 5, 255)])
+def test_a_level_raised_by_hand_is_counted_from_that_of_the_file(
+    stated: int, by: int, level: int
+) -> None:
+    raised = changes.with_debug(settings(OLD + f"debug {stated}\n"), by)
+
+    assert (raised.log.debug, raised.parameters["debug"]) == (level, str(level))
+
+
 @pytest.mark.parametrize(
     ("before", "after", "names"),
     [
