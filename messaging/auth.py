@@ -68,7 +68,7 @@ class Received:
     `body` is None when there is nothing to read; `reason` then says why (also a counter's name).
     `reply` is a packet to say on the same link: to the source, or with `to_all` to everybody, where
     the source may be a lie. `opened` tells that `session` has just become the known session of
-    `sender`.
+    `sender`. `is_copy`: what was read before came over another medium too, which therefore works.
     """
 
     sender: str = ""
@@ -77,6 +77,7 @@ class Received:
     reply: bytes | None = None
     to_all: bool = False
     opened: bool = False
+    is_copy: bool = False
     reason: str = ""
 
 
@@ -88,6 +89,8 @@ class _Session:
     highest: int
     floor: int
     seen: int = 1
+    newest: dict[str, int] = field(default_factory=dict)
+    """By link: the highest counter that came over it."""
 
     def has_seen(self, counter: int) -> bool:
         if counter > self.highest:
@@ -95,7 +98,16 @@ class _Session:
         distance = self.highest - counter
         return counter <= self.floor or distance >= WINDOW or bool(self.seen >> distance & 1)
 
-    def note(self, counter: int) -> None:
+    def is_news_on(self, link: str, counter: int) -> bool:
+        """Whether a counter seen before may be the latest word on a slower link.
+
+        Each link only goes forward, so a recording is worth nothing there either.
+        """
+        is_recent = self.highest - counter < WINDOW
+        return is_recent and counter > self.newest.get(link, self.floor)
+
+    def note(self, link: str, counter: int) -> None:
+        self.newest[link] = max(counter, self.newest.get(link, counter))
         if counter > self.highest:
             shift = counter - self.highest
             self.seen = ((self.seen << shift) | 1) & _MASK if shift < WINDOW else 1
@@ -211,13 +223,16 @@ class Wire:
 
     # --- opening ----------------------------------------------------------------------------
 
-    def open(self, data: bytes, now: float) -> Received:
+    def open(self, data: bytes, now: float, link: str = "") -> Received:
         """Check a packet; whatever is not believed leaves everything as it was."""
-        received = self._open(data, now)
-        self.counters[f"dropped-{received.reason}" if received.reason else "received"] += 1
+        received = self._open(data, now, link)
+        if received.reason:
+            self.counters[f"dropped-{received.reason}"] += 1
+        else:
+            self.counters["copies" if received.is_copy else "received"] += 1
         return received
 
-    def _open(self, data: bytes, now: float) -> Received:
+    def _open(self, data: bytes, now: float, link: str) -> Received:
         try:
             header = frame.unpack_header(data)
         except RemoteProtocolError as problem:
@@ -231,21 +246,25 @@ class Wire:
             return Received(reason="unknown-sender")
         known = peer.session is not None and peer.session.name == header.session
         if header.kind == frame.Kind.HANDSHAKE:
-            return self._open_handshake(peer, header, data, now)
+            return self._open_handshake(peer, header, data, now, link)
         if not known:
             challenge = self._challenge_packet(peer, now)
             return Received(peer.node, reason="unknown-session", reply=challenge, to_all=True)
         assert peer.session is not None
-        if peer.session.has_seen(header.counter):
+        is_copy = peer.session.has_seen(header.counter)
+        if is_copy and not peer.session.is_news_on(link, header.counter):
             return Received(peer.node, reason="replayed")
         body = self._decrypt(header, data)
         if body is None:
             return Received(peer.node, reason="bad-signature")
-        peer.session.note(header.counter)
+        if is_copy:
+            peer.session.newest[link] = header.counter
+            return Received(peer.node, header.session, is_copy=True)
+        peer.session.note(link, header.counter)
         return Received(peer.node, header.session, body)
 
     def _open_handshake(
-        self, peer: _Peer, header: frame.Header, data: bytes, now: float
+        self, peer: _Peer, header: frame.Header, data: bytes, now: float, link: str
     ) -> Received:
         """Believe a session that throws our word back; throw back the peer's word."""
         known = peer.session is not None and peer.session.name == header.session
@@ -255,7 +274,7 @@ class Wire:
         if body is None:
             return Received(peer.node, reason="bad-signature")
         if known and peer.session is not None:
-            peer.session.note(header.counter)
+            peer.session.note(link, header.counter)
         try:
             handshake = frame.HANDSHAKES.decode(body)
         except RemoteProtocolError:

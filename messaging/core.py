@@ -273,7 +273,7 @@ class Messaging:
         if not self._has_begun:
             return []
         link, source = arrived.link, arrived.source
-        received = self._wire.open(arrived.data, now)
+        received = self._wire.open(arrived.data, now, link)
         effects: list[Effect] = []
         if received.reply is not None:
             destination = "" if received.to_all else source
@@ -282,6 +282,9 @@ class Messaging:
             opened = links.SessionOpened(received.sender, received.session)
             effects += self._follow_links(self._links.receive(opened, now), now)
         effects += self._complaints.refused(received.reason, received.sender, source, now)
+        if received.is_copy:
+            copy = links.CopyHeard(received.sender, received.session, link, source, arrived.age_s)
+            return effects + self._follow_links(self._links.receive(copy, now), now)
         if received.body is None:
             return effects
         try:

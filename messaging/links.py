@@ -86,6 +86,20 @@ class PacketHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyHeard:
+    """What was heard before came over another link too: it says of that link that it works.
+
+    Of the peer it says nothing new: a recording held back by somebody keeps no dead node alive.
+    """
+
+    peer: str
+    session: bytes
+    link: str
+    source: str
+    age_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class QuorateViewChanged:
     """The names of the quorate view this node is in, empty when it is in none."""
 
@@ -106,7 +120,7 @@ class PeerOverran:
     peer: str
 
 
-Event = SessionOpened | PacketHeard | QuorateViewChanged | PeerTookLeave | PeerOverran
+Event = SessionOpened | PacketHeard | CopyHeard | QuorateViewChanged | PeerTookLeave | PeerOverran
 
 # --- effects ------------------------------------------------------------------------------
 
@@ -207,6 +221,11 @@ class Links:
         match event:
             case PacketHeard():
                 effects = self._hear(event, now)
+            case CopyHeard(peer, session, link, source, age_s):
+                heard = self.peers[peer]
+                if session != heard.session or not heard.is_reachable:
+                    return []
+                return _hear_link(heard, link, source, now - age_s)
             case SessionOpened(peer, session):
                 effects = self._open_session(self.peers[peer], session, now)
             case QuorateViewChanged(members):
@@ -347,7 +366,9 @@ class Links:
         is_late = self._suspicion.notice_age(event.age_s, now)
         effects = self._doubt(event.age_s, now) if is_late else []
         arrived_at = now - event.age_s
-        effects += self._hear_link(peer, event.link, event.source, arrived_at)
+        peer.heard_at = max(peer.heard_at, arrived_at)
+        self._suspicion.heard(peer)
+        effects += _hear_link(peer, event.link, event.source, arrived_at)
         message = event.message
         if isinstance(message, frame.Status):
             effects += self._hear_status(peer, message, arrived_at)
@@ -367,20 +388,6 @@ class Links:
                 answer = self._beat(peer, now, ask=False, about=message.about)
                 effects += self._ask(peer, now) if lacking else [answer]
         return effects
-
-    def _hear_link(self, peer: PeerState, name: str, source: str, now: float) -> list[Effect]:
-        peer.heard_at = max(peer.heard_at, now)
-        self._suspicion.heard(peer)
-        link = peer.links.setdefault(name, LinkState())
-        link.heard_at = max(link.heard_at, now)
-        link.source = source
-        if link.status is LinkStatus.UP:
-            return []
-        link.status = LinkStatus.UP
-        return [
-            info("heartbeat", f"Link {peer.node}:{name} up."),
-            ShowLink(peer.node, name, LinkStatus.UP),
-        ]
 
     def _hear_status(self, peer: PeerState, status: frame.Status, now: float) -> list[Effect]:
         effects: list[Effect] = []
@@ -642,6 +649,19 @@ class Links:
             and peer.node not in other.members
             for other in self.peers.values()
         )
+
+
+def _hear_link(peer: PeerState, name: str, source: str, now: float) -> list[Effect]:
+    link = peer.links.setdefault(name, LinkState())
+    link.heard_at = max(link.heard_at, now)
+    link.source = source
+    if link.status is LinkStatus.UP:
+        return []
+    link.status = LinkStatus.UP
+    return [
+        info("heartbeat", f"Link {peer.node}:{name} up."),
+        ShowLink(peer.node, name, LinkStatus.UP),
+    ]
 
 
 def _kill_link(peer: PeerState, name: str) -> list[Effect]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 _MEANINGS = {
     "sent": "sent",
     "received": "received and believed",
+    "copies": "heard before, over another medium",
     "dropped-by-kernel": "dropped by the kernel: none of ours, or faster than they can be read",
     "dropped-length": "too short or too long",
     "dropped-magic": "not of this program",
@@ -15,7 +16,7 @@ _MEANINGS = {
     "dropped-own": "our own, come back",
     "dropped-unknown-sender": "of a node that ha.cf does not name",
     "dropped-unknown-session": "of a life of a node that has not proven itself (yet)",
-    "dropped-replayed": "heard before: over another medium, or a recording",
+    "dropped-replayed": "heard before: doubled by the network, or a recording",
     "dropped-bad-signature": "sealed with another key, or damaged",
     "dropped-too-many-handshakes": "beginnings of a node, more than it can make",
     "dropped-unreadable": "sealed well, but not understood",

@@ -32,10 +32,13 @@ TIMING = Timing(keepalive_s=0.2, deadtime_s=1.0, warntime_s=0.6, initdead_s=2.0,
 LINK = "eth1"
 
 
-def settings(nodes: int | tuple[str, ...], timing: Timing = TIMING) -> ClusterSettings:
-    """A cluster of n nodes called a, b, c …, on one broadcast network."""
+def settings(
+    nodes: int | tuple[str, ...], timing: Timing = TIMING, links: tuple[str, ...] = (LINK,)
+) -> ClusterSettings:
+    """A cluster of n nodes called a, b, c …, on broadcast networks."""
     names = tuple("abcdefghij"[:nodes]) if isinstance(nodes, int) else nodes
-    return ClusterSettings(nodes=names, media=(Medium(MediumKind.BCAST, LINK),), timing=timing)
+    media = tuple(Medium(MediumKind.BCAST, link) for link in links)
+    return ClusterSettings(nodes=names, media=media, timing=timing)
 
 
 def random_bytes(rng: random.Random) -> Callable[[int], bytes]:
@@ -121,11 +124,12 @@ class Network:
         *,
         seed: int = 0,
         timing: Timing = TIMING,
+        links: tuple[str, ...] = (LINK,),
         clients: tuple[str, ...] = ("crmd",),
         child_plans: tuple[ChildPlan, ...] = (),
     ) -> None:
         self.rng = random.Random(seed)
-        self.settings = settings(nodes, timing)
+        self.settings = settings(nodes, timing, links)
         self.clients = clients
         self.child_plans = child_plans
         self.now = 1000.0
@@ -136,6 +140,8 @@ class Network:
         self.corruption = 0.0
         self.losses: dict[tuple[str, str], float] = {}
         self.delay_s = (0.0002, 0.0008)
+        self.detours_s: dict[str, float] = {}
+        self.dead_links: set[str] = set()
         self.cuts: set[tuple[str, str]] = set()
         self.frozen: dict[str, list[tuple[float, object]]] = {}
         self.clocks_differ = False
@@ -334,12 +340,14 @@ class Network:
         for other in self.settings.nodes:
             if other == name or destination not in ("", other) or (name, other) in self.cuts:
                 continue
+            if link in self.dead_links:
+                continue
             self.packets += 1
             copies = 1 + (self.rng.random() < self.duplication)
             for _ in range(copies):
                 if self.rng.random() < self.losses.get((name, other), self.loss):
                     continue
-                at = self.now + self.rng.uniform(*self.delay_s)
+                at = self.now + self.rng.uniform(*self.delay_s) + self.detours_s.get(link, 0.0)
                 arrived = self._damaged(data) if self.rng.random() < self.corruption else data
                 event = core.DatagramArrived(link, name, arrived)
                 heapq.heappush(self._queue, (at, next(self._numbers), other, link, None, event))

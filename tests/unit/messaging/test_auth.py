@@ -64,6 +64,25 @@ def test_a_sealed_packet_opens_once(pair: tuple[Wire, Wire]) -> None:
     assert b.counters["dropped-replayed"] == 1
 
 
+def test_what_comes_over_a_second_link_too_says_that_this_link_works(
+    pair: tuple[Wire, Wire],
+) -> None:
+    a, b = pair
+    first, second = a.seal(b"first"), a.seal(b"second")
+    bent = second[:-1] + bytes([second[-1] ^ 1])
+    b.open(first, 0.0, "eth1")
+    b.open(second, 0.0, "eth1")
+
+    assert b.open(bent, 0.0, "eth2").reason == "bad-signature"
+    copy = b.open(second, 0.0, "eth2")
+
+    assert (copy.is_copy, copy.sender, copy.session, copy.body) == (True, "a", a.session, None)
+    assert b.counters["copies"] == 1
+    assert b.open(second, 0.0, "eth2").reason == "replayed"
+    assert b.open(second, 0.0, "eth1").reason == "replayed"
+    assert b.open(first, 0.0, "eth2").reason == "replayed", "a link only goes forward"
+
+
 def test_packets_may_overtake_each_other_within_the_window(pair: tuple[Wire, Wire]) -> None:
     a, b = pair
     packets = [a.seal(bytes([number])) for number in range(200)]
