@@ -30,11 +30,11 @@ Source: docs/protocol/membership.md; the words are Heartbeat's CCM.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from crm.api.membership import Member, View, ViewEvent
 from crm.plumbing.machine import Note, debug, error, info
-from messaging import frame, quorum
+from messaging import frame
 from messaging.cluster_settings import ClusterSettings
 from messaging.standing import NEVER
 from messaging.verdict import Verdict, cookie_of, is_mutual, judge, leader_of
@@ -151,6 +151,7 @@ class Ccm:
         self._timing = settings.timing
         self._cluster = settings.cluster
         self._names = settings.sorted_nodes
+        self._electorate = settings.electorate
         self._node = node
         self._incarnation = incarnation
         self._uuid = uuid
@@ -168,6 +169,9 @@ class Ccm:
         self._restarting: dict[str, float] = {}
         self._seats: tuple[frame.SeatOf, ...] = ()
         self._cookie = ""
+        self._charter = ""
+        """By what charter the present view was counted."""
+
         self._in_flux = False
         self.view: View | None = None
 
@@ -230,6 +234,7 @@ class Ccm:
     def _count_anew(self, names: tuple[str, ...], now: float) -> list[Effect]:
         """Count other nodes; a round makes the view that says so."""
         self._names = tuple(sorted(names))
+        self._electorate = replace(self._electorate, nodes=self._names)
         for peer in self._peers.values():
             peer.is_refused = False
         return self._open_round(now) if self._is_active else []
@@ -277,7 +282,8 @@ class Ccm:
 
     def _has_own_quorum(self) -> bool:
         """Whether we and the members in contact with us ever since the view came could act."""
-        return quorum.has_quorum(1 + sum(map(self._is_unbroken, self._seats)), len(self._names))
+        counted = [seat.name for seat in self._seats if self._is_unbroken(seat)]
+        return self._electorate.has_quorum([self._node, *counted])
 
     def _is_unbroken(self, seat: frame.SeatOf) -> bool:
         return seat.name in self._peers and seat.name not in self._broken
@@ -316,6 +322,8 @@ class Ccm:
             leases=tuple(
                 (*life, math.ceil((at - now) * 1000)) for life, at in sorted(self._leases.items())
             ),
+            charter=self._electorate.charter,
+            disputes=any(peer.is_refused for peer in self._peers.values()),
         )
         self._round = _Round(number, {self._node: join}, is_settled=False, begun_at=now)
         self._round.leases[self._node] = dict(self._leases)
@@ -334,7 +342,7 @@ class Ccm:
             self._highest_round = max(self._highest_round, join.round)
             peer.is_active = True
             return []
-        if join.nodes != len(self._names):
+        if join.charter != self._electorate.charter:
             return self._refuse(join, now)
         effects: list[Effect] = []
         newly_active = not peer.is_active or self._accept_again(join.origin)
@@ -371,7 +379,7 @@ class Ccm:
         return any(seat.name == name and seat.incarnation == incarnation for seat in self._seats)
 
     def _refuse(self, join: frame.Join, now: float) -> list[Effect]:
-        """A node with another idea of the cluster's size takes no part here."""
+        """A node with another idea of the cluster, or of its quorum, takes no part here."""
         peer = self._peers.get(join.origin)
         if peer is None or peer.is_refused:
             return []
@@ -380,6 +388,11 @@ class Ccm:
             f"Node count from node {join.origin} does not agree: local count={len(self._names)},"
             f" count in message ={join.nodes}"
         )
+        if join.nodes == len(self._names):
+            text = (
+                f"node {join.origin} counts quorum otherwise: are node, nodeweight, quorum_server"
+                " and 'env quorum' of ha.cf the same on all nodes?"
+            )
         return [error("ccm", text), *self._open_round(now)]
 
     def _accept_again(self, origin: str) -> bool:
@@ -420,8 +433,8 @@ class Ccm:
         patient = now < self._started_at + self._timing.initdead_s
         if nobody_has_view and somebody_starts and patient:
             return []
-        counted = 0 if self.view is None else self.view.total_nodes
-        self._round.verdict = judge(table, len(self._names), counted=counted)
+        is_counted = self._charter == self._electorate.charter
+        self._round.verdict = judge(table, self._electorate, is_counted=is_counted)
         return self._go_on(now)
 
     def _go_on(self, now: float) -> list[Effect]:
@@ -553,12 +566,15 @@ class Ccm:
         self._seats = seats
         self._restarting.clear()
         self._cookie = cookie
+        self._charter = self._electorate.charter
         self._highest_id = max(self._highest_id, view_id)
         self._broken.clear()
         self._let_go_at.clear()
         self._in_flux = False
         event = ViewEvent.NEW_MEMBERSHIP if quorate else ViewEvent.INVALID
-        lines = quorum.debug_lines(len(seats), len(self._names), self._cluster)
+        names = [seat.name for seat in seats]
+        _, asked = self._electorate.decide(names)
+        lines = self._electorate.debug_lines(names, asked, self._cluster)
         return [*(debug("ccm", line) for line in lines), Announce(event, view)]
 
     def _restore(self, view: View) -> list[Effect]:

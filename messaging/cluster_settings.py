@@ -11,7 +11,12 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from messaging.quorum import CHAIN_WITH_SERVER, DEFAULT_CHAIN, Electorate
+
 DEFAULT_PORT = 694
+QUORUM_VARIABLE = "quorum"
+"""The variable (of an `env` line) that states the chain of quorum plugins, as HA_quorum does."""
+
 DEFAULT_BAUD = 19200
 DEFAULT_CLUSTER = "linux-ha"
 
@@ -186,12 +191,23 @@ class ClusterSettings:
     compression_threshold_bytes: int = 2048
     log: LogSettings = field(default_factory=LogSettings)
     environment: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, int] = field(default_factory=dict)
+    sites: Mapping[str, str] = field(default_factory=dict)
+    quorum_server: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def mode(self) -> str:
         """The word clients are told: "crm" or "haresources"."""
         return "crm" if self.crm else "haresources"
+
+    @functools.cached_property
+    def electorate(self) -> Electorate:
+        """Who votes with what weight, and by which plugins."""
+        stated = self.environment.get(QUORUM_VARIABLE, "")
+        default = CHAIN_WITH_SERVER if self.quorum_server else DEFAULT_CHAIN
+        chain = tuple(stated.split(":")) if stated else default
+        return Electorate(self.nodes, self.weights, chain, self.quorum_server)
 
     @property
     def links(self) -> tuple[str, ...]:

@@ -522,7 +522,8 @@ class Messaging:
                 case clients.DescribeCluster(client, request):
                     effects.append(Tell(client, self._describe(request, now)))
                 case clients.ChangeWanted(client, wish):
-                    wanted = self._roll.want(client, wish, self._ccm.view, self._status_of)
+                    view, electorate = self._ccm.view, self._settings.electorate
+                    wanted = self._roll.want(client, wish, view, self._status_of, electorate)
                     effects += self._follow_roll(wanted, now)
                 case clients.LeaveWanted(reason):
                     effects += self._leave_because(reason, now, EXIT_STAY_DOWN)
@@ -591,7 +592,9 @@ class Messaging:
         return api.ClusterDescription(
             request=request,
             node=self._node,
-            nodes=description.of_nodes(self._own_node(), peers, hosts, self._clients.at, now),
+            nodes=description.of_nodes(
+                self._own_node(), peers, hosts, self._clients.at, now, self._settings
+            ),
             view=self._ccm.view,
             parameters=dict(self._settings.parameters),
             counters=self.counters,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from crm.api.membership import (
     LinkDescription,
     LinkStatus,
@@ -15,6 +17,7 @@ from crm.api.membership import (
     NodeKind,
     NodeStatus,
 )
+from messaging.cluster_settings import ClusterSettings
 from messaging.pings import PingState
 from messaging.standing import NEVER, PeerState
 
@@ -25,12 +28,23 @@ def of_nodes(
     hosts: Iterable[PingState],
     clients_at: Callable[[str], Iterable[str]],
     now: float,
+    settings: ClusterSettings,
 ) -> tuple[NodeDescription, ...]:
     """Describe this node, its peers and the ping nodes, in this order."""
     own_clients = tuple(clients_at(own.node))
-    return (
+    nodes = (
         NodeDescription(own.node, own.kind, own.status, own.uuid, clients=own_clients),
         *(of_peer(peer, clients_at(peer.node), now) for peer in peers),
+    )
+    return (
+        *(
+            msgspec.structs.replace(
+                node,
+                weight=settings.electorate.weight_of(node.node),
+                site=settings.sites.get(node.node, ""),
+            )
+            for node in nodes
+        ),
         *(of_ping(ping, now) for ping in hosts),
     )
 

@@ -219,7 +219,8 @@ class Join(Message, frozen=True, array_like=True):
     `reach` pairs names with incarnations. `broken` are members of its view whose contact was
     interrupted since. `origin` is the speaker; others pass it on where it is not heard. `leases`
     are lives the speaker has given up that may rely on it still: name, incarnation, and how many
-    milliseconds are left until a quorate view may leave them out.
+    milliseconds are left until a quorate view may leave them out. `charter` stands for all that its
+    idea of quorum depends on; `disputes`: it is in contact with a node that has another.
     """
 
     round: Count
@@ -235,6 +236,8 @@ class Join(Message, frozen=True, array_like=True):
     quorate: bool = False
     members: tuple[SeatOf, ...] = ()
     leases: tuple[tuple[str, str, Count], ...] = ()
+    charter: str = ""
+    disputes: bool = False
 
 
 class LetGo(Message, frozen=True, array_like=True):

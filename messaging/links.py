@@ -33,11 +33,11 @@ Source: docs/protocol/links.md, docs/protocol/membership.md "The quorum lease".
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crm.api.membership import LinkStatus, NodeKind, NodeStatus
 from crm.plumbing.machine import Note, error, info, warn
-from messaging import frame, quorum
+from messaging import frame
 from messaging.cluster_settings import ClusterSettings, Timing
 from messaging.standing import NEVER, Contact, LinkState, PeerState, ShowLink, ShowNode
 from messaging.suspicion import Suspicion
@@ -185,7 +185,7 @@ class Links:
         self._node = node
         self._session = session
         self._uuid = uuid
-        self._total = len(settings.nodes)
+        self._electorate = settings.electorate
         self._status = NodeStatus.UP
         self._members: tuple[str, ...] = ()
         self._started_at = now
@@ -208,13 +208,16 @@ class Links:
         """Count and judge a node that was added while we run."""
         self.peers[node] = PeerState(node, self._timing.deadtime_s, known_at=now)
         self._suspicion.admit(node)
-        self._total = len(self.peers) + 1
+        self._count_anew()
 
     def dismiss(self, node: str) -> None:
         """Forget a node that was deleted while we run; there is no contact with it."""
         self.peers.pop(node, None)
         self._suspicion.dismiss(node)
-        self._total = len(self.peers) + 1
+        self._count_anew()
+
+    def _count_anew(self) -> None:
+        self._electorate = replace(self._electorate, nodes=(self._node, *self.peers))
 
     def receive(self, event: Event, now: float) -> list[Effect]:
         """Take in what was heard or decided."""
@@ -301,7 +304,7 @@ class Links:
             deadtime_ms=_ms(self._timing.deadtime_s),
             keepalive_ms=_ms(self._timing.keepalive_s),
             uuid=self._uuid,
-            nodes=self._total,
+            nodes=len(self._electorate.nodes),
             hearings=hearings,
             members=self._members,
         )
@@ -536,7 +539,10 @@ class Links:
         ]
         lease_s = self._timing.lease_s + self._suspicion.lease_extension_s(now)
         stale = [peer for peer in counted if now >= peer.confirmed_at + lease_s]
-        if not stale or quorum.has_quorum(1 + len(counted) - len(stale), self._total):
+        if not stale:
+            return []
+        fresh = [peer.node for peer in counted if peer not in stale]
+        if self._electorate.has_quorum([self._node, *fresh]):
             return []
         effects: list[Effect] = []
         for peer in stale:

@@ -11,8 +11,8 @@ and so does each that hears of it; a membership round with the new number of nod
 nobody hears a `Join` that counts nodes before the list it counts. Peers that come into contact tell
 each other a changed list first. The higher version holds.
 
-One at a time, because the majorities of n and of n + 1 nodes have a node in common and those of n
-and n + 2 need not: two parts of a cluster that count differently are never both quorate.
+One at a time, and only where the old and the new count have a node in common in all that has quorum
+(`Electorate.may_become`): two parts of a cluster that count differently are never both quorate.
 
 Source: Heartbeat's hb_addnode and hb_delnode; docs/protocol/membership.md, "The list of nodes".
 """
@@ -20,11 +20,11 @@ Source: Heartbeat's hb_addnode and hb_delnode; docs/protocol/membership.md, "The
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from crm.api.membership import NodeStatus, View
-from messaging import quorum
+from messaging.quorum import Electorate
 
 MAX_NODES = 100
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,99}\Z")
@@ -75,6 +75,7 @@ def refusal(
     known: NodeList,
     view: View | None,
     status_of: Callable[[str], NodeStatus],
+    electorate: Electorate,
 ) -> str:
     """Say why the list cannot be changed like that now; "" if it can."""
     if bool(add) == bool(delete):
@@ -84,8 +85,23 @@ def refusal(
     if view.total_nodes != len(known.names):
         return "the last change of the list is not agreed yet"
     if delete:
-        return _refusal_to_delete(delete, known, status_of)
-    return _refusal_to_add(add, known, len(view.members))
+        return _refusal_to_delete(delete, known, status_of) or _refusal_to_count(
+            electorate, known.without_node(delete)
+        )
+    members = [member.name for member in view.members]
+    return _refusal_to_add(add, known, members, electorate) or _refusal_to_count(
+        electorate, known.with_node(add)
+    )
+
+
+def _refusal_to_count(electorate: Electorate, new: NodeList) -> str:
+    """Two parts that count differently for a while must not both have quorum."""
+    if electorate.may_become(replace(electorate, nodes=new.names)):
+        return ""
+    return (
+        "a part of the cluster could have quorum by the old count and another by the new one:"
+        " stop heartbeat on all nodes, change the nodes in ha.cf and start them again"
+    )
 
 
 def is_sound(told: NodeList) -> bool:
@@ -98,16 +114,18 @@ def is_name(text: str) -> bool:
     return _NAME.match(text) is not None
 
 
-def _refusal_to_add(name: str, known: NodeList, members: int) -> str:
+def _refusal_to_add(
+    name: str, known: NodeList, members: Sequence[str], electorate: Electorate
+) -> str:
     if not is_name(name):
         return f"'{name}' is no name of a node; expected one as 'uname -n' prints it"
     if name in known.names:
         return f"node '{name}' is in the cluster already"
     if len(known.names) >= MAX_NODES:
         return f"there are {MAX_NODES} nodes already"
-    total = len(known.names) + 1
-    if not quorum.has_quorum(members, total):
-        return f"{members} of {total} nodes would have no quorum: start the others first"
+    if not replace(electorate, nodes=(*known.names, name)).has_quorum(members):
+        of_all = f"{len(members)} of {len(known.names) + 1} nodes"
+        return f"{of_all} would have no quorum: start the others first"
     return ""
 
 

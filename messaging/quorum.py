@@ -1,7 +1,15 @@
 """Who has quorum: a chain of plugins, each of which says yes, no, or tie.
 
-Responsible for counting heads. Not responsible for who the heads are (`ccm`), nor for when a
-node must let go (`links`).
+Responsible for counting heads and votes. Not responsible for who the heads are (`ccm`), for when a
+node must let go (`links`), nor for how an arbitrator is asked (`arbitration`).
+
+All nodes must count alike, or two partitions could both find that they have quorum: what the count
+depends on is the *charter*, which nodes compare before they form a view together.
+
+Of two sets without a common member at most one has quorum, by any chain that `problem_of` accepts:
+if the first plugin says yes to one, the other has less than half and hears no; if it says tie to
+one, the other hears tie or no, and the next plugin judges. `quorumd` says yes to one set at a time.
+The exception is `twonodes`, by which each of two nodes goes on alone: it needs fencing.
 
 Source: docs/protocol/membership.md, "Quorum".
 """
@@ -9,9 +17,17 @@ Source: docs/protocol/membership.md, "Quorum".
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+import functools
+import hashlib
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 DEFAULT_WEIGHT = 100
+DEFAULT_CHAIN = ("majority", "twonodes")
+CHAIN_WITH_SERVER = ("majority", "quorumd")
 
 
 class Verdict(enum.Enum):
@@ -22,49 +38,183 @@ class Verdict(enum.Enum):
     TIE = "tie"
 
 
-def majority(members: int, total: int) -> Verdict:
+class Count(NamedTuple):
+    """What a plugin is shown: members and their votes, of all nodes and all votes.
+
+    `holds_tie`: the quorum server has given the tie to these very members. `reaches_out`: a ping
+    node answers one of them at least.
+    """
+
+    members: int
+    nodes: int
+    votes: int
+    all_votes: int
+    holds_tie: bool
+    reaches_out: bool
+
+
+def majority(count: Count) -> Verdict:
     """More than half of all nodes; exactly half is a tie."""
-    if 2 * members > total:
-        return Verdict.YES
-    return Verdict.TIE if 2 * members == total else Verdict.NO
+    return _more_than_half(count.members, count.nodes)
 
 
-def twonodes(members: int, total: int) -> Verdict:
+def weight(count: Count) -> Verdict:
+    """More than half of all votes; exactly half is a tie."""
+    return _more_than_half(count.votes, count.all_votes)
+
+
+def twonodes(count: Count) -> Verdict:
     """One of two nodes goes on alone (which needs fencing to be safe)."""
-    return Verdict.YES if total == 2 and members >= 1 else Verdict.NO
+    return Verdict.YES if count.nodes == 2 and count.members >= 1 else Verdict.NO
 
 
-CHAIN: tuple[tuple[str, Callable[[int, int], Verdict]], ...] = (
-    ("majority", majority),
-    ("twonodes", twonodes),
+def ping(count: Count) -> Verdict:
+    """Nobody whom no ping node answers; both halves may be answered, so the next one decides."""
+    return Verdict.TIE if count.reaches_out else Verdict.NO
+
+
+def quorumd(count: Count) -> Verdict:
+    """The half to which the quorum server has given the tie."""
+    return Verdict.YES if count.holds_tie else Verdict.NO
+
+
+def _more_than_half(part: int, whole: int) -> Verdict:
+    if 2 * part > whole:
+        return Verdict.YES
+    return Verdict.TIE if 2 * part == whole else Verdict.NO
+
+
+PLUGINS: Mapping[str, Callable[[Count], Verdict]] = MappingProxyType(
+    {
+        "majority": majority,
+        "weight": weight,
+        "twonodes": twonodes,
+        "ping": ping,
+        "quorumd": quorumd,
+    }
 )
+"""The plugins by the names a chain is written with (`env quorum=weight:twonodes`)."""
+
+_COUNTING = ("majority", "weight")
 
 
-def decide(members: int, total: int) -> tuple[bool, list[str]]:
-    """Ask the chain; also name the plugins that were asked, in order."""
-    asked: list[str] = []
-    for name, plugin in CHAIN:
-        asked.append(name)
-        verdict = plugin(members, total)
-        if verdict is not Verdict.TIE:
-            return verdict is Verdict.YES, asked
-    return False, asked
+def problem_of(chain: Sequence[str]) -> str:
+    """Say why a chain of plugins cannot be; "" if it can."""
+    for name in chain:
+        if name not in PLUGINS:
+            return f"there is no quorum plugin '{name}' ({', '.join(PLUGINS)})"
+        if chain.count(name) > 1:
+            return f"the quorum plugin '{name}' can be asked once only"
+    if not chain or chain[0] not in _COUNTING:
+        return f"the first quorum plugin has to count ({' or '.join(_COUNTING)})"
+    if "quorumd" in chain[:-1]:
+        return "nothing may follow the quorum plugin 'quorumd': what it refuses stays refused"
+    if chain[-1] == "ping":
+        return "'ping' only withholds quorum: let 'twonodes' or 'quorumd' follow it"
+    return ""
 
 
-def has_quorum(members: int, total: int) -> bool:
-    """Tell whether so many members of so many nodes may act."""
-    return decide(members, total)[0]
+@dataclass(frozen=True)
+class Electorate:
+    """All nodes of a cluster, what each weighs, and the plugins that are asked in turn."""
 
+    nodes: tuple[str, ...]
+    weights: Mapping[str, int] = field(default_factory=dict)
+    chain: tuple[str, ...] = DEFAULT_CHAIN
+    server: str = ""
 
-def debug_lines(members: int, total: int, cluster: str) -> list[str]:
-    """The classic lines a membership decision leaves in the debug log."""
-    _, asked = decide(members, total)
-    lines: list[str] = []
-    for name in asked:
-        lines.append(f"quorum plugin: {name}")
-        lines.append(
-            f"cluster:{cluster}, member_count={members},"
-            f" member_quorum_votes={members * DEFAULT_WEIGHT}"
+    def weight_of(self, node: str) -> int:
+        """The votes of a node."""
+        return self.weights.get(node, DEFAULT_WEIGHT)
+
+    def decide(
+        self, members: Collection[str], *, holds_tie: bool = False, reaches_out: bool = True
+    ) -> tuple[bool, list[str]]:
+        """Ask the chain; also name the plugins that were asked, in order."""
+        count = Count(
+            members=len(members),
+            nodes=len(self.nodes),
+            votes=sum(map(self.weight_of, members)),
+            all_votes=self._all_votes,
+            holds_tie=holds_tie,
+            reaches_out=reaches_out,
         )
-        lines.append(f"total_node_count={total}, total_quorum_votes={total * DEFAULT_WEIGHT}")
-    return lines
+        asked: list[str] = []
+        for name in self.chain:
+            asked.append(name)
+            verdict = PLUGINS[name](count)
+            if verdict is not Verdict.TIE:
+                return verdict is Verdict.YES, asked
+        return False, asked
+
+    def has_quorum(
+        self, members: Collection[str], *, holds_tie: bool = False, reaches_out: bool = True
+    ) -> bool:
+        """Tell whether these members may act."""
+        return self.decide(members, holds_tie=holds_tie, reaches_out=reaches_out)[0]
+
+    def needs_tie(self, members: Collection[str]) -> bool:
+        """Tell whether these members may act if the quorum server says so, and only then."""
+        return self.chain[-1] == "quorumd" and (
+            not self.has_quorum(members) and self.has_quorum(members, holds_tie=True)
+        )
+
+    def debug_lines(
+        self, members: Collection[str], asked: Sequence[str], cluster: str
+    ) -> list[str]:
+        """The classic lines a membership decision leaves in the debug log."""
+        votes = sum(map(self.weight_of, members))
+        lines: list[str] = []
+        for name in asked:
+            lines.append(f"quorum plugin: {name}")
+            lines.append(
+                f"cluster:{cluster}, member_count={len(members)}, member_quorum_votes={votes}"
+            )
+            lines.append(
+                f"total_node_count={len(self.nodes)}, total_quorum_votes={self._all_votes}"
+            )
+        return lines
+
+    def strength_of(self, node: str) -> int:
+        """What a node brings to a set of members: votes first where votes are what decides."""
+        return 1 if self.chain[0] == "majority" else self.weight_of(node) * len(self.nodes) + 1
+
+    def may_become(self, other: Electorate) -> bool:
+        """Tell whether what has quorum by this count and by the other always has a common member.
+
+        The counts differ in one node that is added, deleted, or weighed anew. With the votes of
+        that node growing by d, two disjoint sets Y (with quorum by the larger count) and X (by the
+        smaller) need W - d < 2 w(Y) < W: no such number is a multiple of g, the greatest common
+        divisor of all votes, if d is at most g. Where a tie can be decided for a half, more is
+        needed, and a change has to wait until all nodes are stopped.
+
+        Source: docs/protocol/membership.md, "The list of nodes".
+        """
+        if self.chain != other.chain or not set(self.chain[1:]) <= {"twonodes", "ping"}:
+            return False
+        changed = [
+            (self._votes_of(node), other._votes_of(node))
+            for node in {*self.nodes, *other.nodes}
+            if self._votes_of(node) != other._votes_of(node)
+        ]
+        every = [*map(self._votes_of, self.nodes), *map(other._votes_of, other.nodes)]
+        return len(changed) <= 1 and all(
+            abs(before - after) <= math.gcd(*every) for before, after in changed
+        )
+
+    def _votes_of(self, node: str) -> int:
+        """What a node counts for with the first plugin; nothing if it is none of ours."""
+        if node not in self.nodes:
+            return 0
+        return 1 if self.chain[0] == "majority" else self.weight_of(node)
+
+    @functools.cached_property
+    def charter(self) -> str:
+        """A word for all that the count depends on: equal where nodes count alike."""
+        votes = " ".join(f"{node}={self.weight_of(node)}" for node in sorted(self.nodes))
+        text = f"{votes} {':'.join(self.chain)} {self.server}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @functools.cached_property
+    def _all_votes(self) -> int:
+        return sum(map(self.weight_of, self.nodes))

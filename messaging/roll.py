@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from crm.api import membership as api
 from crm.plumbing.machine import Note, Tell, debug, info
 from messaging import frame, nodelist
+from messaging.quorum import Electorate
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,11 @@ class Roll:
         wish: api.ChangeNodes,
         view: api.View | None,
         status_of: Callable[[str], api.NodeStatus],
+        electorate: Electorate,
     ) -> list[Effect]:
         """An administrator adds or deletes a node."""
         known = self.nodes
-        problem = nodelist.refusal(wish.add, wish.delete, known, view, status_of)
+        problem = nodelist.refusal(wish.add, wish.delete, known, view, status_of, electorate)
         if problem:
             return [Tell(client, api.NodesReply(wish.request, known.names, problem))]
         new = known.with_node(wish.add) if wish.add else known.without_node(wish.delete)

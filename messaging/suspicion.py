@@ -127,16 +127,18 @@ class Suspicion:
     def silence_end(self, peer: PeerState) -> float:
         """Until when a peer may be silent before it is given up, or called dead.
 
-        A doubt about oneself puts it off, unless somebody else hears nothing either; but never
-        for longer than this node did not run since the peer was heard. A lag of its sockets does,
-        for as long as that is, up to a grace.
+        A doubt about oneself puts it off, unless somebody else hears nothing either and this node
+        was not away for long (for one whose clock has jumped nobody else had time to speak); but
+        never for longer than this node did not run since the peer was heard. A lag of its sockets
+        does, for as long as that is, up to a grace.
         """
         hearsay = self._hearsay[peer.node]
         heard_at = peer.heard_at
         if peer.contact is None:
             heard_at = max(heard_at, hearsay.alive_at())
         end = heard_at + peer.deadtime_s
-        if hearsay.deaf:
+        missed_s = self._awake.missed_s - hearsay.missed_s
+        if hearsay.deaf and missed_s < peer.deadtime_s / 2:
             return end
         end += min(self._awake.lag_s, self.timing.grace_s)
         return self._awake.put_off(end, hearsay.missed_s)

@@ -14,10 +14,11 @@ Source: docs/protocol/membership.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from messaging import frame, quorum
+from messaging import frame
+from messaging.quorum import Electorate
 
 MAX_EXACT_NODES = 32
 """Above so many nodes a good subset is found instead of the largest."""
@@ -36,11 +37,13 @@ class Verdict:
     unchanged: bool
 
 
-def judge(table: Mapping[str, frame.Join], total: int, *, counted: int = -1) -> Verdict:
+def judge(
+    table: Mapping[str, frame.Join], electorate: Electorate, *, is_counted: bool = True
+) -> Verdict:
     """Compute the view of a complete table; every holder of the table gets the same.
 
-    `counted` is how many nodes the speaker's present view counts (-1: as many as now). A view that
-    counts others is never unchanged. Members that all come from one view have one and the same.
+    `is_counted` tells whether the speaker's present view counts as is counted now. A view that
+    counts otherwise is never unchanged. Members that all come from one view have one and the same.
     """
     base = _choose_base(table.values())
     seats = {
@@ -49,7 +52,8 @@ def judge(table: Mapping[str, frame.Join], total: int, *, counted: int = -1) -> 
         if seat.name in table and _continues(table[seat.name], seat)
     }
     leader = leader_of(seats.values()) or max(table)
-    clique = largest_clique(_neighbours(table), leader)
+    clique = largest_clique(_neighbours(table), leader, electorate.strength_of)
+    quorate = _has_quorum(table, clique, electorate, was_quorate=bool(base and base.quorate))
     view_id = max(join.highest_id for join in table.values()) + 1
     kept = {name: seat for name, seat in seats.items() if name in clique}
     for name in _interrupted(kept, table):
@@ -61,7 +65,9 @@ def judge(table: Mapping[str, frame.Join], total: int, *, counted: int = -1) -> 
     )
     origins = {(table[name].view_id, table[name].cookie) for name in clique}
     unchanged = base is not None and origins == {(base.view_id, base.cookie)}
-    if unchanged and base is not None and members == base.members and counted in (-1, total):
+    if base is not None and base.quorate is not quorate:
+        unchanged = False
+    if unchanged and base is not None and members == base.members and is_counted:
         view_id, cookie = base.view_id, base.cookie
     else:
         unchanged, cookie = False, cookie_of(view_id, members)
@@ -69,13 +75,31 @@ def judge(table: Mapping[str, frame.Join], total: int, *, counted: int = -1) -> 
         members=members,
         view_id=view_id,
         cookie=cookie,
-        quorate=quorum.has_quorum(len(members), total),
+        quorate=quorate,
         leader=leader_of(members),
         must_let_go=tuple(
             name for name in sorted(table) if name not in clique and table[name].view_id > 0
         ),
         unchanged=unchanged,
     )
+
+
+def _has_quorum(
+    table: Mapping[str, frame.Join],
+    members: frozenset[str],
+    electorate: Electorate,
+    *,
+    was_quorate: bool,
+) -> bool:
+    """Whether these members may act.
+
+    While somebody who counts otherwise is in contact with them, quorum can be kept, not gained:
+    nobody knows who counts right, and the other may have it by its own count.
+    """
+    joins = [table[name] for name in sorted(members)]
+    if any(join.disputes for join in joins) and not was_quorate:
+        return False
+    return electorate.has_quorum(members)
 
 
 def _continues(join: frame.Join, seat: frame.SeatOf) -> bool:
@@ -125,8 +149,15 @@ def _neighbours(table: Mapping[str, frame.Join]) -> dict[str, frozenset[str]]:
     }
 
 
-def largest_clique(neighbours: Mapping[str, frozenset[str]], leader: str) -> frozenset[str]:
-    """The largest fully connected subset; with the leader, then with smaller names, on a tie."""
+def largest_clique(
+    neighbours: Mapping[str, frozenset[str]],
+    leader: str,
+    strength_of: Callable[[str], int] = lambda _: 1,
+) -> frozenset[str]:
+    """The strongest fully connected subset; with the leader, then with smaller names, on a tie.
+
+    With nodes of equal strength it is the largest. A strength is at least 1.
+    """
     names = sorted(neighbours)
     if all(len(neighbours[name]) == len(names) - 1 for name in names):
         return frozenset(names)
@@ -134,38 +165,46 @@ def largest_clique(neighbours: Mapping[str, frozenset[str]], leader: str) -> fro
         return _shrink_to_clique(neighbours)
     bits = {name: 1 << index for index, name in enumerate(names)}
     adjacent = [sum(bits[other] for other in neighbours[name]) for name in names]
-    size, left = _clique_size(adjacent, (1 << len(names)) - 1), (1 << len(names)) - 1
+    strengths = [strength_of(name) for name in names]
+    left = (1 << len(names)) - 1
+    lacking = _clique_strength(adjacent, strengths, left)
     chosen: set[str] = set()
     for name in [leader, *names]:
         if name in chosen or not bits.get(name, 0) & left:
             continue
-        rest = left & adjacent[names.index(name)]
-        if _clique_size(adjacent, rest, size - len(chosen) - 2) >= size - len(chosen) - 1:
+        index = names.index(name)
+        rest, needed = left & adjacent[index], lacking - strengths[index]
+        if _clique_strength(adjacent, strengths, rest, needed - 1) >= needed:
             chosen.add(name)
-            left = rest
+            left, lacking = rest, needed
     return frozenset(chosen)
 
 
-def _clique_size(adjacent: Sequence[int], among: int, known: int = 0) -> int:
-    """How many nodes of a set (bits) the largest clique in it has, or `known` if that is more.
+def _clique_strength(
+    adjacent: Sequence[int], strengths: Sequence[int], among: int, known: int = 0
+) -> int:
+    """How strong the strongest clique in a set (bits) is, or `known` if that is more.
 
-    Branch and bound: nodes that one colour can paint are not connected, so no clique has more
-    nodes than colours are needed. Source: Tomita and Seki, DMTCS 2003, "MCQ".
+    Branch and bound: nodes that one colour can paint are not connected, so a clique has at most one
+    of each colour, the strongest. Source: Tomita and Seki, DMTCS 2003, "MCQ".
     """
     painted: list[tuple[int, int]] = []
-    uncoloured, colours, known = among, 0, max(known, 0)
+    uncoloured, bound, known = among, 0, max(known, 0)
     while uncoloured:
-        colours += 1
-        free = uncoloured
+        free, colour = uncoloured, []
         while free:
             bit = free & -free
-            painted.append((bit, colours))
+            colour.append(bit)
             uncoloured ^= bit
             free &= ~(bit | adjacent[bit.bit_length() - 1])
-    for bit, bound in reversed(painted):
-        if bound <= known:
+        bound += max(strengths[bit.bit_length() - 1] for bit in colour)
+        painted += [(bit, bound) for bit in colour]
+    for bit, most in reversed(painted):
+        if most <= known:
             return known
-        known = 1 + _clique_size(adjacent, among & adjacent[bit.bit_length() - 1], known - 1)
+        index = bit.bit_length() - 1
+        own = strengths[index]
+        known = own + _clique_strength(adjacent, strengths, among & adjacent[index], known - own)
         among ^= bit
     return known
 

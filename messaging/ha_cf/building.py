@@ -16,6 +16,7 @@ from messaging.cluster_settings import (
     DEFAULT_BAUD,
     DEFAULT_CLUSTER,
     DEFAULT_PORT,
+    QUORUM_VARIABLE,
     ApiRight,
     ClusterSettings,
     LogSettings,
@@ -27,6 +28,7 @@ from messaging.cluster_settings import (
 )
 from messaging.ha_cf.directives import Directive
 from messaging.ha_cf.values import PORT_ABOVE
+from messaging.quorum import problem_of
 from messaging.watchdog import default_timer_s
 
 MAX_NODES = 100
@@ -54,6 +56,7 @@ def build(
     builder.check_timing(settings.timing)
     builder.check_presence(settings, node, has_haresources=has_haresources)
     builder.check_watchdog(settings)
+    builder.check_quorum(settings)
     builder.check_log(settings.log)
     return settings, builder.problems
 
@@ -93,6 +96,8 @@ class _Builder:
             compression_threshold_bytes=1024 * self._last("compression_threshold", 2),
             log=self._log(),
             environment=dict(statement.value for statement in self._all("env")),
+            weights=self._by_node("nodeweight"),
+            sites=self._by_node("nodesite"),
             parameters=self._parameters(timing),
         )
 
@@ -270,6 +275,51 @@ class _Builder:
             names.append(statement.value)
             self._check_room(statement, len(names), MAX_NODES, "nodes")
         return tuple(names[:MAX_NODES])
+
+    # Any: a weight or a site, as the directive says.
+    def _by_node(self, directive: str) -> dict[str, Any]:
+        """What lines `directive NODE VALUE` state, each node once."""
+        nodes = {statement.value for statement in self._all("node")}
+        found: dict[str, Any] = {}
+        for statement in self._all(directive):
+            node, value = statement.value
+            if node not in nodes:
+                self._refuse(statement, f"node '{node}' is not listed in a 'node' line")
+            if node in found:
+                self._refuse(statement, f"node '{node}' is listed twice")
+            found[node] = value
+        return found
+
+    def check_quorum(self, settings: ClusterSettings) -> None:
+        """Refuse a chain of plugins by which the nodes could not count."""
+        electorate = settings.electorate
+        chain = [each for each in self._all("env") if each.value[0] == QUORUM_VARIABLE]
+        problem = problem_of(electorate.chain)
+        if chain and problem:
+            self._refuse(chain[-1], problem)
+        elif chain and "quorumd" in electorate.chain and not settings.quorum_server:
+            self._refuse(
+                chain[-1], "'quorumd' asks a quorum server: no line 'quorum_server' names it"
+            )
+        elif chain and "ping" in electorate.chain and not settings.pings:
+            self._refuse(chain[-1], "'ping' asks ping nodes: there is no line 'ping'")
+        if settings.quorum_server and "quorumd" not in electorate.chain:
+            self._warn_at(
+                self._all("quorum_server")[-1],
+                "server-not-asked",
+                "quorum_server has no effect",
+                "the chain of 'env quorum' does not end with 'quorumd'",
+            )
+        weights = self._all("nodeweight")
+        if weights and not any(map(electorate.weight_of, settings.nodes)):
+            self._refuse(weights[-1], "no node would have a vote")
+        elif weights and "weight" not in electorate.chain:
+            self._warn_at(
+                weights[-1],
+                "weight-not-counted",
+                "nodeweight has no effect",
+                "heads are counted; votes are with 'env quorum=weight:twonodes'",
+            )
 
     def _pings(self) -> tuple[PingTarget, ...]:
         targets: dict[str, PingTarget] = {}

@@ -21,6 +21,8 @@ _DIRECTIVES = {
     "api_rights": "apiauth",
     "compression_threshold_bytes": "compression_threshold",
     "environment": "env",
+    "weights": "nodeweight",
+    "sites": "nodesite",
     "facility": "logfacility",
     "syslog_format": "syslogmsgfmt",
 }

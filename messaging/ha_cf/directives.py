@@ -233,6 +233,24 @@ _NODES = (
         is_list=True,
     ),
     Directive(
+        "nodeweight",
+        "NODE VOTES",
+        "votes of a node where the quorum plugin 'weight' counts (`env quorum=weight:twonodes`);"
+        " the same on all nodes",
+        values.node_weight,
+        "100",
+        reading=Reading.LINE,
+        is_list=True,
+    ),
+    Directive(
+        "nodesite",
+        "NODE SITE",
+        "the site of a node, as `cl_status nodesite` tells it",
+        values.node_site,
+        reading=Reading.LINE,
+        is_list=True,
+    ),
+    Directive(
         "autojoin",
         "none",
         "unlisted nodes do not join; hb_addnode adds them",

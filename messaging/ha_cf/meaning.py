@@ -69,6 +69,8 @@ def _facts(settings: ClusterSettings, node: str) -> Iterator[tuple[str, str]]:
     yield "", f"without quorum resources are let go {_time(timing.margin_s)} before that"
     if settings.pings:
         yield "", f"a ping node: {_time(timing.deadping_s)}"
+    for index, text in enumerate(_quorum(settings)):
+        yield ("quorum" if index == 0 else ""), text
     if settings.crm:
         yield "resources", "from the CIB (cib.xml)"
     else:
@@ -102,6 +104,28 @@ def _medium(medium: Medium) -> str:
             return f"{where}, to {medium.address}"
         case MediumKind.MCAST | MediumKind.MCAST6:
             return f"{where}, group {medium.address}, ttl {medium.ttl}, loop {medium.loop}"
+
+
+def _quorum(settings: ClusterSettings) -> Iterator[str]:
+    """Tell who may act, as the chain of plugins says."""
+    electorate = settings.electorate
+    nodes = electorate.nodes
+    votes = sum(map(electorate.weight_of, nodes))
+    for index, name in enumerate(electorate.chain):
+        match name:
+            case "majority":
+                text = f"more than half of the nodes ({len(nodes) // 2 + 1} of {len(nodes)})"
+            case "weight":
+                text = f"more than half of the votes ({votes // 2 + 1} of {votes})"
+            case "twonodes" if len(nodes) == 2:
+                text = "each of the two nodes, alone as well: without fencing both may act"
+            case "twonodes":
+                text = "nobody"
+            case "ping":
+                text = "nobody whom no ping node answers; else"
+            case _:
+                text = f"the half that the quorum server {electorate.server} chooses"
+        yield text if index == 0 else f"at a tie: {text}"
 
 
 def _ping(target: PingTarget) -> str:

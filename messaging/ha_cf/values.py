@@ -248,6 +248,18 @@ def ping6(word: str) -> PingTarget:
     return PingTarget(word, (_pinged6(word),), by_ipv6=True)
 
 
+def node_weight(line: str) -> tuple[str, int]:
+    """Read `NODE VOTES`."""
+    name, votes = _words(line, "nodeweight NODE VOTES")
+    return node(name), number(0, 1_000_000)(votes)
+
+
+def node_site(line: str) -> tuple[str, str]:
+    """Read `NODE SITE`."""
+    name, site = _words(line, "nodesite NODE SITE")
+    return node(name), text(site)
+
+
 def ping_group(line: str) -> PingTarget:
     """Read `NAME HOST...`; an address of IPv6 is pinged over IPv6."""
     name, *hosts = line.split()

@@ -26,6 +26,7 @@ from messaging.children import ChildPlan
 from messaging.cluster_settings import ClusterSettings, Medium, MediumKind, Timing
 from messaging.frame import Join, SeatOf
 from messaging.nodelist import NodeList
+from messaging.quorum import Electorate
 
 KEYS = KeyFile(1, (SharedKey(1, "sha1", b"a secret of the tests"),))
 TIMING = Timing(keepalive_s=0.2, deadtime_s=1.0, warntime_s=0.6, initdead_s=2.0, deadping_s=1.0)
@@ -61,6 +62,7 @@ def join(
     broken: tuple[str, ...] = (),
     nodes: int = 3,
     number: int = 1,
+    disputes: bool = False,
 ) -> Join:
     """What a node says in a round: whom it reaches (one letter each), where it comes from."""
     return Join(
@@ -76,6 +78,8 @@ def join(
         cookie=f"cookie-{view_id}" if view_id else "",
         quorate=quorate,
         members=members,
+        charter=Electorate(tuple("abcdefghij"[:nodes])).charter,
+        disputes=disputes,
     )
 
 

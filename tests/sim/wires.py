@@ -24,7 +24,7 @@ import itertools
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from crm.api import membership as api
 from messaging.cluster_settings import Timing
@@ -106,10 +106,20 @@ class _Stage:
         self.network = Network(nodes, seed=story.seed, timing=timing)
         self.network.clocks_differ = True
         self.network.make = bug.make
+        self._weigh(random.Random(f"votes {story.seed}"))
         self.names = self.network.settings.nodes
         Watch(self.network)
         self._acts = bug.acts
         self._numbers: dict[tuple[str, str], int] = {}
+
+    def _weigh(self, rng: random.Random) -> None:
+        """In every third life the nodes have different votes."""
+        settings = self.network.settings
+        if len(settings.nodes) > 2 and rng.random() < 0.33:
+            weights = {name: rng.choice((1, 50, 100, 100, 150, 400)) for name in settings.nodes}
+            chain = {"quorum": "weight:majority:twonodes"}
+            self.network.settings = replace(settings, weights=weights, environment=chain)
+            self._note(f"votes {weights}")
 
     def play(self) -> None:
         """All acts, then peace."""
@@ -225,7 +235,9 @@ class _Stage:
         if len(self.names) < 3:
             return
         names = self.rng.sample(self.names, len(self.names))
-        side = names[: len(names) // 2 + 1]
+        side = self._quorum_of(names)
+        if len(side) == len(names):
+            return
         paused = [name for name in names if self.rng.random() < 0.3]
         self._note(f"no wire is left, {' '.join(paused) or 'nobody'} is paused")
         before = self._highest_view()
@@ -247,6 +259,12 @@ class _Stage:
             self._check_margin(side, before)
         self._heal()
         self._await_peace("a few mended wires")
+
+    def _quorum_of(self, names: list[str]) -> list[str]:
+        """As many of these names, from the first, as have quorum."""
+        has_quorum = self.network.settings.electorate.has_quorum
+        sides = (names[:size] for size in range(1, len(names) + 1))
+        return next(side for side in sides if has_quorum(side))
 
     def _bridge(self) -> None:
         """Two sides that hear each other only by way of one node: not everybody can stay."""

@@ -11,6 +11,7 @@ from crm.api.membership import NodeStatus
 from crm.plumbing.machine import MessageArrived
 from messaging import core, nodelist
 from messaging.nodelist import NodeList
+from messaging.quorum import Electorate
 from tests.kit.messaging import TIMING, Network, Watch, settings
 
 D = TIMING.deadtime_s
@@ -294,6 +295,8 @@ def test_a_hundred_nodes_are_enough() -> None:
     members = tuple(api.Member(name, "", 0, 1) for name in names)
     view = api.View(1, members, quorate=True, total_nodes=100)
 
-    found = nodelist.refusal("one-more", "", NodeList(names), view, lambda _: NodeStatus.ACTIVE)
+    found = nodelist.refusal(
+        "one-more", "", NodeList(names), view, lambda _: NodeStatus.ACTIVE, Electorate(names)
+    )
 
     assert found == "there are 100 nodes already"

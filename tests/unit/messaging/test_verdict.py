@@ -8,8 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from messaging.frame import Join
+from messaging.quorum import Electorate
 from messaging.verdict import Verdict, is_mutual, judge, largest_clique
 from tests.kit.messaging import join, seats, table
+
+ABC = Electorate(("a", "b", "c"))
 
 
 def names(verdict: Verdict) -> str:
@@ -17,7 +20,7 @@ def names(verdict: Verdict) -> str:
 
 
 def test_nodes_that_start_together_are_all_born_in_the_first_view() -> None:
-    verdict = judge(table(*(join(name, "abc") for name in "abc")), 3)
+    verdict = judge(table(*(join(name, "abc") for name in "abc")), ABC)
 
     assert names(verdict) == "abc" and verdict.view_id == 1 and verdict.quorate
     assert {seat.born for seat in verdict.members} == {1}
@@ -28,13 +31,13 @@ def test_the_leader_is_the_oldest_and_among_equals_the_larger_name() -> None:
     members = (*seats("bc", born=3), *seats("a", born=5))
     joins = [join(name, "abc", members=members, view_id=5, quorate=True) for name in "abc"]
 
-    assert judge(table(*joins), 3).leader == "c"
+    assert judge(table(*joins), ABC).leader == "c"
 
 
 def test_the_same_members_from_the_same_view_change_nothing() -> None:
     joins = [join(name, "abc", members=seats("abc"), view_id=4, quorate=True) for name in "abc"]
 
-    verdict = judge(table(*joins), 3)
+    verdict = judge(table(*joins), ABC)
 
     assert verdict.unchanged and verdict.view_id == 4
 
@@ -43,7 +46,7 @@ def test_a_single_cut_off_node_that_returns_is_born_again() -> None:
     alone = join("a", "abc", members=seats("a"), view_id=20)
     others = [join(name, "abc", members=seats("bc"), view_id=9, quorate=True) for name in "bc"]
 
-    verdict = judge(table(alone, *others), 3)
+    verdict = judge(table(alone, *others), ABC)
 
     assert verdict.view_id == 21
     assert {seat.name: seat.born for seat in verdict.members} == {"a": 21, "b": 1, "c": 1}
@@ -52,7 +55,7 @@ def test_a_single_cut_off_node_that_returns_is_born_again() -> None:
 def test_a_restarted_member_is_born_again() -> None:
     others = [join(name, "abc", members=seats("abc"), view_id=9, quorate=True) for name in "bc"]
 
-    verdict = judge(table(join("a", "abc"), *others), 3)
+    verdict = judge(table(join("a", "abc"), *others), ABC)
 
     assert {seat.name: seat.born for seat in verdict.members} == {"a": 10, "b": 1, "c": 1}
 
@@ -62,7 +65,7 @@ def test_of_an_interrupted_pair_the_one_more_interrupted_is_born_again() -> None
         seated = seats("abc")
         return join(name, "abc", members=seated, view_id=9, quorate=True, broken=tuple(broken))
 
-    verdict = judge(table(member("a", "bc"), member("b", "a"), member("c", "a")), 3)
+    verdict = judge(table(member("a", "bc"), member("b", "a"), member("c", "a")), ABC)
 
     assert [seat.name for seat in verdict.members if seat.born == 10] == ["a"]
 
@@ -71,7 +74,7 @@ def test_a_bridge_belongs_to_one_side_and_the_other_must_let_go() -> None:
     def member(name: str, reach: str) -> Join:
         return join(name, reach, members=seats("abc"), view_id=9, quorate=True)
 
-    verdict = judge(table(member("a", "b"), member("b", "ac"), member("c", "b")), 3)
+    verdict = judge(table(member("a", "b"), member("b", "ac"), member("c", "b")), ABC)
 
     assert names(verdict) == "bc"  # c has been the leader
     assert verdict.must_let_go == ("a",)
@@ -82,7 +85,18 @@ def test_a_life_that_is_not_the_named_one_does_not_count_as_named() -> None:
     both = table(join("a", "b"), stale)
 
     assert not is_mutual(both)
-    assert len(judge(both, 3).members) == 1
+    assert len(judge(both, ABC).members) == 1
+
+
+def test_while_somebody_counts_otherwise_quorum_is_kept_but_not_gained() -> None:
+    def member(name: str, *, view_id: int) -> Join:
+        seated = seats("bc") if view_id else ()
+        return join(
+            name, "bc", members=seated, view_id=view_id, quorate=view_id > 0, disputes=name == "b"
+        )
+
+    assert judge(table(member("b", view_id=4), member("c", view_id=4)), ABC).quorate
+    assert not judge(table(member("b", view_id=0), member("c", view_id=0)), ABC).quorate
 
 
 @settings(max_examples=200, deadline=None)
@@ -104,8 +118,16 @@ def test_the_largest_clique_is_what_trying_everything_finds(size: int, data: st.
         if all(pair in edges for pair in itertools.combinations(group, 2))
     ]
     leader = data.draw(st.sampled_from(nodes))
+    votes = {name: data.draw(st.integers(0, 3)) for name in nodes}
+    strengths = {name: size * votes[name] + 1 for name in nodes}
 
     clique = largest_clique(neighbours, leader)
+    heaviest = largest_clique(neighbours, leader, strengths.__getitem__)
 
+    def strength(group: tuple[str, ...]) -> int:
+        return sum(strengths[name] for name in group)
+
+    most = min(groups, key=lambda group: (-strength(group), leader not in group, group))
+    assert tuple(sorted(heaviest)) == most
     best = min(groups, key=lambda group: (-len(group), leader not in group, group))
     assert tuple(sorted(clique)) == best
