@@ -42,6 +42,10 @@ BULK_AHEAD_BYTES = 64 * 1024
 """How much may wait in the kernel when more bulk is handed over (5 ms of a line of 100 Mbit/s)."""
 
 BULK_PAUSE_S = 0.001
+HELD_S = 0.02
+MAX_HELD_BYTES = 256 * 1024
+"""More than the kernel keeps for a host that does not answer ARP (`unres_qlen_bytes`)."""
+
 MAX_BULK = 4096
 DSCP_CS6 = 0xC0
 DSCP_DEFAULT = 0x00
@@ -315,7 +319,11 @@ class UdpLink:
 
 
 class BulkQueue:
-    """What may wait, waits here while the kernel still holds much that was sent before."""
+    """What may wait, waits here while the kernel still holds much that was sent before.
+
+    What the kernel holds without sending any of it for `HELD_S` waits for a host that is gone, up
+    to three seconds until ARP gives up: that stands before nobody else, and is not counted.
+    """
 
     def __init__(
         self,
@@ -328,11 +336,15 @@ class BulkQueue:
         self._loop = loop
         self._queue: collections.deque[tuple[bytes, Address]] = collections.deque(maxlen=MAX_BULK)
         self._timer: asyncio.TimerHandle | None = None
+        self._held = 0
+        self._seen = 0
+        self._moved_at = 0.0
 
     def put(self, data: bytes, target: Address) -> None:
         """Send a datagram as soon as there is room; of too many the oldest is lost."""
         self._queue.append((data, target))
         if self._timer is None:
+            self._moved_at = self._loop.time()
             self._send_on()
 
     def clear(self) -> None:
@@ -344,14 +356,25 @@ class BulkQueue:
 
     def _send_on(self) -> None:
         self._timer = None
-        room = BULK_AHEAD_BYTES - self._waiting_bytes()
+        room = BULK_AHEAD_BYTES - self._moving_bytes()
         while self._queue and room > 0:
             data, target = self._queue.popleft()
             room -= len(data)
             if not self._hand_over(data, target, DSCP_DEFAULT):
                 self._queue.clear()
         if self._queue:
+            self._seen = self._waiting_bytes()
             self._timer = self._loop.call_later(BULK_PAUSE_S, self._send_on)
+
+    def _moving_bytes(self) -> int:
+        """How much of what waits in the kernel is on its way."""
+        now, waiting = self._loop.time(), self._waiting_bytes()
+        if waiting < self._seen:
+            self._moved_at = now
+        self._held = min(self._held, waiting)
+        if now - self._moved_at >= HELD_S:
+            self._held = min(waiting, MAX_HELD_BYTES)
+        return waiting - self._held
 
 
 def open_links(

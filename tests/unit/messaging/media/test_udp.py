@@ -107,6 +107,31 @@ def test_bulk_waits_while_the_kernel_holds_enough_and_keeps_its_order(
     assert kernel.taken == packets
 
 
+def test_bulk_does_not_wait_for_what_the_kernel_keeps_for_a_host_that_is_gone(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    kernel = Kernel()
+    kernel.waiting = held = udp.BULK_AHEAD_BYTES + 70_000
+    queue = udp.BulkQueue(kernel.waiting_bytes, kernel.hand_over, loop)
+
+    queue.put(b"an order", ("192.0.2.1", 694))
+    assert kernel.taken == []
+    while not kernel.taken:
+        next_timer(loop)
+    for number in range(200):
+        queue.put(bytes([number]) * 1400, ("192.0.2.1", 694))
+
+    assert len(kernel.taken) < 60, "there is room beside what is held, and no more than ever"
+    while len(kernel.taken) < 201:
+        kernel.waiting = held
+        next_timer(loop)
+    kernel.waiting = 0
+    queue.put(b"later", ("192.0.2.1", 694))
+    kernel.waiting = udp.BULK_AHEAD_BYTES
+    queue.put(b"last", ("192.0.2.1", 694))
+    assert kernel.taken[-1] == b"later", "what has gone is held no longer"
+
+
 def test_bulk_for_a_link_in_trouble_is_forgotten(loop: asyncio.AbstractEventLoop) -> None:
     kernel = Kernel()
     kernel.waiting = udp.BULK_AHEAD_BYTES
