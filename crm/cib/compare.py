@@ -14,9 +14,19 @@ from collections import Counter
 from lxml import etree
 
 from crm.cib import document as documents
+from crm.cib import slices
 from crm.plumbing import xml
 
 _Key = tuple[str, str, int]
+
+_STEP = 2_000
+"""What looking at an element costs, and editing it."""
+
+_ELEMENT = 250
+"""What an element costs that comes or goes with what it stands in."""
+
+_ALIKE_TO_PARSING = 4
+"""Writing an element to compare it costs so much less than parsing it."""
 
 
 def become(
@@ -27,13 +37,22 @@ def become(
     Deletions come first, then attributes, creations and moves in document order. Children of the
     kinds to `keep` stay as they are inside.
     """
+    slices.finish(becoming(edit, old, new, keep=keep))
+
+
+def becoming(
+    edit: documents.Edit, old: etree._Element, new: etree._Element, *, keep: tuple[str, ...] = ()
+) -> slices.Work[None]:
+    """Do what `become` does, step by step."""
     _set_attributes(edit, old, new)
     wanted = _keyed(new)
     present = _keyed(old)
+    yield _STEP
     for key, own in list(present.items()):
         if key not in wanted or (own.text or "") != (wanted[key].text or ""):
             edit.remove(own)
             del present[key]
+            yield _cost_of(own)
     order: list[etree._Element] = list(old)
     stands_alone = old.tag == "status" or old.tag in documents.SECTIONS
     for place, (key, target) in enumerate(wanted.items()):
@@ -42,6 +61,7 @@ def become(
             made = copy.deepcopy(target)
             edit.insert(old, made, place)
             order.insert(place, made)
+            yield _cost_of(made)
             continue
         if order[place] is not child:
             order.remove(child)
@@ -49,16 +69,19 @@ def become(
             edit.move(child, place)
         if not documents.is_element(child) or child.tag in keep:
             continue
-        if not (stands_alone and _is_alike(edit, child, target)):
-            become(edit, child, target)
+        if stands_alone:
+            # Objects and node states: that there is nothing to do is told at once. Asking at
+            # every level would write each element as often as it has parents.
+            text = xml.serialise(target)
+            yield len(text) // _ALIKE_TO_PARSING
+            if edit.document.text_of(child) == text:
+                continue
+        yield from becoming(edit, child, target)
 
 
-def _is_alike(edit: documents.Edit, old: etree._Element, new: etree._Element) -> bool:
-    """Tell at once that there is nothing to do; asked for objects and node states only.
-
-    Asking at every level would write each element as often as it has parents.
-    """
-    return edit.document.text_of(old) == xml.serialise(new)
+def _cost_of(element: etree._Element) -> int:
+    """Estimate what putting an element into a tree costs, or taking it out."""
+    return _STEP + _ELEMENT * sum(1 for _ in element.iter())
 
 
 def _set_attributes(edit: documents.Edit, old: etree._Element, new: etree._Element) -> None:

@@ -14,14 +14,15 @@ Source: docs/protocol/cib.md, "Document"; faults-and-security section 9.5.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from lxml import etree
 
-from crm.cib import texts, xpath
+from crm.cib import slices, texts, xpath
 from crm.model.version import Version
 from crm.plumbing import errors, xml
 
@@ -52,6 +53,12 @@ REFERENCES = frozenset({"obj_ref", "resource_ref", "role", "role_ref"})
 """Elements whose `id` is that of something else."""
 
 _LARGE_BLOCK_BYTES = 100_000
+
+_STEP = 2_000
+"""What hashing an object costs, in bytes that are parsed."""
+
+_COPYING_TO_PARSING = 2
+"""Copying an element, and writing it, costs so much less than parsing it."""
 
 VERSION_ATTRIBUTES = ("admin_epoch", "epoch", "num_updates")
 
@@ -269,6 +276,28 @@ class Document:
         """Write the whole document."""
         return xml.serialise(self.root, pretty) if pretty else self._texts.of(self.root)
 
+    def writing(self) -> slices.Work[bytes]:
+        """Write the whole document step by step."""
+        number = 0
+        while (part := self.piece(number)) is not None:
+            number += 1
+            yield len(part) // _COPYING_TO_PARSING
+        return self.text()
+
+    def writing_pretty(self) -> slices.Work[bytes]:
+        """Write the whole document step by step, indented."""
+        if not self._texts.has_states:
+            return self.text(pretty=True)
+        before, _, after = self.configuration_text().rpartition(b"  <status/>\n")
+        states = []
+        for state in self.status:
+            text = xml.serialise(state, pretty=True)
+            states.append(b"    " + text.rstrip(b"\n").replace(b"\n", b"\n    ") + b"\n")
+            yield len(text) // _COPYING_TO_PARSING
+        opening = etree.tostring(etree.Element("status", attributes_of(self.status)))[:-2]
+        status = (b"  ", opening, b">\n", *states, b"  </status>\n")
+        return b"".join((before, *status, after))
+
     def piece(self, number: int) -> bytes | None:
         """Write one of the pieces in which a document goes to another cib; None: no more."""
         return self._texts.piece(number)
@@ -333,6 +362,61 @@ class Document:
                 known = hashlib.sha256(b"#" + (item.text or "").encode()).digest()
             self._digests[item] = known
         return known
+
+    def copying(self) -> slices.Work[Document]:
+        """Copy it step by step, with what is known of it; nobody may change it meanwhile."""
+        # cast: the stubs do not know that a default namespace has no name.
+        spaces = cast("dict[str, str]", self.root.nsmap)
+        root = etree.Element(str(self.root.tag), attributes_of(self.root), spaces)
+        root.text = self.root.text
+        for child in self.root:
+            if child is not self.status:
+                root.append(copy.deepcopy(child))
+                continue
+            status = etree.SubElement(root, str(child.tag), attributes_of(child))
+            status.text, status.tail = child.text, child.tail
+            yield _STEP
+            for state in child:
+                status.append(copy.deepcopy(state))
+                yield len(self.text_of(state)) // _COPYING_TO_PARSING
+        made = Document(root)
+        made.measure = self.measure
+        yield len(self.text_of(self.configuration))
+        yield from made._take_known(self)
+        return made
+
+    def _take_known(self, original: Document) -> slices.Work[None]:
+        """Take over what is known of the document that this one is a copy of."""
+        for name in SECTIONS[:4]:
+            own = self.configuration.find(name)
+            if own is not None and original.configuration.find(name) is None:
+                self.leave(own)
+                self.configuration.remove(own)  # a copy lacks what its original lacks
+        parts = zip(original.configuration, self.configuration, strict=True)
+        for its_section, section in parts:
+            for its, item in zip(its_section, section, strict=True):
+                if its in original._digests:
+                    self._digests[item] = original._digests[its]
+            if its_section in original._section_digests:
+                self._section_digests[section] = original._section_digests[its_section]
+            self._texts.take_known(section, original._texts, its_section)
+            yield _STEP * len(section)
+        for its, state in zip(original.status, self.status, strict=True):
+            self._texts.take_known(state, original._texts, its)
+        self._digest = original._digest
+
+    def preparing(self) -> slices.Work[None]:
+        """Work out step by step what will be asked for: texts, digests and the measure."""
+        measure = texts.Measure.of(b"")
+        number = 0
+        while (text := self.piece(number)) is not None:
+            measure += texts.Measure.of(text)
+            number += 1
+            yield len(text)
+        self.measure = measure
+        for _ in self.hash_objects():
+            yield _STEP
+        self.digest()
 
     def _part(self, tag: str) -> etree._Element:
         part = self.root.find(tag)
@@ -519,6 +603,9 @@ class Edit:
         self._undo.append(("move", element, parent, place))
         if self._mark(element) and not fresh:
             self.reversals.append(Reversal("move", self._path_of(element), element, place))
+
+    def outlives(self, given: Document) -> None:
+        """Note a document that was read for this edit; what becomes of it is the interpreter's."""
 
     def undo(self) -> None:
         """Take back everything, the last first."""

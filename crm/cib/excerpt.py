@@ -21,6 +21,9 @@ from crm.cib import document as documents
 MAX_OBJECTS = 50
 """Beyond this the whole is judged at once."""
 
+MAX_CHANGES = 1_000
+"""Beyond this it takes too long to find out which objects these are."""
+
 _ALWAYS_WHOLE = ("crm_config", "nodes")
 _DEPTH_OF_OBJECTS = 4
 """An object stands below its section, the configuration and the root."""
@@ -29,6 +32,8 @@ _DEPTH_OF_OBJECTS = 4
 def of_edit(edit: documents.Edit) -> etree._Element | None:
     """Copy what must be judged; None if that is everything."""
     objects: dict[etree._Element, None] = {}
+    if len(edit.changes) > MAX_CHANGES:
+        return None
     for change in edit.changes:
         match change:
             case documents.Deleted(_, parent, _, _):

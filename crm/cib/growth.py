@@ -21,6 +21,7 @@ from collections.abc import Sequence
 
 from crm.api import gate
 from crm.cib import document as documents
+from crm.cib import slices
 from crm.cib.texts import Measure
 from crm.plumbing import errors, xml
 
@@ -31,11 +32,14 @@ LIMITS = dataclasses.replace(xml.ORDINARY, total_bytes=gate.MAX_FRAME_BYTES - _A
 """What a whole CIB may measure: it must fit into one answer of the gate."""
 
 MANY = 20
+_STEP = 100
+"""What checking an element costs, in bytes that are parsed."""
+
 _LONGEST_INDENT = 2 * xml.ORDINARY.depth + 1
 _REMEDY = "delete what is no longer needed, or describe it with fewer or shorter parts"
 
 
-def judge(edit: documents.Edit, written: bytes) -> Measure | errors.Problem | None:
+def judging(edit: documents.Edit, written: bytes) -> slices.Work[Measure | errors.Problem | None]:
     """Tell what the document measures at most after an edit, or what becomes too large by it.
 
     `written` is the patch of the edit. None: nobody knows, and nothing was added.
@@ -45,10 +49,10 @@ def judge(edit: documents.Edit, written: bytes) -> Measure | errors.Problem | No
     at_most = None if known is None else known + brought
     try:
         if not _is_surely_small(edit, brought, written):
-            _check_elements(edit.changes)
+            yield from _checking_elements(edit.changes)
         if any(_adds(edit, change) for change in edit.changes):
             is_small = at_most is not None and _fits(at_most)
-            return at_most if is_small else _measured(edit.document)
+            return at_most if is_small else (yield from _measuring(edit.document))
     except errors.ConfigurationError as problem:
         found = problem.problems[0]
         message = f"with this change the CIB could not be read again: {found.message}"
@@ -92,7 +96,7 @@ def _is_long(change: documents.Modified) -> bool:
     return any(len(value or "") > LIMITS.attribute_chars for value in change.attributes.values())
 
 
-def _check_elements(changes: Sequence[documents.Change]) -> None:
+def _checking_elements(changes: Sequence[documents.Change]) -> slices.Work[None]:
     """Check what was created or modified.
 
     Where much was created in one place, that is checked as a whole: asking costs more than looking.
@@ -109,11 +113,13 @@ def _check_elements(changes: Sequence[documents.Change]) -> None:
     crowded = [parent for parent, count in Counter(created).items() if count > MANY]
     for parent in crowded:
         _refuse(xml.first_beyond(parent, LIMITS))
+        yield _STEP * len(parent)
     for change in changes:
         match change:
             case documents.Created(_, _, element) if documents.is_element(element):
                 if element.getparent() not in crowded:
                     _refuse(xml.first_beyond(element, LIMITS))
+                    yield _STEP * sum(1 for _ in element.iter())
             case documents.Modified(_, element, _) if _is_wide(change) or _is_long(change):
                 _refuse(xml.first_beyond(element, LIMITS, only_itself=True))
             case _:
@@ -130,13 +136,14 @@ def _refuse(beyond: tuple[xml.Element, str] | None) -> None:
     raise errors.ConfigurationError(message, [problem])
 
 
-def _measured(document: documents.Document) -> Measure:
+def _measuring(document: documents.Document) -> slices.Work[Measure]:
     """Measure a document as those will who read it.
 
     Raises: ConfigurationError as the parser does.
     """
-    text = document.text()
+    text = yield from document.writing()
     xml.check_bytes(text, LIMITS)
+    yield len(text)
     measure = Measure.of(text)
     if not _fits(measure):
         xml.check_bytes(document.configuration_text())

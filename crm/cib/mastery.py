@@ -82,7 +82,8 @@ from crm.cib.errands import Errands
 from crm.cib.failing import Failing
 from crm.cib.localcopy import LocalCopy
 from crm.cib.outbox import Answer, Asker, Outbox, RemoteAsker
-from crm.cib.snapshots import SLICE_BYTES, Reading
+from crm.cib.slices import SLICE_BYTES
+from crm.cib.snapshots import Reading
 from crm.cib.unanswered import Pending, Unanswered
 from crm.cib.warrants import Standing, pair_of
 from crm.model.version import Reign, Version

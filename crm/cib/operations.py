@@ -27,6 +27,7 @@ from crm.cib import (
     patch,
     report,
     revisions,
+    slices,
     status,
     touches,
     upgrade,
@@ -82,6 +83,9 @@ MAX_NUMBER = 2_147_483_647
 """What a part of a version may be set to: what the classic tools can still read."""
 
 
+_LARGE_STEP = slices.SLICE_BYTES
+"""What has a turn to itself."""
+
 MAX_STEPS = 500_000
 """So many siblings without ids are counted for one change: some milliseconds."""
 
@@ -101,15 +105,42 @@ def carry_out(
     `stamp` are attributes the root gets when the configuration changes (who, when).
     `status_only` refuses a change that turns out to touch the configuration.
     """
-    before = document.version
     edit = documents.Edit(document, MAX_STEPS)
+    return slices.finish(
+        carrying_out(
+            edit,
+            operations,
+            rules,
+            stamp=stamp,
+            dry_run=dry_run,
+            status_only=status_only,
+            guard=guard,
+        )
+    )
+
+
+def carrying_out(
+    edit: documents.Edit,
+    operations: Sequence[api.Operation],
+    rules: Rules,
+    *,
+    stamp: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+    status_only: bool = False,
+    guard: acl.Guard | None = None,
+) -> slices.Work[Carried]:
+    """Do what `carry_out` does, step by step, with an edit that is new.
+
+    Between two steps the document is neither the old nor the new one, and nobody may use it.
+    """
+    before = edit.document.version
     told: list[errors.Problem] = []
     rules = _telling(rules, told)
     if guard is not None:
         guard.begin()
     try:
         for operation in operations:
-            _carry_out_one(edit, _of_today(edit, operation, told), rules)
+            yield from _carrying_out_one(edit, _of_today(edit, operation, told), rules)
         _check_version(edit, before)
         if status_only and counting.is_of_configuration(edit, before):
             problem = errors.error("not-status", "cib", "the change reaches the configuration")
@@ -135,8 +166,9 @@ def carry_out(
         )
         return Carried(api.Outcome.CONFLICT, before, before, findings=(finding,))
     if not edit.changes:
-        return Carried(api.Outcome.OK, before, before, xml=_shown(edit, guard) if dry_run else b"")
-    carried = _conclude(edit, before, rules, stamp or {}, dry_run=dry_run, guard=guard)
+        text = (yield from _showing(edit, guard)) if dry_run else b""
+        return Carried(api.Outcome.OK, before, before, xml=text)
+    carried = yield from _concluding(edit, before, rules, stamp or {}, dry_run=dry_run, guard=guard)
     return replace(carried, findings=(*told, *carried.findings)) if told else carried
 
 
@@ -188,15 +220,15 @@ def _check_access(
     raise xml_operations.Refused(api.Outcome.DENIED, wrong, text)
 
 
-def _shown(edit: documents.Edit, guard: acl.Guard | None) -> bytes:
+def _showing(edit: documents.Edit, guard: acl.Guard | None) -> slices.Work[bytes]:
     """Write the document as far as the user may see it."""
     if guard is None:
-        return edit.document.text()
+        return (yield from edit.document.writing())
     with guard.only_visible() as sight:
         return b"" if sight.root is None else xml.serialise(sight.root)
 
 
-def _conclude(
+def _concluding(
     edit: documents.Edit,
     before: Version,
     rules: Rules,
@@ -204,7 +236,7 @@ def _conclude(
     *,
     dry_run: bool,
     guard: acl.Guard | None,
-) -> Carried:
+) -> slices.Work[Carried]:
     document = edit.document
     configuration = counting.is_of_configuration(edit, before)
     after = counting.following(edit, before, configuration=configuration)
@@ -213,26 +245,30 @@ def _conclude(
         for name, value in stamp.items():
             edit.set(document.root, name, value)
     counting.write(edit, after)
-    written = patch.write(edit.changes, before, after)
-    measure = growth.judge(edit, written)
+    written = yield from patch.writing(edit.changes, before, after)
+    measure = yield from growth.judging(edit, written)
     if isinstance(measure, errors.Problem):
         edit.undo()
         return Carried(api.Outcome.INVALID_XML, before, before, findings=(measure,))
     if edit.touches_configuration or counting.has_other_schema(edit):
+        yield _LARGE_STEP
         findings = tuple(_judge(edit, rules))
+        yield _LARGE_STEP
         if errors.has_errors(findings):
-            candidate = b"" if guard is not None else document.text(pretty=True)
+            candidate = b"" if guard is not None else (yield from document.writing_pretty())
             edit.undo()
             return Carried(
                 api.Outcome.INVALID_XML, before, before, findings=findings, xml=candidate
             )
     if dry_run:
-        result = _shown(edit, guard)
+        result = yield from _showing(edit, guard)
         edit.undo()
         return Carried(api.Outcome.OK, before, before, findings=findings, xml=result)
     document.version = after
     document.measure = measure
-    touched = touches.of_edit(edit)
+    touched = yield from touches.naming(edit)
+    yield _LARGE_STEP
+    trace = revisions.trace_of(edit) if configuration else None
     return Carried(
         api.Outcome.OK,
         before,
@@ -241,7 +277,7 @@ def _conclude(
         touched=touched,
         configuration=configuration,
         replaced=len(touched) >= touches.MAX_TOUCHED,
-        trace=revisions.trace_of(edit) if configuration else None,
+        trace=trace,
         findings=findings,
     )
 
@@ -319,10 +355,12 @@ def _judge(edit: documents.Edit, rules: Rules) -> list[errors.Problem]:
 # --- one operation -----------------------------------------------------------------------------
 
 
-def _carry_out_one(edit: documents.Edit, operation: msgspec.Struct, rules: Rules) -> None:
+def _carrying_out_one(
+    edit: documents.Edit, operation: msgspec.Struct, rules: Rules
+) -> slices.Work[None]:
     match operation:
         case api.XmlOperation():
-            xml_operations.carry_out(edit, operation, rules.upgrade)
+            yield from xml_operations.carrying_out(edit, operation, rules.upgrade)
         case api.RecordOperations(records=records):
             status.record_operations(edit, records)
         case api.EraseHistory():

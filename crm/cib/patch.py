@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping
 from lxml import etree
 
 from crm.cib import document as documents
+from crm.cib import slices
 from crm.model.version import Version
 from crm.plumbing import errors, xml
 
@@ -27,6 +28,9 @@ _STEP = re.compile(
     r"(?:\[@id=(?:'(?P<single>[^']*)'|\"(?P<double>[^\"]*)\")\])?"
     r"(?:\[(?P<number>\d{1,9})\])?"
 )
+_ENTRY = 2_000
+"""What an entry costs, in bytes that are parsed."""
+
 _VERSION_NAMES = documents.VERSION_ATTRIBUTES
 
 
@@ -36,13 +40,22 @@ class PatchDoesNotFit(errors.CrmError):
 
 def write(changes: Iterable[documents.Change], before: Version, after: Version) -> bytes:
     """Write changes as a v2 diff from one version to another."""
-    root = etree.Element("diff", format="2")
-    versions = etree.SubElement(root, "version")
+    return slices.finish(writing(changes, before, after))
+
+
+def writing(
+    changes: Iterable[documents.Change], before: Version, after: Version
+) -> slices.Work[bytes]:
+    """Write changes as a v2 diff, step by step."""
+    versions = etree.Element("version")
     etree.SubElement(versions, "source", _numbers(before))
     etree.SubElement(versions, "target", _numbers(after))
+    parts = [b'<diff format="2">', xml.serialise(versions)]
     for change in changes:
-        root.append(_write_change(change))
-    return xml.serialise(root)
+        text = xml.serialise(_write_change(change))
+        parts.append(text)
+        yield len(text) + _ENTRY
+    return b"".join((*parts, b"</diff>"))
 
 
 def _write_change(change: documents.Change) -> etree._Element:
@@ -124,8 +137,14 @@ def perform(edit: documents.Edit, patch: etree._Element) -> None:
 
     Raises: PatchDoesNotFit at the first change that cannot be repeated; the caller undoes.
     """
+    slices.finish(performing(edit, patch))
+
+
+def performing(edit: documents.Edit, patch: etree._Element) -> slices.Work[None]:
+    """Repeat the changes of a patch step by step. Raises: PatchDoesNotFit, as `perform` does."""
     for change in patch.iterchildren("change"):
         repeat(edit, change)
+        yield _ENTRY * sum(1 for _ in change.iter())
 
 
 def repeat(edit: documents.Edit, change: etree._Element) -> None:

@@ -37,7 +37,8 @@ from crm.cib.localcopy import LocalCopy
 from crm.cib.mastery import Mastery
 from crm.cib.outbox import Asker, LocalAsker, Outbox, RemoteAsker
 from crm.cib.promise import Promise
-from crm.cib.snapshots import SLICE_BYTES, Reading
+from crm.cib.slices import SLICE_BYTES
+from crm.cib.snapshots import Reading
 from crm.cib.warrants import Warrant
 from crm.model.version import Reign
 from crm.plumbing import errors

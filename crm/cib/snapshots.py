@@ -9,17 +9,12 @@ Source: docs/protocol/cib.md, "Between nodes".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from crm.cib import wire
+from crm.cib import slices, wire
 from crm.cib.document import Document
 from crm.cib.texts import Measure
 from crm.plumbing import xml
 from crm.plumbing.codec import MAX_MESSAGE_BYTES
 from crm.plumbing.errors import RemoteProtocolError
-
-SLICE_BYTES = 500_000
-"""So much of a document is read or packed in one turn of the loop."""
 
 _CHEAPER = 4
 """Comparing costs so much less than reading."""
@@ -38,21 +33,16 @@ class Reading:
         self.snapshot = snapshot
         self.document: Document | None = None
         self._own = own
-        self._work = self._steps()
+        self._work = slices.Slices(self._steps())
 
     def advance(self, most_bytes: int) -> bool:
         """Read on, for about so many bytes; tells whether all is read.
 
         Raises: RemoteProtocolError or ConfigurationError if it cannot be read.
         """
-        handled = 0
-        for size in self._work:
-            handled += size
-            if handled >= most_bytes:
-                return False
-        return True
+        return self._work.advance(most_bytes)
 
-    def _steps(self) -> Iterator[int]:
+    def _steps(self) -> slices.Work[None]:
         """Do one thing after the other; gives the size of each."""
         texts: list[bytes] = []
         is_same = True

@@ -69,6 +69,13 @@ class Texts:
                 return
             step = step.getparent()
 
+    def take_known(self, element: etree._Element, other: Texts, its: etree._Element) -> None:
+        """Note that an element is written as `its` of another tree, as far as that is known."""
+        for own, known in ((self._parts, other._parts), (self._packed, other._packed)):
+            text = known.get(its)
+            if text is not None:
+                own[element] = text
+
     # --- in pieces ------------------------------------------------------------------------------
 
     def piece(self, number: int) -> bytes | None:
@@ -97,6 +104,11 @@ class Texts:
         first = self.piece(0)
         assert first is not None, "there always is a first piece"
         return (wire.pack(first), *packed)
+
+    @property
+    def has_states(self) -> bool:
+        """Tell whether there are states that can be told apart from the rest."""
+        return bool(self._states())
 
     def _states(self) -> list[etree._Element]:
         """List what can be told apart from the rest; nothing if the status is not as it should."""

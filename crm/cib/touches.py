@@ -12,20 +12,26 @@ from lxml import etree
 
 from crm.api import cib as api
 from crm.cib import document as documents
+from crm.cib import slices
 
 STAMPS = ("cib-last-written", "update-origin", "update-client", "update-user")
 """Attributes of the root that say who changed the configuration last, and when."""
+
+_STEP = 500
+"""What naming a thing costs, in bytes that are parsed."""
 
 MAX_TOUCHED = 2_000
 """More things than this are told one by one to nobody; the change counts as a replacement."""
 
 
-def of_edit(edit: documents.Edit) -> tuple[api.Touched, ...]:
+def naming(edit: documents.Edit) -> slices.Work[tuple[api.Touched, ...]]:
     """Say what the changes touched, each thing once, in the order it was touched first."""
     seen: dict[api.Touched, None] = {}
     for change in edit.changes:
         if isinstance(change, documents.Modified) and _counts_only(edit, change):
             continue
+        if len(seen) >= MAX_TOUCHED:
+            break
         match change:
             case documents.Created(_, _, element):
                 parent = element.getparent()
@@ -40,6 +46,7 @@ def of_edit(edit: documents.Edit) -> tuple[api.Touched, ...]:
             above = parent if item is element else item.getparent()
             if len(seen) < MAX_TOUCHED and (item is element or not _is_settled(edit, parent)):
                 seen.setdefault(_touch(edit, item, above, parent, gone=gone))
+        yield _STEP * len(items)
     return tuple(seen)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from lxml import etree
 
 from crm.api import cib as api
-from crm.cib import compare, counting, patch, report
+from crm.cib import compare, counting, patch, report, slices
 from crm.cib import document as documents
 from crm.model import options, score
 from crm.model.version import Version
@@ -24,6 +24,9 @@ from crm.plumbing import errors, xml
 Upgrader = Callable[[etree._Element], tuple[etree._Element, list[errors.Problem]]]
 
 _Key = tuple[str, str | None]
+
+_STEP = 1_000
+"""What merging an element costs, in bytes that are parsed."""
 
 _ARITHMETIC = re.compile(r"(?P<name>[\w.-]+)(?:\+\+|\+=(?P<step>-?\w+))\Z")
 _LIVE_ATTRIBUTES = ("have-quorum", "dc-uuid", "execution-date")
@@ -40,18 +43,20 @@ class Refused(errors.CrmError):
         self.report = report
 
 
-def carry_out(edit: documents.Edit, operation: api.XmlOperation, upgrade: Upgrader) -> None:
-    """Do one of cibadmin's actions.
+def carrying_out(
+    edit: documents.Edit, operation: api.XmlOperation, upgrade: Upgrader
+) -> slices.Work[None]:
+    """Do one of cibadmin's actions, step by step.
 
     Raises: Refused; ConfigurationError if what is given is no XML; PatchDoesNotFit.
     """
     match operation.task:
         case api.XmlTask.CREATE:
-            _create(edit, operation, given_to(operation))
+            _create(edit, operation, (yield from _reading(operation)))
         case api.XmlTask.MODIFY:
-            _modify(edit, operation, given_to(operation))
+            yield from _modifying(edit, operation, (yield from _reading(operation)))
         case api.XmlTask.REPLACE:
-            _replace(edit, operation, given_to(operation))
+            yield from _replacing(edit, operation, (yield from _reading(operation)))
         case api.XmlTask.DELETE:
             _delete(edit, operation, every=False)
         case api.XmlTask.DELETE_ALL:
@@ -65,7 +70,7 @@ def carry_out(edit: documents.Edit, operation: api.XmlOperation, upgrade: Upgrad
             _upgrade(edit, upgrade)
         case api.XmlTask.PATCH:
             if operation.xml:
-                _patch(edit, patch.read(operation.xml))
+                yield from _patching(edit, patch.read((yield from _reading(operation))))
 
 
 def given_to(operation: api.XmlOperation) -> etree._Element:
@@ -73,6 +78,10 @@ def given_to(operation: api.XmlOperation) -> etree._Element:
 
     Raises: Refused if there is none; ConfigurationError if it is no XML.
     """
+    return slices.finish(_reading(operation))
+
+
+def _reading(operation: api.XmlOperation) -> slices.Work[etree._Element]:
     if not operation.xml:
         problem = errors.error(
             "no-xml",
@@ -81,7 +90,9 @@ def given_to(operation: api.XmlOperation) -> etree._Element:
             "give it as text, in a file or on standard input",
         )
         raise Refused(api.Outcome.NO_DATA, problem)
-    return xml.parse(operation.xml, keep_comments=True)
+    if len(operation.xml) <= xml.BITE_BYTES:
+        return xml.parse(operation.xml, keep_comments=True)
+    return (yield from xml.parsing(operation.xml, keep_comments=True))
 
 
 def _create(edit: documents.Edit, operation: api.XmlOperation, given: etree._Element) -> None:
@@ -147,7 +158,9 @@ def _exists(
     return any(child.get("id") == identity for child in parent.iterchildren(str(given.tag)))
 
 
-def _modify(edit: documents.Edit, operation: api.XmlOperation, given: etree._Element) -> None:
+def _modifying(
+    edit: documents.Edit, operation: api.XmlOperation, given: etree._Element
+) -> slices.Work[None]:
     if operation.xpath:
         anchors = edit.document.select(operation.xpath)
         anchor = anchors[0] if anchors else None
@@ -157,7 +170,7 @@ def _modify(edit: documents.Edit, operation: api.XmlOperation, given: etree._Ele
         anchor = edit.document.root
     target = None if anchor is None else _find_like(edit.document, anchor, given)
     if target is not None:
-        _merge(edit, target, given)
+        yield from _merging(edit, target, given)
         return
     if operation.may_create and not operation.xpath:
         _create(edit, operation, given)
@@ -196,7 +209,9 @@ def _stands_below(element: etree._Element, anchor: etree._Element) -> bool:
     return any(step is anchor for step in element.iterancestors())
 
 
-def _merge(edit: documents.Edit, target: etree._Element, given: etree._Element) -> None:
+def _merging(
+    edit: documents.Edit, target: etree._Element, given: etree._Element
+) -> slices.Work[None]:
     """Set the given attributes and merge the given children by kind and id."""
     for name, value in given.attrib.items():
         text = _computed(str(name), str(value), target.get(str(name)))
@@ -210,7 +225,8 @@ def _merge(edit: documents.Edit, target: etree._Element, given: etree._Element) 
             edit.insert(target, made)
             _note_child(known, made)
         else:
-            _merge(edit, own, child)
+            yield from _merging(edit, own, child)
+        yield _STEP
 
 
 def _child_like(
@@ -246,10 +262,12 @@ def _computed(name: str, value: str, old: str | None) -> str:
         return value
 
 
-def _replace(edit: documents.Edit, operation: api.XmlOperation, given: etree._Element) -> None:
+def _replacing(
+    edit: documents.Edit, operation: api.XmlOperation, given: etree._Element
+) -> slices.Work[None]:
     document = edit.document
     if given.tag == "cib" and not operation.xpath:
-        _replace_root(edit, documents.Document(given))
+        yield from _replacing_root(edit, documents.Document(given))
         return
     if operation.xpath:
         old: etree._Element | None = _selected(edit, operation)
@@ -261,7 +279,7 @@ def _replace(edit: documents.Edit, operation: api.XmlOperation, given: etree._El
     if old is None:
         raise Refused(api.Outcome.NOT_FOUND, _missing(edit.document, operation, given))
     if old.tag == given.tag:
-        compare.become(edit, old, given)
+        yield from compare.becoming(edit, old, given)
         return
     parent = old.getparent()
     if parent is None:
@@ -271,7 +289,8 @@ def _replace(edit: documents.Edit, operation: api.XmlOperation, given: etree._El
     edit.insert(parent, copy.deepcopy(given), place)
 
 
-def _replace_root(edit: documents.Edit, given: documents.Document) -> None:
+def _replacing_root(edit: documents.Edit, given: documents.Document) -> slices.Work[None]:
+    edit.outlives(given)
     current = edit.document.version
     if given.version < current:
         raise Refused(
@@ -291,7 +310,7 @@ def _replace_root(edit: documents.Edit, given: documents.Document) -> None:
         own = documents.attributes_of(edit.document.status)
         given.root.replace(given.status, etree.Element("status", own))
         keep = ("status",)
-    compare.become(edit, edit.document.root, given.root, keep=keep)
+    yield from compare.becoming(edit, edit.document.root, given.root, keep=keep)
 
 
 def _delete(edit: documents.Edit, operation: api.XmlOperation, *, every: bool) -> None:
@@ -350,7 +369,7 @@ def _upgrade(edit: documents.Edit, upgrade: Upgrader) -> None:
         counting.write(edit, Version(version.admin_epoch + 1, 1, 0))
 
 
-def _patch(edit: documents.Edit, given: etree._Element) -> None:
+def _patching(edit: documents.Edit, given: etree._Element) -> slices.Work[None]:
     source, target = patch.versions_of(given)
     current = edit.document.version
     if source is not None and source != current:
@@ -367,7 +386,7 @@ def _patch(edit: documents.Edit, given: etree._Element) -> None:
         text = f"the patch leads to version {target}, which is older than {current}"
         hint = "make it again from the current CIB"
         raise Refused(api.Outcome.OLD_DATA, errors.error("old-data", "patch", text, hint))
-    patch.perform(edit, given)
+    yield from patch.performing(edit, given)
     if target is not None and target > current:
         counting.write(edit, target)
 

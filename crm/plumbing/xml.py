@@ -15,6 +15,7 @@ if the bytes can hold a long one.
 from __future__ import annotations
 
 import re
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -40,8 +41,19 @@ class Limits:
 
 ORDINARY = Limits()
 
+BITE_BYTES = 100_000
+"""So much is handed to the parser at once where it is not to hold up others."""
+
+_CHECKS_TO_PARSING = 4
+"""Looking through bytes costs so much less than parsing them."""
+
+_LONGEST_WORD = len(b"xmlns")
+
+_NOTHING_COUNTED: tuple[int, ...] = (0, 0, 0)
+
 _SPACES = re.compile(rb"\s*")
 _SMALLER = "give it in parts: one section or object at a time"
+_AS_UTF8 = "write it as UTF-8: iconv -f ENCODING -t UTF-8"
 _DECLARATION = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)""")
 
 
@@ -52,7 +64,86 @@ def parse(data: bytes, limits: Limits = ORDINARY, *, keep_comments: bool = False
     `xml-encoding` or `xml-empty`; the message gives line and column where they are known.
     """
     check_bytes(data, limits)
-    parser = etree.XMLParser(
+    try:
+        root = etree.fromstring(data, _parser(keep_comments=keep_comments))
+    except etree.XMLSyntaxError as problem:
+        raise _not_xml(problem) from problem
+    _check_type(root)
+    may_be_long = _may_hold_long_values(data, limits.attribute_chars)
+    _refuse_beyond(first_beyond(root, limits, may_be_long=may_be_long))
+    return root
+
+
+def parsing(
+    data: bytes, limits: Limits = ORDINARY, *, keep_comments: bool = False, bite: int = BITE_BYTES
+) -> Generator[int, None, etree._Element]:
+    """Parse as `parse` does, step by step: each gives what it cost, in bytes that are parsed.
+
+    Raises: ConfigurationError as `parse` does.
+    """
+    _check_size(data, limits)
+    counted = _NOTHING_COUNTED
+    is_utf8 = True
+    for part in _bites(data, bite):
+        is_utf8 = is_utf8 and _is_utf8(part)
+        counted = tuple(map(sum, zip(counted, _count(part), strict=True)))
+        yield len(part) // _CHECKS_TO_PARSING
+    if not is_utf8:
+        _check_encoding(data)  # says where
+    _check_declared(data)
+    _check_prolog(data)
+    _check_counts(counted, limits, may_quote_singly=b"'" in data)
+    may_be_long = _may_hold_long_values(data, limits.attribute_chars)
+    parser = _parser(keep_comments=keep_comments)
+    try:
+        for part in _bites(data, bite):
+            parser.feed(part)
+            yield len(part)
+        root = parser.close()
+    except etree.XMLSyntaxError as problem:
+        raise _not_xml(problem) from problem
+    _check_type(root)
+    parts = list(_parts(root))
+    for part_of_tree, is_alone in parts:
+        _refuse_beyond(
+            first_beyond(part_of_tree, limits, may_be_long=may_be_long, only_itself=is_alone)
+        )
+        yield len(data) // len(parts)
+    return root
+
+
+def _bites(data: bytes, most: int) -> Iterator[bytes]:
+    """Cut a text behind tags where that can be, so that nothing is cut apart that is counted."""
+    place = 0
+    while place < len(data):
+        end = data.find(b">", place + most - 1, place + 2 * most) + 1
+        if not end:
+            end = _between(data, min(place + most, len(data)), place + 1)
+        yield data[place:end]
+        place = end
+
+
+def _between(data: bytes, place: int, least: int) -> int:
+    """Find a place close before another that cuts no character and no word that is counted."""
+    if place == len(data):
+        return place
+    for near in range(place, max(least, place - _LONGEST_WORD), -1):
+        if data[near] & 0xC0 != 0x80 and data[near - 1] not in b"<=xmln":
+            return near
+    return place
+
+
+def _parts(root: etree._Element) -> Iterator[tuple[etree._Element, bool]]:
+    """List what makes up a tree: two levels of elements each by itself (True), then wholes."""
+    yield root, True
+    for child in root.iterchildren(etree.Element):
+        yield child, True
+        for grandchild in child.iterchildren(etree.Element):
+            yield grandchild, False
+
+
+def _parser(*, keep_comments: bool) -> etree.XMLParser:
+    return etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
         no_network=True,
@@ -63,18 +154,15 @@ def parse(data: bytes, limits: Limits = ORDINARY, *, keep_comments: bool = False
         remove_pis=True,
         remove_blank_text=True,
     )
-    try:
-        root = etree.fromstring(data, parser)
-    except etree.XMLSyntaxError as problem:
-        line, column = problem.position
-        where = f"line {line}, column {column}"
-        # libxml2's own text ends with the position in words; ours names it once.
-        text = (problem.msg or "not XML").split(", line ")[0].strip()
-        message = f"{where}: {text}"
-        hint = "correct it there, or just before: xmllint --noout FILE shows the line"
-        raise _refused("xml-syntax", where, message, hint) from problem
-    _check_tree(root, limits, may_be_long=_may_hold_long_values(data, limits.attribute_chars))
-    return root
+
+
+def _not_xml(problem: etree.XMLSyntaxError) -> ConfigurationError:
+    line, column = problem.position
+    where = f"line {line}, column {column}"
+    # libxml2's own text ends with the position in words; ours names it once.
+    text = (problem.msg or "not XML").split(", line ")[0].strip()
+    hint = "correct it there, or just before: xmllint --noout FILE shows the line"
+    return _refused("xml-syntax", where, f"{where}: {text}", hint)
 
 
 def is_well_formed(data: bytes) -> bool:
@@ -119,6 +207,13 @@ def check_bytes(data: bytes, limits: Limits = ORDINARY) -> None:
 
     Raises: ConfigurationError as `parse` does.
     """
+    _check_size(data, limits)
+    _check_encoding(data)
+    _check_prolog(data)
+    _check_counts(_count(data), limits, may_quote_singly=b"'" in data)
+
+
+def _check_size(data: bytes, limits: Limits) -> None:
     if len(data) > limits.total_bytes:
         raise _refused(
             "xml-too-large",
@@ -128,10 +223,20 @@ def check_bytes(data: bytes, limits: Limits = ORDINARY) -> None:
         )
     if not data.strip():
         raise _refused("xml-empty", "document", "the document is empty", "give a whole CIB or part")
-    _check_encoding(data)
+
+
+def _check_prolog(data: bytes) -> None:
     if data.startswith(b"<!DOCTYPE", _end_of_prolog(data)):
         raise _refused("xml-doctype", "document", "a DOCTYPE is not allowed", "remove it")
-    elements = data.count(b"<") - data.count(b"</")
+
+
+def _count(data: bytes) -> tuple[int, ...]:
+    """Count what is limited: elements, attributes as almost all are written, namespaces."""
+    return data.count(b"<") - data.count(b"</"), data.count(b'="'), data.count(b"xmlns")
+
+
+def _check_counts(counted: tuple[int, ...], limits: Limits, *, may_quote_singly: bool) -> None:
+    elements, attributes, namespaces = counted
     if elements > limits.elements:
         raise _refused(
             "xml-too-large",
@@ -139,15 +244,15 @@ def check_bytes(data: bytes, limits: Limits = ORDINARY) -> None:
             f"the document has {elements} elements, at most {limits.elements} are read",
             _SMALLER,
         )
-    # In values between double quotes, as almost all are, these two bytes cannot stand.
-    if data.count(b'="') > limits.attributes * elements and b"'" not in data:
+    # In values between double quotes, as almost all are, the two bytes counted cannot stand.
+    if attributes > limits.attributes * elements and not may_quote_singly:
         raise _refused(
             "xml-too-large",
             "document",
             f"an element has more than {limits.attributes} attributes",
             "no CIB needs that: look what wrote it",
         )
-    if data.count(b"xmlns") > limits.namespaces:
+    if namespaces > limits.namespaces:
         raise _refused(
             "xml-too-large",
             "document",
@@ -156,16 +261,27 @@ def check_bytes(data: bytes, limits: Limits = ORDINARY) -> None:
         )
 
 
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _check_encoding(data: bytes) -> None:
-    hint = "write it as UTF-8: iconv -f ENCODING -t UTF-8"
     try:
         data.decode("utf-8")
     except UnicodeDecodeError as problem:
         line = data.count(b"\n", 0, problem.start) + 1
         where = f"line {line}"
         raise _refused(
-            "xml-encoding", where, f"{where}: byte {problem.start} is not UTF-8", hint
+            "xml-encoding", where, f"{where}: byte {problem.start} is not UTF-8", _AS_UTF8
         ) from problem
+    _check_declared(data)
+
+
+def _check_declared(data: bytes) -> None:
     declared = _DECLARATION.match(data)
     if declared is None or data.isascii():
         return
@@ -209,12 +325,14 @@ def _may_hold_long_values(data: bytes, most: int) -> bool:
     return False
 
 
-def _check_tree(root: etree._Element, limits: Limits, *, may_be_long: bool) -> None:
+def _check_type(root: etree._Element) -> None:
     # Any: the stubs do not say that a document may have no DTD.
     document: Any = root.getroottree().docinfo
     if document.doctype or document.internalDTD is not None:
         raise _refused("xml-doctype", "document", "a DOCTYPE is not allowed", "remove it")
-    beyond = first_beyond(root, limits, may_be_long=may_be_long)
+
+
+def _refuse_beyond(beyond: tuple[etree._Element, str] | None) -> None:
     if beyond is not None:
         found, what = beyond
         where = f"line {found.sourceline}"

@@ -20,7 +20,7 @@ from crm.cib.disk import Append, KeepPromise, Persist, Persisted
 from crm.cib.localcopy import Archive
 from crm.cib.operations import Rules
 from crm.cib.replica import Replica
-from crm.cib.snapshots import SLICE_BYTES
+from crm.cib.slices import SLICE_BYTES
 from crm.cib.warrants import Warrant, pair_of
 from crm.model.version import Reign
 from crm.plumbing import xml
