@@ -165,6 +165,8 @@ class Cluster:
 
     def carry(self) -> None:
         """Carry messages between the two, and answer hails for the others, until all is quiet."""
+        self.master.ticks()
+        self.follower.ticks()
         while self.master.said or self.follower.said:
             for cib, other in (
                 (self.master, self.follower),
@@ -204,10 +206,11 @@ class Cluster:
         arrived = membership.ClusterMessage(name, api.SERVICE, payload)
         self.master.hear(_HEARTBEAT, arrived)
 
-    def change(self, *operations: api.Operation) -> None:
+    def change(self, *operations: api.Operation, dry_run: bool = False) -> None:
         """Make a change and have it everywhere."""
         self._request += 1
-        change = api.Change(self._request, operations, api.Origin("bench"))
+        origin = api.Origin("bench")
+        change = api.Change(self._request, operations, origin, dry_run=dry_run)
         self.master.hear(_TOOL, change)
         self.carry()
 
@@ -258,6 +261,42 @@ def _scenes(text: bytes, nodes: int) -> Iterator[tuple[str, Cluster]]:
     cluster.follower.longest()
     cluster.rule()
     yield "the DC takes a better copy over", cluster
+    yield from _replacements(cluster)
+
+
+def _replacements(cluster: Cluster) -> Iterator[tuple[str, Cluster]]:
+    """Replace the whole document in ways that take more than reading it."""
+
+    def present() -> bytes:
+        return cluster.master.machine.document.text()
+
+    def replace(whole: bytes, **options: bool) -> None:
+        cluster.change(api.XmlOperation(api.XmlTask.REPLACE, whole), **options)
+
+    replace(present().replace(b"pacekeeper", b"heartbeat").replace(b"1700000000", b"1800000000"))
+    yield "one that changes everything", cluster
+    cluster.master.hear(_TOOL, api.Query(1))
+    cluster.follower.hear(_TOOL, api.Query(1))
+    yield "a query after it", cluster
+    replace(present().replace(b'60s"', b'61s"'))
+    yield "one that changes all resources", cluster
+    replace(present().replace(b'name="monitor"', b'name="watch"', 1).replace(b'"d7"', b'"d8"'))
+    yield "one that is refused", cluster
+    replace(present().replace(b'61s"', b'62s"'), dry_run=True)
+    yield "a dry run", cluster
+    whole = present()
+    place = whole.index(b"<status>") + len(b"<status>")
+    replace(whole[:place] + _state(99, 1).encode() + whole[-len(b"</status></cib>") :])
+    yield "one that takes all node states away", cluster
+    replace(whole.replace(b' epoch="', b' epoch="9', 1))
+    yield "one that brings them back", cluster
+    cluster.change(api.XmlOperation(api.XmlTask.UPGRADE))
+    yield "an upgrade", cluster
+    cluster.change(api.XmlOperation(api.XmlTask.DELETE_ALL, xpath="//node_state[@id!='uuid-0']"))
+    yield "a deletion of all other node states", cluster
+    replace(whole.replace(b' epoch="', b' epoch="99', 1))
+    cluster.change(api.XmlOperation(api.XmlTask.ERASE))
+    yield "an erasure", cluster
 
 
 def measure(resources: int, nodes: int) -> bool:
@@ -272,7 +311,7 @@ def measure(resources: int, nodes: int) -> bool:
         master, follower = cluster.master.longest(), cluster.follower.longest()
         worst = max(worst, master, follower)
         mark = "" if max(master, follower) <= LIMIT_MS else f"   over {LIMIT_MS:g} ms"
-        print(f"  {title:<32} DC {master:7.1f} ms   member {follower:7.1f} ms{mark}", flush=True)
+        print(f"  {title:<36} DC {master:7.1f} ms   member {follower:7.1f} ms{mark}", flush=True)
     gc.enable()
     return worst <= LIMIT_MS
 

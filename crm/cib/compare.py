@@ -52,7 +52,7 @@ def becoming(
         if key not in wanted or (own.text or "") != (wanted[key].text or ""):
             edit.remove(own)
             del present[key]
-            yield _cost_of(own)
+            yield cost_of(own)
     order: list[etree._Element] = list(old)
     stands_alone = old.tag == "status" or old.tag in documents.SECTIONS
     for place, (key, target) in enumerate(wanted.items()):
@@ -61,7 +61,7 @@ def becoming(
             made = copy.deepcopy(target)
             edit.insert(old, made, place)
             order.insert(place, made)
-            yield _cost_of(made)
+            yield cost_of(made)
             continue
         if order[place] is not child:
             order.remove(child)
@@ -79,7 +79,7 @@ def becoming(
         yield from becoming(edit, child, target)
 
 
-def _cost_of(element: etree._Element) -> int:
+def cost_of(element: etree._Element) -> int:
     """Estimate what putting an element into a tree costs, or taking it out."""
     return _STEP + _ELEMENT * sum(1 for _ in element.iter())
 

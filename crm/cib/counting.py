@@ -21,13 +21,7 @@ def is_of_configuration(edit: documents.Edit, before: Version) -> bool:
 
 def has_other_schema(edit: documents.Edit) -> bool:
     """Tell whether the document follows another schema than before."""
-    root = edit.document.root
-    return any(
-        isinstance(change, documents.Modified)
-        and change.element is root
-        and "validate-with" in change.attributes
-        for change in edit.changes
-    )
+    return edit.touches_schema
 
 
 def following(edit: documents.Edit, before: Version, *, configuration: bool) -> Version:

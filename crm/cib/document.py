@@ -128,6 +128,14 @@ class Reversal:
     neighbours: tuple[str, str] = ("", "")
 
 
+def tidy_up() -> None:
+    """Let the allocator join the small blocks that just came back, while they are few.
+
+    It does so when a large one comes back, and takes the longer the more they are.
+    """
+    bytearray(_LARGE_BLOCK_BYTES)
+
+
 def is_element(node: etree._Element) -> bool:
     """Tell an element from a comment, which lxml hands out as the same type."""
     return isinstance(node.tag, str)
@@ -433,9 +441,7 @@ class Document:
         self._texts = texts.Texts(self.root, ())
         while len(self.status):
             self.status.remove(self.status[-1])
-            # The allocator joins the small blocks that came back when a large one does: let it
-            # do so now, while they are those of one node.
-            bytearray(_LARGE_BLOCK_BYTES)
+            tidy_up()
             yield
 
     # --- what Edit keeps in step -------------------------------------------------------------
@@ -526,6 +532,7 @@ class Edit:
         self.touches_configuration = False
         self.touches_status = False
         self.touches_root = False
+        self.touches_schema = False
         self._undo: list[tuple[str, etree._Element, Any, Any]] = []
         self._fresh: set[etree._Element] = set()  # membership only: its order is never seen
         self._lengths: dict[etree._Element, int] = {}
@@ -542,7 +549,9 @@ class Edit:
         _assign(element, name, value)
         if name == "id":
             self.document.reindex_id(element, old, value)
-        kept = self._mark(element) or (element is self.document.root and name == "validate-with")
+        is_schema = element is self.document.root and name == "validate-with"
+        self.touches_schema = self.touches_schema or is_schema
+        kept = self._mark(element) or is_schema
         if kept and not fresh:
             self.reversals.append(
                 Reversal("modify", self._path_of(element), element, None, name, old, value)

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 from crm.api import gate
 from crm.cib import document as documents
-from crm.cib import slices
+from crm.cib import slices, texts
 from crm.cib.texts import Measure
 from crm.plumbing import errors, xml
 
@@ -44,7 +44,7 @@ def judging(edit: documents.Edit, written: bytes) -> slices.Work[Measure | error
 
     `written` is the patch of the edit. None: nobody knows, and nothing was added.
     """
-    brought = Measure.of(written)
+    brought = yield from texts.measuring(written)
     known = edit.document.measure
     at_most = None if known is None else known + brought
     try:
@@ -124,6 +124,7 @@ def _checking_elements(changes: Sequence[documents.Change]) -> slices.Work[None]
                 _refuse(xml.first_beyond(element, LIMITS, only_itself=True))
             case _:
                 pass
+        yield _STEP
 
 
 def _refuse(beyond: tuple[xml.Element, str] | None) -> None:
@@ -142,9 +143,8 @@ def _measuring(document: documents.Document) -> slices.Work[Measure]:
     Raises: ConfigurationError as the parser does.
     """
     text = yield from document.writing()
-    xml.check_bytes(text, LIMITS)
-    yield len(text)
-    measure = Measure.of(text)
+    yield from xml.checking_bytes(text, LIMITS)
+    measure = yield from texts.measuring(text)
     if not _fits(measure):
         xml.check_bytes(document.configuration_text())
     return measure

@@ -22,6 +22,9 @@ from crm.cib.snapshots import Reading
 from crm.cib.warrants import Pair, Standing, Warrant, pair_of
 from crm.model.version import Version
 
+MAX_STEP_BYTES = 256 * 1024
+"""A change with a longer patch is made durable by writing cib.xml, which takes no longer then."""
+
 _Reached = tuple[Pair, Warrant, str]
 """Where a configuration stands: its version, its warrant, its digest."""
 
@@ -70,14 +73,27 @@ class LocalCopy:
         """Tell whether there are documents that were given up and still take room."""
         return bool(self._discarded)
 
+    def free(self, parts: Iterator[None]) -> None:
+        """Give something back in parts, one a turn."""
+        self._discarded.append(parts)
+
     def discard(self) -> None:
         """Free a part of what was given up."""
         if self._discarded and next(self._discarded[0], "done") == "done":
             self._discarded.popleft()
 
-    def guard(self, origin: api.Origin) -> acl.Guard | None:
-        """Make what stands between the one who asks for a change and this copy, if anything."""
-        return acl.guard_of(self.document.root, origin.user, origin.groups, own_user=self.own_user)
+    def guard(self, origin: api.Origin, document: Document | None = None) -> acl.Guard | None:
+        """Make what stands between the one who asks for a change and a document, if anything.
+
+        The document is ours, or a copy of it.
+        """
+        root = (document or self.document).root
+        return acl.guard_of(root, origin.user, origin.groups, own_user=self.own_user)
+
+    def exchange(self, document: Document) -> None:
+        """Let a changed copy take the place of our document."""
+        self.free(self.document.taken_apart())
+        self.document = document
 
     def standing(self) -> Standing:
         """Say what this copy is worth."""
@@ -137,6 +153,9 @@ class LocalCopy:
         if not self._tells_of(change.before) and self._began[0] == pair_of(change.before):
             entry = msgspec.structs.replace(entry, digest_before=self._began[1])
         self.history.append(entry)
+        if len(change.patch) > MAX_STEP_BYTES:
+            self._reached = None
+            return
         self._steps.append(ahead.encode(ahead.Step(entry, change.patch, warrant)))
         if self._reached is not None and self._reached[0] == pair_of(change.before):
             self._reached = (pair_of(change.after), warrant, digest)
@@ -200,7 +219,7 @@ class LocalCopy:
         unchanged = same and warrant == self.warrant and ours == theirs
         if not same or ours != theirs:
             self._take_history(new, history, giver=giver, at=at)
-        self._discarded.append(own.taken_apart())
+        self.free(own.taken_apart())
         self.document = new
         self.warrant = warrant
         self._reached = None

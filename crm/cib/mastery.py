@@ -76,8 +76,9 @@ from dataclasses import dataclass
 
 from crm.api import cib as api
 from crm.api.membership import View
-from crm.cib import objections, operations, wire
+from crm.cib import drafts, objections, operations, wire
 from crm.cib.disk import Disk, Mark
+from crm.cib.drafts import Draft
 from crm.cib.errands import Errands
 from crm.cib.failing import Failing
 from crm.cib.localcopy import LocalCopy
@@ -95,6 +96,12 @@ BEHIND_S = 5.0
 
 GRACE_S = 1.0
 """How long status changes wait for the members' copies when a reign begins."""
+
+PATCH_TO_READING = 5
+"""Repeating a patch costs so much more than reading a copy of so many bytes."""
+
+LEAST_LARGE_BYTES = 1_000
+"""A patch that is shorter is never too large to be repeated in one turn."""
 
 HELD_S = 10.0
 ACKNOWLEDGE_S = 20.0
@@ -165,6 +172,10 @@ class Mastery:
         self._batch_at: float | None = None
         self._last_batch = now - BATCH_S
         self._held: deque[_Held] = deque()
+        self._draft: Draft | None = None
+        """A large change under way; all others are held until it has ended."""
+        self._is_spreading = False
+        """Whether the members are being sent what came of one; what follows would be a gap."""
         self._unanswered = Unanswered(outbox, lambda: copy.document.version)
         self._errands = Errands(outbox)
         self._last_tried = now
@@ -287,6 +298,7 @@ class Mastery:
             self.hail(node, again=True)  # another life of it, with less than it had presented
 
     def _take_over(self, node: str, reading: Reading, now: float) -> None:
+        self._put_draft_back()
         version = self._copy.document.version
         adopted = self._copy.adopt_reading(reading, node, self._clock())
         self._outbox.info(f"Took the CIB of {node}: {version} -> {self._copy.document.version}")
@@ -340,7 +352,7 @@ class Mastery:
     def asked(self, asker: Asker, change: api.Change, now: float) -> None:
         """Make a change, or hold it until it may be made."""
         if self._may_begin(change, now) or self._is_hopeless(change):
-            self._make(asker, change, now)
+            self._make(asker, change, now, now + HELD_S)
         elif len(self._held) >= MAX_HELD:
             self._not_ready(asker, "too many changes are waiting")
         else:
@@ -368,6 +380,7 @@ class Mastery:
         """Leave office: nobody knows how pending changes end; held ones were not begun."""
         self._unanswered.give_up("another master took over")
         self._errands.give_up()
+        self._put_draft_back()
         return [(held.asker, held.change) for held in self._held]
 
     # --- time ---------------------------------------------------------------------------------
@@ -376,6 +389,7 @@ class Mastery:
         """Act on deadlines."""
         self._read_on(now)
         self._send_snapshot(now)
+        self._go_on(now)
         if now >= self._hail_at:
             self._hail_at = now + HAIL_AGAIN_S
             for node in self.members:
@@ -400,8 +414,11 @@ class Mastery:
     def next_deadline(self) -> float | None:
         """Say when `tick` is due."""
         due: list[float] = []
-        if self._reading is not None or self._to_install or (self._better and not self._awaited):
+        is_at_work = self._draft is not None or self._is_spreading
+        if self._reading is not None or self._to_install or is_at_work:
             due.append(0.0)  # in the next turn
+        if self._better and not self._awaited:
+            due.append(0.0)
         if not all(member in self._presented for member in self.members):
             due.append(self._hail_at)
         if self.behind(self.members, self._configuration_sequence):
@@ -427,7 +444,7 @@ class Mastery:
         held, self._held = self._held, deque()
         for item in held:
             if self._may_begin(item.change, now) or self._is_hopeless(item.change):
-                self._make(item.asker, item.change, now)
+                self._make(item.asker, item.change, now, item.until)
             else:
                 self._held.append(item)
         if self._is_undecided and self.is_settled:
@@ -448,6 +465,8 @@ class Mastery:
         return self._has_quorum and copy.warrant.decided < copy.document.version.admin_epoch
 
     def _may_begin(self, change: api.Change, now: float) -> bool:
+        if self._draft is not None or self._is_spreading:
+            return False
         if api.touches_configuration(change.operations) and not change.dry_run:
             return self.is_settled and not self._is_undecided
         return self.is_settled or (now >= self._grace_until and not self._better)
@@ -465,22 +484,63 @@ class Mastery:
     def _may_write_without_force(self) -> bool:
         return self._has_quorum or objections.no_quorum_policy(self._copy) == "ignore"
 
-    def _make(self, asker: Asker, change: api.Change, now: float) -> None:
+    def _make(self, asker: Asker, change: api.Change, now: float, until: float) -> None:
+        """Make a change, or begin to; `until` says how long it may still be held if need be."""
         copy = self._copy
-        configuration = api.touches_configuration(change.operations)
-        refusal = self._objection(change, configuration=configuration)
-        if refusal is not None:
-            self._outbox.refuse(asker, refusal[0], copy.document.version, refusal[1])
+        if self._is_refused(asker, change):
+            return
+        stamp = self._stamp(change.origin)
+        if drafts.is_too_large(change.operations, copy.document, self._slice_bytes):
+            self._draft = Draft(asker, change, copy, stamp=stamp, until=until)
             return
         carried = operations.carry_out(
             copy.document,
             change.operations,
             copy.rules,
-            stamp=self._stamp(change.origin),
+            stamp=stamp,
             dry_run=change.dry_run,
-            status_only=not configuration,
+            status_only=not api.touches_configuration(change.operations),
             guard=copy.guard(change.origin),
         )
+        self._made(asker, change, carried, now)
+
+    def _go_on(self, now: float) -> None:
+        """Go on with a large change; keep it when it is done, if it may still be made then."""
+        draft = self._draft
+        if draft is None or not draft.advance(self._slice_bytes):
+            return
+        self._put_draft_back()
+        if self._may_begin(draft.change, now):
+            self._held.popleft()
+            if not self._is_refused(draft.asker, draft.change):
+                self._keep(draft, now)
+        self.advance(now)
+
+    def _keep(self, draft: Draft, now: float) -> None:
+        """Make the copy that holds a large change our document."""
+        if draft.carried.patch:
+            self._copy.exchange(draft.take())
+        self._made(draft.asker, draft.change, draft.carried, now)
+
+    def _put_draft_back(self) -> None:
+        """Let a large change begin anew when that is possible."""
+        if self._draft is not None:
+            self._copy.free(self._draft.taken_apart())
+            self._held.appendleft(_Held(self._draft.asker, self._draft.change, self._draft.until))
+            self._draft = None
+
+    def _is_refused(self, asker: Asker, change: api.Change) -> bool:
+        """Refuse a change that must not be made as things are."""
+        refusal = self._objection(change)
+        if refusal is not None:
+            self._outbox.refuse(asker, refusal[0], self._copy.document.version, refusal[1])
+        return refusal is not None
+
+    def _made(
+        self, asker: Asker, change: api.Change, carried: operations.Carried, now: float
+    ) -> None:
+        """Tell the members of a change that was carried out, and answer it or let it wait."""
+        configuration = api.touches_configuration(change.operations)
         answer = Answer(
             carried.outcome, carried.after, api.findings_of(carried.findings), carried.xml
         )
@@ -521,7 +581,8 @@ class Mastery:
         self._flush(now, digest=self._copy.document.digest())
         self._disk.want()
 
-    def _objection(self, change: api.Change, *, configuration: bool) -> objections.Refusal | None:
+    def _objection(self, change: api.Change) -> objections.Refusal | None:
+        configuration = api.touches_configuration(change.operations)
         stale = objections.objection_to_base(change, self._copy)
         if stale is not None or not configuration or change.dry_run:
             return stale
@@ -543,17 +604,19 @@ class Mastery:
 
     def _replicate(self, carried: operations.Carried, origin: api.Origin, now: float) -> None:
         at = self._clock() if carried.configuration else 0
+        most_bytes = max(self._slice_bytes // PATCH_TO_READING, LEAST_LARGE_BYTES)
+        is_large = carried.replaced or len(carried.patch) > most_bytes
         change = wire.Replicated(
             carried.before,
             carried.after,
             carried.patch,
             carried.touched,
             origin,
-            carried.replaced,
+            is_large,
             at,
         )
-        self._batch.append(change)
         self._outbox.changed(change, alone=not self.members)
+        digest = ""
         if carried.configuration:
             warrant = self._copy.warrant
             if self._has_quorum:
@@ -562,12 +625,25 @@ class Mastery:
                 self._copy.warrant = warrant.without_quorum(carried.after)
             digest = self._copy.document.digest()
             self._copy.note(carried.trace, change, digest, self.node, self._copy.warrant)
-            self._flush(now, digest=digest)
             self._disk.want()
-        elif now >= self._last_batch + BATCH_S:
-            self._flush(now)
+        if is_large:
+            self._spread(now, configuration=carried.configuration)
+            return
+        self._batch.append(change)
+        if digest or now >= self._last_batch + BATCH_S:
+            self._flush(now, digest=digest)
         elif self._batch_at is None:
             self._batch_at = self._last_batch + BATCH_S
+
+    def _spread(self, now: float, *, configuration: bool) -> None:
+        """Have the members take our copy as a whole, because what was changed is too much."""
+        self._flush(now)
+        self.sequence += 1
+        if configuration:
+            self._configuration_sequence = self.sequence
+        for member in self._presented:
+            self._install(member)
+        self._is_spreading = bool(self._to_install)
 
     def _flush(self, now: float, digest: str = "") -> None:
         """Send the changes collected so far as one message; with `digest`, the warrant too."""
@@ -594,6 +670,7 @@ class Mastery:
     def _send_snapshot(self, now: float) -> None:
         """Send our document to one whom it is to be installed at, once it is packed."""
         if not self._to_install:
+            self._is_spreading = False
             return
         pieces = self._copy.packed(self._slice_bytes)
         if pieces is None:
@@ -606,6 +683,7 @@ class Mastery:
             self.reign, self.sequence, self._copy.warrant, pieces, missed, self._life
         )
         self._outbox.to_node(node, snapshot)
+        self._is_spreading = self._is_spreading and bool(self._to_install)
 
     # --- answering ----------------------------------------------------------------------------
 
@@ -663,6 +741,8 @@ class Mastery:
             return f"no word from the cib of {', '.join(silent)}"
         if self._awaited:
             return f"waiting for the copy of {self._awaited}"
+        if self._draft is not None or self._is_spreading:
+            return "a large change is being made"
         if self._is_undecided:
             sequence = self._configuration_sequence
             missing = ", ".join(self.behind(self.members, sequence)) or self.node

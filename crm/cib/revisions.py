@@ -52,6 +52,8 @@ MAX_TOLD_BYTES = 1024 * 1024
 TOLD_ENTRY_BYTES = 500
 """What an entry takes beside its patch, about."""
 
+_STATUS = "/cib/status/"
+
 MAX_OBJECTS = 1_000
 MAX_REASON = 500
 MAX_PATCH_BYTES = 64 * 1024 * 1024
@@ -89,8 +91,9 @@ class Trace:
 
 def trace_of(edit: documents.Edit) -> Trace:
     """Take down what a change did, while its edit is still at hand."""
-    objects = summary.objects_of(edit.changes)[:MAX_OBJECTS]
-    text = summary.summary_of(edit.changes, edit.document)
+    told = [each for each in edit.changes if not each.path.startswith(_STATUS)]
+    objects = summary.objects_of(told)[:MAX_OBJECTS]
+    text = summary.summary_of(told, edit.document)
     return Trace(text, objects, pack(write_backward(edit.reversals)))
 
 

@@ -50,6 +50,10 @@ class Slices(Generic[Result]):
                     return False
         return True
 
+    def give_up(self) -> None:
+        """Do no more of it."""
+        self._work.close()
+
     @property
     def result(self) -> Result:
         """What came of it."""

@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from lxml import etree
 
 from crm.api import cib as api
-from crm.cib import compare, counting, patch, report, slices
+from crm.cib import compare, counting, patch, report, schema, slices
 from crm.cib import document as documents
+from crm.cib import upgrade as upgrades
 from crm.model import options, score
 from crm.model.version import Version
 from crm.plumbing import errors, xml
@@ -27,6 +28,9 @@ _Key = tuple[str, str | None]
 
 _STEP = 1_000
 """What merging an element costs, in bytes that are parsed."""
+
+_WHOLE = slices.SLICE_BYTES
+"""What has a turn to itself."""
 
 _ARITHMETIC = re.compile(r"(?P<name>[\w.-]+)(?:\+\+|\+=(?P<step>-?\w+))\Z")
 _LIVE_ATTRIBUTES = ("have-quorum", "dc-uuid", "execution-date")
@@ -58,16 +62,16 @@ def carrying_out(
         case api.XmlTask.REPLACE:
             yield from _replacing(edit, operation, (yield from _reading(operation)))
         case api.XmlTask.DELETE:
-            _delete(edit, operation, every=False)
+            yield from _deleting(edit, operation, every=False)
         case api.XmlTask.DELETE_ALL:
-            _delete(edit, operation, every=True)
+            yield from _deleting(edit, operation, every=True)
         case api.XmlTask.ERASE:
-            _erase(edit)
+            yield from _erasing(edit)
         case api.XmlTask.BUMP:
             version = edit.document.version
             counting.write(edit, Version(version.admin_epoch, version.epoch + 1, version.updates))
         case api.XmlTask.UPGRADE:
-            _upgrade(edit, upgrade)
+            yield from _upgrading(edit, upgrade)
         case api.XmlTask.PATCH:
             if operation.xml:
                 yield from _patching(edit, patch.read((yield from _reading(operation))))
@@ -313,7 +317,9 @@ def _replacing_root(edit: documents.Edit, given: documents.Document) -> slices.W
     yield from compare.becoming(edit, edit.document.root, given.root, keep=keep)
 
 
-def _delete(edit: documents.Edit, operation: api.XmlOperation, *, every: bool) -> None:
+def _deleting(
+    edit: documents.Edit, operation: api.XmlOperation, *, every: bool
+) -> slices.Work[None]:
     if operation.xpath:
         found = edit.document.select(operation.xpath)
     else:
@@ -334,6 +340,7 @@ def _delete(edit: documents.Edit, operation: api.XmlOperation, *, every: bool) -
             raise Refused(api.Outcome.ERROR, problem)
         if element.getroottree().getroot() is edit.document.root:
             edit.remove(element)
+            yield compare.cost_of(element)
 
 
 def _matching(anchor: etree._Element, given: etree._Element) -> list[etree._Element]:
@@ -344,7 +351,7 @@ def _matching(anchor: etree._Element, given: etree._Element) -> list[etree._Elem
     ]
 
 
-def _erase(edit: documents.Edit) -> None:
+def _erasing(edit: documents.Edit) -> slices.Work[None]:
     document = edit.document
     version = document.version
     blank = documents.empty()
@@ -353,18 +360,23 @@ def _erase(edit: documents.Edit) -> None:
         (document.status, blank.find("status")),
     ):
         assert new is not None, "the empty CIB has both parts"
-        compare.become(edit, old, new)
+        yield from compare.becoming(edit, old, new)
     counting.write(edit, Version(version.admin_epoch + 1, version.epoch, 0))
 
 
-def _upgrade(edit: documents.Edit, upgrade: Upgrader) -> None:
+def _upgrading(edit: documents.Edit, upgrade: Upgrader) -> slices.Work[None]:
     version = edit.document.version
-    upgraded, problems = upgrade(copy.deepcopy(edit.document.root))
+    frame = schema.without_status(edit.document.root)
+    etree.SubElement(frame, "status")
+    upgraded, problems = upgrade(frame)
+    yield _WHOLE
     if errors.has_errors(problems):
         raise Refused(api.Outcome.INVALID_XML, next(p for p in problems if errors.has_errors([p])))
     for name in documents.VERSION_ATTRIBUTES:
         upgraded.set(name, edit.document.root.get(name, "0"))
-    compare.become(edit, edit.document.root, upgraded)
+    dialect = upgrades.dialect_of(edit.document.root)
+    keep = () if dialect is upgrades.Dialect.HEARTBEAT_2 else ("status",)
+    yield from compare.becoming(edit, edit.document.root, upgraded, keep=keep)
     if edit.changes:
         counting.write(edit, Version(version.admin_epoch + 1, 1, 0))
 

@@ -47,6 +47,9 @@ BITE_BYTES = 100_000
 _CHECKS_TO_PARSING = 4
 """Looking through bytes costs so much less than parsing them."""
 
+_MANY = 256
+"""So many parts of a tree are checked one by one, at most."""
+
 _LONGEST_WORD = len(b"xmlns")
 
 _NOTHING_COUNTED: tuple[int, ...] = (0, 0, 0)
@@ -81,29 +84,19 @@ def parsing(
 
     Raises: ConfigurationError as `parse` does.
     """
-    _check_size(data, limits)
-    counted = _NOTHING_COUNTED
-    is_utf8 = True
-    for part in _bites(data, bite):
-        is_utf8 = is_utf8 and _is_utf8(part)
-        counted = tuple(map(sum, zip(counted, _count(part), strict=True)))
-        yield len(part) // _CHECKS_TO_PARSING
-    if not is_utf8:
-        _check_encoding(data)  # says where
-    _check_declared(data)
-    _check_prolog(data)
-    _check_counts(counted, limits, may_quote_singly=b"'" in data)
+    yield from checking_bytes(data, limits, bite=bite)
     may_be_long = _may_hold_long_values(data, limits.attribute_chars)
     parser = _parser(keep_comments=keep_comments)
     try:
-        for part in _bites(data, bite):
+        for part in bites(data, bite):
             parser.feed(part)
             yield len(part)
         root = parser.close()
     except etree.XMLSyntaxError as problem:
         raise _not_xml(problem) from problem
     _check_type(root)
-    parts = list(_parts(root))
+    is_wide = len(root) > _MANY
+    parts = [(root, False)] if is_wide else list(_parts(root))
     for part_of_tree, is_alone in parts:
         _refuse_beyond(
             first_beyond(part_of_tree, limits, may_be_long=may_be_long, only_itself=is_alone)
@@ -112,7 +105,25 @@ def parsing(
     return root
 
 
-def _bites(data: bytes, most: int) -> Iterator[bytes]:
+def checking_bytes(
+    data: bytes, limits: Limits = ORDINARY, *, bite: int = BITE_BYTES
+) -> Generator[int, None, None]:
+    """Refuse what `check_bytes` refuses, step by step, in the same words."""
+    _check_size(data, limits)
+    counted = _NOTHING_COUNTED
+    is_utf8 = True
+    for part in bites(data, bite):
+        is_utf8 = is_utf8 and _is_utf8(part)
+        counted = tuple(map(sum, zip(counted, _count(part), strict=True)))
+        yield len(part) // _CHECKS_TO_PARSING
+    if not is_utf8:
+        _check_encoding(data)  # says where
+    _check_declared(data)
+    _check_prolog(data)
+    _check_counts(counted, limits, may_quote_singly=b"'" in data)
+
+
+def bites(data: bytes, most: int = BITE_BYTES) -> Iterator[bytes]:
     """Cut a text behind tags where that can be, so that nothing is cut apart that is counted."""
     place = 0
     while place < len(data):
@@ -134,9 +145,12 @@ def _between(data: bytes, place: int, least: int) -> int:
 
 
 def _parts(root: etree._Element) -> Iterator[tuple[etree._Element, bool]]:
-    """List what makes up a tree: two levels of elements each by itself (True), then wholes."""
+    """List what makes up a tree: elements each by itself (True), and wholes."""
     yield root, True
     for child in root.iterchildren(etree.Element):
+        if len(child) > _MANY:  # asking for each costs more than it takes to look at them all
+            yield child, False
+            continue
         yield child, True
         for grandchild in child.iterchildren(etree.Element):
             yield grandchild, False

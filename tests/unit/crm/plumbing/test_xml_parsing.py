@@ -61,7 +61,7 @@ def test_any_damage_is_refused_in_the_same_words_or_is_none(data: st.DataObject)
 @given(st.text(alphabet="xmlns<>/ é=\"'", max_size=60))
 def test_cutting_a_text_loses_nothing_and_counts_the_same(text: str) -> None:
     data = text.encode()
-    bites = list(xml._bites(data, 9))
+    bites = list(xml.bites(data, 9))
     assert b"".join(bites) == data
     assert all(bites)
     assert all(bite.decode() is not None for bite in bites)
