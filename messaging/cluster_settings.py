@@ -149,6 +149,11 @@ class Timing:
         return min(self.deadtime_s / 4, 2.0)
 
     @functools.cached_property
+    def stall_s(self) -> float:
+        """How long messages to a peer that is heard may stand still before the contact ends."""
+        return max(2 * self.deadtime_s, 10.0)
+
+    @functools.cached_property
     def update_s(self) -> float:
         """The fallback after which an unfinished membership round is begun again."""
         return min(5 * self.keepalive_s, self.deadtime_s)

@@ -698,4 +698,5 @@ def _streams(settings: ClusterSettings, node: str, session: bytes) -> delivery.D
         compression=settings.compression,
         threshold_bytes=settings.compression_threshold_bytes,
         patience_s=settings.timing.keepalive_s / 4,
+        stall_s=settings.timing.stall_s,
     )

@@ -13,6 +13,9 @@ unacknowledged pieces when nothing comes back, later each time: so the loss of t
 all is noticed without a heartbeat. An acknowledgement that waits rides on a piece that goes the
 other way, where that is not held up itself: question and answer need no packet of their own for it.
 
+A stream that stands still for `stall_s` of repetitions ends its contact: whoever hears heartbeats
+and takes nothing else cannot be worked with. Time in which this node did not run does not count.
+
 Every piece names its contact. A piece of another contact is dropped unread, so a restarted peer,
 or one that was given up, never sees half a message of before. All that waits at the end of a
 contact is lost, and both sides know it.
@@ -24,17 +27,18 @@ Source: docs/protocol/wire.md, "Streams"; decision 0011.
 
 from __future__ import annotations
 
-import bz2
 import collections
 import enum
 import itertools
-import zlib
 from dataclasses import dataclass, field
+
+import msgspec
 
 from crm.plumbing.codec import MAX_MESSAGE_BYTES
 from crm.plumbing.machine import Note, info, warn
-from messaging import frame
+from messaging import frame, packing
 from messaging.pacing import LARGEST_WINDOW, Pace
+from messaging.piecesize import LEAST_PACKET_BYTES, PieceSize, is_in_parts
 from messaging.standing import Contact
 
 ACK_EVERY = 16
@@ -48,8 +52,11 @@ MAX_BEFORE = 4
 MAX_COPIES = 255
 MAX_QUEUED_BYTES = 3 * MAX_MESSAGE_BYTES
 """How much may wait for a peer before the contact with it ends."""
-MAX_COMPRESSED_BYTES = {"zlib": 256 * 1024, "bz2": 64 * 1024}
 MAX_HELD_S = 60.0
+STALL_S = 10.0
+"""So long a stream may stand still towards a peer that is heard, at least (`Timing.stall_s`)."""
+
+MAX_PARTS = 8
 LOG_PAUSE_S = 1.0
 
 
@@ -101,6 +108,8 @@ class _Piece:
     last: bool
     chunk: bytes
     sent_at: list[float] = field(default_factory=list)
+    in_parts: set[int] = field(default_factory=set)
+    """The copies that travelled in the smallest parts."""
 
 
 @dataclass
@@ -112,6 +121,8 @@ class _Outbound:
     waiting_bytes: int = 0
     flight: dict[int, _Piece] = field(default_factory=dict)
     next_seq: int = 1
+    stalled_s: float = 0.0
+    """How long repetitions of the oldest piece have changed nothing, while this node ran."""
 
     def repeat_due(self) -> float | None:
         if not self.flight:
@@ -126,6 +137,9 @@ class _Inbound:
 
     expected: int = 1
     early: dict[int, frame.Data] = field(default_factory=dict)
+    torn: dict[int, dict[int, frame.Data]] = field(default_factory=dict)
+    """Pieces of which some parts have come, by number."""
+
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
     unacknowledged: int = 0
@@ -134,6 +148,19 @@ class _Inbound:
     ack_due: float | None = None
     nak_due: float | None = None
     hole_noted: bool = False
+
+    def join_parts(self, part: frame.Data) -> frame.Data | None:
+        """Take in a part of a piece; the whole piece, once all parts of one copy have come."""
+        if part.parts > MAX_PARTS or part.part >= part.parts:
+            return None
+        parts = self.torn.setdefault(part.seq, {})
+        if any((other.copy, other.parts) != (part.copy, part.parts) for other in parts.values()):
+            parts.clear()
+        parts[part.part] = part
+        if len(parts) < part.parts:
+            return None
+        chunk = b"".join(parts[number].chunk for number in range(part.parts))
+        return msgspec.structs.replace(part, chunk=chunk, part=0, parts=1)
 
     def missing(self) -> tuple[tuple[int, int], ...]:
         """The holes below the highest piece that came early."""
@@ -177,13 +204,16 @@ class Delivery:
         compression: str = "zlib",
         threshold_bytes: int = 2048,
         patience_s: float = 0.0,
+        stall_s: float = STALL_S,
     ) -> None:
         self._node = node
         self._session = session
         self._compression = compression
         self._threshold = threshold_bytes
         self._patience_s = patience_s
-        self._piece_bytes = frame.PIECE_PACKET_BYTES - frame.PIECE_OVERHEAD_BYTES
+        self._stall_s = stall_s
+        self._packet_bytes = frame.PIECE_PACKET_BYTES
+        self._sizes: dict[str, PieceSize] = {}
         self._conversations: dict[str, _Conversation] = {}
         self._logged_at: dict[str, float] = {}
 
@@ -194,7 +224,12 @@ class Delivery:
 
     def limit_packets(self, packet_bytes: int) -> None:
         """Cut messages so that no packet with a piece of one is longer than this."""
-        self._piece_bytes = packet_bytes - frame.PIECE_OVERHEAD_BYTES
+        self._packet_bytes = packet_bytes
+        self._sizes.clear()
+
+    def _size_of(self, peer: str) -> PieceSize:
+        """How large packets to a peer may be; what was learnt outlives a contact."""
+        return self._sizes.setdefault(peer, PieceSize(self._packet_bytes))
 
     def begin(self, peer: str, contact: Contact) -> None:
         """Start fresh streams with a peer."""
@@ -235,16 +270,18 @@ class Delivery:
         self, peers: tuple[str, ...], channel: Channel, payload: bytes, now: float
     ) -> list[Effect]:
         """Queue one message for several peers."""
-        packed = self._pack(payload)
+        packed = packing.pack(payload, self._compression, above_bytes=self._threshold)
         effects: list[Effect] = []
         for peer in peers:
             conversation = self._conversations.get(peer)
             if conversation is None:
                 continue
             stream = conversation.outbound[channel]
-            for start in range(0, len(packed), self._piece_bytes):
-                chunk = packed[start : start + self._piece_bytes]
-                stream.waiting.append(_Piece(start + self._piece_bytes >= len(packed), chunk))
+            effects += self._try_larger(peer, now)
+            piece_bytes = _chunk_bytes(self._size_of(peer).packet_bytes)
+            for start in range(0, len(packed), piece_bytes):
+                chunk = packed[start : start + piece_bytes]
+                stream.waiting.append(_Piece(start + piece_bytes >= len(packed), chunk))
             stream.waiting_bytes += len(packed)
             if stream.waiting_bytes > MAX_QUEUED_BYTES:
                 self.end(peer)
@@ -262,20 +299,26 @@ class Delivery:
             piece = stream.waiting.popleft()
             stream.waiting_bytes -= len(piece.chunk)
             stream.flight[stream.next_seq] = piece
-            effects.append(self._transmit(peer, conversation, channel, stream.next_seq, now))
+            effects += self._transmit(peer, conversation, channel, stream.next_seq, now)
             stream.next_seq += 1
         return effects
 
     def _transmit(
         self, peer: str, conversation: _Conversation, channel: Channel, seq: int, now: float
-    ) -> Transmit:
-        piece = conversation.outbound[channel].flight[seq]
+    ) -> list[Effect]:
+        """Send a piece, or send it again: whole, or in parts where that is too long."""
+        stream = conversation.outbound[channel]
+        piece = stream.flight[seq]
+        if piece.sent_at and seq == next(iter(stream.flight)):
+            # A longer pause than that is our own: nothing was repeated in it.
+            stream.stalled_s += min(now - piece.sent_at[-1], stream.pace.longest_repeat_s)
         if len(piece.sent_at) < MAX_COPIES:
             piece.sent_at.append(now)
         else:
             piece.sent_at[-1] = now
         copy = len(piece.sent_at)
-        stream = conversation.outbound[channel]
+        if is_in_parts(copy, now - piece.sent_at[0], is_known=stream.pace.is_known):
+            piece.in_parts.add(copy)
         is_full = len(stream.flight) >= stream.pace.window
         is_held_up = bool(stream.waiting) or len(stream.flight) > MAX_BEFORE
         asks = bool(stream.waiting) and stream.pace.wants_answer(seq, is_full=is_full)
@@ -294,19 +337,13 @@ class Delivery:
             None if is_held_up else conversation.inbound[channel].owed(now),
         )
         is_bulk = channel is Channel.CLIENTS
-        return Transmit(peer, message, everywhere=copy > 1, is_bulk=is_bulk)
-
-    def _pack(self, payload: bytes) -> bytes:
-        """Mark, and compress where it helps and is quick."""
-        limit = MAX_COMPRESSED_BYTES[self._compression]
-        if self._threshold < len(payload) <= limit:
-            if self._compression == "bz2":
-                packed = b"\2" + bz2.compress(payload, 1)
-            else:
-                packed = b"\1" + zlib.compress(payload, 1)
-            if len(packed) < len(payload):
-                return packed
-        return b"\0" + payload
+        return [
+            Transmit(peer, each, everywhere=copy > 1, is_bulk=is_bulk)
+            for each in _parts_of(
+                message,
+                LEAST_PACKET_BYTES if copy in piece.in_parts else self._size_of(peer).packet_bytes,
+            )
+        ]
 
     # --- receiving --------------------------------------------------------------------------
 
@@ -326,14 +363,27 @@ class Delivery:
         channel = _CHANNELS[message.channel]
         effects: list[Effect] = []
         if message.heard is not None:
-            _forget_heard(conversation.outbound[channel], message.heard, now)
+            stream = conversation.outbound[channel]
+            effects += self._judge_size(peer, stream.flight.get(message.heard.upto), message, now)
+            _forget_heard(stream, message.heard, now)
         if isinstance(message, frame.Ack):
             effects += self._send_missing(peer, conversation, channel, message, now)
         else:
             effects += self._take_piece(peer, conversation, channel, message, now)
         if message.heard is not None and peer in self._conversations:
             effects += self._pump(peer, conversation, channel, now)
-        return effects
+        return effects + self._give_up_stalled(peer, conversation)
+
+    def _give_up_stalled(self, peer: str, conversation: _Conversation) -> list[Effect]:
+        """End the contact with a peer that is heard, but does not take what is sent to it."""
+        if self._conversations.get(peer) is not conversation:
+            return []
+        for stream in conversation.outbound:
+            limit_s = stream.pace.patient(self._stall_s)
+            if stream.stalled_s > limit_s:
+                self.end(peer)
+                return [GiveUp(peer, f"has acknowledged nothing for {limit_s:.0f} s")]
+        return []
 
     def _send_missing(
         self,
@@ -349,8 +399,30 @@ class Delivery:
             for seq in range(max(first, 1), min(last, stream.next_seq - 1) + 1):
                 piece = stream.flight.get(seq)
                 if piece is not None and now - piece.sent_at[-1] >= NAK_S:
-                    effects.append(self._transmit(peer, conversation, channel, seq, now))
+                    effects += self._transmit(peer, conversation, channel, seq, now)
         return effects
+
+    def _judge_size(
+        self, peer: str, piece: _Piece | None, message: frame.Data | frame.Ack, now: float
+    ) -> list[Effect]:
+        """Learn from an acknowledgement whether large packets reach a peer."""
+        if piece is None or len(piece.chunk) <= _chunk_bytes(LEAST_PACKET_BYTES):
+            return []
+        assert message.heard is not None
+        size = self._size_of(peer)
+        before = size.packet_bytes
+        copy = message.heard.copy
+        if not size.judge(copy, now, in_parts=copy in piece.in_parts):
+            return []
+        text = f"packets of {before} bytes do not reach node {peer}: it gets messages in packets"
+        return [warn("heartbeat", f"{text} of {size.packet_bytes} bytes")]
+
+    def _try_larger(self, peer: str, now: float) -> list[Effect]:
+        size = self._size_of(peer)
+        if not size.try_larger(now):
+            return []
+        text = f"trying packets of {size.packet_bytes} bytes to node {peer} again"
+        return [info("heartbeat", text)]
 
     def _take_piece(
         self,
@@ -365,7 +437,13 @@ class Delivery:
             return [self._acknowledge(peer, conversation, channel, now)]
         if piece.seq >= stream.expected + 2 * LARGEST_WINDOW:
             return []
+        if piece.parts != 1:
+            whole = stream.join_parts(piece)
+            if whole is None:
+                return []
+            piece = whole
         effects: list[Effect] = []
+        stream.torn.pop(piece.seq, None)
         if piece.seq > stream.expected:
             stream.early[piece.seq] = piece
             if stream.nak_due is None:
@@ -401,7 +479,7 @@ class Delivery:
         packed = b"".join(stream.parts)
         stream.parts = []
         stream.size = 0
-        payload = _unpack(packed)
+        payload = packing.unpack(packed)
         if payload is None:
             return [GiveUp(peer, "sends a message that cannot be unpacked")]
         return [Deliver(peer, channel, payload)]
@@ -443,10 +521,11 @@ class Delivery:
     def tick(self, now: float) -> list[Effect]:
         """Repeat, acknowledge and ask for what is missing, as far as due."""
         effects: list[Effect] = []
-        for peer, conversation in self._conversations.items():
+        for peer, conversation in list(self._conversations.items()):
             for channel in _CHANNELS:
                 effects += self._repeat(peer, conversation, channel, now)
                 effects += self._answer(peer, conversation, channel, now)
+            effects += self._give_up_stalled(peer, conversation)
         return effects
 
     def _repeat(
@@ -459,8 +538,10 @@ class Delivery:
         repeat_s = stream.pace.repeat_s
         late = [seq for seq, piece in stream.flight.items() if now >= piece.sent_at[-1] + repeat_s]
         stream.pace.hear_nothing(late[0], stream.next_seq)
-        again = late[: stream.pace.repeats]
-        return [self._transmit(peer, conversation, channel, seq, now) for seq in again]
+        effects: list[Effect] = []
+        for seq in late[: stream.pace.repeats]:
+            effects += self._transmit(peer, conversation, channel, seq, now)
+        return effects
 
     def _answer(
         self, peer: str, conversation: _Conversation, channel: Channel, now: float
@@ -501,6 +582,31 @@ class Delivery:
         return soonest
 
 
+def _chunk_bytes(packet_bytes: int) -> int:
+    """How much of a message a packet of some length holds."""
+    return packet_bytes - frame.PIECE_OVERHEAD_BYTES
+
+
+def _parts_of(piece: frame.Data, packet_bytes: int) -> list[frame.Data]:
+    """Cut a piece into parts if a packet with it would be too long."""
+    room = _chunk_bytes(packet_bytes)
+    if len(piece.chunk) <= room:
+        return [piece]
+    room = max(room, -(-len(piece.chunk) // MAX_PARTS))
+    chunks = [piece.chunk[start : start + room] for start in range(0, len(piece.chunk), room)]
+    return [
+        msgspec.structs.replace(
+            piece,
+            chunk=chunk,
+            part=number,
+            parts=len(chunks),
+            heard=piece.heard if number == 0 else None,
+            ask=piece.ask and number == len(chunks) - 1,
+        )
+        for number, chunk in enumerate(chunks)
+    ]
+
+
 def _forget_heard(stream: _Outbound, heard: frame.Heard, now: float) -> None:
     """Keep no longer what has arrived, and learn from how long it took."""
     done = list(itertools.takewhile(lambda seq: seq <= heard.upto, stream.flight))
@@ -508,6 +614,7 @@ def _forget_heard(stream: _Outbound, heard: frame.Heard, now: float) -> None:
     for seq in done:
         del stream.flight[seq]
     if done:
+        stream.stalled_s = 0.0
         if round_trip_s is not None:
             stream.pace.measure(round_trip_s, now)
         stream.pace.advance(len(done), done[-1], stream.next_seq, round_trip_s)
@@ -518,24 +625,3 @@ def _round_trip(piece: _Piece | None, heard: frame.Heard, now: float) -> float |
     if piece is None or not 1 <= heard.copy <= len(piece.sent_at):
         return None
     return now - piece.sent_at[heard.copy - 1] - min(heard.held_us / 1e6, MAX_HELD_S)
-
-
-def _unpack(packed: bytes) -> bytes | None:
-    """Undo `_pack`, never yielding more than a message may have."""
-    if not packed:
-        return None
-    kind, data = packed[0], packed[1:]
-    try:
-        if kind == 0:
-            return data
-        if kind == 1:
-            unzip = zlib.decompressobj()
-            payload = unzip.decompress(data, MAX_MESSAGE_BYTES)
-            return payload if unzip.eof else None
-        if kind == 2:
-            unpacker = bz2.BZ2Decompressor()
-            payload = unpacker.decompress(data, MAX_MESSAGE_BYTES)
-            return payload if unpacker.eof else None
-    except (zlib.error, OSError):
-        return None
-    return None

@@ -169,7 +169,8 @@ class Data(Message, frozen=True, array_like=True):
 
     `peer_session` and the two epochs name the contact: a piece of an earlier contact is dropped.
     `copy` counts how often the piece has been sent. `ask`: more waits, acknowledge this one now.
-    `heard` acknowledges what came the other way, in the place of an `Ack`.
+    `heard` acknowledges what came the other way, in the place of an `Ack`. Where a whole piece
+    is too long for the way, `chunk` is part number `part` (from 0) of `parts`.
     """
 
     to: str
@@ -183,6 +184,8 @@ class Data(Message, frozen=True, array_like=True):
     copy: Count = 1
     ask: bool = False
     heard: Heard | None = None
+    part: Count = 0
+    parts: Count = 1
 
 
 class Ack(Message, frozen=True, array_like=True):

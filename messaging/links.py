@@ -427,14 +427,14 @@ class Links:
             return []
         if hearing.echo:
             heard_us_at = _time(hearing.echo)
-            if heard_us_at <= now:
-                peer.confirmed_at = max(peer.confirmed_at, heard_us_at)
+            if peer.confirmed_at < heard_us_at <= now:
+                peer.confirmed_at = heard_us_at
+                self._suspicion.confirmed(peer)
         if hearing.my_epoch < peer.peer_epoch or not latest:
             return self._consider_contact(peer, now)
         peer.peer_epoch = hearing.my_epoch
         peer.epoch_told = max(peer.epoch_told, hearing.your_epoch)
-        is_deaf = now - peer.confirmed_at > peer.deadtime_s
-        if peer.contact is not None and is_deaf and not self._suspicion.is_doubtful(now):
+        if peer.contact is not None and now > self._suspicion.deafness_end(peer):
             text = "is heard, but does not hear this node"
             return self._give_up(peer, now, Fault.PATH, text, free_at=now)
         return self._consider_contact(peer, now)

@@ -29,6 +29,8 @@ FIRST_REPEAT_S = 0.008
 
 REPEAT_MAX_S = 0.150
 WAY_LIFE_S = 30.0
+STALL_ROUND_TRIPS = 8
+"""So many round trips without an answer are no slowness any more."""
 
 
 class Pace:
@@ -51,9 +53,23 @@ class Pace:
         return int(self._window)
 
     @property
+    def is_known(self) -> bool:
+        """Whether a round trip has been measured."""
+        return self._smooth_s > 0.0
+
+    @property
     def repeats(self) -> int:
         """How many pieces are sent again at once; one while nothing is known of the way."""
-        return max(self.window // 4, 1) if self._smooth_s else 1
+        return max(self.window // 4, 1) if self.is_known else 1
+
+    @property
+    def longest_repeat_s(self) -> float:
+        """The longest pause between two copies of the oldest piece, while this node runs."""
+        return max(REPEAT_MAX_S, 2 * self._smooth_s)
+
+    def patient(self, limit_s: float) -> float:
+        """Stretch a limit for an answer where the way is so slow that queues alone reach it."""
+        return max(limit_s, STALL_ROUND_TRIPS * self._smooth_s)
 
     def measure(self, round_trip_s: float, now: float) -> None:
         """Learn from one round trip."""
@@ -85,9 +101,8 @@ class Pace:
 
     def hear_nothing(self, oldest: int, following: int) -> None:
         """Take in that the oldest piece has to be repeated for want of an answer."""
-        limit_s = max(REPEAT_MAX_S, 2 * self._smooth_s)
-        self.repeat_s = min(1.5 * self.repeat_s, limit_s)
-        if self._smooth_s:  # else the peer may only not know of the contact yet
+        self.repeat_s = min(1.5 * self.repeat_s, self.longest_repeat_s)
+        if self.is_known:  # else the peer may only not know of the contact yet
             self._shrink(0.5, oldest, following)
 
     def wants_answer(self, seq: int, *, is_full: bool) -> bool:

@@ -71,6 +71,9 @@ class PeerState:
     """Why there is no contact, as the log and `ClusterDescription` say it."""
 
     confirmed_at: float = NEVER
+    confirmed_missed_s: float = 0.0
+    """What this node had missed in all at that moment."""
+
     my_epoch: int = 0
     peer_epoch: int = -1
     epoch_told: int = -1

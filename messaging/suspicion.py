@@ -106,6 +106,18 @@ class Suspicion:
             hearsay.vouched.clear()
             hearsay.deaf.clear()
 
+    def confirmed(self, peer: PeerState) -> None:
+        """The peer has confirmed that it hears this node."""
+        peer.confirmed_missed_s = self._awake.missed_before(peer.confirmed_at)
+
+    def deafness_end(self, peer: PeerState) -> float:
+        """Until when a peer that is heard may leave unconfirmed that it hears this node.
+
+        A doubt about oneself and a lag of the sockets put it off as they do for a silence.
+        """
+        end = peer.confirmed_at + peer.deadtime_s + min(self._awake.lag_s, self.timing.grace_s)
+        return self._awake.put_off(end, peer.confirmed_missed_s)
+
     def hear_of(
         self, name: str, reporter: str, report: frame.Hearing, now: float, *, is_answer: bool
     ) -> None:

@@ -21,7 +21,7 @@ from crm.cib import wire as cib_wire
 from crm.plumbing.codec import Codec
 from crm.plumbing.errors import RemoteProtocolError, has_errors
 from crm.plumbing.machine import MessageArrived
-from messaging import auth, authkeys, core, delivery, frame
+from messaging import auth, authkeys, core, delivery, frame, packing
 from messaging.ha_cf import directives
 from messaging.ha_cf import reading as ha_cf
 from messaging.links import Contact
@@ -113,6 +113,8 @@ def _stream_messages() -> st.SearchStrategy[list[msgspec.Struct]]:
         chunk=chunks,
         copy=numbers,
         heard=st.none() | heard,
+        part=st.integers(0, 3) | inputs.WHOLE_NUMBERS,
+        parts=st.integers(0, 3) | inputs.WHOLE_NUMBERS,
         **{name: st.just(value) for name, value in contact.items()},
     )
     acks = st.builds(
@@ -123,6 +125,22 @@ def _stream_messages() -> st.SearchStrategy[list[msgspec.Struct]]:
         **{name: st.just(value) for name, value in contact.items()},
     )
     return st.lists(pieces | acks | inputs.messages(frame.PACKETS), max_size=20)
+
+
+def _take_packed(packed: bytes) -> None:
+    payload = packing.unpack(packed)
+    if payload is not None:
+        again = packing.pack(payload, "zlib", above_bytes=16)
+        assert packing.unpack(again) == payload
+
+
+def _packed_input() -> st.SearchStrategy[bytes]:
+    whole = st.builds(
+        lambda payload, kind: packing.pack(payload, kind, above_bytes=8),
+        st.binary(max_size=40).map(lambda some: some * 9),
+        st.sampled_from(["zlib", "bz2"]),
+    )
+    return inputs.spoilt(whole) | st.binary(max_size=64)
 
 
 def _take_stream(messages: list[msgspec.Struct]) -> None:
@@ -310,6 +328,7 @@ TARGETS: dict[str, Target] = {
     "sealed": _decoding(frame.PACKETS),
     "membership": _decoding(frame.MEMBERSHIP_MESSAGES),
     "node": _decoding(frame.NODE_MESSAGES),
+    "packed": Target(_packed_input(), _take_packed),
     "stream": Target(_stream_messages(), _take_stream),
     "member": Target(_member_says(), _take_member),
     "client": Target(st.lists(inputs.messages(membership.TO_HEARTBEAT), max_size=8), _take_client),

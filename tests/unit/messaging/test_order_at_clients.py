@@ -16,7 +16,7 @@ import msgspec
 import pytest
 
 from crm.api import membership as api
-from crm.api.membership import ClientStatus
+from crm.api.membership import ClientStatus, NodeStatus
 from tests.kit.messaging import TIMING, Life, Network
 
 CLIENTS = ("crmd", "cib")
@@ -123,14 +123,21 @@ def check_messages(told: list[msgspec.Struct]) -> int:
 
 
 def check_clients_and_views(told: list[msgspec.Struct]) -> None:
-    """A sender is here while it is heard; who is gone has left before the view that says so."""
+    """A sender is here while it is heard; who is gone has left before the view that says so.
+
+    A node that a view leaves out because others have no contact with it is not gone for those that
+    have: they go on hearing its clients.
+    """
     here: set[tuple[str, str]] = set()
     staying: set[tuple[str, str]] = set()  # those here at the last view that have not left since
+    dead: set[str] = set()
     own = told[0]
     assert isinstance(own, api.SignedOn)
     view_id = 0
     for message in told:
         match message:
+            case api.NodeChanged(node, _, status):
+                (dead.add if status is NodeStatus.DEAD else dead.discard)(node)
             case api.ClientChanged(node, client, status) if status in HERE:
                 here.add((node, client))
             case api.ClientChanged(node, client):
@@ -142,7 +149,7 @@ def check_clients_and_views(told: list[msgspec.Struct]) -> None:
                 if event in (api.ViewEvent.NOT_PRIMARY, api.ViewEvent.EVICTED):
                     continue  # these carry the view that was current until now
                 assert view.id >= view_id
-                gone = set(view.lost) - {member.name for member in view.members}
+                gone = set(view.lost) & dead - {member.name for member in view.members}
                 assert not {node for node, _ in staying} & gone, (event, view.lost)
                 view_id, staying = view.id, set(here)
 
