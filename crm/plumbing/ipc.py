@@ -77,6 +77,12 @@ HELLO_PAUSE_S = 0.05
 """How long a dialler waits before it greets a server that said BYE."""
 
 _PATH_LIMIT = 107
+
+_READABLE = int(zmq.POLLIN)
+_AT_ONCE = int(zmq.NOBLOCK)
+_MORE_FOLLOWS = int(zmq.NOBLOCK | zmq.SNDMORE)
+"""As plain numbers: for every message an enumeration would be calculated with several times."""
+
 _HEADER = struct.Struct("!BQQ")
 _MONITOR = struct.Struct("=Hi")
 
@@ -263,7 +269,7 @@ class _Pipe:
 
     def sent(self) -> None:
         """Keep the edge: a send may have swallowed the signal of something that arrived."""
-        if _number(self.socket, zmq.EVENTS) & zmq.POLLIN:
+        if _number(self.socket, zmq.EVENTS) & _READABLE:
             self.look_again()
 
     def close(self, linger_ms: int = 0) -> None:
@@ -280,7 +286,7 @@ class _Pipe:
             self._again.cancel()
             self._again = None
         for _ in range(BATCH_MESSAGES):
-            if self.socket.closed:
+            if self.socket.closed or not _number(self.socket, zmq.EVENTS) & _READABLE:
                 return
             try:
                 self._take()
@@ -390,7 +396,7 @@ class _Server:
     ) -> bool:
         header = _HEADER.pack(kind, talk.number, sequence)
         try:
-            self._pipe.socket.send_multipart([identity, header, payload], zmq.NOBLOCK)
+            _send_parts(self._pipe.socket, (identity, header), payload)
         except zmq.ZMQError as problem:
             self._drop(identity, _why(problem))
             return False
@@ -399,7 +405,7 @@ class _Server:
         return True
 
     def _take(self) -> None:
-        frames = self._pipe.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+        frames = _receive_parts(self._pipe.socket)
         if len(frames) != 3 or len(frames[1].buffer) != _HEADER.size:
             self._bus.counters.undecodable += 1
             return
@@ -516,7 +522,7 @@ class _Dialler:
     def _send(self, kind: _Kind, sequence: int, payload: bytes) -> bool:
         header = _HEADER.pack(kind, self._talk.number, sequence)
         try:
-            self._pipe.socket.send_multipart([header, payload], zmq.NOBLOCK)
+            _send_parts(self._pipe.socket, (header,), payload)
         except zmq.ZMQError as problem:
             self._end(_why(problem))
             self._greet_later()
@@ -532,7 +538,7 @@ class _Dialler:
             self._greet()
         else:
             # What the server said before it went is still to be read.
-            while _number(self._pipe.socket, zmq.EVENTS) & zmq.POLLIN:
+            while _number(self._pipe.socket, zmq.EVENTS) & _READABLE:
                 self._take()
             self._connected = False
             self._end("the connection broke")
@@ -551,7 +557,7 @@ class _Dialler:
             self._waiting = self._bus.loop.call_later(HELLO_PAUSE_S, self._greet)
 
     def _take(self) -> None:
-        frames = self._pipe.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+        frames = _receive_parts(self._pipe.socket)
         if len(frames) != 2 or len(frames[0].buffer) != _HEADER.size:
             self._bus.counters.undecodable += 1
             return
@@ -614,6 +620,29 @@ def _deliver(bus: Bus, peer: str, codec: Codec, frame: zmq.Frame) -> None:
         bus.report(error(bus.name, f"dropped a message from '{peer}': {problem}"))
         return
     bus.deliver(MessageArrived(peer, message))
+
+
+def _send_parts(socket: zmq.Socket[bytes], first: tuple[bytes, ...], last: bytes) -> None:
+    """Send one message of several parts; a part of it alone is never on its way.
+
+    Raises: zmq.ZMQError, for the first part, if there is no room or nobody to take it.
+    """
+    for part in first:
+        socket.send(part, _MORE_FOLLOWS)
+    socket.send(last, _AT_ONCE)
+
+
+def _receive_parts(socket: zmq.Socket[bytes]) -> list[zmq.Frame]:
+    """Take one message; what follows its first part is there as well.
+
+    Raises: zmq.Again if there is none.
+    """
+    part = socket.recv(_AT_ONCE, copy=False)
+    parts = [part]
+    while part.more:
+        part = socket.recv(_AT_ONCE, copy=False)
+        parts.append(part)
+    return parts
 
 
 def _configured(bus: Bus, kind: int) -> zmq.Socket[bytes]:
