@@ -28,7 +28,7 @@ from pathlib import Path
 from crm.plumbing.machine import NOTICE, Note
 
 QUEUE_LINES = 20_000
-GATHERING_S = 0.01
+GATHERING_S = 0.04
 """So long lines gather before the next are written: waking the thread for each one costs more."""
 
 BATCH_LINES = 500
@@ -121,8 +121,14 @@ def _moment(second: int) -> str:
 
 
 def note(what: Note) -> None:
-    """Log a machine's note under its own entity."""
-    logging.getLogger(ENTITY_PREFIX + what.entity).log(what.level, "%s", what.text)
+    """Log a machine's note under its own entity.
+
+    Which line of the code says it is not looked up: no target shows it, and it costs more than all
+    the rest.
+    """
+    logger = logging.getLogger(ENTITY_PREFIX + what.entity)
+    if logger.isEnabledFor(what.level):
+        logger.handle(logger.makeRecord(logger.name, what.level, "", 0, what.text, (), None))
 
 
 def is_configured() -> bool:
@@ -149,15 +155,25 @@ def configure(targets: LogTargets, entity: str) -> HaHandler:
     return handler
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a line is made of; the writing thread makes it. Units: `when` in seconds since 1970."""
+
+    level: int
+    when: float
+    entity: str
+    text: str
+
+
 class HaHandler(logging.Handler):
-    """Turns records into lines and hands them to the writing thread."""
+    """Hands records to the writing thread, which turns them into lines."""
 
     def __init__(self, targets: LogTargets, entity: str) -> None:
         super().__init__(targets.lowest)
         self.targets = targets
         self._entity = entity
         self.pid = os.getpid()
-        self._queue: queue.SimpleQueue[tuple[int, str, str] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Said | None] = queue.SimpleQueue()
         self._dropped = 0
         self._thread = threading.Thread(target=self._write_on, name="log", daemon=True)
         self._thread.start()
@@ -169,10 +185,8 @@ class HaHandler(logging.Handler):
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             text = f"{text}: {record.exc_info[1]!r}"
-        whole = line(record.created, self.targets.node, entity, self.pid, record.levelno, text)
-        short = f"{entity}: [{self.pid}]: {level_word(record.levelno)}: {text}"
         if self._queue.qsize() < QUEUE_LINES:
-            self._queue.put((record.levelno, whole, short))
+            self._queue.put(_Said(record.levelno, record.created, entity, text))
         else:
             self._dropped += 1
 
@@ -193,17 +207,21 @@ class HaHandler(logging.Handler):
                 while len(batch) < BATCH_LINES:
                     batch.append(self._queue.get_nowait())
             ending = None in batch
-            lines = [each for each in batch if each is not None]
+            lines = [self._line(each) for each in batch if each is not None]
             dropped, self._dropped = self._dropped, 0
             if dropped:
                 text = f"{dropped} log lines dropped, the log is too slow"
-                node, entity, pid = self.targets.node, self._entity, self.pid
-                whole = line(time.time(), node, entity, pid, logging.WARNING, text)
-                lines.append((logging.WARNING, whole, f"{entity}: [{pid}]: WARN: {text}"))
+                lines.append(self._line(_Said(logging.WARNING, time.time(), self._entity, text)))
             outlet.write(lines)
             if not ending:
                 time.sleep(GATHERING_S)
         outlet.close()
+
+    def _line(self, said: _Said) -> tuple[int, str, str]:
+        """Compose a line as the files have it, and as syslog has it."""
+        level, entity, text = said.level, said.entity, said.text
+        whole = line(said.when, self.targets.node, entity, self.pid, level, text)
+        return level, whole, f"{entity}: [{self.pid}]: {level_word(level)}: {text}"
 
 
 class _Outlet:
