@@ -52,6 +52,7 @@ class Runner:
         self._working = False
         self._stopped = False
         self._timer: asyncio.TimerHandle | None = None
+        self._due: float | None = None
 
     def receive(self, event: object) -> None:
         """Hand an event over; inside `carry_out` it waits until the effects are all out."""
@@ -102,18 +103,28 @@ class Runner:
                 return
 
     def _set_timer(self, nap_s: float) -> None:
-        deadline = self._machine.next_deadline()
+        """Be woken at the deadline.
+
+        One that has moved on, as most do with every event, is left a timer that comes too early:
+        it is set anew then, once, instead of with every event.
+        """
+        self._due = self._machine.next_deadline()
         if self._timer is not None:
-            if deadline is not None and self._timer.when() == deadline:
+            if self._due is not None and self._timer.when() <= self._due:
                 return
             self._timer.cancel()
             self._timer = None
-        if deadline is not None:
+        if self._due is not None:
             # A deadline of the past is served at once, but not twice in the same moment.
             earliest = self._loop.time() + nap_s
-            self._timer = self._loop.call_at(max(deadline, earliest), self._on_timer)
+            self._timer = self._loop.call_at(max(self._due, earliest), self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
-        if not self._stopped:
-            self._work(self._loop.time())
+        if self._stopped or self._due is None:
+            return
+        now = self._loop.time()
+        if now < self._due:
+            self._timer = self._loop.call_at(self._due, self._on_timer)
+        else:
+            self._work(now)

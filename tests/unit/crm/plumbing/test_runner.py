@@ -107,6 +107,48 @@ def test_deadlines_in_the_past_are_served_without_starving_the_loop() -> None:
     asyncio.run(scene())
 
 
+class Sleeper:
+    """Is due again a while after every event; notes when it is woken."""
+
+    def __init__(self) -> None:
+        self.due: float | None = None
+        self.woken: list[float] = []
+
+    def receive(self, event: Counted, now: float) -> list[Count]:
+        self.due = now + event.number / 1000
+        return []
+
+    def tick(self, now: float) -> list[Count]:
+        assert self.due is not None
+        self.woken.append(now - self.due)
+        self.due = None
+        return []
+
+    def next_deadline(self) -> float | None:
+        return self.due
+
+
+def test_a_deadline_that_moves_is_kept_and_nobody_is_woken_before_it() -> None:
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        machine = Sleeper()
+        crashes: list[BaseException] = []
+        runner = Runner(machine, lambda _: None, crashes.append, blackbox=BlackBox(), loop=loop)
+        async with asyncio.timeout(30):
+            for number in (1, 20, 5):  # later, then earlier than the timer that is set
+                runner.receive(Counted(number))
+            while not machine.woken:
+                await asyncio.sleep(0)
+            assert machine.due is None
+            runner.receive(Counted(10))
+            while len(machine.woken) < 2:
+                await asyncio.sleep(0)
+        assert all(late_s >= 0 for late_s in machine.woken)
+        assert not crashes
+
+    asyncio.run(scene())
+
+
 def test_a_machine_with_a_bug_is_reported_once_and_never_called_again(tmp_path: Path) -> None:
     async def scene() -> None:
         stage = Stage()
