@@ -238,9 +238,12 @@ class Messaging:
         """When `tick` has something to do."""
         if self._has_ended or not self._has_begun:
             return None
-        self._due = tuple(part.next_deadline() for part, _ in self._parts)
-        due = [moment for moment in (*self._due, self._leave_due) if moment is not None]
-        return min(due, default=None)
+        self._due = tuple([part.next_deadline() for part, _ in self._parts])
+        soonest = self._leave_due
+        for moment in self._due:
+            if moment is not None and (soonest is None or moment < soonest):
+                soonest = moment
+        return soonest
 
     def _run_clock(self, now: float) -> list[Effect]:
         """Act on what is due; mostly nothing is, as the last answer of `next_deadline` tells."""

@@ -196,6 +196,8 @@ class Links:
             name: PeerState(name, settings.timing.deadtime_s) for name in settings.peers_of(node)
         }
         self._suspicion = Suspicion(settings.timing, self.peers)
+        self._due: float | None = None
+        """No deadline is earlier; None: look for the earliest again."""
 
     # --- the machine ------------------------------------------------------------------------
 
@@ -203,6 +205,7 @@ class Links:
         """Take over deadlines that may change while we run (`ha_cf.changes`)."""
         self._timing = timing
         self._suspicion.adjust(timing)
+        self._due = None
 
     def admit(self, node: str, now: float) -> None:
         """Count and judge a node that was added while we run."""
@@ -217,10 +220,12 @@ class Links:
         self._count_anew()
 
     def _count_anew(self) -> None:
+        self._due = None
         self._electorate = replace(self._electorate, nodes=(self._node, *self.peers))
 
     def receive(self, event: Event, now: float) -> list[Effect]:
         """Take in what was heard or decided."""
+        lag_s = self._suspicion.lag_s
         match event:
             case PacketHeard():
                 effects = self._hear(event, now)
@@ -228,6 +233,7 @@ class Links:
                 heard = self.peers[peer]
                 if session != heard.session or not heard.is_reachable:
                     return []
+                self._due = None
                 return _hear_link(heard, link, source, now - age_s)
             case SessionOpened(peer, session):
                 effects = self._open_session(self.peers[peer], session, now)
@@ -243,7 +249,17 @@ class Links:
                 effects = self._give_up(
                     self.peers[peer], now, Fault.PATH, "does not take what is sent to it"
                 )
-        return effects + self._check_lease(now) + self._consider_active(now)
+        effects += self._check_lease(now)
+        effects += self._consider_active(now)
+        if effects or lag_s != self._suspicion.lag_s or not self._is_sign_of_life_only(event):
+            self._due = None
+        return effects
+
+    def _is_sign_of_life_only(self, event: Event) -> bool:
+        """Tell whether an event that had no effect can only put deadlines off: most packets do."""
+        if not isinstance(event, PacketHeard) or event.message is not None:
+            return False
+        return self.peers[event.peer].contact is not None
 
     def tick(self, now: float) -> list[Effect]:
         """Speak, probe, and give up, as the time demands."""
@@ -261,10 +277,17 @@ class Links:
             due = self._probe_due(peer)
             if due is not None and now >= due:
                 effects += self._ask(peer, now)
-        return effects + self._consider_active(now)
+        effects += self._consider_active(now)
+        self._due = None
+        return effects
 
     def next_deadline(self) -> float | None:
-        """When `tick` has something to do."""
+        """When `tick` has something to do, or (after packets that only put it off) before that."""
+        if self._due is None:
+            self._due = self._earliest()
+        return self._due
+
+    def _earliest(self) -> float:
         deadlines = [self._status_due]
         initdead = self._started_at + self._timing.initdead_s
         suspicion = self._suspicion

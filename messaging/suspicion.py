@@ -80,6 +80,11 @@ class Suspicion:
         """Take in how late a timer was; tells whether a doubt begins."""
         return self._awake.notice(late_s, now)
 
+    @property
+    def lag_s(self) -> float:
+        """How long the last packet lay in a socket, if that was long; it puts deadlines off."""
+        return self._awake.lag_s
+
     def notice_age(self, age_s: float, now: float) -> bool:
         """Take in how long a packet lay in a socket; tells whether a doubt begins."""
         return self._awake.notice_age(age_s, now)
