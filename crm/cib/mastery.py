@@ -158,6 +158,8 @@ class Mastery:
         self._check_at = now + BEHIND_S
         self._checked_sequence = 0
         self._view: View | None = None
+        self.members: tuple[str, ...] = ()
+        """The other members of the view."""
         self._presented: dict[str, Standing] = {}
         self._installed: dict[str, int] = {}
         self._failing = Failing(outbox, node, reign)
@@ -184,13 +186,6 @@ class Mastery:
     # --- what the replica tells -----------------------------------------------------------------
 
     @property
-    def members(self) -> tuple[str, ...]:
-        """The other members of the view."""
-        if self._view is None:
-            return ()
-        return tuple(m.name for m in self._view.members if m.name != self.node)
-
-    @property
     def is_settled(self) -> bool:
         """Tell whether every member has promised this reign, and has nothing better than we."""
         return (
@@ -204,6 +199,8 @@ class Mastery:
     def viewed(self, view: View | None, now: float) -> None:
         """Take in the membership: forget who left, hail who came."""
         self._view = view
+        members = () if view is None else view.members
+        self.members = tuple(member.name for member in members if member.name != self.node)
         for node in [*self._presented, *self._installed, *self._failing.reasons]:
             if node not in self.members or (view is not None and node in view.lost):
                 self.forget(node)
@@ -615,7 +612,6 @@ class Mastery:
             is_large,
             at,
         )
-        self._outbox.changed(change, alone=not self.members)
         digest = ""
         if carried.configuration:
             warrant = self._copy.warrant
@@ -628,7 +624,13 @@ class Mastery:
             self._disk.want()
         if is_large:
             self._spread(now, configuration=carried.configuration)
-            return
+        else:
+            self._pass_on(change, digest, now)
+        # The members first, whose disks everybody waits for.
+        self._outbox.changed(change, alone=not self.members)
+
+    def _pass_on(self, change: wire.Replicated, digest: str, now: float) -> None:
+        """Have the members make a change: at once if it is one of the configuration (`digest`)."""
         self._batch.append(change)
         if digest or now >= self._last_batch + BATCH_S:
             self._flush(now, digest=digest)
