@@ -344,10 +344,12 @@ class Subscribe(Message, frozen=True, omit_defaults=True):
     """Ask to be told `CibChanged` and `CibReplaced` from now on; the last word of a client counts.
 
     Of changes, only those that may concern one of `sections` (named as in a `Query`; `cib` is
-    everything, none at all means replacements alone): what wakes nobody costs nothing.
+    everything, none at all means replacements alone), and there, if `options` are named, the value
+    of one of these: what wakes nobody costs nothing.
     """
 
     sections: tuple[str, ...] = (EVERYTHING,)
+    options: tuple[str, ...] = ()
 
 
 class BecomeMaster(Message, frozen=True):
@@ -517,18 +519,30 @@ FROM_CIB = Codec(
 )
 
 
-def may_concern(patch: bytes, sections: Iterable[str]) -> bool:
+_UNSHOWN = (b'operation="delete"', b'operation="move"', b'name="name"')
+
+
+def may_concern(patch: bytes, sections: Iterable[str], options: Iterable[str] = ()) -> bool:
     """Tell whether a change may be about one of these sections (`cib`: about anything).
 
     A patch names the place of each of its changes, or carries the element: what names a section
-    nowhere leaves it as it was. A change without a patch may be about everything.
+    nowhere leaves it as it was. With `options` it has to be about the value of one of them as well:
+    what is created or modified is shown with all its attributes, so with the option's name; only
+    what was deleted, moved or called otherwise is not. A change without a patch may be about
+    everything.
     """
-    return not patch or any(
+    if not patch:
+        return True
+    is_there = any(
         section == EVERYTHING
         or b"/" + section.encode() in patch
         or b"<" + section.encode() in patch
         for section in sections
     )
+    named = tuple(options)
+    if not is_there or not named or any(words in patch for words in _UNSHOWN):
+        return is_there
+    return any(b'"' + option.encode() + b'"' in patch for option in named)
 
 
 def findings_of(problems: Iterable[errors.Problem]) -> tuple[Finding, ...]:

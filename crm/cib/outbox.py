@@ -53,7 +53,7 @@ class Outbox:
 
     def __init__(self) -> None:
         self._effects: list[object] = []
-        self._subscribers: dict[str, tuple[str, ...]] = {}  # in the order of subscription
+        self._subscribers: dict[str, api.Subscribe] = {}  # in the order of subscription
 
     def take(self) -> list[object]:
         """Hand over what was collected."""
@@ -101,9 +101,9 @@ class Outbox:
         """Tell who asked that the change was not made (or that it is not known), and why."""
         self.answer(asker, Answer(outcome, version, api.findings_of((problem,))))
 
-    def subscribe(self, peer: str, sections: tuple[str, ...]) -> None:
-        """Tell this client about changes of these sections from now on."""
-        self._subscribers[peer] = sections
+    def subscribe(self, peer: str, wish: api.Subscribe) -> None:
+        """Tell this client about such changes from now on."""
+        self._subscribers[peer] = wish
 
     def unsubscribe(self, peer: str) -> None:
         """Tell it no more."""
@@ -124,8 +124,8 @@ class Outbox:
         message = api.CibChanged(
             change.before, change.after, change.touched, change.origin, change.patch
         )
-        for peer, sections in self._subscribers.items():
-            if api.may_concern(change.patch, sections):
+        for peer, wish in self._subscribers.items():
+            if api.may_concern(change.patch, wish.sections, wish.options):
                 self.tell(peer, message)
 
     def replaced(self, version: Version) -> None:

@@ -221,8 +221,8 @@ class Replica:
                 self._outbox.tell(peer, reads.answer(self._copy, message))
             case api.Change():
                 self._asked(LocalAsker(peer, message.request), message, now)
-            case api.Subscribe(sections=sections):
-                self._outbox.subscribe(peer, sections)
+            case api.Subscribe():
+                self._outbox.subscribe(peer, message)
             case api.BecomeMaster(request=request, reign=reign):
                 self._become_master(reign, now)
                 self._outbox.tell(peer, api.RoleTaken(request, self.document.version))

@@ -150,8 +150,8 @@ class Member:
         """Hear of every change of the CIB as DC; a member only of the options it obeys."""
         if cib.SERVICE in self._outbox.connected:
             is_dc = self._office is not None
-            sections = (cib.EVERYTHING,) if is_dc else (settings.SECTION,)
-            self._outbox.tell(cib.SERVICE, cib.Subscribe(sections))
+            wish = cib.Subscribe() if is_dc else cib.Subscribe((settings.SECTION,), settings.NAMES)
+            self._outbox.tell(cib.SERVICE, wish)
 
     def _take_office(self, now: float) -> None:
         """All have given way: lead them, under a reign above all that were heard of."""

@@ -33,16 +33,37 @@ _DEFAULT = Settings()
 SECTION = "crm_config"
 """Where they stand."""
 
+_OBEYED = (
+    "dc-deadtime",
+    "cluster-recheck-interval",
+    "shutdown-escalation",
+    "join-integration-timeout",
+    "join-finalization-timeout",
+    "no-quorum-policy",
+)
+
+NAMES = tuple(
+    spelling
+    for name in _OBEYED
+    if (option := options.cluster_option(name)) is not None
+    for spelling in option.all_spellings
+)
+"""What they may be called."""
+
 
 def may_concern(change: cib.CibChanged) -> bool:
     """Tell whether a change may be one of these options."""
     touches = any(touched.kind == "configuration" for touched in change.touched)
-    return touches and cib.may_concern(change.patch, (SECTION,))
+    return touches and cib.may_concern(change.patch, (SECTION,), NAMES)
 
 
 def read(crm_config: bytes) -> Settings:
     """Read the options from a `crm_config` element; the first of several values counts."""
-    pairs = {name: value for value, name in reversed(_pairs(crm_config))}
+    return of_pairs({name: value for value, name in reversed(_pairs(crm_config))})
+
+
+def of_pairs(pairs: dict[str, str]) -> Settings:
+    """Take the options out of all that are set; those that are read here stand in `NAMES`."""
     return Settings(
         dc_deadtime_s=_seconds(pairs, "dc-deadtime", _DEFAULT.dc_deadtime_s),
         recheck_interval_s=_seconds(pairs, "cluster-recheck-interval", _DEFAULT.recheck_interval_s),

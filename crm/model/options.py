@@ -57,6 +57,12 @@ class Option(msgspec.Struct, frozen=True):
         """All names under which the option is read, its own first."""
         return (self.name, *self.aliases)
 
+    @property
+    def all_spellings(self) -> tuple[str, ...]:
+        """The same, and then each with underscores as Heartbeat 2 wrote it."""
+        underscored = (spelling.replace("-", "_") for spelling in self.spellings)
+        return tuple(dict.fromkeys((*self.spellings, *underscored)))
+
 
 # --- the cluster ----------------------------------------------------------------------------
 
@@ -579,12 +585,9 @@ def operation_option(name: str) -> Option | None:
 
 def setting(pairs: Mapping[str, str], option: Option) -> str:
     """Read an option from what is configured, under any spelling, or give its default."""
-    for spelling in option.spellings:
+    for spelling in option.all_spellings:
         if spelling in pairs:
             return pairs[spelling]
-    for spelling in option.spellings:
-        if (underscored := spelling.replace("-", "_")) in pairs:
-            return pairs[underscored]
     return option.default
 
 

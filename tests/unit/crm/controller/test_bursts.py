@@ -170,7 +170,7 @@ def told(epoch: int, patch: bytes) -> MessageArrived:
 def test_options_are_read_a_few_times_however_fast_they_change_and_after_the_last_change() -> None:
     crmd = Controller(new_uuid=lambda: "", wall=lambda: 0.0)
     (first,) = questions(crmd.receive(PeerConnected("cib"), 0.0))
-    option = b'<diff><change path="/cib/configuration/crm_config"/></diff>'
+    option = b'<diff><change path="/cib/configuration/crm_config/p[@name="dc-deadtime"]"/></diff>'
     for epoch in range(5):
         assert questions(crmd.receive(told(epoch, option), 0.0)) == []
     answer = cib.QueryReply(first, cib.Outcome.OK, xml=b"<crm_config/>")
