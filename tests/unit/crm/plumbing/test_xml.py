@@ -97,6 +97,23 @@ def test_exactly_the_limits_are_accepted() -> None:
     xml.parse(b"<a><b><c x='12345' y=''/></b><d/></a>", limits)
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        "<a><b><c><d/></c></b></a>",
+        "<a x='' y='' z=''/>",
+        "<a><b/><b/><b x = '' y\n=\n'' z=''/></a>",
+        "<a x='123456'/>",
+        '<a b="&quot;23456"/>',
+    ],
+)
+def test_a_short_document_is_measured_as_well(document: str) -> None:
+    limits = xml.Limits(depth=3, elements=9, attributes=2, attribute_chars=5)
+    with pytest.raises(ConfigurationError) as refusal:
+        xml.parse(document.encode(), limits)
+    assert [problem.code for problem in refusal.value.problems] == ["xml-too-large"]
+
+
 def test_comments_are_left_out_unless_they_are_wanted() -> None:
     document = b"<a><!-- why --><?pi?><b/></a>"
     assert xml.serialise(xml.parse(document)) == b"<a><b/></a>"
