@@ -1,6 +1,7 @@
 """How many configuration writes and reads a three-node cluster acknowledges, and what they cost.
 
-    ./run bench cib [--resources 10 200] [--seconds 5] [--directory DIR] [--connections 8 16]
+    ./run bench cib [--resources 10 200 1000] [--seconds 5] [--directory DIR] [--connections 8 16]
+                    [--peer /usr/sbin/cibadmin]
     ./run bench cib --stall [--resources 1000] [--nodes 16]
     ./run bench cib --offline [--resources 10 200 1000] [--peer /usr/sbin/cibadmin]
 
@@ -11,12 +12,13 @@ costs: the first lines say how often the disk adds a line durably, which is what
 configuration waits for, alone and for three nodes at once, and how often it replaces a file. With
 one connection nothing can be quicker than one such line after the other. Writes are asked of the
 DC and of another node; then many connections write at once; one write and one query with
-`cibadmin`, a process each, say what an administrator waits for.
+`cibadmin`, a process each, say what an administrator waits for. Last, where the peer's `cibadmin`
+(Debian's pacemaker-cli-utils) is there: a modification and a query of a file of the same size, by
+ours and by the peer's, by processor time and by the clock.
 
-`--stall` needs no lab: it says how long the event loop of a cib stands still (`cib_stall`).
-`--offline` neither: it compares a modification and a query of a file by our `cibadmin` and that of
-the peer (Debian's pacemaker-cli-utils), by processor time and by the clock. Only figures of one run
-on one machine compare.
+`--offline` needs no lab: it compares with the peer and does nothing else. `--stall` neither: it
+says how long the event loop of a cib stands still (`cib_stall`). Only figures of one run on one
+machine compare.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -47,6 +49,7 @@ _ORIGIN = api.Origin("bench")
 _CONNECTIONS = (8, 16)
 _LINE = b"x" * 1500 + b"\n"
 _SETTLED_S = 120.0
+_SIZES = (10, 200, 1000)
 _PEER = Path("/usr/sbin/cibadmin")
 _MODIFY = (
     "--modify",
@@ -267,18 +270,18 @@ def main() -> int:
         sizes = options.resources or [1000]
         verdicts = [cib_stall.measure(size, options.nodes) for size in sizes]
         return 0 if all(verdicts) else 1
-    if options.offline:
-        if not options.peer.exists():
-            parser.error(f"there is no {options.peer}: apt-get install pacemaker-cli-utils")
-        for resources in options.resources or (10, 200, 1000):
+    sizes = options.resources or _SIZES
+    if not options.offline:
+        live(options.directory, sizes, options.seconds, options.connections)
+    if options.peer.exists():
+        for resources in sizes:
             offline(resources, options.peer)
-        return 0
-    sizes = options.resources or [10, 200]
-    live(options.directory, sizes, options.seconds, options.connections)
+    elif options.offline:
+        parser.error(f"there is no {options.peer}: apt-get install pacemaker-cli-utils")
     return 0
 
 
-def live(where: str | None, sizes: list[int], seconds: float, connections: list[int]) -> None:
+def live(where: str | None, sizes: Sequence[int], seconds: float, connections: list[int]) -> None:
     """Measure a cluster of three nodes in a lab, with more and more resources."""
     with tempfile.TemporaryDirectory(prefix="pacekeeper-bench-", dir=where) as directory:
         measure_disk(Path(directory), 2.0)
