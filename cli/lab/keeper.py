@@ -153,6 +153,16 @@ class Keeper:
             else:
                 path.unlink()
 
+    def power_off_all(self) -> None:
+        """End every host; nothing of them runs or writes any more when this returns."""
+        for machine in self._machines.values():
+            with suppress(ProcessLookupError):
+                os.kill(machine.init, signal.SIGKILL)
+        for machine in self._machines.values():
+            os.waitpid(machine.proxy, 0)
+            machine.control.close()
+        self._machines.clear()
+
     # --- requests -----------------------------------------------------------------------------
 
     def obey(self, request: Request) -> Reply:
@@ -335,22 +345,30 @@ def serve(keeper: Keeper, directory: Path) -> None:
 
 def _serve_one(keeper: Keeper, listener: socket.socket) -> bool:
     connection, _ = listener.accept()
-    with connection, connection.makefile("rwb") as stream:
-        line = stream.readline(1 << 20)
+    with connection:
+        with connection.makefile("rb") as stream:
+            line = stream.readline(1 << 20)
         if not line:
             return False
-        request = json.loads(line)
+        try:
+            request = msgspec.json.decode(line, type=Request)
+        except msgspec.DecodeError as problem:
+            _answer(connection, {"error": f"a request is one JSON object on a line: {problem}"})
+            return False
         if request.get("do") == "down":
-            stream.write(b"{}\n")
+            _answer(connection, {})
             return True
         try:
             reply = keeper.obey(request)
         except (CrmError, OSError) as problem:
             reply = {"error": str(problem)}
-        with suppress(BrokenPipeError):
-            stream.write(json.dumps(reply).encode() + b"\n")
-            stream.flush()
+        _answer(connection, reply)
     return False
+
+
+def _answer(connection: socket.socket, reply: Reply) -> None:
+    with suppress(ConnectionError):  # who asked may have been interrupted
+        connection.sendall(json.dumps(reply).encode() + b"\n")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -364,6 +382,7 @@ def main(argv: list[str] | None = None) -> int:
     keeper = Keeper(directory, plan)
     (directory / "keeper.pid").write_text(f"{os.getpid()}\n", encoding="ascii")
     serve(keeper, directory)
+    keeper.power_off_all()
     return 0
 
 

@@ -68,14 +68,18 @@ class Lab:
                 stderr=output,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + _START_LIMIT_S
-        while not lab.is_up():
-            if keeper.poll() is not None or time.monotonic() > deadline:
-                said = log.read_text(errors="replace").strip().splitlines()
-                shutil.rmtree(directory, ignore_errors=True)
-                raise CrmError("the lab did not start: " + (said[-1] if said else "no answer"))
-            _pause(keeper)
         lab._keeper = keeper
+        deadline = time.monotonic() + _START_LIMIT_S
+        try:
+            while not lab.is_up():
+                if keeper.poll() is not None or time.monotonic() > deadline:
+                    said = log.read_text(errors="replace").strip().splitlines()
+                    raise CrmError("the lab did not start: " + (said[-1] if said else "no answer"))
+                _pause(keeper)
+        except BaseException:
+            keeper.kill()
+            lab.down()
+            raise
         return lab
 
     def is_up(self) -> bool:
