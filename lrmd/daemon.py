@@ -16,7 +16,14 @@ from crm.plumbing.daemon import Conversation, Options, Plan, Shell, parse_option
 from lrmd import execution
 from lrmd.catalog import Location
 from lrmd.commands import RunEnded
-from lrmd.operations import AgentEnded, KillAgent, Operations, StartAgent, WatchTripped
+from lrmd.operations import (
+    AgentEnded,
+    AgentStarted,
+    KillAgent,
+    Operations,
+    StartAgent,
+    WatchTripped,
+)
 from lrmd.surroundings import Surroundings
 from lrmd.warmclient import WarmClient
 from lrmd.watch import AddressWatch
@@ -40,7 +47,7 @@ class Executor:
         """Start the warm runner and the watch, inside the running loop."""
         self._shell = shell
         self._watch = AddressWatch(self._tripped)
-        self._runner = WarmClient(shell.loop, self._ended, self._watch.gone, log.note)
+        self._runner = WarmClient(shell.loop, self._begun, self._ended, self._watch.gone, log.note)
 
     def carry_out(self, effect: StartAgent | KillAgent) -> None:
         """Start or end an agent."""
@@ -63,6 +70,10 @@ class Executor:
         self._running[start.run] = (start, location)
         self._watch.follow(start)
         self._runner.run(start.run, command)
+
+    def _begun(self, run: int) -> None:
+        assert self._shell is not None, "the loop runs before any run"
+        self._shell.receive(AgentStarted(run))
 
     def _ended(self, ended: RunEnded) -> None:
         assert self._shell is not None, "the loop runs before any run"

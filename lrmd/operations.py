@@ -9,6 +9,7 @@ runs for it, in the order of arrival, so `stop` never overtakes `start`. Over al
   result is reported, then each one that differs from the one before or is not what was expected.
 - A repetition ends by `Cancel`, by a stop of its resource, by `Forget`, or by a new order of the
   same operation and interval. If it runs at that moment its result is dropped.
+- A timeout counts from the start of the agent (`AgentStarted`), not from when it was asked for.
 - An agent that exceeds its timeout is killed, and the result (TIMEOUT) is told when it is really
   gone, so that nothing runs beside it; after `KILL_PATIENCE_S` it is told anyhow.
 - Orders carry a reign. The greatest reign ever seen counts: older orders are refused, and those
@@ -62,6 +63,9 @@ from lrmd.resources import MAX_WAITING, Line, Order, Recurrence
 DEFAULT_AT_ONCE = 8
 """So many agents run at the same time unless the shell says otherwise (twice the cores)."""
 
+START_LIMIT_S = 30.0
+"""How long whoever starts agents may take to start one, be it that it has to start itself first."""
+
 DEFAULT_TIMEOUT_MS = 20_000
 """The timeout of an order that names none."""
 
@@ -92,6 +96,13 @@ class AgentEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentStarted:
+    """An agent has begun: its timeout counts from now."""
+
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
 class WatchTripped:
     """Something outside an agent (the kernel) says that a resource has changed."""
 
@@ -101,7 +112,7 @@ class WatchTripped:
 
 @dataclass(frozen=True, slots=True)
 class StartAgent:
-    """Run an agent; answered by one `AgentEnded` with the same `run`, sooner or later."""
+    """Run an agent; answered by `AgentStarted`, if it can be started, and by one `AgentEnded`."""
 
     run: int
     resource: str
@@ -120,7 +131,15 @@ class KillAgent:
     run: int
 
 
-Event = MessageArrived | PeerConnected | PeerLost | StopRequested | AgentEnded | WatchTripped
+Event = (
+    MessageArrived
+    | PeerConnected
+    | PeerLost
+    | StopRequested
+    | AgentStarted
+    | AgentEnded
+    | WatchTripped
+)
 Effect = Tell | Note | Exit | StartAgent | KillAgent
 
 
@@ -136,6 +155,7 @@ class Run:
     started: float
     started_wall: float
     limit: float
+    has_begun: bool = False
     was_killed: bool = False
     is_dropped: bool = False
 
@@ -202,6 +222,8 @@ class Operations:
             case PeerLost(peer):
                 self._lost.add(peer)
                 effects += self._drop_waiting_of(peer)
+            case AgentStarted(number):
+                self._begin(number, now)
             case AgentEnded():
                 effects += self._end(event, now)
             case WatchTripped(resource, what):
@@ -402,7 +424,7 @@ class Operations:
             order,
             started=now,
             started_wall=self._wall(),
-            limit=now + execute.timeout_ms / 1000,
+            limit=now + START_LIMIT_S,
         )
         self._runs[run.number] = run
         line.running = run.number
@@ -421,9 +443,20 @@ class Operations:
         )
         return effects
 
+    def _begin(self, number: int, now: float) -> None:
+        """Count an agent's timeout from its own start: who starts it may have started late."""
+        run = self._runs.get(number)
+        if run is None or run.has_begun or run.was_killed:
+            return
+        run.has_begun = True
+        run.started = now
+        run.started_wall = self._wall()
+        run.limit = now + run.order.execute.timeout_ms / 1000
+        heapq.heappush(self._limits, (run.limit, number))
+
     def _enforce_limit(self, number: int, now: float) -> list[Effect]:
         run = self._runs.get(number)
-        if run is None:
+        if run is None or now < run.limit:
             return []
         execute = run.order.execute
         if run.was_killed:
@@ -433,11 +466,12 @@ class Operations:
             ended = AgentEnded(number, ExitCode.ERROR, OperationStatus.TIMEOUT)
             return [error("lrmd", text), *self._end(ended, now)]
         run.was_killed = True
-        heapq.heappush(self._limits, (now + KILL_PATIENCE_S, number))
-        text = (
-            f"{execute.operation} of {execute.resource} has not ended within "
-            f"{execute.timeout_ms} ms: killing it"
-        )
+        run.limit = now + KILL_PATIENCE_S
+        heapq.heappush(self._limits, (run.limit, number))
+        what = f"{execute.operation} of {execute.resource}"
+        text = f"{what} has not ended within {execute.timeout_ms} ms: killing it"
+        if not run.has_begun:
+            text = f"{what} was not begun within {START_LIMIT_S:g} s: giving it up"
         return [error("lrmd", text), KillAgent(number)]
 
     def _end(self, event: AgentEnded, now: float) -> list[Effect]:
@@ -471,6 +505,8 @@ class Operations:
             rc, status = ExitCode.ERROR, OperationStatus.TIMEOUT
             reason = (
                 f"{execute.operation} did not end within {execute.timeout_ms} ms and was killed"
+                if run.has_begun
+                else f"{execute.operation} was not begun within {START_LIMIT_S:g} s"
             )
         return results.report(
             execute,

@@ -48,17 +48,21 @@ RUNNER_DIED = errno.EPIPE
 class WarmClient:
     """Starts the warm runner at once and again when it dies; calls `ended` once for each run.
 
+    `begun` is called before that when the process of a run is there.
+
     `gone` gets addresses that the kernel took away, or None when any may be gone.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        begun: Callable[[int], None],
         ended: Callable[[RunEnded], None],
         gone: Callable[[tuple[str, ...] | None], None],
         report: Callable[[Note], None],
     ) -> None:
         self._loop = loop
+        self._begun = begun
         self._ended = ended
         self._gone = gone
         self._report = report
@@ -143,6 +147,7 @@ class WarmClient:
             case RunStarted(run, pid):
                 if run in self._pids:
                     self._pids[run] = pid
+                    self._begun(run)
             case RunEnded() as ended:
                 if self._pids.pop(ended.run, ended) is not ended:
                     self._ended(ended)

@@ -14,7 +14,7 @@ from crm.model.version import Reign
 from crm.plumbing.machine import MessageArrived, Tell
 from lrmd.agentkit import agent
 from lrmd.agentkit.agent import Agent
-from lrmd.operations import AgentEnded, Effect, KillAgent, Operations, StartAgent
+from lrmd.operations import AgentEnded, AgentStarted, Effect, KillAgent, Operations, StartAgent
 
 DUMMY = ResourceAgent("ocf", "Dummy", "pacekeeper")
 WALL_AT_ZERO = 1_700_000_000.0
@@ -31,6 +31,9 @@ class Desk:
     """An `Operations` under virtual time, with the effects sorted."""
 
     at_once: int = 8
+    begins_at_once: bool = True
+    """Whether agents begin when they are ordered; else `begin` says when."""
+
     now: float = 100.0
     operations: Operations = field(init=False)
     started: list[StartAgent] = field(default_factory=list)
@@ -52,6 +55,8 @@ class Desk:
             match effect:
                 case StartAgent():
                     self.started.append(effect)
+                    if self.begins_at_once:
+                        self.begin(effect.run)
                 case KillAgent(run):
                     self.killed.append(run)
                 case Tell(_, message):
@@ -74,6 +79,10 @@ class Desk:
         asked = order(call_id, resource, operation, **more)
         self.say(asked)
         return asked
+
+    def begin(self, run: int) -> None:
+        """Say that a run has begun."""
+        self.receive(AgentStarted(run))
 
     def end(self, run: int, rc: int = 0, **more: Any) -> None:
         """End a run now."""

@@ -25,7 +25,10 @@ class Line:
         self.ended: dict[int, RunEnded] = {}
         self.log: list[Note] = []
         self.gone: list[tuple[str, ...] | None] = []
-        self.client = WarmClient(loop, self.take, self.gone.append, self.log.append)
+        self.begun: list[int] = []
+        self.client = WarmClient(
+            loop, self.begun.append, self.take, self.gone.append, self.log.append
+        )
 
     def take(self, ended: RunEnded) -> None:
         assert ended.run not in self.ended, "one end per run"
@@ -60,6 +63,7 @@ def test_programs_and_our_own_agents_run(line: Line, tmp_path: Path) -> None:
     line.wait_for(2)
     assert (line.ended[1].exit_code, line.ended[1].output) == (3, b"hello\n")
     assert line.ended[2].exit_code == 7
+    assert line.begun == [1, 2], "the start of each is told before its end"
 
 
 def test_a_run_can_be_killed(line: Line) -> None:
