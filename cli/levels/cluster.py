@@ -6,6 +6,7 @@ Source: docs/protocol/wire.md; crm-shell, section 2, "cluster".
 from __future__ import annotations
 
 from cli.shell.context import Call, Command, CommandFailed, Context, Level
+from cli.view import health as health_view
 from cli.view import packets as view
 from cli.workspace import ask_daemon
 from crm.api import membership
@@ -32,8 +33,7 @@ def rotate_key(context: Context, _call: Call) -> None:
     context.terminal.show(f"key {reply.number} is now the only one in authkeys on every node")
 
 
-def packets(context: Context, _call: Call) -> None:
-    """Show how many packets this node has sent, received, and dropped for which reason."""
+def _ask(context: Context) -> membership.ClusterDescription:
     reply = ask_daemon(
         context.workspace,
         membership.SERVICE,
@@ -41,6 +41,25 @@ def packets(context: Context, _call: Call) -> None:
         what="the cluster layer",
     )
     assert isinstance(reply, membership.ClusterDescription)
+    return reply
+
+
+def health(context: Context, _call: Call) -> None:
+    """Show nodes and links as this node sees them, with what is wrong and whose fault that is."""
+    cluster = _ask(context)
+    if context.as_json:
+        context.terminal.show_json(health_view.as_json(cluster))
+    else:
+        context.terminal.show(health_view.as_text(cluster))
+    wrong = health_view.wrong(cluster)
+    if wrong:
+        hint = "other nodes may see it otherwise: the same command there tells"
+        raise CommandFailed("cluster-unwell", "; ".join(wrong), hint)
+
+
+def packets(context: Context, _call: Call) -> None:
+    """Show how many packets this node has sent, received, and dropped for which reason."""
+    reply = _ask(context)
     if context.as_json:
         context.terminal.show_json({"node": reply.node, "packets": dict(reply.counters)})
         return
@@ -52,6 +71,7 @@ LEVEL = Level(
     summary="cluster: keys and packets of the layer below the resources",
     commands=(
         Command("rotate-key", rotate_key, "", summary="a new authkeys key on all nodes"),
+        Command("health", health, "", summary="nodes and links, what is wrong and where"),
         Command("packets", packets, "", summary="count packets, dropped ones by reason"),
     ),
 )

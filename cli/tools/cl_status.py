@@ -35,7 +35,7 @@ TIMEOUT_S = 5.0
 USAGE = """usage: cl_status [--root DIR] [-m] [-v] SUBCOMMAND
   hbstatus                       is heartbeat running here
   listnodes [-n | -p]            the nodes; only normal ones, only ping nodes
-  nodestatus NODE                init, up, active, dead or ping
+  nodestatus NODE                init, up, active, dead or ping; with -v also why
   nodetype NODE | normal | ping  the type of a node, or the nodes of a type
   nodeweight NODE                its votes
   nodesite NODE                  its site
@@ -116,6 +116,8 @@ def _node_status(cluster: ClusterDescription, question: Question) -> Answer:
     word = node.status.value
     if "-m" in question.flags:
         word = f"The cluster node {node.node} is {word}."
+    if "-v" in question.flags and node.trouble:
+        word = f"{word} ({node.trouble})"
     return Answer(word, FAILED if node.status is NodeStatus.DEAD else OK)
 
 

@@ -1,4 +1,4 @@
-"""`crm cluster`: a new key, and what became of the packets."""
+"""`crm cluster`: a new key, what became of the packets, and what is wrong."""
 
 from __future__ import annotations
 
@@ -58,3 +58,23 @@ def test_packets_are_counted_by_reason(
     ]
     assert crm.main(["--json", "cluster", "packets"]) == 0
     assert json.loads(capsys.readouterr().out)["packets"] == served.counters
+
+
+def test_health_tells_whose_fault_it_is_and_ends_with_1(
+    served: ClusterAtTheGate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    away = membership.NodeDescription(
+        "node2",
+        membership.NodeKind.NORMAL,
+        membership.NodeStatus.DEAD,
+        trouble="is heard, but does not hear this node",
+    )
+    served.nodes = (away,)
+
+    assert crm.main(["cluster", "health"]) == 1
+
+    said = capsys.readouterr()
+    assert "  node2: dead: is heard, but does not hear this node" in said.out.splitlines()
+    assert "error[cluster-unwell]: node node2 is dead: is heard, but does not" in said.err
+    assert crm.main(["--json", "cluster", "health"]) == 1
+    assert json.loads(capsys.readouterr().out)["nodes"][0]["trouble"] == away.trouble

@@ -25,6 +25,7 @@ CLUSTER = ClusterDescription(
             "b",
             NodeKind.NORMAL,
             NodeStatus.DEAD,
+            trouble="silent for 1000 ms, to c as well",
             links=(
                 LinkDescription("eth1", LinkStatus.DEAD, 9000),
                 LinkDescription("eth2", LinkStatus.UP, 3),
@@ -44,6 +45,9 @@ CLUSTER = ClusterDescription(
         ("listnodes -p", "router", 0),
         ("nodestatus a", "active", 0),
         ("nodestatus b", "dead", 1),
+        ("nodestatus b -v", "dead (silent for 1000 ms, to c as well)", 1),
+        ("nodestatus a -v", "active", 0),
+        ("nodestatus -m -v a", "The cluster node a is active.", 0),
         ("nodestatus router", "ping", 0),
         ("nodetype A", "normal", 0),
         ("nodetype ping", "router", 0),
