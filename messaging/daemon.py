@@ -328,7 +328,10 @@ def main(argv: list[str] | None = None) -> int:
     except UsageError as problem:
         print(f"heartbeat: {problem}\n{call.USAGE}", file=sys.stderr)  # noqa: T201
         return 1
-    paths, node = options.paths, startup.node_name(options.node)
+    is_named = any(word.partition("=")[0] == "--node" for word in given)
+    stated = "" if is_named else startup.stated_name(options.paths)
+    node = startup.node_name(stated or options.node)
+    options, paths = replace(options, node=node), options.paths
     match wish.act:
         case Act.HELP:
             print(call.USAGE)  # noqa: T201

@@ -24,7 +24,7 @@ from crm.plumbing.settings import CLUSTER_USER, Paths
 from messaging import apiauth, authkeys, hostcache, programs, watchdog
 from messaging.apiauth import Rights
 from messaging.authkeys import KeyFile
-from messaging.cluster_settings import ClusterSettings, MediumKind
+from messaging.cluster_settings import DEFAULT_PORT, ClusterSettings, MediumKind
 from messaging.ha_cf import meaning
 from messaging.ha_cf import reading as ha_cf
 from messaging.media import icmp
@@ -34,6 +34,7 @@ from messaging.programs import Program
 
 EXIT_UNREADABLE = 4
 EXIT_NOT_CONFIGURED = 6
+SERVICE = "ha-cluster"
 ONE_USER = "PACEKEEPER_ONE_USER"
 """Set in the environment where everything shall run as the starting user (the lab)."""
 
@@ -57,7 +58,11 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
     if text is None:
         return None, problems, code
     settings, problems = ha_cf.read(
-        text, node=node, path=str(paths.ha_cf), has_haresources=paths.haresources.exists()
+        text,
+        node=node,
+        path=str(paths.ha_cf),
+        has_haresources=paths.haresources.exists(),
+        default_port=service_port(),
     )
     keys, found, key_code = read_keys(paths.authkeys)
     problems += found
@@ -76,6 +81,7 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
     )
     problems += found
     problems += _check_serial_lines(settings, paths)
+    problems += _check_ports(settings, paths)
     problems += _check_watchdog(settings, paths)
     own = [] if settings.only_membership else programs.own_daemons(place)
     rights, found = _read_rights(settings, own, str(paths.ha_cf))
@@ -86,6 +92,29 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
         return None, problems, EXIT_NOT_CONFIGURED
     made = Readings(settings, keys, (*own, *extra), places, text, rights, known_nodes)
     return made, problems, 0
+
+
+def service_port() -> int:
+    """The port heartbeats go to where ha.cf names none: that of the service of old."""
+    try:
+        return socket.getservbyname(SERVICE, "udp")
+    except OSError:
+        return DEFAULT_PORT
+
+
+def _check_ports(settings: ClusterSettings, paths: Paths) -> list[Problem]:
+    """Warn of a port that another service is known for: a guess only, so no more than that."""
+    found: list[Problem] = []
+    for port in dict.fromkeys(medium.port for medium in settings.media if medium.port):
+        try:
+            name = socket.getservbyport(port, "udp")
+        except OSError:
+            continue
+        if name != SERVICE:
+            text = f"{paths.ha_cf}: port {port} is that of the service '{name}'"
+            hint = "take another one with 'udpport', if that runs here"
+            found.append(warning("port-of-another", str(paths.ha_cf), text, hint))
+    return found
 
 
 def _check_serial_lines(settings: ClusterSettings, paths: Paths) -> list[Problem]:
@@ -293,6 +322,15 @@ def _gid_of(name: str) -> int | None:
 def node_name(option: str) -> str:
     """The name of this node, in lower case."""
     return (option or socket.gethostname()).strip().lower()
+
+
+def stated_name(paths: Paths) -> str:
+    """The name that etc/ha.d/nodeinfo gives this node in the place of its host name, or ""."""
+    try:
+        text = (paths.ha_cf.with_name("nodeinfo")).read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+    return next(iter(text.split()), "").lower()
 
 
 def read_uuid(path: Path) -> str:

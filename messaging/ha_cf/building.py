@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any
 
 from crm.plumbing.errors import Problem, error, warning
@@ -48,10 +49,15 @@ class Statement:
 
 
 def build(
-    statements: Sequence[Statement], *, path: str, node: str, has_haresources: bool
+    statements: Sequence[Statement],
+    *,
+    path: str,
+    node: str,
+    has_haresources: bool,
+    default_port: int = DEFAULT_PORT,
 ) -> tuple[ClusterSettings, list[Problem]]:
     """Build the settings of the node called `node`, and say what is wrong with the whole."""
-    builder = _Builder(statements, path)
+    builder = _Builder(statements, path, default_port)
     settings = builder.build()
     builder.check_timing(settings.timing)
     builder.check_presence(settings, node, has_haresources=has_haresources)
@@ -64,8 +70,9 @@ def build(
 class _Builder:
     """Everything stated, by the name it is kept under."""
 
-    def __init__(self, statements: Sequence[Statement], path: str) -> None:
+    def __init__(self, statements: Sequence[Statement], path: str, default_port: int) -> None:
         self.problems: list[Problem] = []
+        self._default_port = default_port
         self._path = path
         self._statements = statements
         self._by_name: dict[str, list[Statement]] = {}
@@ -179,8 +186,9 @@ class _Builder:
                 "add 'crm yes', or write /etc/ha.d/haresources",
             )
         if settings.crm and has_haresources:
+            haresources = PurePath(self._path).with_name("haresources")
             for text in (
-                "File haresources exists.",
+                f"File {haresources} exists.",
                 "This file is not used because crm is enabled",
             ):
                 self._warn("haresources-unused", "crm", text)
@@ -203,6 +211,13 @@ class _Builder:
             )
         elif not is_named and log.use_logd is None:
             self._warn("no-log", "", "No log entry found in ha.cf -- use logd")
+        elif is_named and log.use_logd:
+            self._warn_at(
+                self._all("use_logd")[-1],
+                "without-effect",
+                "directive 'use_logd' has no effect beside a log that is named",
+                "lines go where logfile, debugfile and logfacility say",
+            )
 
     # --- what is stated -----------------------------------------------------------------------
 
@@ -243,7 +258,7 @@ class _Builder:
 
     def _media(self) -> tuple[Medium, ...]:
         """The media, each with the port that stands above it or in its own line."""
-        port = DEFAULT_PORT
+        port, baud = self._default_port, DEFAULT_BAUD
         media: list[Medium] = []
         for statement in self._statements:
             if statement.directive.name == "udpport":
@@ -255,10 +270,12 @@ class _Builder:
                         "directive 'udpport' applies to media lines below it only",
                         "move it above the first bcast, ucast or mcast line",
                     )
+            elif statement.directive.name == "baud":
+                baud = statement.value
             elif statement.directive.kept_as == "media":
                 medium: Medium = statement.value
                 if medium.kind is MediumKind.SERIAL:
-                    medium = replace(medium, baud=self._last("baud", DEFAULT_BAUD))
+                    medium = replace(medium, baud=baud)
                 elif medium.port == PORT_ABOVE:
                     medium = replace(medium, port=port)
                 if medium not in media:
@@ -323,10 +340,13 @@ class _Builder:
 
     def _pings(self) -> tuple[PingTarget, ...]:
         targets: dict[str, PingTarget] = {}
+        nodes = {each.value for each in self._all("node")}
         for statement in self._all("pings"):
             target: PingTarget = statement.value
             if target.name in targets:
                 self._refuse(statement, f"ping node '{target.name}' is listed twice")
+            if target.name.lower() in nodes:
+                self._refuse(statement, f"'{target.name}' is the name of a node as well")
             targets.setdefault(target.name, target)
         return tuple(targets.values())
 
@@ -368,7 +388,7 @@ class _Builder:
             name = statement.directive.name
             known = parameters.get(name) if statement.directive.is_list else None
             parameters[name] = statement.text if known is None else f"{known} {statement.text}"
-        parameters.setdefault("udpport", str(DEFAULT_PORT))
+        parameters.setdefault("udpport", str(self._default_port))
         parameters.setdefault("auto_failback", "legacy")
         parameters.setdefault("cluster", DEFAULT_CLUSTER)
         parameters.setdefault("debug", "0")

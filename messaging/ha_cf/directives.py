@@ -116,7 +116,8 @@ _MEDIA = (
     Directive(
         "udpport",
         "PORT",
-        "UDP port of the bcast and ucast lines below it",
+        "UDP port of the bcast and ucast lines below it; the default is that of the service"
+        " ha-cluster, if the system knows one",
         values.number(1, 65535),
         str(DEFAULT_PORT),
     ),
@@ -406,10 +407,12 @@ _RESOURCES = (
         values.number(1, 99),
         "1",
     ),
-    _refused(
+    _idle(
         "use_apphbd",
-        "BOOLEAN",
-        "the application heartbeat daemon is not supported; remove the line",
+        "no",
+        "there is no application heartbeat daemon; every daemon of ours is watched",
+        values.no_apphbd,
+        default="no",
     ),
     _idle(
         "record_config_changes",

@@ -13,7 +13,7 @@ import difflib
 import re
 
 from crm.plumbing.errors import Problem, error, has_errors, warning
-from messaging.cluster_settings import ClusterSettings
+from messaging.cluster_settings import DEFAULT_PORT, ClusterSettings
 from messaging.ha_cf import building
 from messaging.ha_cf.building import Statement
 from messaging.ha_cf.directives import DIRECTIVES, Directive, Reading, Stance
@@ -25,17 +25,27 @@ _NO_REMARK = "'//' and '/.../' are not remarks here, a remark begins with '#'"
 
 
 def read(
-    text: str, *, node: str, path: str = DEFAULT_PATH, has_haresources: bool = False
+    text: str,
+    *,
+    node: str,
+    path: str = DEFAULT_PATH,
+    has_haresources: bool = False,
+    default_port: int = DEFAULT_PORT,
 ) -> tuple[ClusterSettings | None, list[Problem]]:
     """Read the text of an ha.cf for the node called `node`.
 
+    `default_port` is the port of media that stand below no `udpport` line.
     Settings are None exactly when a problem of severity ERROR is among the problems.
     """
     statements, problems = read_statements(text, path=path)
     if len(text) > MAX_TEXT:
         return None, problems
     settings, found = building.build(
-        statements, path=path, node=node.lower(), has_haresources=has_haresources
+        statements,
+        path=path,
+        node=node.lower(),
+        has_haresources=has_haresources,
+        default_port=default_port,
     )
     problems = [*problems, *found]
     return (None if has_errors(problems) else settings), problems

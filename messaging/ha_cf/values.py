@@ -137,6 +137,13 @@ def resource_manager(word: str) -> str:
     return "on" if boolean(word) else "off"
 
 
+def no_apphbd(word: str) -> bool:
+    """Read whether to register with the application heartbeat daemon, which there is none of."""
+    if boolean(word):
+        raise BadValueError("there is no application heartbeat daemon here: remove the line")
+    return False
+
+
 def no_autojoin(word: str) -> str:
     """Read who may join: so far only the nodes that are listed."""
     if one_of("none", "other", "any")(word) != "none":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import socket
 import uuid
 from pathlib import Path
 
@@ -242,3 +243,22 @@ def test_without_a_change_the_nodes_are_those_of_ha_cf(tmp_path: Path) -> None:
 
     assert readings is not None
     assert readings.known_nodes == NodeList(("n1",)) and readings.settings.nodes == ("n1",)
+
+
+def test_the_name_of_this_node_may_stand_in_nodeinfo(tmp_path: Path) -> None:
+    paths = installed(tmp_path)
+    assert startup.stated_name(paths) == ""
+    paths.ha_cf.with_name("nodeinfo").write_text("N1\n")
+    assert startup.stated_name(paths) == "n1"
+
+
+def test_a_port_of_another_service_is_warned_of(tmp_path: Path) -> None:
+    try:
+        socket.getservbyport(53, "udp")
+    except OSError:
+        pytest.skip("this system knows no services by port")
+    paths = installed(tmp_path, ha_cf=HA_CF.replace("bcast", "udpport 53\nbcast"))
+    readings, problems, code = startup.read_all(paths, "n1")
+    assert readings is not None and code == 0
+    assert [problem.code for problem in problems] == ["port-of-another"]
+    assert "'domain'" in problems[0].message

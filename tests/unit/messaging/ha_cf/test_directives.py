@@ -158,6 +158,7 @@ IDLE = [
     "record_pengine_inputs on",
     "enable_config_writes on",
     "conn_logd_time 60",
+    "use_apphbd no",
     "log_badpack on",
     "msgfmt netstring",
     "traditional_compression no",
@@ -258,7 +259,8 @@ REFUSALS = [
     ("realtime perhaps", "bad-value"),
     ("rtprio 0", "bad-value"),
     ("rtprio 100", "bad-value"),
-    ("use_apphbd off", "unsupported-directive"),
+    ("use_apphbd on", "bad-value"),
+    ("use_apphbd perhaps", "bad-value"),
     ("record_config_changes perhaps", "bad-value"),
     ("record_pengine_inputs perhaps", "bad-value"),
     ("enable_config_writes perhaps", "bad-value"),
@@ -336,6 +338,7 @@ def test_what_may_stand_once_is_refused_the_second_time(name: str) -> None:
         (("watchdog_timer 5",), "without-effect"),
         (("serial /dev/ttyS0", "baud 9600"), "too-low"),
         (("crm manual",), "without-effect"),
+        (("use_logd yes", "logfile /var/log/ha-log"), "without-effect"),
         (("udp eth1",), "old-name"),
         (("nice_failback on",), "old-name"),
         (("bcast eth1", "udpport 700"), "udpport-below-media"),
@@ -373,6 +376,30 @@ def test_the_watchdog_bites_a_little_after_the_deadtime_unless_stated(
 def test_a_watchdog_that_would_bite_a_node_that_works_is_refused() -> None:
     assert read("watchdog /dev/watchdog", "watchdog_timer 2")[1] == ["watchdog-timer-too-small"]
     assert read("watchdog /dev/watchdog", "watchdog_timer 2001ms")[1] == []
+
+
+def test_a_speed_holds_for_the_serial_lines_below_it() -> None:
+    settings, _, warnings = read("serial /dev/ttyS0", "baud 9600", "serial /dev/ttyS1")
+
+    assert settings is not None
+    assert [(each.device, each.baud) for each in settings.media] == [
+        ("/dev/ttyS0", 19200),
+        ("/dev/ttyS1", 9600),
+    ]
+    assert warnings == ["too-low"]
+
+
+def test_a_ping_node_is_not_called_as_a_node_is() -> None:
+    assert read("ping n2")[1] == ["bad-value"]
+    assert read("ping_group N2 a b")[1] == ["bad-value"]
+
+
+def test_the_port_without_a_line_is_that_of_the_service() -> None:
+    text = "bcast eth1\nnode n1\ncrm yes\nlogfacility daemon\ndeadtime 10\n"
+    settings, _ = reading.read(text, node="n1", default_port=1694)
+
+    assert settings is not None
+    assert (settings.media[0].port, settings.parameters["udpport"]) == (1694, "1694")
 
 
 def test_there_is_room_for_a_hundred_nodes_and_64_media() -> None:
