@@ -42,7 +42,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
 from crm.plumbing.errors import RemoteProtocolError
 from messaging import frame
-from messaging.authkeys import KeyFile
+from messaging.authkeys import KeyFile, SharedKey
 
 SESSION_BYTES = 8
 CHALLENGE_BYTES = 16
@@ -360,10 +360,7 @@ class Wire:
         root = self._roots.get((key_number, sender))
         if root is not None:
             return root
-        secret = next(
-            (key.secret or _CRC_SECRET for key in self._keys.keys if key.number == key_number),
-            None,
-        )
+        secret = next((secret_of(key) for key in self._keys.keys if key.number == key_number), None)
         if secret is None:
             return None
         root = HKDF(
@@ -378,6 +375,11 @@ class Wire:
     def _session_behind(self, sender: bytes) -> bytes | None:
         peer = self._peers.get(sender)
         return None if peer is None or peer.session is None else peer.session.name
+
+
+def secret_of(key: SharedKey) -> bytes:
+    """What keys are made from; for method crc it is no secret, and protects against accidents."""
+    return key.secret or _CRC_SECRET
 
 
 def _refusal_of_stranger(peer: _Peer, header: frame.Header, now: float) -> str:

@@ -33,9 +33,10 @@ import math
 from dataclasses import dataclass, field, replace
 
 from crm.api.membership import Member, View, ViewEvent
-from crm.plumbing.machine import Note, debug, error, info
+from crm.plumbing.machine import Note, debug, error, info, warn
 from messaging import frame
 from messaging.cluster_settings import ClusterSettings
+from messaging.quorum import Rulings
 from messaging.standing import NEVER
 from messaging.verdict import Verdict, cookie_of, is_mutual, judge, leader_of
 
@@ -92,7 +93,14 @@ class Heard:
     message: frame.Join | frame.LetGo
 
 
-Event = Activated | PeerAppeared | PeerActivated | PeerVanished | NodesChanged | Heard
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """Arbitrators have told this node something else, or the same for longer."""
+
+    rulings: Rulings
+
+
+Event = Activated | PeerAppeared | PeerActivated | PeerVanished | NodesChanged | Heard | Ruled
 
 # --- effects ------------------------------------------------------------------------------
 
@@ -152,6 +160,7 @@ class Ccm:
         self._cluster = settings.cluster
         self._names = settings.sorted_nodes
         self._electorate = settings.electorate
+        self._rulings = Rulings()
         self._node = node
         self._incarnation = incarnation
         self._uuid = uuid
@@ -193,6 +202,9 @@ class Ccm:
                 return self._lose_peer(event, now)
             case NodesChanged(names):
                 return self._count_anew(names, now)
+            case Ruled(rulings):
+                self._rulings = rulings
+                return self._weigh_anew(now)
             case Heard(peer, frame.Join() as join):
                 return self._hear_join(peer, join, now)
             case Heard(peer, frame.LetGo() as let_go):
@@ -202,10 +214,15 @@ class Ccm:
     def tick(self, now: float) -> list[Effect]:
         """Install a view whose waiting time is over, or begin again."""
         self._looked_at = now
+        effects = self._weigh_anew(now)
         if not self._is_active or self._round.is_settled:
-            return []
+            return effects
+        return effects + self._go_through_round(now)
+
+    def _go_through_round(self, now: float) -> list[Effect]:
+        """Act on the deadlines of a round."""
         if self._round.install_at is not None:
-            return self._install() if now >= self._round.install_at else []
+            return self._install(now) if now >= self._round.install_at else []
         if now < self._restarts_end():
             return []
         if now >= self._round.begun_at + self._timing.update_s:
@@ -218,7 +235,13 @@ class Ccm:
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
-        if not self._is_active or self._round.is_settled:
+        if not self._is_active:
+            return None
+        due = (self._round_due(), self._tie_end())
+        return min((each for each in due if each is not None), default=None)
+
+    def _round_due(self) -> float | None:
+        if self._round.is_settled:
             return None
         if self._round.install_at is not None:
             return self._round.install_at
@@ -274,16 +297,48 @@ class Ccm:
         if self.view is not None and name == self.view.leader and not self._in_flux:
             self._in_flux = True
             effects.append(Announce(ViewEvent.NOT_PRIMARY, self.view))
-        if self.view is not None and self.view.quorate and not self._has_own_quorum():
+        if self.view is not None and self.view.quorate and not self._has_own_quorum(now):
             effects += self._renounce_quorum()
         if not peer.is_active:
             return effects + self._conclude(now)
         return effects + self._open_round(now)
 
-    def _has_own_quorum(self) -> bool:
-        """Whether we and the members in contact with us ever since the view came could act."""
-        counted = [seat.name for seat in self._seats if self._is_unbroken(seat)]
-        return self._electorate.has_quorum([self._node, *counted])
+    def _counted(self) -> list[str]:
+        """This node and the members in contact with us ever since the view came."""
+        return [self._node, *(seat.name for seat in self._seats if self._is_unbroken(seat))]
+
+    def _has_own_quorum(self, now: float) -> bool:
+        """Whether we and those we count could act."""
+        return self._electorate.lets_act(self._counted(), self._rulings, now)
+
+    def _weigh_anew(self, now: float) -> list[Effect]:
+        """See whether what arbitrators say, or say no more, changes who may act."""
+        if not self._is_active or self.view is None or not self._electorate.has_arbitrator:
+            return []
+        if self.view.quorate:
+            if self._has_own_quorum(now):
+                return []
+            text = "quorum is lost: it rested on the word of an arbitrator"
+            return [warn("ccm", text), *self._renounce_quorum(), *self._open_round(now)]
+        may_act = self._electorate.lets_act(self._names_in_view(), self._rulings, now)
+        is_told = self._claims(self._round.table.get(self._node)) == self._claims_now(now)
+        return self._open_round(now) if may_act and not is_told else []
+
+    def _names_in_view(self) -> list[str]:
+        return [seat.name for seat in self._seats]
+
+    def _claims(self, join: frame.Join | None) -> tuple[frozenset[str], bool]:
+        """What a Join says of arbitrators."""
+        return (frozenset(), False) if join is None else (frozenset(join.tie), join.reaches_out)
+
+    def _claims_now(self, now: float) -> tuple[frozenset[str], bool]:
+        return self._rulings.tie_at(now), self._rulings.reaches_out
+
+    def _tie_end(self) -> float | None:
+        """When the quorum that rests on the tie ends, unless the tie is given for longer."""
+        if self.view is None or not self.view.quorate:
+            return None
+        return self._rulings.tie_until if self._electorate.needs_tie(self._counted()) else None
 
     def _is_unbroken(self, seat: frame.SeatOf) -> bool:
         return seat.name in self._peers and seat.name not in self._broken
@@ -323,6 +378,8 @@ class Ccm:
                 (*life, math.ceil((at - now) * 1000)) for life, at in sorted(self._leases.items())
             ),
             charter=self._electorate.charter,
+            tie=tuple(sorted(self._rulings.tie_at(now))),
+            reaches_out=self._rulings.reaches_out,
             disputes=any(peer.is_refused for peer in self._peers.values()),
         )
         self._round = _Round(number, {self._node: join}, is_settled=False, begun_at=now)
@@ -451,7 +508,7 @@ class Ccm:
         if free_at > now:
             self._round.install_at = free_at
             return []
-        return self._install()
+        return self._install(now)
 
     def _margins(self, verdict: Verdict, lives: list[tuple[str, str]]) -> list[float]:
         """Until when those who have let go have time to stop."""
@@ -517,17 +574,21 @@ class Ccm:
 
     # --- views ------------------------------------------------------------------------------
 
-    def _install(self) -> list[Effect]:
+    def _install(self, now: float) -> list[Effect]:
         verdict = self._round.verdict
         assert verdict is not None, "a view is installed after a verdict"
         self._round.is_settled = True
         if verdict.unchanged and self.view is not None:
             return self._restore(self.view)
+        names = [seat.name for seat in verdict.members]
+        is_late = self._electorate.needs_tie(names) and not self._electorate.lets_act(
+            names, self._rulings, now
+        )
         return self._take_view(
             verdict.members,
             verdict.view_id,
-            verdict.cookie,
-            quorate=verdict.quorate,
+            f"{verdict.cookie}-{self._incarnation}" if is_late else verdict.cookie,
+            quorate=verdict.quorate and not is_late,
             leader=verdict.leader,
         )
 
@@ -573,7 +634,7 @@ class Ccm:
         self._in_flux = False
         event = ViewEvent.NEW_MEMBERSHIP if quorate else ViewEvent.INVALID
         names = [seat.name for seat in seats]
-        _, asked = self._electorate.decide(names)
+        _, asked = self._electorate.decide(names, holds_tie=quorate)
         lines = self._electorate.debug_lines(names, asked, self._cluster)
         return [*(debug("ccm", line) for line in lines), Announce(event, view)]
 

@@ -18,6 +18,7 @@ QUORUM_VARIABLE = "quorum"
 """The variable (of an `env` line) that states the chain of quorum plugins, as HA_quorum does."""
 
 DEFAULT_BAUD = 19200
+DEFAULT_QUORUM_PORT = 5561
 DEFAULT_CLUSTER = "linux-ha"
 
 
@@ -128,6 +129,14 @@ class Timing:
         return patient if self.lease_s >= patient + 0.75 * self.keepalive_s else self.suspicion_s
 
     @functools.cached_property
+    def trust_s(self) -> float:
+        """How old the confirmation of a peer may become before an arbitrator is asked without it.
+
+        Probes have gone out by then, and three quarters of the rest of the lease are left.
+        """
+        return self.doubt_s + max(self.lease_s - self.doubt_s, 0.0) / 4
+
+    @functools.cached_property
     def probe_interval_s(self) -> float:
         """How often a suspect is probed: at least eight times before the lease ends."""
         spare = max(self.lease_s - self.doubt_s, 0.0)
@@ -199,6 +208,7 @@ class ClusterSettings:
     weights: Mapping[str, int] = field(default_factory=dict)
     sites: Mapping[str, str] = field(default_factory=dict)
     quorum_server: str = ""
+    quorum_port: int = 0
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -212,7 +222,8 @@ class ClusterSettings:
         stated = self.environment.get(QUORUM_VARIABLE, "")
         default = CHAIN_WITH_SERVER if self.quorum_server else DEFAULT_CHAIN
         chain = tuple(stated.split(":")) if stated else default
-        return Electorate(self.nodes, self.weights, chain, self.quorum_server)
+        server = f"{self.quorum_server}:{self.quorum_port}" if self.quorum_server else ""
+        return Electorate(self.nodes, self.weights, chain, server)
 
     @property
     def links(self) -> tuple[str, ...]:

@@ -47,11 +47,13 @@ from crm.plumbing.machine import (
 )
 from messaging import (
     apiauth,
+    arbitration,
     auth,
     ccm,
     children,
     clients,
     complaints,
+    court,
     delivery,
     description,
     events,
@@ -89,6 +91,8 @@ Event = events.Event
 Effect = events.Effect
 COUNT_EVERY_S = events.COUNT_EVERY_S
 EchoArrived = pings.EchoArrived
+ServerAnswered = arbitration.ServerAnswered
+AskServer = arbitration.AskServer
 ChildStarted = children.ChildStarted
 ChildEnded = children.ChildEnded
 SendEcho = pings.SendEcho
@@ -138,6 +142,8 @@ class Messaging:
         self._delivery = _streams(settings, node, session)
         self._rotation = rotation.Rotation(keys, node=node, peers=peers, random_bytes=random_bytes)
         self._ccm = ccm.Ccm(settings, node=node, incarnation=self.incarnation, uuid=uuid, now=now)
+        self._court = court.Court(settings, keys, node=node, random_bytes=random_bytes)
+        self._consulted_at = now
         self._children = children.Children(child_plans)
         self._roll = roll.Roll(node, known_nodes or nodelist.NodeList(settings.nodes))
         self._status = NodeStatus.UP
@@ -158,6 +164,7 @@ class Messaging:
             (self._delivery, self._follow_delivery),
             (self._ccm, self._follow_ccm),
             (self._rotation, self._follow_rotation),
+            (self._court, self._follow_court),
             (self._children, self._follow_children),
         )
 
@@ -205,6 +212,8 @@ class Messaging:
                 effects += self._part_from(peer, now)
             case pings.EchoArrived():
                 effects += self._follow_links(self._pings.receive(event, now), now)
+            case arbitration.ServerAnswered():
+                effects += self._follow_court(self._court.receive(event, now), now)
             case children.ChildStarted() | children.ChildEnded():
                 effects += self._follow_children(self._children.receive(event, now), now)
             case PacketsDropped(count):
@@ -213,13 +222,14 @@ class Messaging:
                 effects += self._follow_rotation(self._rotation.receive(event, now), now)
             case KeysRead(keys):
                 self._wire.replace_keys(keys)
+                self._court.replace_keys(keys)
                 self._rotation.replace_keys(keys)
                 effects.append(info("heartbeat", "Rereading authentication file."))
             case SettingsRead(settings):
                 self._adjust(settings)
             case StopRequested():
                 effects += self._stop(now)
-        return effects + self._consider_exit(now)
+        return effects + self._consult(now) + self._consider_exit(now)
 
     def _adjust(self, settings: ClusterSettings) -> None:
         """Take over what may change while we run; the list of nodes is not ha.cf's any more."""
@@ -232,7 +242,7 @@ class Messaging:
         """Act on the deadlines that have come."""
         if self._has_ended:
             return []
-        return self._run_clock(now) + self._consider_exit(now)
+        return self._run_clock(now) + self._consult(now) + self._consider_exit(now)
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
@@ -243,6 +253,9 @@ class Messaging:
         for moment in self._due:
             if moment is not None and (soonest is None or moment < soonest):
                 soonest = moment
+        if self._court.is_needed:
+            ends = self._links.trust_ends(self._consulted_at)
+            soonest = ends if soonest is None or (ends is not None and ends < soonest) else soonest
         return soonest
 
     def _run_clock(self, now: float) -> list[Effect]:
@@ -453,6 +466,7 @@ class Messaging:
                     effects += self._follow_delivery(said, now)
                 case rotation.UseKeys(keys):
                     self._wire.replace_keys(keys)
+                    self._court.replace_keys(keys)
                 case rotation.WriteKeys() | Tell() | Note():
                     effects.append(effect)
         return effects
@@ -469,6 +483,32 @@ class Messaging:
                 case ccm.Announce(event, view):
                     effects += self._announce(event, view, now)
                 case Note():
+                    effects.append(effect)
+        return effects
+
+    def _consult(self, now: float) -> list[Effect]:
+        """Ask arbitrators, where quorum may depend on them, as soon as it may."""
+        if not self._court.is_needed or not self._has_begun:
+            return []
+        self._consulted_at = now
+        asked = self._court.consult(
+            self._settings.electorate,
+            self._ccm.view,
+            self._links.trusted(now),
+            now,
+            reaches_out=self._pings.is_any_up,
+        )
+        return self._follow_court(asked, now)
+
+    def _follow_court(self, outcome: Sequence[court.Effect], now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for effect in outcome:
+            match effect:
+                case court.Rule(rulings):
+                    ruled = self._links.receive(links.Ruled(rulings), now)
+                    effects += self._follow_links(ruled, now)
+                    effects += self._follow_ccm(self._ccm.receive(ccm.Ruled(rulings), now), now)
+                case arbitration.AskServer() | Note():
                     effects.append(effect)
         return effects
 

@@ -28,6 +28,7 @@ from messaging.call import Act, Call
 from messaging.cluster_settings import ClusterSettings, MediumKind
 from messaging.ha_cf import changes, meaning
 from messaging.media import icmp, udp
+from messaging.media.quorum_link import QuorumLink
 from messaging.media.serial import SerialRing
 from messaging.media.sieve import Sieve
 from messaging.programs import OWN_DAEMONS, Program
@@ -53,6 +54,7 @@ class _Deeds:
     udp_links: dict[str, list[udp.UdpLink]] = field(default_factory=dict)
     serial_ring: SerialRing | None = None
     pinger: icmp.Pinger | None = None
+    quorum_link: QuorumLink | None = None
     watchdog: watchdog.Watchdog | None = None
     watchdog_trouble: str = ""
     shell: Shell | None = None
@@ -76,6 +78,11 @@ class _Deeds:
         ttl = settings.hopfudge + len(settings.nodes)
         self.serial_ring = SerialRing(lines, self._on_datagram, shell.loop, ttl=ttl)
         self.serial_ring.open()
+        if settings.electorate.asks_server:
+            self.quorum_link = QuorumLink(
+                settings.quorum_server, settings.quorum_port, self._on_ruling, shell.loop
+            )
+            self.quorum_link.open()
         if self.readings.settings.pings:
             self.pinger = icmp.Pinger(self.readings.ping_places, self._on_echo, shell.loop)
             self.pinger.open()
@@ -103,6 +110,9 @@ class _Deeds:
             case core.SendEcho(host, token, is_ipv6):
                 if self.pinger is not None:
                     self.pinger.send(host, token, is_ipv6=is_ipv6)
+            case core.AskServer(data):
+                if self.quorum_link is not None:
+                    self.quorum_link.send(data)
             case core.KeepNodes():
                 self._keep_nodes(effect)
             case core.ShowLife():
@@ -126,6 +136,8 @@ class _Deeds:
             self.serial_ring.close()
         if self.pinger is not None:
             self.pinger.close()
+        if self.quorum_link is not None:
+            self.quorum_link.close()
 
     def _count_dropped(self) -> None:
         """Tell how many datagrams the kernel kept from us since the last time."""
@@ -165,6 +177,10 @@ class _Deeds:
     def _on_echo(self, host: str, token: bytes) -> None:
         assert self.shell is not None
         self.shell.receive(core.EchoArrived(host, token))
+
+    def _on_ruling(self, data: bytes) -> None:
+        assert self.shell is not None
+        self.shell.receive(core.ServerAnswered(data))
 
     def _start_child(self, name: str) -> None:
         assert self.shell is not None

@@ -20,7 +20,7 @@ from crm.plumbing.machine import (
     StopRequested,
     Tell,
 )
-from messaging import children, frame, nodelist, pings, rotation, watchdog
+from messaging import arbitration, children, frame, nodelist, pings, rotation, watchdog
 from messaging.authkeys import KeyFile
 from messaging.cluster_settings import ClusterSettings
 
@@ -79,6 +79,7 @@ Event = (
     | rotation.KeysWritten
     | SettingsRead
     | pings.EchoArrived
+    | arbitration.ServerAnswered
     | children.ChildStarted
     | children.ChildEnded
     | MessageArrived
@@ -116,6 +117,7 @@ Effect = (
     SendDatagram
     | KeepNodes
     | pings.SendEcho
+    | arbitration.AskServer
     | children.StartChild
     | children.SignalChild
     | rotation.WriteKeys

@@ -223,7 +223,8 @@ class Join(Message, frozen=True, array_like=True):
     interrupted since. `origin` is the speaker; others pass it on where it is not heard. `leases`
     are lives the speaker has given up that may rely on it still: name, incarnation, and how many
     milliseconds are left until a quorate view may leave them out. `charter` stands for all that its
-    idea of quorum depends on; `disputes`: it is in contact with a node that has another.
+    idea of quorum depends on; `disputes`: it is in contact with a node that has another. `tie` are
+    the nodes for which it holds the tie; `reaches_out`: a ping node answers it.
     """
 
     round: Count
@@ -241,6 +242,8 @@ class Join(Message, frozen=True, array_like=True):
     leases: tuple[tuple[str, str, Count], ...] = ()
     charter: str = ""
     disputes: bool = False
+    tie: tuple[str, ...] = ()
+    reaches_out: bool = False
 
 
 class LetGo(Message, frozen=True, array_like=True):

@@ -39,6 +39,7 @@ from crm.api.membership import LinkStatus, NodeKind, NodeStatus
 from crm.plumbing.machine import Note, error, info, warn
 from messaging import frame
 from messaging.cluster_settings import ClusterSettings, Timing
+from messaging.quorum import Rulings
 from messaging.standing import NEVER, Contact, LinkState, PeerState, ShowLink, ShowNode
 from messaging.suspicion import Suspicion
 
@@ -54,6 +55,9 @@ class Fault(enum.Enum):
 
     PATH = enum.auto()
     """It lives, but one of the ways between it and this node is broken."""
+
+    LEASE = enum.auto()
+    """Neither is known yet, but this node may not rely on the peer any longer."""
 
     OWN = enum.auto()
     """This node did not run for a while."""
@@ -107,6 +111,13 @@ class QuorateViewChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Ruled:
+    """Arbitrators have told this node something else, or the same for longer."""
+
+    rulings: Rulings
+
+
+@dataclass(frozen=True, slots=True)
 class PeerTookLeave:
     """A peer said that it ends in order."""
 
@@ -120,7 +131,15 @@ class PeerOverran:
     peer: str
 
 
-Event = SessionOpened | PacketHeard | CopyHeard | QuorateViewChanged | PeerTookLeave | PeerOverran
+Event = (
+    SessionOpened
+    | PacketHeard
+    | CopyHeard
+    | QuorateViewChanged
+    | Ruled
+    | PeerTookLeave
+    | PeerOverran
+)
 
 # --- effects ------------------------------------------------------------------------------
 
@@ -186,6 +205,7 @@ class Links:
         self._session = session
         self._uuid = uuid
         self._electorate = settings.electorate
+        self._rulings = Rulings()
         self._status = NodeStatus.UP
         self._members: tuple[str, ...] = ()
         self._started_at = now
@@ -243,6 +263,9 @@ class Links:
                     is_member = peer_state.node in members
                     peer_state.counted = peer_state.contact if is_member else None
                 effects = self._speak(now)
+            case Ruled(rulings):
+                self._rulings = rulings
+                effects = []
             case PeerTookLeave(peer):
                 effects = self._take_leave(self.peers[peer], now)
             case PeerOverran(peer):
@@ -308,6 +331,8 @@ class Links:
             for link in peer.links.values():
                 if link.status is LinkStatus.UP:
                     deadlines.append(link.heard_at + peer.deadtime_s)
+        if self._rulings.tie_until > self._looked_at:
+            deadlines.append(self._rulings.tie_until)
         if self._status is NodeStatus.UP:
             trust = self._started_at + self._timing.deadtime_s
             deadlines.append(trust if trust > self._looked_at else max(initdead, self._looked_at))
@@ -550,22 +575,41 @@ class Links:
         text = f"silent for {silent_ms} ms" + (f", to {' '.join(others)} as well" if others else "")
         return self._give_up(peer, now, Fault.DEAD, text)
 
+    def _counted(self) -> list[PeerState]:
+        return [
+            peer
+            for peer in self.peers.values()
+            if peer.contact is not None and peer.contact == peer.counted
+        ]
+
+    def trusted(self, now: float) -> list[str]:
+        """This node and those of its quorate view whose word is fresh enough to do without others.
+
+        Where they need the tie, it is asked for while there is still time to get it.
+        """
+        fresh = [peer.node for peer in self._counted() if now < self._trust_end(peer)]
+        return [self._node, *fresh]
+
+    def trust_ends(self, after: float) -> float | None:
+        """When the next of the trusted is trusted no more, if nothing is heard of it."""
+        ends = (self._trust_end(peer) for peer in self._counted())
+        return min((end for end in ends if end > after), default=None)
+
+    def _trust_end(self, peer: PeerState) -> float:
+        return min(peer.confirmed_at, peer.heard_at) + self._timing.trust_s
+
     def _check_lease(self, now: float) -> list[Effect]:
         """Let go in time: give up every stale contact if the fresh ones are no quorum.
 
         Only contacts as old as the view count: who has broken one since may be in another view.
         """
-        counted = [
-            peer
-            for peer in self.peers.values()
-            if peer.contact is not None and peer.contact == peer.counted
-        ]
+        counted = self._counted()
         lease_s = self._timing.lease_s + self._suspicion.lease_extension_s(now)
         stale = [peer for peer in counted if now >= peer.confirmed_at + lease_s]
         if not stale:
             return []
         fresh = [peer.node for peer in counted if peer not in stale]
-        if self._electorate.has_quorum([self._node, *fresh]):
+        if self._electorate.lets_act([self._node, *fresh], self._rulings, now):
             return []
         effects: list[Effect] = []
         for peer in stale:
@@ -575,7 +619,7 @@ class Links:
             elif now - peer.heard_at < self._timing.suspicion_s:
                 effects += self._give_up(peer, now, Fault.PATH, text)
             else:
-                effects += self._give_up(peer, now, Fault.DEAD, text)
+                effects += self._give_up(peer, now, Fault.LEASE, text)
         return effects
 
     def _give_up(
@@ -604,6 +648,11 @@ class Links:
                 effects = self._dead_lines(peer)
             case Fault.PATH:
                 text = f"node {peer.node} {reason}: a way between it and this node is broken"
+                effects = [error("heartbeat", text)]
+            case Fault.LEASE:
+                text = (
+                    f"node {peer.node} {reason}: this node lets go, as others may go on without it"
+                )
                 effects = [error("heartbeat", text)]
             case Fault.OWN:
                 text = f"node {peer.node} {reason}: this node did not run, and lets go"

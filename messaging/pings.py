@@ -72,6 +72,11 @@ class Pings:
         self._awake = Wakefulness(settings.timing)
         self.nodes = {target.name: PingState(target) for target in settings.pings}
 
+    @property
+    def is_any_up(self) -> bool:
+        """Whether a ping node answers."""
+        return any(ping.status is NodeStatus.PING for ping in self.nodes.values())
+
     def adjust(self, timing: Timing) -> None:
         """Take over deadlines that may change while we run (`ha_cf.changes`)."""
         self._timing = timing

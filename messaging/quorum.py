@@ -115,6 +115,23 @@ def problem_of(chain: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
+class Rulings:
+    """What arbitrators have told this node.
+
+    Exactly the nodes in `tie` have the tie, until `tie_until` (monotonic seconds). `reaches_out`: a
+    ping node answers.
+    """
+
+    tie: frozenset[str] = frozenset()
+    tie_until: float = float("-inf")
+    reaches_out: bool = False
+
+    def tie_at(self, now: float) -> frozenset[str]:
+        """Who has the tie at a moment."""
+        return self.tie if now < self.tie_until else frozenset()
+
+
+@dataclass(frozen=True)
 class Electorate:
     """All nodes of a cluster, what each weighs, and the plugins that are asked in turn."""
 
@@ -153,9 +170,14 @@ class Electorate:
         """Tell whether these members may act."""
         return self.decide(members, holds_tie=holds_tie, reaches_out=reaches_out)[0]
 
+    def lets_act(self, members: Collection[str], rulings: Rulings, now: float) -> bool:
+        """Tell whether these members may act by what this node knows at a moment."""
+        holds_tie = rulings.tie_at(now) == frozenset(members)
+        return self.has_quorum(members, holds_tie=holds_tie, reaches_out=rulings.reaches_out)
+
     def needs_tie(self, members: Collection[str]) -> bool:
         """Tell whether these members may act if the quorum server says so, and only then."""
-        return self.chain[-1] == "quorumd" and (
+        return self.asks_server and (
             not self.has_quorum(members) and self.has_quorum(members, holds_tie=True)
         )
 
@@ -214,6 +236,16 @@ class Electorate:
         votes = " ".join(f"{node}={self.weight_of(node)}" for node in sorted(self.nodes))
         text = f"{votes} {':'.join(self.chain)} {self.server}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def asks_server(self) -> bool:
+        """Whether a quorum server decides ties."""
+        return self.chain[-1] == "quorumd"
+
+    @functools.cached_property
+    def has_arbitrator(self) -> bool:
+        """Whether the count depends on what somebody outside the cluster says."""
+        return "quorumd" in self.chain or "ping" in self.chain
 
     @functools.cached_property
     def _all_votes(self) -> int:

@@ -94,12 +94,17 @@ def _has_quorum(
     """Whether these members may act.
 
     While somebody who counts otherwise is in contact with them, quorum can be kept, not gained:
-    nobody knows who counts right, and the other may have it by its own count.
+    nobody knows who counts right, and the other may have it by its own count. The tie is theirs if
+    each of them holds it: each has to know by itself when it is over.
     """
     joins = [table[name] for name in sorted(members)]
     if any(join.disputes for join in joins) and not was_quorate:
         return False
-    return electorate.has_quorum(members)
+    return electorate.has_quorum(
+        members,
+        holds_tie=all(frozenset(join.tie) == members for join in joins),
+        reaches_out=any(join.reaches_out for join in joins),
+    )
 
 
 def _continues(join: frame.Join, seat: frame.SeatOf) -> bool:

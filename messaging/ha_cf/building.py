@@ -105,6 +105,8 @@ class _Builder:
             environment=dict(statement.value for statement in self._all("env")),
             weights=self._by_node("nodeweight"),
             sites=self._by_node("nodesite"),
+            quorum_server=self._last("quorum_server", ("", 0))[0],
+            quorum_port=self._last("quorum_server", ("", 0))[1],
             parameters=self._parameters(timing),
         )
 

@@ -23,6 +23,7 @@ _DIRECTIVES = {
     "environment": "env",
     "weights": "nodeweight",
     "sites": "nodesite",
+    "quorum_port": "quorum_server",
     "facility": "logfacility",
     "syslog_format": "syslogmsgfmt",
 }

@@ -14,7 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from messaging.cluster_settings import DEFAULT_BAUD, DEFAULT_CLUSTER, DEFAULT_PORT
+from messaging.cluster_settings import (
+    DEFAULT_BAUD,
+    DEFAULT_CLUSTER,
+    DEFAULT_PORT,
+    DEFAULT_QUORUM_PORT,
+)
 from messaging.ha_cf import values
 
 
@@ -272,7 +277,15 @@ _NODES = (
         values.cluster_name,
         DEFAULT_CLUSTER,
     ),
-    _refused("quorum_server", "HOST", "a quorum server is not supported; use three nodes"),
+    Directive(
+        "quorum_server",
+        "HOST [PORT]",
+        "host where `quorumd` decides which half of the cluster goes on (docs/protocol/quorumd.md);"
+        f" port {DEFAULT_QUORUM_PORT} unless stated; written alike on all nodes",
+        values.quorum_server,
+        reading=Reading.LINE,
+        may_stand_once=True,
+    ),
     _idle(
         "memreserve",
         "KILOBYTES",

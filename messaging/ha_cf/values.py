@@ -12,7 +12,14 @@ import ipaddress
 import re
 from collections.abc import Callable
 
-from messaging.cluster_settings import ApiRight, Medium, MediumKind, PingTarget, RespawnLine
+from messaging.cluster_settings import (
+    DEFAULT_QUORUM_PORT,
+    ApiRight,
+    Medium,
+    MediumKind,
+    PingTarget,
+    RespawnLine,
+)
 
 _PLAIN_FACILITIES = (
     *("auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "none"),
@@ -265,6 +272,14 @@ def node_site(line: str) -> tuple[str, str]:
     """Read `NODE SITE`."""
     name, site = _words(line, "nodesite NODE SITE")
     return node(name), text(site)
+
+
+def quorum_server(line: str) -> tuple[str, int]:
+    """Read `HOST [PORT]`."""
+    name, *rest = line.split()
+    if len(rest) > 1:
+        raise BadValueError("expected 'quorum_server HOST [PORT]'")
+    return host(name), number(1, 65535)(rest[0]) if rest else DEFAULT_QUORUM_PORT
 
 
 def ping_group(line: str) -> PingTarget:

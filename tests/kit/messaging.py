@@ -245,6 +245,11 @@ class Network:
         now = self.now + life.clock_ahead_s
         self._carry_out(name, life, life.machine.receive(event, now))  # type: ignore[arg-type]
 
+    def deliver(self, name: str, event: object, after_s: float) -> None:
+        """Hand an event to a node after a while."""
+        at = self.now + after_s
+        heapq.heappush(self._queue, (at, next(self._numbers), name, "", None, event))
+
     def run(self, seconds: float, until: Callable[[], bool] | None = None) -> float:
         """Let time pass; stop early when `until` holds. Gives the seconds that passed."""
         begin, end = self.now, self.now + seconds
@@ -334,9 +339,7 @@ class Network:
         problem = "no space left on device" if name in self.full_disks else ""
         if not problem:
             self.keys[name] = write.keys
-        written = core.KeysWritten(write.keys, problem)
-        at = self.now + 0.002
-        heapq.heappush(self._queue, (at, next(self._numbers), name, "", None, written))
+        self.deliver(name, core.KeysWritten(write.keys, problem), 0.002)
 
     def _transmit(self, name: str, link: str, data: bytes, destination: str) -> None:
         self.tap.append((name, data))
@@ -370,8 +373,9 @@ class Watch:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._seen: dict[str, tuple[Life | None, api.View | None, bool]] = {}
-        if len(network.settings.nodes) != 2:  # each of two nodes may go on alone
-            network.watch = self.look
+        settings = network.settings
+        if len(settings.nodes) != 2 or "twonodes" not in settings.electorate.chain:
+            network.watch = self.look  # else each of two nodes may go on alone
 
     def look(self, name: str) -> None:
         """Look once, if anything has changed on a node; runs after every event."""

@@ -6,15 +6,16 @@ A plant is a timing, or a machine that meddles with what goes into the real one 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from crm.api import membership as api
 from crm.plumbing.machine import Tell
-from messaging import core
+from messaging import arbitration, ballot, core
 from messaging.cluster_settings import Timing
+from messaging.quorumserver import QuorumServer
 from tests.sim.plants import Planted
 
 
@@ -27,6 +28,9 @@ class Bug:
     """What the nodes have in the place of the timing that the checks are told."""
 
     make: Callable[..., Any] = core.Messaging  # Any: a machine, or what stands for one
+    server: Callable[..., QuorumServer] = QuorumServer
+    """The quorum server, which every life has where this is another one."""
+
     found: str = ""
     acts: frozenset[str] = frozenset()
     """Nothing but these acts is played, unless it is empty."""
@@ -96,6 +100,59 @@ def endless_doubt(*arguments: Any, **named: Any) -> Any:
     ends = suspicion.silence_end
     vars(suspicion)["silence_end"] = lambda peer: ends(peer) + 2 * suspicion.timing.deadtime_s
     return machine
+
+
+def counting_for_itself(*arguments: Any, node: str, **named: Any) -> Any:
+    """One node finds that its vote is worth more than all others, and nobody notices."""
+    machine = core.Messaging(*arguments, node=node, **named)
+    if node == "a":
+        for part in ("_ccm", "_links"):
+            own = vars(vars(machine)[part])
+            real = own["_electorate"]
+            own["_electorate"] = replace(real, weights={"a": 10_000}, chain=("weight",))
+            vars(own["_electorate"])["charter"] = real.charter
+    return machine
+
+
+def relying_for_ever(*arguments: Any, **named: Any) -> Any:
+    """What a quorum server gives is never given back."""
+    machine = core.Messaging(*arguments, **named)
+    court = vars(vars(machine)["_court"])
+    arbitrator = court["_arbitrator"]
+    receive = arbitrator.receive
+
+    def longer(event: Any, now: float) -> list[Any]:
+        return [
+            replace(effect, until=effect.until + 100.0)
+            if isinstance(effect, arbitration.TieGiven)
+            else effect
+            for effect in receive(event, now)
+        ]
+
+    vars(arbitrator)["receive"] = longer
+    return machine
+
+
+class GivesTwice(QuorumServer):
+    """Whoever asks is given the tie."""
+
+    def _refusal(self, *_: Any) -> str:
+        return ""
+
+
+class GivesAtOnce(QuorumServer):
+    """A server that begins anew gives at once what it may have given before."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._opens_at = 0.0
+
+
+class GivesEarly(QuorumServer):
+    """Nobody is given time to stop."""
+
+    def _judge(self, cluster: Any, ask: ballot.Ask, now: float) -> Any:
+        return super()._judge(cluster, msgspec.structs.replace(ask, hold_ms=ask.lease_ms), now)
 
 
 class OwnIdea(Planted):
@@ -190,6 +247,13 @@ _QUICK: dict[str, float] = {"keepalive_s": 0.2, "deadtime_s": 1.0, "initdead_s":
 
 _HASTY = Timing(keepalive_s=0.05, deadtime_s=0.12, initdead_s=2.0)
 
+_HALVES = frozenset(("split_in_halves",))
+
+
+class Served(QuorumServer):
+    """The real server, in every life."""
+
+
 PLANTS: dict[str, Bug] = {
     "long-lease": Bug(timing=LongLease(**_QUICK), found="acts on view"),
     "going-on-at-once": Bug(
@@ -200,6 +264,15 @@ PLANTS: dict[str, Bug] = {
     "no-probes": Bug(timing=NoProbes(**_QUICK), found="a false death"),
     "no-doubt": Bug(timing=NoDoubt(**_QUICK), found="accuses"),
     "endless-doubt": Bug(make=endless_doubt, found="a crash was agreed upon after"),
+    "own-count": Bug(
+        make=counting_for_itself, found="acts on view", acts=frozenset(("split", "many_at_once"))
+    ),
+    "server-gives-twice": Bug(server=GivesTwice, found="acts on view", acts=_HALVES),
+    "server-forgets": Bug(server=GivesAtOnce, found="acts on view", acts=_HALVES),
+    "server-gives-early": Bug(server=GivesEarly, found="to stop services", acts=_HALVES),
+    "relying-for-ever": Bug(
+        make=relying_for_ever, server=Served, found="acts on view", acts=_HALVES
+    ),
     "hasty": Bug(
         timing=Timing(**_QUICK),
         really=_HASTY,

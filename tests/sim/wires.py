@@ -3,10 +3,12 @@
 A life is a row of acts; each brings one kind of fault (crash, restart, pause, stop, partitions of
 every kind, some wires of a full break mended, bridges, one-way cuts, a missing wire between two,
 flapping wires, loss, duplication, reordering, damage, clocks that jump), and between them clients
-send numbered messages. Two to seven nodes, each with a clock of its own. What must hold:
+send numbered messages. Two to seven nodes, each with a clock of its own, in some lives with votes
+of their own, or with a quorum server that has faults as well. What must hold:
 
 - at most one quorate partition acts at a time, after every event (`Watch`);
 - others go on only after whoever is left out has had its margin to stop;
+- of two halves exactly one goes on where a quorum server is heard, and none where it is not;
 - whoever can talk to all of its side, and to nobody else, agrees on one view of exactly that side;
 - a bridge between two sides, or a missing wire, ends in one quorate view that stays;
 - below 20 % of loss alone nobody is declared dead;
@@ -28,7 +30,9 @@ from dataclasses import dataclass, field, replace
 
 from crm.api import membership as api
 from messaging.cluster_settings import Timing
+from messaging.quorumserver import QuorumServer
 from tests.kit.messaging import Network, Watch
+from tests.kit.quorum_server import ServerBeside
 from tests.sim.cluster import RunResult
 from tests.sim.listener import Listener
 from tests.sim.wire_plants import PLANTS, Bug
@@ -107,6 +111,7 @@ class _Stage:
         self.network.clocks_differ = True
         self.network.make = bug.make
         self._weigh(random.Random(f"votes {story.seed}"))
+        self.server = self._find_a_server(random.Random(f"server {story.seed}"), bug)
         self.names = self.network.settings.nodes
         Watch(self.network)
         self._acts = bug.acts
@@ -120,6 +125,18 @@ class _Stage:
             chain = {"quorum": "weight:majority:twonodes"}
             self.network.settings = replace(settings, weights=weights, environment=chain)
             self._note(f"votes {weights}")
+
+    def _find_a_server(self, rng: random.Random, bug: Bug) -> ServerBeside | None:
+        """In every third life a quorum server decides ties."""
+        network = self.network
+        if rng.random() > 0.33 and bug.server is QuorumServer:
+            return None
+        server = ServerBeside(network, seed=self.story.seed, make=bug.server)
+        if network.settings.weights:
+            chain = {"quorum": "weight:majority:quorumd"}
+            network.settings = replace(network.settings, environment=chain)
+        self._note(f"a quorum server, chain {':'.join(network.settings.electorate.chain)}")
+        return server
 
     def play(self) -> None:
         """All acts, then peace."""
@@ -145,9 +162,13 @@ class _Stage:
             self._bad_wires,
             self._many_at_once,
         )
+        if self.server is not None:
+            acts = (*acts, self._split_in_halves, self._split_in_halves)
         wanted = [act for act in acts if not self._acts or act.__name__[1:] in self._acts]
         for _ in range(ACTS):
+            self._trouble_the_server()
             self.rng.choice(wanted)()
+            self._mend_the_server()
         self._heal()
         self._await_peace("the last fault")
         self._check_every_listener()
@@ -229,6 +250,72 @@ class _Stage:
         self._talk(self.rng.uniform(0, 1) * self.deadtime_s)
         self._heal()
         self._await_peace("a partition")
+
+    def _split_in_halves(self) -> None:
+        """Neither side is a majority: the quorum server decides, as far as it is heard."""
+        names = self.rng.sample(self.names, len(self.names))
+        sides = ["".join(sorted(names[part::2])) for part in range(2)]
+        needs_tie = self.network.settings.electorate.needs_tie
+        if not self.server or not all(map(needs_tie, sides)):
+            return
+        self._note(f"halves {' | '.join(sides)}")
+        self.network.partition(*sides)
+        self._talk(STABLE * self.deadtime_s)
+        if not self.server.is_troubled:
+            self._check_one_half(sides)
+            self._turn_the_halves()
+        if self.rng.random() < 0.5:
+            self._restart_the_server()
+            self._talk(2 * self.deadtime_s)
+        for side in sides:
+            assert self._is_agreed(side), f"{side} does not agree: {self._views()}"
+        self._heal()
+        self._await_peace("halves")
+
+    def _turn_the_halves(self) -> None:
+        """The half that goes on loses the server: the other one follows, after a margin."""
+        assert self.server is not None
+        winners = self._quorate()
+        self._note(f"{' '.join(winners)} lose the quorum server")
+        before = self._highest_view()
+        self.server.cut |= set(winners)
+        if self.rng.random() < 0.3:
+            self._restart_the_server()
+        self._talk((STABLE + 1) * self.deadtime_s)
+        others = [name for name in self.names if name not in winners]
+        assert self._quorate() == others, f"{others} do not go on: {self._views()}"
+        self._check_margin(others, before)
+
+    def _check_one_half(self, sides: list[str]) -> None:
+        found = "".join(self._quorate())
+        assert found in sides, f"not one half goes on but '{found}': {self._views()}"
+
+    def _trouble_the_server(self) -> None:
+        """Sometimes the quorum server is away, slow, or not heard by some."""
+        if self.server is None or self.rng.random() < 0.6:
+            return
+        kind = self.rng.choice(("away", "slow", "lossy", "cut", "restarted"))
+        self._note(f"the quorum server is {kind}")
+        match kind:
+            case "away":
+                self.server.stop()
+            case "slow":
+                self.server.delay_s = (0.0, self.deadtime_s)
+            case "lossy":
+                self.server.loss = 0.5
+            case "cut":
+                self.server.cut = set(self.rng.sample(self.names, len(self.names) // 2))
+            case _:
+                self.server.start()
+
+    def _restart_the_server(self) -> None:
+        assert self.server is not None
+        self._note("the quorum server is restarted")
+        self.server.start()
+
+    def _mend_the_server(self) -> None:
+        if self.server is not None:
+            self.server.mend()
 
     def _mend_a_few(self) -> None:
         """All wires go, and those within a majority come back as the first node lets go."""

@@ -67,3 +67,15 @@ def test_a_paused_node_has_let_go_when_the_others_begin_anew(seed: int, paused_s
     took_s = network.run(2.0, until=lambda: set(quorate(network)) == {"a", "b"})
 
     assert network.is_agreed("ab") and took_s < FAST.deadtime_s
+
+
+def test_who_lets_go_by_its_lease_says_so_and_calls_nobody_dead_before_the_deadtime() -> None:
+    network = agreed(3, timing=TIMING, seed=1)
+    network.partition("a", "bc")
+    network.run(2 * TIMING.deadtime_s, until=lambda: "a" not in quorate(network))
+    said = network.lives["a"].texts()
+
+    assert sum("this node lets go, as others may go on without it" in text for text in said) == 2
+    assert not [text for text in said if text.endswith(": is dead")]
+    network.run(TIMING.deadtime_s)
+    assert {"node b: is dead", "node c: is dead"} <= set(network.lives["a"].texts())

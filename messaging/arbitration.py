@@ -1,0 +1,182 @@
+"""Asking an arbitrator which half of a cluster may go on.
+
+Responsible for the interface of an arbitrator, and for the one that asks a quorum server. Not
+responsible for when a half needs the tie (`core`), nor for counting (`quorum`).
+
+Theory of operation. While members want the tie, it is asked for again and again: at once, then each
+eighth of a lease until it is given, then each third. It is this node's from an answer until a lease
+after it *sent the question*, and for exactly the members asked for. A question of which nothing is
+heard changes nothing: what was given before ends when it ends.
+
+A ping node is no arbitrator in this sense: it answers both halves, so it can only withhold quorum
+(the plugin `ping`).
+
+Source: docs/protocol/quorumd.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from crm.plumbing.errors import RemoteProtocolError
+from crm.plumbing.machine import Note, info, warn
+from messaging import ballot
+from messaging.authkeys import KeyFile
+from messaging.cluster_settings import ClusterSettings
+from messaging.standing import NEVER
+
+MAX_OPEN = 8
+"""Questions whose answers are waited for; the older ones are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAnswered:
+    """A datagram came from the quorum server."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AskServer:
+    """Send a datagram to the quorum server."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TieGiven:
+    """Exactly these members have the tie until then, as far as this node is concerned."""
+
+    members: tuple[str, ...]
+    until: float
+
+
+Effect = AskServer | TieGiven | Note
+
+
+class Arbitrator(Protocol):
+    """Somebody who gives the tie to exactly one half, for a time, and is asked asynchronously.
+
+    What it must keep: of two sets without a common member, only one has the tie at any moment, and
+    the other gets it only after the first one's time is over by `Timing.margin_s`.
+    """
+
+    def want(self, members: tuple[str, ...], now: float) -> list[Effect]:
+        """These members, this node among them, need the tie from now on; () if nobody does."""
+
+    def receive(self, event: ServerAnswered, now: float) -> list[Effect]:
+        """Take in an answer."""
+
+    def tick(self, now: float) -> list[Effect]:
+        """Ask again."""
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do."""
+
+    def replace_keys(self, keys: KeyFile) -> None:
+        """Take over other keys of the cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    members: tuple[str, ...]
+    sent_at: float
+
+
+class QuorumServerArbitrator:
+    """The arbitrator behind `quorum_server`: one server that is asked with datagrams."""
+
+    def __init__(
+        self,
+        settings: ClusterSettings,
+        keys: KeyFile,
+        *,
+        node: str,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._timing = settings.timing
+        self._server = settings.quorum_server
+        self._node = node
+        self._random_bytes = random_bytes
+        self._sealer = ballot.Sealer(
+            keys, settings.cluster, is_server=False, random_bytes=random_bytes
+        )
+        self._token = b""
+        self._wanted: tuple[str, ...] = ()
+        self._open: dict[bytes, _Question] = {}
+        self._due = NEVER
+        self._answered_at = NEVER
+        self._wanted_at = NEVER
+        self._until = NEVER
+        self._told = ""
+
+    def want(self, members: tuple[str, ...], now: float) -> list[Effect]:
+        """Ask at once where the members are others than before."""
+        if members == self._wanted:
+            return []
+        self._wanted, self._wanted_at, self._told, self._until = members, now, "", NEVER
+        self._open.clear()
+        return self._ask(now) if members else []
+
+    def receive(self, event: ServerAnswered, now: float) -> list[Effect]:
+        """Take in an answer, if it belongs to a question of ours."""
+        try:
+            answer = self._sealer.open(event.data)
+        except RemoteProtocolError:
+            return []
+        assert isinstance(answer, ballot.Answer), "the only answer there is"
+        question = self._open.pop(answer.word, None)
+        if question is None:
+            return []
+        self._token, self._answered_at = answer.token, now
+        if answer.is_stale:
+            return self._ask(now)
+        until = question.sent_at + self._timing.lease_s
+        if not answer.granted:
+            return self._tell(f"quorum server {self._server} refuses: {answer.reason}", warn)
+        if now >= until:
+            return []
+        self._due = max(self._due, question.sent_at + self._timing.lease_s / 3)
+        self._until = max(self._until, until)
+        names = " ".join(question.members)
+        given = self._tell(f"quorum server {self._server}: {names} may go on", info)
+        return [*given, TieGiven(question.members, self._until)]
+
+    def tick(self, now: float) -> list[Effect]:
+        """Ask again, and say so when nobody answers."""
+        if not self._wanted or now < self._due:
+            return []
+        effects = self._ask(now)
+        heard_at = max(self._answered_at, self._wanted_at)
+        if now - heard_at >= self._timing.lease_s / 2:
+            effects += self._tell(f"quorum server {self._server} does not answer", warn)
+        return effects
+
+    def next_deadline(self) -> float | None:
+        """When the server is asked again."""
+        return self._due if self._wanted else None
+
+    def replace_keys(self, keys: KeyFile) -> None:
+        """Take over other keys of the cluster."""
+        self._sealer.replace_keys(keys)
+
+    def _ask(self, now: float) -> list[Effect]:
+        word = self._random_bytes(ballot.WORD_BYTES)
+        self._open[word] = _Question(self._wanted, now)
+        while len(self._open) > MAX_OPEN:
+            del self._open[next(iter(self._open))]
+        self._due = now + self._timing.lease_s / 8
+        lease_ms = round(self._timing.lease_s * 1000)
+        hold_ms = lease_ms + round(self._timing.margin_s * 1000) + 1
+        ask = ballot.Ask(self._node, word, self._token, self._wanted, lease_ms, hold_ms)
+        return [AskServer(self._sealer.seal(ask))]
+
+    def _tell(self, text: str, kind: Callable[[str, str], Note]) -> list[Effect]:
+        """Say it once until something else is to be said."""
+        sort = text.partition(":")[0]
+        if sort == self._told:
+            return []
+        self._told = sort
+        return [kind("heartbeat", text)]

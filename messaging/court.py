@@ -1,0 +1,108 @@
+"""What this node knows from arbitrators, and when it has to ask them.
+
+Responsible for who needs the tie at a moment, and for keeping what was ruled. Not responsible for
+how an arbitrator is asked (`arbitration`), nor for what follows from a ruling (`ccm`, `links`).
+
+Theory of operation. In a view without quorum its members need the tie, if it would give them
+quorum. In a quorate view those need it whose word is still fresh, as soon as they are no quorum by
+themselves: so it is asked for while there is time, and a survivor of two nodes does not let go
+between the end of its lease and the view without the other.
+
+Source: docs/protocol/quorumd.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from crm.api.membership import View
+from crm.plumbing.machine import Note
+from messaging import arbitration
+from messaging.authkeys import KeyFile
+from messaging.cluster_settings import ClusterSettings
+from messaging.quorum import Electorate, Rulings
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What arbitrators say is this from now on."""
+
+    rulings: Rulings
+
+
+Effect = arbitration.AskServer | Rule | Note
+
+
+class Court:
+    """The arbitrators of one node: ping nodes, and a quorum server if there is one."""
+
+    def __init__(
+        self,
+        settings: ClusterSettings,
+        keys: KeyFile,
+        *,
+        node: str,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        electorate = settings.electorate
+        self.is_needed = electorate.has_arbitrator
+        """Whether anybody outside the cluster is asked at all."""
+
+        self._rulings = Rulings()
+        self._arbitrator: arbitration.Arbitrator | None = None
+        if electorate.asks_server:
+            self._arbitrator = arbitration.QuorumServerArbitrator(
+                settings, keys, node=node, random_bytes=random_bytes
+            )
+
+    def consult(
+        self,
+        electorate: Electorate,
+        view: View | None,
+        trusted: Sequence[str],
+        now: float,
+        *,
+        reaches_out: bool,
+    ) -> list[Effect]:
+        """Ask for what is needed now. `trusted` are those of a quorate view whose word is fresh."""
+        effects: list[Effect] = []
+        if reaches_out is not self._rulings.reaches_out:
+            self._rulings = replace(self._rulings, reaches_out=reaches_out)
+            effects.append(Rule(self._rulings))
+        if self._arbitrator is None:
+            return effects
+        members: Sequence[str] = ()
+        if view is not None:
+            members = trusted if view.quorate else [member.name for member in view.members]
+        wanted = tuple(sorted(members)) if electorate.needs_tie(members) else ()
+        return effects + self._follow(self._arbitrator.want(wanted, now))
+
+    def receive(self, event: arbitration.ServerAnswered, now: float) -> list[Effect]:
+        """Take in what the quorum server says."""
+        arbitrator = self._arbitrator
+        return [] if arbitrator is None else self._follow(arbitrator.receive(event, now))
+
+    def tick(self, now: float) -> list[Effect]:
+        """Ask again."""
+        return [] if self._arbitrator is None else self._follow(self._arbitrator.tick(now))
+
+    def next_deadline(self) -> float | None:
+        """When `tick` has something to do."""
+        return None if self._arbitrator is None else self._arbitrator.next_deadline()
+
+    def replace_keys(self, keys: KeyFile) -> None:
+        """Take over other keys of the cluster."""
+        if self._arbitrator is not None:
+            self._arbitrator.replace_keys(keys)
+
+    def _follow(self, outcome: Sequence[arbitration.Effect]) -> list[Effect]:
+        effects: list[Effect] = []
+        for effect in outcome:
+            if isinstance(effect, arbitration.TieGiven):
+                tie = frozenset(effect.members)
+                self._rulings = replace(self._rulings, tie=tie, tie_until=effect.until)
+                effects.append(Rule(self._rulings))
+            else:
+                effects.append(effect)
+        return effects

@@ -1,0 +1,184 @@
+"""The quorum server: gives the tie of a cluster to one half of it at a time.
+
+Responsible for who gets the tie and for how long. Not responsible for sockets and files
+(`quorumd`), for the seal (`ballot`), nor for counting nodes: it does not know how many there are.
+
+Theory of operation. Each node asks for itself, for an exact set of members. The set gets the tie if
+it has a member in common with every set that has it still; a node that is in two such sets is
+what keeps them apart (the quorum lease). Two sets without a common member never have it at one
+time: a set is remembered for `hold_ms` from the arrival of the question, which is its lease, that
+begins when the question was sent, and the time its members have to stop.
+
+After a start nobody gets anything for as long as the longest hold there can be: what was given
+before is not known. A question that wants more than that is refused.
+
+A question carries the token the server said last to its node; each token is good for one question.
+So a recorded question holds the tie for nobody.
+
+Source: docs/protocol/quorumd.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from crm.plumbing.errors import RemoteProtocolError
+from crm.plumbing.machine import Exit, Note, StopRequested, info
+from messaging import ballot, frame
+from messaging.authkeys import KeyFile
+
+NAME = "quorumd"
+LONGEST_S = 60.0
+"""The longest hold, unless the file says otherwise."""
+
+MAX_GRANTS = 64
+"""Sets that may have the tie of a cluster at one time: all have a member in common."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionArrived:
+    """A datagram came from somewhere."""
+
+    data: bytes
+    source: tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class KeysRead:
+    """The keys of the clusters were read again."""
+
+    keys: dict[str, KeyFile]
+
+
+@dataclass(frozen=True, slots=True)
+class SendAnswer:
+    """Send a datagram."""
+
+    data: bytes
+    destination: tuple[str, int]
+
+
+Event = QuestionArrived | KeysRead | StopRequested
+Effect = SendAnswer | Note | Exit
+
+
+@dataclass
+class _Cluster:
+    """What one cluster was given: sets with the time until which nobody else gets the tie."""
+
+    name: str
+    sealer: ballot.Sealer
+    grants: dict[frozenset[str], float] = field(default_factory=dict)
+    tokens: dict[str, bytes] = field(default_factory=dict)
+
+    def may_have(self, members: frozenset[str], now: float) -> bool:
+        """Whether a set shares a member with all that have the tie."""
+        self.grants = {each: until for each, until in self.grants.items() if until > now}
+        known = members in self.grants or len(self.grants) < MAX_GRANTS
+        return known and all(members & each for each in self.grants)
+
+    def give(self, members: frozenset[str], until: float) -> bool:
+        """Remember who has the tie; tells whether it is new."""
+        before = self.grants.get(members)
+        self.grants[members] = until if before is None else max(before, until)
+        return before is None
+
+
+class QuorumServer:
+    """The machine of `quorumd`, for any number of clusters."""
+
+    def __init__(
+        self,
+        keys: dict[str, KeyFile],
+        *,
+        now: float,
+        random_bytes: Callable[[int], bytes],
+        longest_s: float = LONGEST_S,
+    ) -> None:
+        self._random_bytes = random_bytes
+        self._longest_s = longest_s
+        self._opens_at = now + longest_s
+        self._clusters: dict[bytes, _Cluster] = {}
+        self._take_keys(keys)
+
+    def receive(self, event: Event, now: float) -> list[Effect]:
+        """Answer a question."""
+        match event:
+            case QuestionArrived(data, source):
+                return self._answer(data, source, now)
+            case KeysRead(keys):
+                self._take_keys(keys)
+                return [info(NAME, "the keys were read again")]
+            case StopRequested():
+                return [Exit(0)]
+
+    def tick(self, now: float) -> list[Effect]:
+        """Nothing is due: what was given is forgotten when it is asked about."""
+        return []
+
+    def next_deadline(self) -> float | None:
+        """Never."""
+        return None
+
+    def _take_keys(self, keys: dict[str, KeyFile]) -> None:
+        for name, of_cluster in keys.items():
+            tag = frame.cluster_tag(name)
+            if tag in self._clusters:
+                self._clusters[tag].sealer.replace_keys(of_cluster)
+                continue
+            sealer = ballot.Sealer(
+                of_cluster, name, is_server=True, random_bytes=self._random_bytes
+            )
+            self._clusters[tag] = _Cluster(name, sealer)
+
+    def _answer(self, data: bytes, source: tuple[str, int], now: float) -> list[Effect]:
+        try:
+            cluster = self._clusters.get(ballot.cluster_of(data))
+            if cluster is None:
+                return []
+            ask = cluster.sealer.open(data)
+        except RemoteProtocolError:
+            return []
+        assert isinstance(ask, ballot.Ask), "the only question there is"
+        if len(ask.word) != ballot.WORD_BYTES or not 0 < len(ask.members) <= ballot.MAX_MEMBERS:
+            return []
+        answer, notes = self._judge(cluster, ask, now)
+        return [SendAnswer(cluster.sealer.seal(answer), source), *notes]
+
+    def _judge(
+        self, cluster: _Cluster, ask: ballot.Ask, now: float
+    ) -> tuple[ballot.Answer, list[Note]]:
+        token = cluster.tokens.get(ask.node, b"")
+        if not token or token != ask.token:
+            token = cluster.tokens.setdefault(ask.node, self._random_bytes(ballot.WORD_BYTES))
+            return ballot.Answer(ask.word, token, is_stale=True), []
+        token = cluster.tokens[ask.node] = self._random_bytes(ballot.WORD_BYTES)
+        members = frozenset(ask.members)
+        hold_s = ask.hold_ms / 1000
+        reason = self._refusal(cluster, ask.node, members, max(hold_s, ask.lease_ms / 1000), now)
+        if reason:
+            return ballot.Answer(ask.word, token, reason=reason), []
+        is_new = cluster.give(members, now + hold_s)
+        names = " ".join(sorted(members))
+        text = f"cluster {cluster.name}: {names} may go on, if they are half of it"
+        return ballot.Answer(ask.word, token, granted=True), [info(NAME, text)] if is_new else []
+
+    def _refusal(
+        self,
+        cluster: _Cluster,
+        node: str,
+        members: frozenset[str],
+        hold_s: float,
+        now: float,
+    ) -> str:
+        if node not in members:
+            return f"node {node} asks for others"
+        if hold_s > self._longest_s:
+            return f"the longest hold is {self._longest_s:g} s, {hold_s:g} s are wanted"
+        if now < self._opens_at:
+            return f"it started lately and waits for {self._opens_at - now:.1f} s more"
+        if not cluster.may_have(members, now):
+            others = sorted({name for each in cluster.grants for name in each} - members)
+            return f"{' '.join(others)} may go on"
+        return ""

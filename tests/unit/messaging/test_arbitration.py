@@ -1,0 +1,149 @@
+"""A quorum server decides which half goes on: nodes, the server, and the wires between them."""
+
+from __future__ import annotations
+
+import pytest
+
+from crm.api import membership as api
+from tests.kit.messaging import TIMING, Network, Watch
+from tests.kit.quorum_server import ServerBeside
+
+D = TIMING.deadtime_s
+
+
+def served(nodes: int = 2, seed: int = 0) -> tuple[Network, ServerBeside]:
+    network = Network(nodes, seed=seed)
+    server = ServerBeside(network, seed=seed)
+    Watch(network)
+    network.start()
+    names = "".join(network.settings.nodes)
+    network.run(2 * D, until=lambda: network.is_agreed(names))
+    network.run(server.longest_s)
+    assert network.is_agreed(names) and quorate(network) == list(names)
+    return network, server
+
+
+def quorate(network: Network) -> list[str]:
+    """The nodes that may act."""
+    views = network.views().items()
+    return [name for name, view in views if view is not None and view.quorate]
+
+
+def losses(network: Network, name: str) -> int:
+    """How often a node was told that it has no quorum."""
+    told = network.lives[name].messages()
+    return sum(isinstance(each, api.ViewInstalled) and not each.view.quorate for each in told)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_survivor_of_two_goes_on_without_losing_quorum_for_a_moment(seed: int) -> None:
+    network, _ = served(seed=seed)
+    network.crash("b")
+    took_s = network.run(3 * D, until=lambda: network.is_agreed("a"))
+    network.run(5 * D)
+
+    assert took_s <= D + 0.01
+    assert quorate(network) == ["a"] and losses(network, "a") == 0
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_of_two_cut_nodes_exactly_one_goes_on(seed: int) -> None:
+    network, _ = served(seed=seed)
+    network.partition("a", "b")
+    network.run(5 * D)
+    (winner,) = quorate(network)
+
+    assert losses(network, winner) == 0
+    network.heal()
+    network.run(3 * D, until=lambda: network.is_agreed("ab"))
+    assert quorate(network) == ["a", "b"]
+
+
+def test_the_half_that_the_server_cannot_hear_lets_go() -> None:
+    network, server = served(4)
+    server.cut |= set("ab")
+    network.partition("ab", "cd")
+    network.run(3 * D)
+
+    assert quorate(network) == ["c", "d"]
+    assert network.is_agreed("ab") and network.is_agreed("cd")
+
+
+def test_without_the_server_a_tie_is_no_quorum_and_a_majority_is() -> None:
+    network, server = served(4)
+    server.stop()
+    network.crash("d")
+    network.run(3 * D)
+    assert quorate(network) == ["a", "b", "c"]
+
+    network.crash("c")
+    network.run(3 * D)
+    assert quorate(network) == []
+    assert "quorum server qs does not answer" in network.lives["a"].texts()
+
+
+def test_who_goes_on_by_the_tie_lets_go_when_the_server_ends() -> None:
+    network, server = served()
+    network.crash("b")
+    network.run(3 * D)
+    server.stop()
+
+    assert network.run(2 * D, until=lambda: not quorate(network)) <= TIMING.lease_s
+    server.start()
+    network.run(server.longest_s + D)
+    assert quorate(network) == ["a"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_server_that_restarts_does_not_give_the_tie_twice(seed: int) -> None:
+    network, server = served(seed=seed)
+    network.partition("a", "b")
+    network.run(3 * D)
+    (winner,) = quorate(network)
+    server.cut.add(winner)
+    server.start()
+    network.run(3 * D)
+
+    assert quorate(network) == ["b" if winner == "a" else "a"]
+    assert losses(network, winner) == 1, "the watch has seen no moment with two"
+
+
+def test_a_paused_winner_has_let_go_before_the_other_goes_on() -> None:
+    network, _ = served()
+    network.partition("a", "b")
+    network.run(3 * D)
+    (winner,) = quorate(network)
+    loser = "b" if winner == "a" else "a"
+    network.freeze(winner)
+    network.run(3 * D)
+    assert loser in quorate(network), "the frozen one does not know yet"
+
+    network.thaw(winner)
+    network.run(0.01)
+    assert quorate(network) == [loser]
+
+
+def test_recorded_questions_hold_the_tie_for_nobody() -> None:
+    network, server = served()
+    network.partition("a", "b")
+    network.run(3 * D)
+    (winner,) = quorate(network)
+    loser = "b" if winner == "a" else "a"
+    recorded = list(server.recorded)
+    network.crash(winner)
+    for _ in range(30):
+        for data in recorded[-20:]:
+            server.hear(data)
+        network.run(D / 10)
+
+    assert quorate(network) == [loser]
+
+
+def test_one_of_two_that_starts_alone_gets_quorum_from_the_server() -> None:
+    network = Network(2)
+    server = ServerBeside(network)
+    Watch(network)
+    network.start("a")
+    network.run(TIMING.initdead_s + server.longest_s)
+
+    assert quorate(network) == ["a"]
