@@ -38,7 +38,11 @@ class Overheard(Network):
 
     def remark(self, text: str) -> None:
         """Say what the story does now."""
-        self.lines.append(f"{self._clock()} -- {text}")
+        self.write(f"-- {text}")
+
+    def write(self, line: str) -> None:
+        """Write a line down with the time."""
+        self.lines.append(f"{self._clock()} {line}")
 
     def understood(self, data: bytes) -> msgspec.Struct | None:
         """What a packet says, to somebody with the keys."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from messaging import core
+from crm.plumbing.errors import RemoteProtocolError
+from messaging import ballot, core
 from messaging.quorumserver import QuestionArrived, QuorumServer, SendAnswer
 from tests.kit.messaging import KEYS, Network, random_bytes
 
@@ -35,6 +37,18 @@ class ServerBeside:
         self.delay_s = QUICK_S
         self.loss = 0.0
         self.recorded: list[bytes] = []
+        self.write: Callable[[str], None] = lambda _: None
+        """Told in words what is asked and answered."""
+
+        self._ears = [
+            ballot.Sealer(
+                KEYS,
+                network.settings.cluster,
+                is_server=is_server,
+                random_bytes=random_bytes(random.Random(0)),
+            )
+            for is_server in (True, False)
+        ]
         network.settings = replace(network.settings, quorum_server=HOST, quorum_port=5561)
         for name in network.settings.nodes:
             network.devices[name] = self._wire_of(name)
@@ -87,11 +101,24 @@ class ServerBeside:
             if not isinstance(effect, core.AskServer) or name in self.cut:
                 return
             self.recorded.append(effect.data)
+            self.write(f"{name} > {HOST}  {self._told(effect.data)}")
             if self.rng.random() < self.loss:
                 return
             for answer in self.hear(effect.data):
+                self.write(f"{HOST} > {name}  {self._told(answer)}")
                 if self.rng.random() >= self.loss:
                     delay_s = self.rng.uniform(*self.delay_s)
                     self.network.deliver(name, core.ServerAnswered(answer), delay_s)
 
         return look
+
+    def _told(self, data: bytes) -> str:
+        for ear in self._ears:
+            with contextlib.suppress(RemoteProtocolError):
+                message = ear.open(data)
+                if isinstance(message, ballot.Ask):
+                    return f"Ask: the tie for {' '.join(message.members)}, {message.lease_ms} ms"
+                assert isinstance(message, ballot.Answer), "there is nothing else"
+                what = message.reason or ("granted" if message.granted else "ask with this token")
+                return f"Answer: {what}"
+        raise AssertionError("what was sent can be read")

@@ -277,14 +277,14 @@ class _Stage:
         assert self.server is not None
         winners = self._quorate()
         self._note(f"{' '.join(winners)} lose the quorum server")
-        before = self._highest_view()
+        since = self.network.now
         self.server.cut |= set(winners)
         if self.rng.random() < 0.3:
             self._restart_the_server()
         self._talk((STABLE + 1) * self.deadtime_s)
         others = [name for name in self.names if name not in winners]
         assert self._quorate() == others, f"{others} do not go on: {self._views()}"
-        self._check_margin(others, before)
+        self._check_margin(others, since)
 
     def _check_one_half(self, sides: list[str]) -> None:
         found = "".join(self._quorate())
@@ -327,7 +327,7 @@ class _Stage:
             return
         paused = [name for name in names if self.rng.random() < 0.3]
         self._note(f"no wire is left, {' '.join(paused) or 'nobody'} is paused")
-        before = self._highest_view()
+        since = self.network.now
         wires = list(itertools.combinations(names, 2))
         self.rng.shuffle(wires)
         for wire in wires:
@@ -343,7 +343,7 @@ class _Stage:
         self.network.cuts -= set(itertools.permutations(side, 2))
         self._talk(2 * self.deadtime_s)
         if not paused:
-            self._check_margin(side, before)
+            self._check_margin(side, since)
         self._heal()
         self._await_peace("a few mended wires")
 
@@ -530,13 +530,13 @@ class _Stage:
         views = self.network.views()
         return [name for name, view in views.items() if view is not None and view.quorate]
 
-    def _check_margin(self, side: list[str], before: int) -> None:
+    def _check_margin(self, side: list[str], since: float) -> None:
         """Whoever is not on this side had let go for a margin when the side went on."""
         told = {
             name: [
                 (at, message)
                 for at, _, message in self.network.lives[name].told
-                if isinstance(message, api.ViewInstalled) and message.view.id > before
+                if isinstance(message, api.ViewInstalled) and at > since
             ]
             for name in self.names
         }

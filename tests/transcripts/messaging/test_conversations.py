@@ -22,6 +22,7 @@ from crm.plumbing.machine import MessageArrived
 from messaging import core, frame
 from tests.kit.messaging import LINK
 from tests.kit.overheard import Overheard
+from tests.kit.quorum_server import ServerBeside
 
 HERE = Path(__file__).parent
 
@@ -170,6 +171,34 @@ def key_rotation() -> Overheard:
     return network
 
 
+def quorum_server() -> Overheard:
+    """The wire between the only two nodes is cut. Each asks the quorum server before its lease
+    ends; the first one gets the tie and goes on without a gap, the other one lets go at the end
+    of its lease. When the winner crashes, the server remembers it for a deadtime; then the other
+    one gets the tie, and with it quorum."""
+    network = Overheard(2)
+    server = ServerBeside(network)
+    network.start()
+    network.run(1.5)
+    network.begin()
+    network.keep = lambda message: isinstance(message, frame.Data)
+    server.write = network.write
+    network.remark("the wire is cut")
+    network.partition("a", "b")
+    network.run(1.2)
+    winner = next(name for name, view in network.views().items() if view and view.quorate)
+    network.remark(f"{winner} crashes")
+    network.crash(winner)
+    (left,) = network.lives
+
+    def may_act() -> bool:
+        view = network.views()[left]
+        return view is not None and view.quorate
+
+    network.run(2.0, until=may_act)
+    return network
+
+
 STORIES: dict[str, Callable[[], Overheard]] = {
     story.__name__.replace("_", "-"): story
     for story in (
@@ -181,6 +210,7 @@ STORIES: dict[str, Callable[[], Overheard]] = {
         large_message,
         replay_refused,
         key_rotation,
+        quorum_server,
     )
 }
 
