@@ -602,6 +602,8 @@ class Replica:
             self._mastery.written(content.mark, now)
         elif not is_older and (event.ok or self._disk.problem):
             self._acknowledge(content.mark)
+        if self._mastery is None and self._disk.is_durable:
+            self._acknowledge(self._due)  # the write had begun at an earlier mark than is due
 
     def _promise_written(self, event: Persisted, now: float) -> None:
         if not self._promise.finished(event, now):
