@@ -178,6 +178,9 @@ class Mastery:
         """A large change under way; all others are held until it has ended."""
         self._is_spreading = False
         """Whether the members are being sent what came of one; what follows would be a gap."""
+        self._untold: wire.Replicated | None = None
+        """A replacement the subscribers are not told of yet: a DC who hears of it rules anew, and
+        who waits for an answer would be told that its outcome is not known."""
         self._unanswered = Unanswered(outbox, lambda: copy.document.version)
         self._errands = Errands(outbox)
         self._last_tried = now
@@ -377,6 +380,7 @@ class Mastery:
         """Leave office: nobody knows how pending changes end; held ones were not begun."""
         self._unanswered.give_up("another master took over")
         self._errands.give_up()
+        self._tell_of_replacement()
         self._put_draft_back()
         return [(held.asker, held.change) for held in self._held]
 
@@ -438,16 +442,22 @@ class Mastery:
         self._last_tried = now
         self._ask_for_better(now)
         self._was_settled = self._was_settled or self.is_settled
+        self._make_held(now)
+        if self._is_undecided and self.is_settled:
+            self._vouch(now)
+        self._answer_durable(now)
+        if self._tell_of_replacement():
+            self._make_held(now)
+        self._errands.proceed(self, self._copy.document.version, now)
+
+    def _make_held(self, now: float) -> None:
+        """Make what was held and may be made now."""
         held, self._held = self._held, deque()
         for item in held:
             if self._may_begin(item.change, now) or self._is_hopeless(item.change):
                 self._make(item.asker, item.change, now, item.until)
             else:
                 self._held.append(item)
-        if self._is_undecided and self.is_settled:
-            self._vouch(now)
-        self._answer_durable(now)
-        self._errands.proceed(self, self._copy.document.version, now)
 
     # --- making changes -----------------------------------------------------------------------
 
@@ -462,7 +472,7 @@ class Mastery:
         return self._has_quorum and copy.warrant.decided < copy.document.version.admin_epoch
 
     def _may_begin(self, change: api.Change, now: float) -> bool:
-        if self._draft is not None or self._is_spreading:
+        if self._draft is not None or self._is_spreading or self._untold is not None:
             return False
         if api.touches_configuration(change.operations) and not change.dry_run:
             return self.is_settled and not self._is_undecided
@@ -561,10 +571,19 @@ class Mastery:
                 )
             )
             self._answer_durable(now)
-            return
-        if isinstance(asker, RemoteAsker):
-            self._flush(now)
-        self._outbox.answer(asker, answer)
+        else:
+            if isinstance(asker, RemoteAsker):
+                self._flush(now)
+            self._outbox.answer(asker, answer)
+        self._tell_of_replacement()
+
+    def _tell_of_replacement(self) -> bool:
+        """Tell the subscribers that the document was replaced, once nobody waits for an answer."""
+        if self._untold is None or self._unanswered:
+            return False
+        self._outbox.changed(self._untold, alone=not self.members)
+        self._untold = None
+        return True
 
     def _decide_alone(self, change: api.Change, version: Version, now: float) -> None:
         """Let an admin_epoch decide that stood open, if that is asked for without quorum."""
@@ -609,7 +628,7 @@ class Mastery:
             carried.patch,
             carried.touched,
             origin,
-            is_large,
+            carried.replaced,
             at,
         )
         digest = ""
@@ -626,8 +645,11 @@ class Mastery:
             self._spread(now, configuration=carried.configuration)
         else:
             self._pass_on(change, digest, now)
-        # The members first, whose disks everybody waits for.
-        self._outbox.changed(change, alone=not self.members)
+        if carried.replaced:
+            self._untold = change
+        else:
+            # The members first, whose disks everybody waits for.
+            self._outbox.changed(change, alone=not self.members)
 
     def _pass_on(self, change: wire.Replicated, digest: str, now: float) -> None:
         """Have the members make a change: at once if it is one of the configuration (`digest`)."""
@@ -743,7 +765,7 @@ class Mastery:
             return f"no word from the cib of {', '.join(silent)}"
         if self._awaited:
             return f"waiting for the copy of {self._awaited}"
-        if self._draft is not None or self._is_spreading:
+        if self._draft is not None or self._is_spreading or self._untold is not None:
             return "a large change is being made"
         if self._is_undecided:
             sequence = self._configuration_sequence

@@ -12,6 +12,7 @@ import random
 from crm.api.cib import Change, ChangeReply, Origin, Outcome
 from crm.cib import store as stores
 from crm.cib.document import Document
+from crm.cib.slices import SLICE_BYTES
 from crm.cib.warrants import Warrant
 from crm.model.version import Reign
 from crm.plumbing.kernel import Kernel
@@ -25,6 +26,12 @@ from tests.sim.nodes import Makers, Node
 
 SIZES = ((2, 3, 4, 5), (2, 10, 2, 2))
 LENGTH_S = 60.0
+SLICES = (400, SLICE_BYTES)
+"""So much is done in one turn: that the whole document takes many turns, or one."""
+
+BEHIND_S = 0.02
+"""While a replacement of the whole document is under way, others write."""
+
 LAST_WRITE_BOUND_S = 10.0
 LEAVING_BOUND_S = 40.0
 FOREIGN_NODES = {"m1": "6e9d25a5-aaaa-4b6c-9d10-6d1f1a2a3b01"}
@@ -40,6 +47,9 @@ class CibCluster(Cluster):
         self._open: dict[tuple[str, int, int], Entry] = {}
         super().__init__(seed, makers=makers, length_s=length_s)
         self._writers = cib_writers.Writers(self.engine.random, self.ledger)
+        slice_bytes = self.engine.random.choice(SLICES)
+        for node in self.nodes.values():
+            node.slice_bytes = slice_bytes
         for write in cib_faults.writes(self.engine.random, list(self.nodes), length_s):
             self.engine.at(write.when, self.befall, write)
 
@@ -181,7 +191,14 @@ class CibCluster(Cluster):
         if wish.entry is not None:
             self._open[node.name, id(process), request] = wish.entry
         process.receive(question)
+        for _ in range(wish.behind):
+            who = self.engine.random.choice(list(self.nodes.values()))
+            self.engine.after(self.engine.random.uniform(0, BEHIND_S), self._write_if_up, who)
         return wish.entry
+
+    def _write_if_up(self, node: Node) -> None:
+        if node.is_up:
+            self._write(node)
 
     def _collect_answers(self) -> None:
         for node in self.up():

@@ -206,6 +206,16 @@ class OwnCopyIsBest(Mastery):
         return False
 
 
+class LetsOthersPass(Mastery):
+    """Changes are made on the document while its copy is being changed."""
+
+    def _may_begin(self, change: Change, now: float) -> bool:
+        draft, self._draft = self._draft, None
+        may = super()._may_begin(change, now)
+        self._draft = draft
+        return may
+
+
 class IgnoresSettled(LocalCopy):
     """Copies of one reign are compared by what they counted."""
 
@@ -276,6 +286,7 @@ CIB_PLANTS: dict[str, tuple[Makers, int]] = {
     "ignore-base": (wrapped("cib", IgnoresBase), 10),
     "deny-what-was-made": (wrapped("cib", DeniesWhatItMade), 20),
     "own-copy-is-best": (_ruled_by(OwnCopyIsBest), 60),
+    "let-others-pass": (_ruled_by(LetsOthersPass), 60),
     "ignore-settled": (_keeping(IgnoresSettled), 60),
     "decide-at-once": (_keeping(DecidesAtOnce), 200),
     "edits-of-no-reign": ({"store": EditsOfNoReign}, 60),

@@ -15,6 +15,7 @@ from lxml import etree
 from crm.api.cib import Operation, XmlOperation, XmlTask
 from crm.cib.document import Document
 from crm.model.version import Version
+from crm.plumbing import xml
 from tests.kit.frail_disk import FrailDisk
 from tests.sim import cib_offline
 from tests.sim.ledger import ADMIN_EPOCH, DECIDES, Entry, Ledger
@@ -29,6 +30,7 @@ KINDS = {
     "patch": 3,
     "stale-patch": 1,
     "read-modify-write": 4,
+    "replace-all": 4,
     "stale-base": 2,
     "raise-admin-epoch": 1,
     "status": 2,
@@ -50,6 +52,8 @@ class Wish:
     entry: Entry | None
     based_on: Version | None = None
     force: bool = False
+    behind: int = 0
+    """So many others write while this is being made."""
 
 
 def text(nodes: dict[str, str]) -> bytes:
@@ -81,6 +85,7 @@ class Writers:
             "patch": self._patch,
             "stale-patch": self._stale_patch,
             "read-modify-write": self._read_modify_write,
+            "replace-all": self._replace_all,
             "stale-base": self._stale_base,
             "raise-admin-epoch": self._raise_admin_epoch,
             "decide": self._decide,
@@ -165,6 +170,21 @@ class Writers:
         operation = XmlOperation(XmlTask.REPLACE, given, "crm_config")
         based_on = base or document.version
         return Wish((operation,), self._ledger.asked(node, name, value, based_on), based_on)
+
+    def _replace_all(self, node: str, value: str, document: Document) -> Wish:
+        """As `cibadmin --query`, an editor, `cibadmin --replace` do; with the status or without."""
+        name = self._register()
+        copy = Document.parse(document.text())
+        pair = copy.by_id(name)
+        if pair is None:
+            return self._read_modify_write(node, value, document)
+        pair.set("value", value)
+        if self._chance.random() < 0.5:
+            copy.status[:] = []
+        operation = XmlOperation(XmlTask.REPLACE, xml.serialise(copy.root))
+        entry = self._ledger.asked(node, name, value, document.version)
+        behind = self._chance.randint(0, 4)
+        return Wish((operation,), entry, document.version, behind=behind)
 
     def _stale_base(self, node: str, value: str, document: Document) -> Wish:
         return self._read_modify_write(

@@ -21,6 +21,7 @@ from crm.cib.keeper import Keeper, Order
 from crm.cib.localcopy import Archive
 from crm.cib.operations import Rules
 from crm.cib.replica import Replica
+from crm.cib.slices import SLICE_BYTES
 from crm.cib.store import FILE, Store
 from crm.controller.core import Controller
 from crm.model.graph import Graph
@@ -190,6 +191,7 @@ class Node:
         self.is_up = False
         self.life = 0
         self.changed_at = 0.0
+        self.slice_bytes = SLICE_BYTES
         self.bus = Bus(engine, name)
         self.testimony = testimony
         self.watchers: list[Callable[[Process, Any], None]] = [testimony.watch]
@@ -341,6 +343,7 @@ class Node:
             history=history,
             life=self.engine.random.getrandbits(31),
             fresh=loaded.fresh,
+            slice_bytes=self.slice_bytes,
         )
 
     def _say(self, note: Note) -> None:

@@ -277,3 +277,26 @@ def test_a_disk_that_breaks_meanwhile_is_a_reason_not_to_make_it() -> None:
 
     assert answer(network, request) is api.Outcome.NOT_DURABLE
     assert network.replica("n1").document.by_id("large") is None
+
+
+def test_subscribers_hear_of_a_replacement_when_its_writer_has_his_answer() -> None:
+    network = cluster()
+    copy = document.Document.parse(network.replica("n1").document.text())
+    values = [
+        api.SetNodeAttribute(f"n{node}", str(node), f"a{number}", "1")
+        for node in range(1, 101)
+        for number in range(21)
+    ]
+    operations.carry_out(copy, (*values, create("large")), LENIENT)
+    request = network.change("n1", replacement(copy.text()))
+    behind = network.change("n1", create("behind"))
+    while answer(network, request) is None:
+        assert not any(isinstance(t, api.CibReplaced) for t in network.nodes["n1"].told)
+        network.run(0.001)
+    network.run(3.0)
+
+    assert [answer(network, request), answer(network, behind)] == [OK, OK]
+    told = [t for t in network.nodes["n1"].told if isinstance(t, api.CibReplaced | api.CibChanged)]
+    assert isinstance(told[-2], api.CibReplaced)
+    assert isinstance(told[-1], api.CibChanged)
+    assert_alike(network)
