@@ -363,7 +363,7 @@ class Store:
         found = trailer.read(data)
         if found is None or not found.digest:
             signature = self._signature(path)
-            if signature and signature != trailer.classic_digest(root):
+            if signature is not None and signature != trailer.classic_digest(root):
                 hint = f"if it was edited on purpose, remove {path.name}.sig and start again"
                 raise _wrong("cib-digest", path.name, "it does not match its digest", hint)
         return self.judged(path, root, found)
@@ -403,9 +403,16 @@ class Store:
             settled = pair_of(entry.before)
         return Warrant(warrant.decided, warrant.written, settled)
 
-    def _signature(self, path: Path) -> str:
+    def _signature(self, path: Path) -> str | None:
+        """Read the classic digest beside a file; None if there is none, as if somebody removed it.
+
+        A power cut leaves an empty one, which was not removed: that says of no file that it was
+        edited on purpose.
+        """
         try:
             text = self._text(path.name + ".sig").strip()
+        except FileNotFoundError:
+            return None
         except (OSError, UnicodeDecodeError):
             return ""
         return text.split()[0] if text else ""

@@ -270,6 +270,23 @@ def test_what_a_file_says_of_itself_is_covered_by_its_digest() -> None:
     assert found == (Reign(), 7), "an edit counts"
 
 
+@pytest.mark.parametrize("left", [b"", b"\n", b"\xff" * 33], ids=["empty", "blank", "no text"])
+def test_damage_is_no_edit_where_a_power_cut_spoilt_the_signature(
+    tmp_path: Path, left: bytes
+) -> None:
+    files = store.Store(tmp_path)
+    files.write(text(5, "a"), NINE)
+    files.write(text(6, "a"), NINE)
+    path = tmp_path / "cib.xml"
+    path.write_bytes(path.read_bytes().replace(b'id="a"', b'id="c"'))
+    (tmp_path / "cib.xml.sig").write_bytes(left)
+    loaded = files.load(rules.STANDARD)
+    assert not loaded.edited
+    assert loaded.document.by_id("c") is None
+    assert loaded.document.version.epoch == 5, "the backup is used"
+    assert codes(loaded) == ["cib-digest"]
+
+
 def test_a_foreign_file_with_a_classic_signature_is_checked_against_it(tmp_path: Path) -> None:
     data = text(5, "a")
     (tmp_path / "cib.xml").write_bytes(data)
