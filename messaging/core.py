@@ -615,7 +615,7 @@ class Messaging:
             nodes=self._settings.nodes,
             incarnation=self.incarnation,
             mode=self._settings.mode,
-            parameters=dict(self._settings.parameters),
+            margin_ms=int(self._settings.timing.margin_s * 1000),
         )
 
     def _known_nodes(self) -> list[api.NodeChanged]:

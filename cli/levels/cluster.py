@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from cli.shell.context import Call, Command, CommandFailed, Context, Level
 from cli.view import health as health_view
+from cli.view import lack
 from cli.view import packets as view
 from cli.workspace import ask_daemon
 from crm.api import membership
@@ -16,6 +17,7 @@ _ROTATION_LIMIT_S = 60.0
 
 def rotate_key(context: Context, _call: Call) -> None:
     """Give all nodes a new key in authkeys; nothing is interrupted."""
+    _ask_for(context, membership.Capability.KEY_ROTATION)
     reply = ask_daemon(
         context.workspace,
         membership.SERVICE,
@@ -44,6 +46,18 @@ def _ask(context: Context) -> membership.ClusterDescription:
     return reply
 
 
+def _ask_for(context: Context, wanted: membership.Capability) -> membership.ClusterDescription:
+    """Ask for the state of the cluster layer.
+
+    Raises: CommandFailed if it is one that has nothing of what is wanted.
+    """
+    cluster = _ask(context)
+    missing = lack.problem(cluster, wanted)
+    if missing:
+        raise CommandFailed(missing.code, missing.message, missing.hint)
+    return cluster
+
+
 def health(context: Context, _call: Call) -> None:
     """Show nodes and links as this node sees them, with what is wrong and whose fault that is."""
     cluster = _ask(context)
@@ -59,7 +73,7 @@ def health(context: Context, _call: Call) -> None:
 
 def packets(context: Context, _call: Call) -> None:
     """Show how many packets this node has sent, received, and dropped for which reason."""
-    reply = _ask(context)
+    reply = _ask_for(context, membership.Capability.PACKET_COUNTERS)
     if context.as_json:
         context.terminal.show_json({"node": reply.node, "packets": dict(reply.counters)})
         return

@@ -14,10 +14,12 @@ from typing import NamedTuple
 
 import click
 
+from cli.view import lack
 from crm.api import gateclient
 from crm.api.membership import (
     SERVICE,
     AskCluster,
+    Capability,
     ClusterDescription,
     NodeDescription,
     NodeKind,
@@ -177,15 +179,27 @@ SUBCOMMANDS: Mapping[str, tuple[Handler, range]] = {
 }
 """Subcommand → what answers it, and how many words it takes."""
 
+NEEDS: Mapping[str, Capability] = {
+    "listhblinks": Capability.LINKS,
+    "hblinkstatus": Capability.LINKS,
+    "hbparameter": Capability.PARAMETERS,
+    "parameter": Capability.PARAMETERS,
+}
+"""Subcommands to which not every cluster layer has an answer: an empty one would mislead."""
+
 
 def answer(cluster: ClusterDescription, subcommand: str, question: Question) -> Answer:
     """Answer a question from what heartbeat says of the cluster.
 
-    Raises: UsageError naming what cannot be understood.
+    Raises: UsageError naming what cannot be understood, or CrmError if this cluster layer has
+    nothing of the kind.
     """
     handler, counts = SUBCOMMANDS[subcommand]
     if len(question.words) not in counts:
         raise UsageError(f"{subcommand} takes {counts[0]} to {counts[-1]} words")
+    missing = lack.problem(cluster, NEEDS[subcommand]) if subcommand in NEEDS else None
+    if missing:
+        raise CrmError(str(missing))
     return handler(cluster, question)
 
 

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import click
 
+from cli.view import lack
 from crm.api import gateclient
 from crm.api.gateclient import Session
 from crm.api.membership import (
     SERVICE,
     AskCluster,
+    Capability,
     ChangeNodes,
     ClusterDescription,
     NodesReply,
@@ -58,7 +60,11 @@ def change_all(root: Path, tool: str, wishes: Sequence[ChangeNodes]) -> None:
     Raises: CrmError with what was refused and why, or UsageError if haresources is in use.
     """
     with gateclient.connect(root, name=tool) as session:
-        if _describe(session).mode == "haresources":
+        cluster = _describe(session)
+        missing = lack.problem(cluster, Capability.NODE_CHANGES)
+        if missing:
+            raise CrmError(str(missing))
+        if cluster.mode == "haresources":
             text = "haresources knows two nodes: a cluster that can grow runs with 'crm yes'"
             raise UsageError(text)
         session.watch()

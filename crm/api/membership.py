@@ -1,9 +1,10 @@
-"""The conversation with `heartbeat`: nodes, links, views, and ordered messages between nodes.
+"""The conversation with the cluster layer: nodes, views, and ordered messages between nodes.
 
-This is the whole contract of the cluster layer: another stack that offers it can take the place
-of `messaging/`. A client signs on under a name; from then on it is told, in this order, who it is
-(`SignedOn`), the state of every node (`NodeChanged`), which clients run where (`ClientChanged`),
-the current view (`ViewInstalled`), and afterwards every change.
+This is the whole contract of that layer, under the service name `heartbeat`: whatever stack keeps
+its promises can take the place of `messaging`. They are numbered in docs/protocol/cluster-layer.md,
+and tests/contract holds any stack to them. A client signs on under a name; from then on it is
+told, in this order, who it is (`SignedOn`), the state of every node (`NodeChanged`), which clients
+run where (`ClientChanged`), the current view (`ViewInstalled`), and afterwards every change.
 
 What is promised for cluster messages: first in, first out per sending node; each arrives at most
 once at each client; a message to all does not come back to the node of the sender; a message to a
@@ -13,7 +14,7 @@ last message of that life of the peer.
 A client that sends faster than a peer can take it loses its connection: the message that was too
 much is lost, those before it arrive, and the client may sign on again.
 
-Source: Heartbeat's client API and CCM events, docs/protocol/membership.md.
+Source: Heartbeat's client API and CCM events, docs/protocol/cluster-layer.md, decision 0019.
 """
 
 from __future__ import annotations
@@ -63,7 +64,12 @@ class ClientStatus(enum.Enum):
 
 
 class ViewEvent(enum.Enum):
-    """The classic events of CCM, by the words of the log lines."""
+    """The classic events of CCM, by the words of the log lines.
+
+    NEW_MEMBERSHIP (with quorum) and INVALID (without) bring a view, and every stack says them. A
+    stack may say NOT_PRIMARY while a view is sought, PRIMARY_RESTORED when it was the old one after
+    all, and EVICTED when the others go on without this node; or bring the next view at once.
+    """
 
     NEW_MEMBERSHIP = "NEW MEMBERSHIP"
     INVALID = "INVALID"
@@ -75,8 +81,9 @@ class ViewEvent(enum.Enum):
 class Member(Message, frozen=True, omit_defaults=True):
     """One member of a view.
 
-    `index` is the position among all node names sorted by name, `born` the id of the view in
-    which this life of the node joined. `incarnation` is random per start of its heartbeat.
+    `uuid` names the node in the CIB, and any text will do that stays with it. `index` is the number
+    that the stack has for it, for the log. `born` is the id of the view in which this life of the
+    node joined; `incarnation` tells its lives apart.
     """
 
     name: str
@@ -88,6 +95,9 @@ class Member(Message, frozen=True, omit_defaults=True):
 
 class View(Message, frozen=True, omit_defaults=True):
     """One agreed membership: the same on each of its members.
+
+    `id` grows with every view and with every change of `quorate`; of two nodes that were told the
+    same id in a quorate view, both were told the same members. `leader` may be "".
 
     A member that restarted faster than it was missed is in both `new` and `lost`: its resources
     and everything else it held are in an unknown state. `new` and `lost` are relative to the view
@@ -101,6 +111,19 @@ class View(Message, frozen=True, omit_defaults=True):
     lost: tuple[str, ...] = ()
     total_nodes: int = 0
     leader: str = ""
+
+
+class Capability(enum.Enum):
+    """What a cluster layer may lack.
+
+    Its questions are answered all the same, with an empty list or with a `problem`.
+    """
+
+    LINKS = "links"
+    PACKET_COUNTERS = "packet-counters"
+    PARAMETERS = "parameters"
+    KEY_ROTATION = "key-rotation"
+    NODE_CHANGES = "node-changes"
 
 
 # --- from clients to heartbeat --------------------------------------------------------------
@@ -161,10 +184,11 @@ class ChangeNodes(Message, frozen=True, omit_defaults=True):
 
 
 class SignedOn(Message, frozen=True, omit_defaults=True):
-    """Who and where we are. `parameters` are directives of ha.cf by name, as text.
+    """Who and where we are. `mode` is "crm" or "haresources".
 
-    `mode` is "crm" or "haresources". Times in `parameters` are written in milliseconds
-    (`keepalive`, `deadtime`, `warntime`, `initdead`, `deadping`: "3000").
+    `margin_ms` is how long a node that is told it has no quorum has to stop what runs on it, before
+    others may be told that they have quorum without it. 0: the stack cannot promise any, and only
+    fencing makes certain that two sides do not run the same.
     """
 
     node: str
@@ -173,7 +197,7 @@ class SignedOn(Message, frozen=True, omit_defaults=True):
     nodes: tuple[str, ...]
     incarnation: str
     mode: str = "crm"
-    parameters: dict[str, str] = {}
+    margin_ms: int = 0
 
 
 class SignOnRefused(Message, frozen=True):
@@ -259,7 +283,10 @@ class NodeDescription(Message, frozen=True, omit_defaults=True):
 class ClusterDescription(Message, frozen=True, omit_defaults=True):
     """The answer to `AskCluster`. `counters` are packets by reason (sent, received, dropped-…).
 
-    `mode` is that of `SignedOn`.
+    `mode` is that of `SignedOn`. `parameters` are directives of ha.cf by name, as text, for whoever
+    wants to see them; times are written in milliseconds (`keepalive`, `deadtime`: "3000").
+    `stack` is the name by which an administrator knows the cluster layer, `lacks` is what it does
+    not have, and for each what to use in its place.
     """
 
     request: int
@@ -270,6 +297,8 @@ class ClusterDescription(Message, frozen=True, omit_defaults=True):
     counters: dict[str, int] = {}
     children: dict[str, int] = {}
     mode: str = "crm"
+    stack: str = "heartbeat"
+    lacks: dict[Capability, str] = {}
 
 
 class KeyRotated(Message, frozen=True, omit_defaults=True):

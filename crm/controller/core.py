@@ -30,7 +30,6 @@ from crm.controller.join import Step
 from crm.controller.member import FEATURE_SET, Member
 from crm.controller.office import Office
 from crm.controller.outbox import Effect
-from crm.controller.release import MAX_PATIENCE_S
 from crm.controller.states import Cause, Input, State
 from crm.model.version import Reign
 from crm.plumbing.errors import RemoteProtocolError
@@ -354,10 +353,7 @@ class Controller(Member):
     def _signed_on(self, message: membership.SignedOn) -> None:
         self._outbox.node = self._roster.node = self._states.node = message.node
         self._roster.uuids[message.node] = message.uuid
-        keepalive = message.parameters.get("keepalive", "")
-        if keepalive.isdigit():
-            half_s = int(keepalive) / 2000
-            self._release.patience_s = min(MAX_PATIENCE_S, half_s)
+        self._release.allow(message.margin_ms / 1000)
         self._election = Election(message.node, FEATURE_SET)
 
     def _client_changed(self, message: membership.ClientChanged, now: float) -> None:

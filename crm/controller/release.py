@@ -23,7 +23,10 @@ from crm.controller.unmanaged import unmanaged
 from crm.plumbing.machine import warn
 
 MAX_PATIENCE_S = 0.25
-"""So long, and at most half a keepalive, a member without quorum waits for a DC to see to it."""
+"""So long, and at most a part of its margin, a member without quorum waits for a DC to act."""
+
+MARGIN_PARTS = 4
+"""One part of the margin may be waited for a DC; the others are for stopping."""
 
 ASKING_LIMIT_S = 0.1
 """So long the cib may take to say what is to be left alone."""
@@ -40,6 +43,14 @@ class Release:
         self._due: float | None = None
         self._query = 0
         self._answer_due: float | None = None
+
+    def allow(self, margin_s: float) -> None:
+        """Take in how long a node without quorum has, before others may go on without it.
+
+        Where the cluster layer promises nothing (zero), haste would gain nothing that is certain.
+        """
+        if margin_s > 0:
+            self.patience_s = min(MAX_PATIENCE_S, margin_s / MARGIN_PARTS)
 
     def expect(self, now: float) -> None:
         """Begin to wait for a DC that sees to the loss of quorum."""

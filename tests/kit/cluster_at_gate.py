@@ -46,6 +46,7 @@ class ClusterAtTheGate:
         self.watchers: list[socket.socket] = []
         self.nodes = NODES
         self.mode = "crm"
+        self.lacks: dict[membership.Capability, str] = {}
         self.parameters: dict[str, str] = {}
         self.pending: tuple[str, ...] = ()
         self.counters: dict[str, int] = {}
@@ -136,6 +137,8 @@ class ClusterAtTheGate:
                     parameters=self.parameters,
                     counters=self.counters,
                     mode=self.mode,
+                    stack="corosync" if self.lacks else "heartbeat",
+                    lacks=self.lacks,
                 )
             case membership.RotateKey():
                 self.told.append(request)
