@@ -194,7 +194,7 @@ class Ccm:
                 return self._open_round(now)
             case PeerAppeared(peer, incarnation):
                 self._peers[peer] = _Peer(incarnation)
-                self._forget_leases_of(peer)
+                self._forget_earlier_lives(peer, incarnation)
                 return []
             case PeerActivated(peer):
                 return self._activate_peer(peer, now)
@@ -276,16 +276,22 @@ class Ccm:
         self._restarting.pop(name, None)
         return self._open_round(now) if self._is_active else []
 
-    def _forget_leases_of(self, name: str) -> None:
-        """A new contact with a node: its former life is over, or has ended the former contact."""
-        self._leases = {life: at for life, at in self._leases.items() if life[0] != name}
+    def _forget_earlier_lives(self, name: str, incarnation: str) -> None:
+        """Contact with a new life: the earlier is over. The same one still has its time to stop."""
+        self._leases = {
+            life: at
+            for life, at in self._leases.items()
+            if life[0] != name or life[1] == incarnation
+        }
 
     def _lose_peer(self, lost: PeerVanished, now: float) -> list[Effect]:
         name = lost.peer
         peer = self._peers.pop(name, None)
         if peer is None:
             return []
-        self._leases[name, peer.incarnation] = lost.free_at
+        life = (name, peer.incarnation)
+        known = NEVER if lost.free_at == NEVER else self._leases.get(life, NEVER)
+        self._leases[life] = max(lost.free_at, known)
         self._restarting.pop(name, None)
         if lost.is_restart and any(seat.name == name for seat in self._seats):
             self._restarting[name] = now + self._timing.deadtime_s

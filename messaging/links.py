@@ -494,8 +494,10 @@ class Links:
         if peer.contact == agreed:
             return effects
         if peer.contact is not None:
+            # It gave us up, perhaps only now: it may have lost its quorum by that.
             peer.contact = None
-            effects.append(EndContact(peer.node))
+            free_at = now + self._timing.margin_s
+            effects.append(EndContact(peer.node, free_at=free_at))
             effects += self._speak(now)
         ready = (
             peer.is_reachable

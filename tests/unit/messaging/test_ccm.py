@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from crm.api.membership import View, ViewEvent
 from messaging import ccm, frame
 from messaging.ccm import Activated, Announce, Heard, PeerActivated, PeerAppeared, PeerVanished
@@ -193,15 +195,27 @@ def test_a_join_says_of_whom_the_speaker_gave_up_what_is_left() -> None:
     assert isinstance(said, Join) and said.leases == (("b", "life-b", 701),)
 
 
-def test_a_lease_is_void_once_there_is_a_new_contact() -> None:
+@pytest.mark.parametrize("life", ["life-b", "another life"])
+def test_a_lease_is_void_once_a_node_has_left_or_started_anew(life: str) -> None:
     node = in_view_of_three()
     node.feed(PeerVanished("b", free_at=9.0), 5.0)
-    node.feed(PeerAppeared("b", "life-b"), 5.1)
+    node.feed(PeerAppeared("b", life), 5.1)
     node.feed(PeerVanished("b"), 5.2)
     node.feed(Heard("c", current(node, "c", "a", 3)), 5.2)
 
     assert node.machine.view is not None
     assert [member.name for member in node.machine.view.members] == ["a", "c"]
+
+
+def test_a_new_contact_with_the_same_life_does_not_shorten_its_time_to_stop() -> None:
+    node = in_view_of_three()
+    node.feed(PeerVanished("b", free_at=9.0), 5.0)
+    node.feed(PeerAppeared("b", "life-b"), 5.1)
+    count = len(node.announced)
+    node.feed(Heard("c", current(node, "c", "a", 2)), 5.2)
+
+    assert len(node.announced) == count, "b may be letting go, and is not in this view yet"
+    assert node.machine.next_deadline() == 9.0
 
 
 def test_without_quorum_nobody_waits_for_a_lease() -> None:
