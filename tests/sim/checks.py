@@ -17,7 +17,8 @@ from crm.model.version import Reign
 from crm.plumbing.machine import Tell
 from lrmd.operations import StartAgent
 from tests.sim.engine import Violation
-from tests.sim.nodes import TIMING, Node
+from tests.sim.layers import TIMING
+from tests.sim.nodes import Node
 from tests.sim.processes import Process
 
 if TYPE_CHECKING:
@@ -159,10 +160,10 @@ class Checks:
 
     # --- at the end ---
 
-    def why_not_at_rest(self) -> str:
-        """I7: what still keeps the cluster from being at rest; empty when nothing does."""
+    def why_not_at_rest(self, *, without: str = "") -> str:
+        """I7: what still keeps all nodes but one from being at rest; empty when nothing does."""
         cluster = self._cluster
-        nodes = list(cluster.nodes.values())
+        nodes = [node for node in cluster.nodes.values() if node.name != without]
         states = {
             node.name: controller.state for node in nodes if (controller := _controller(node))
         }
@@ -175,18 +176,18 @@ class Checks:
         restless = [f"{n} is {s}" for n, s in states.items() if s not in IDLE_STATES]
         if restless:
             return ", ".join(restless)
-        views = {str(_view(node)) for node in cluster.nodes.values()}
+        views = {str(_view(node)) for node in nodes}
         if len(views) != 1:
             return f"views differ: {' / '.join(sorted(views))}"
         for resource in cluster.resources:
             where = cluster.world.where(resource)
             if len(where) != 1:
                 return f"{resource} is active on {', '.join(where) or 'no node'}"
-        return self._why_copies_differ()
+        return self._why_copies_differ(nodes)
 
-    def _why_copies_differ(self) -> str:
+    def _why_copies_differ(self, nodes: list[Node]) -> str:
         copies = {}
-        for node in self._cluster.nodes.values():
+        for node in nodes:
             process = node.process("cib")
             if process is None:
                 return f"no cib on {node.name}"

@@ -12,6 +12,7 @@ from tests.sim.agents import World
 from tests.sim.checks import REST_BOUND_S, Checks
 from tests.sim.engine import Engine, Violation
 from tests.sim.faults import Fault, Script
+from tests.sim.layers import Heartbeat, Layer
 from tests.sim.network import Network
 from tests.sim.nodes import Makers, Node, real_makers
 from tests.sim.processes import Process
@@ -43,7 +44,7 @@ class Cluster:
         self.engine = Engine(seed)
         chance = self.engine.random
         names = [f"n{number + 1}" for number in range(self._size(chance))]
-        uuids = {name: str(UUID(int=chance.getrandbits(128), version=4)) for name in names}
+        uuids = self._identities(chance, names)
         self.network = Network(self.engine, names)
         self.world = World(self.engine)
         self.resources = self._resources()
@@ -61,6 +62,7 @@ class Cluster:
                 cib=cib,
                 makers=makers or real_makers(),
                 testimony=self.testimony,
+                layer=self._layer,
             )
             for name in names
         }
@@ -80,6 +82,12 @@ class Cluster:
 
     def _size(self, chance: random.Random) -> int:
         return chance.choices((2, 3, 4, 5, 7), (2, 8, 2, 2, 1))[0]
+
+    def _identities(self, chance: random.Random, names: list[str]) -> dict[str, str]:
+        return {name: str(UUID(int=chance.getrandbits(128), version=4)) for name in names}
+
+    def _layer(self, node: Node) -> Layer:
+        return Heartbeat(node)
 
     def _resources(self) -> list[str]:
         return cluster_cib.resources()

@@ -31,30 +31,18 @@ from crm.plumbing.errors import ConfigurationError
 from crm.plumbing.kernel import Kernel
 from crm.plumbing.machine import Exit, MessageArrived, Note, StopRequested, Tell
 from lrmd.operations import AgentEnded, KillAgent, Operations, StartAgent
-from messaging.authkeys import KeyFile, SharedKey
 from messaging.children import ChildPlan
-from messaging.cluster_settings import ClusterSettings, Medium, MediumKind, Timing
-from messaging.core import (
-    ChildEnded,
-    ChildStarted,
-    DatagramArrived,
-    Messaging,
-    SendDatagram,
-    SignalChild,
-    StartChild,
-    Started,
-)
+from messaging.core import ChildEnded, ChildStarted, Messaging, SignalChild, StartChild
 from pengine import pipeline
 from tests.kit.frail_disk import FOLDER, FrailDisk, Interrupted
 from tests.sim.agents import World
 from tests.sim.engine import Engine
+from tests.sim.layers import Heartbeat, Layer
 from tests.sim.network import Network
 from tests.sim.processes import Bus, Process
 from tests.sim.testimony import Place, Testimony, place_of
 
 EPOCH = datetime(2007, 1, 16, 12, 0, tzinfo=UTC)
-TIMING = Timing(keepalive_s=1.0, deadtime_s=6.0, warntime_s=3.0, initdead_s=10.0, deadping_s=6.0)
-KEYS = KeyFile(1, (SharedKey(1, "sha1", b"simulated"),))
 CHILDREN = tuple(
     ChildPlan(name, name, is_vital=name != "mgmtd")
     for name in ("cib", "lrmd", "attrd", "pengine", "crmd", "mgmtd")
@@ -180,6 +168,8 @@ class Node:
         cib: bytes,
         makers: Makers,
         testimony: Testimony,
+        layer: Callable[[Node], Layer] = Heartbeat,
+        children: tuple[ChildPlan, ...] = CHILDREN,
     ) -> None:
         self.engine = engine
         self.network = network
@@ -195,7 +185,9 @@ class Node:
         self.bus = Bus(engine, name)
         self.testimony = testimony
         self.watchers: list[Callable[[Process, Any], None]] = [testimony.watch]
-        self._makers = makers
+        self.names = nodes
+        self.makers = makers
+        self.children = children
         self._clock_offset = engine.random.uniform(0, 1000)
         self._wall_offset = engine.random.uniform(-300, 300)
         self._pid = 100
@@ -203,12 +195,7 @@ class Node:
         self._kills: set[tuple[int, int]] = set()
         self._keeper: Keeper | None = None
         self._disk_free_at = 0.0
-        self.settings = ClusterSettings(
-            nodes=tuple(nodes),
-            media=(Medium(MediumKind.BCAST, "eth1"),),
-            timing=TIMING,
-            parameters={"keepalive": "1000", "deadtime": "6000", "initdead": "10000"},
-        )
+        self.layer = layer(self)
 
     # --- clocks ---
 
@@ -231,19 +218,8 @@ class Node:
         self.changed_at = self.engine.now
         self.engine.remember(self.name, "!", f"boot, life {self.life}")
         self.bus = Bus(self.engine, self.name)
-        machine = self._makers["heartbeat"](
-            self.settings,
-            KEYS,
-            node=self.name,
-            uuid=self.uuid,
-            now=self.clock(),
-            random_bytes=self.engine.random.randbytes,
-            child_plans=CHILDREN,
-            generation=self.life,
-        )
-        process = self._start("heartbeat", machine)
-        self.network.listeners[self.name] = self._datagram
-        process.receive(Started())
+        process = self._start("heartbeat", self.layer.make())
+        self.layer.begin(process)
 
     def crash(self) -> None:
         """Power off: everything in memory is gone, and what runs here."""
@@ -284,8 +260,8 @@ class Node:
     def _die(self) -> None:
         self.is_up = False
         self.changed_at = self.engine.now
-        self.network.listeners.pop(self.name, None)
-        for name in ("heartbeat", *(plan.name for plan in CHILDREN)):
+        self.layer.end()
+        for name in ("heartbeat", *(plan.name for plan in self.children)):
             process = self.bus.process(name)
             if process is not None:
                 process.end()
@@ -301,7 +277,7 @@ class Node:
         return process
 
     def _make(self, name: str) -> Any:
-        maker = self._makers[name]
+        maker = self.makers[name]
         match name:
             case "cib":
                 return self._make_cib(maker)
@@ -322,8 +298,8 @@ class Node:
         Raises: ConfigurationError or OSError when it cannot start.
         """
         self.disk.folder.restart_process()
-        kernel = self._makers["kernel"](self.disk.folder)
-        store = self._makers["store"](FOLDER, kernel=kernel)
+        kernel = self.makers["kernel"](self.disk.folder)
+        store = self.makers["store"](FOLDER, kernel=kernel)
         self._keeper = Keeper(store, self._say)
         loaded = store.load(RULES)
         history, damage = revisions.restore(
@@ -380,6 +356,10 @@ class Node:
         ended = ChildEnded(process.name, code, by)
         self.engine.after(0.002, self._tell_heartbeat, ended, self.life)
 
+    def tell_heartbeat(self, event: object) -> None:
+        """Hand an event to the cluster layer that runs now."""
+        self._tell_heartbeat(event, self.life)
+
     def _tell_heartbeat(self, event: object, life: int) -> None:
         heartbeat = self.process("heartbeat")
         if heartbeat is not None and life == self.life:
@@ -387,16 +367,9 @@ class Node:
 
     # --- effects ---
 
-    def _datagram(self, link: str, source: str, data: bytes) -> None:
-        self._tell_heartbeat(DatagramArrived(link, source, data), self.life)
-
     def _carry_out_heartbeat(self, effect: object) -> None:
         chance = self.engine.random
         match effect:
-            case SendDatagram(link, data, ""):
-                self.network.broadcast(self.name, link, data)
-            case SendDatagram(link, data, destination):
-                self.network.send(self.name, destination, link, data)
             case StartChild(name):
                 self.engine.after(chance.uniform(0.003, 0.02), self._spawn, name, self.life)
             case SignalChild(name, number):
@@ -408,7 +381,7 @@ class Node:
                 else:
                     self.engine.after(0.0005, process.receive, StopRequested())
             case _:
-                raise AssertionError(f"heartbeat wants {effect!r}")
+                self.layer.carry_out(effect)
 
     def _carry_out_cib(self, effect: object) -> None:
         match effect:

@@ -16,6 +16,7 @@ from crm.api import attributes, cib, controller, fencing, lrm, membership, sched
 from crm.plumbing.codec import Codec
 from crm.plumbing.machine import (
     Exit,
+    HangUp,
     Machine,
     MessageArrived,
     Note,
@@ -34,6 +35,8 @@ SERVICES: Mapping[str, tuple[Codec, Codec]] = {
     "crmd": (controller.TO_CRMD, controller.FROM_CRMD),
     "stonithd": (fencing.TO_STONITHD, fencing.FROM_STONITHD),
 }
+
+RECONNECT_S = 0.05
 
 DIALS: Mapping[str, tuple[str, ...]] = {
     "heartbeat": (),
@@ -63,6 +66,7 @@ class Process:
         self.label = label
         self.machine = machine
         self.alive = True
+        self.ended_at: float | None = None
         self.carry_out: Callable[[Any], None] = _nobody
         self.ended: Callable[[Process, int], None] = _nobody_ends
         self.bus: Bus | None = None
@@ -80,6 +84,8 @@ class Process:
 
     def end(self) -> None:
         """The process is gone; its machine is never called again."""
+        if self.alive:
+            self.ended_at = self.engine.now
         self.alive = False
 
     def _tick(self, timer: int) -> None:
@@ -100,6 +106,10 @@ class Process:
                     self.engine.remember(self.label, "<", effect)
                     assert self.bus is not None
                     self.bus.tell(self, peer, message)
+                case HangUp(peer):
+                    self.engine.remember(self.label, "<", effect)
+                    assert self.bus is not None
+                    self.bus.hang_up(self, peer)
                 case Exit(code):
                     self.engine.remember(self.label, "<", effect)
                     self.ended(self, code)
@@ -156,6 +166,19 @@ class Bus:
                 del self._links[dialler, server]
                 other = link.server if process is link.dialler else link.dialler
                 link.deliver(other, PeerLost(process.name))
+
+    def hang_up(self, server: Process, dialler: str) -> None:
+        """A server ends the conversation with a dialler, who soon begins another."""
+        link = self._links.pop((dialler, server.name), None)
+        if link is None:
+            return
+        link.deliver(link.server, PeerLost(dialler))
+        link.deliver(link.dialler, PeerLost(server.name))
+        self._engine.after(RECONNECT_S, self._connect_again, link)
+
+    def _connect_again(self, link: _Link) -> None:
+        if link.server.alive and link.dialler.alive:
+            self._connect(link.dialler, link.server)
 
     def tell(self, sender: Process, peer: str, message: msgspec.Struct) -> None:
         """Send a message on the connection between two names, if there is one."""
