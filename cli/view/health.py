@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cli.view import lack
 from crm.api.membership import (
+    Capability,
     ClusterDescription,
     LinkDescription,
     LinkStatus,
@@ -73,6 +75,9 @@ def _lines(cluster: ClusterDescription) -> Iterator[str]:
         if node.kind is NodeKind.NORMAL:
             for link in node.links:
                 yield f"    {_of_link(link)}"
+    missing = lack.problem(cluster, Capability.LINKS)
+    if missing:
+        yield f"  {missing.message}: {missing.hint}"
     view = cluster.view
     if view is None:
         yield "  in no membership"
@@ -99,6 +104,6 @@ def _trouble(node: NodeDescription) -> str:
     """Why there is no contact with a node, as far as anybody can know."""
     if node.trouble or node.status is not NodeStatus.DEAD:
         return node.trouble
-    if all(link.silent_ms < 0 for link in node.links):
+    if node.links and all(link.silent_ms < 0 for link in node.links):
         return "never heard since heartbeat was started here"
     return ""

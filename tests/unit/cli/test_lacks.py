@@ -58,3 +58,13 @@ def test_a_layer_that_lacks_something_else_is_asked(
 
     assert crm.main(["cluster", "rotate-key"]) == 0
     assert [type(each) for each in served.told] == [membership.RotateKey]
+
+
+def test_health_without_links_says_where_they_are_shown(
+    served: ClusterAtTheGate, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crm.main(["cluster", "health"])
+
+    told = capsys.readouterr()
+    assert "shows no links: ask corosync for links" in told.out
+    assert "never heard" not in told.out + told.err
