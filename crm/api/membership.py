@@ -14,7 +14,7 @@ last message of that life of the peer.
 A client that sends faster than a peer can take it loses its connection: the message that was too
 much is lost, those before it arrive, and the client may sign on again.
 
-Source: Heartbeat's client API and CCM events, docs/protocol/cluster-layer.md, decision 0019.
+Source: Heartbeat's client API and CCM events, docs/protocol/cluster-layer.md, decision 0005.
 """
 
 from __future__ import annotations
