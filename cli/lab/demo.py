@@ -149,6 +149,10 @@ class Story:
             lambda text: "partition WITHOUT quorum" in text,
             limit_s=5,
         )
+        self._log(survivor).await_line(
+            f"node {_HOME}: is dead", since=mark, limit_s=_DEADTIME_S + 5
+        )
+        self._say(f"{survivor} has waited a deadtime, and calls {_HOME} dead", since=began)
 
     def _regain_quorum(self, survivor: str, third: str) -> None:
         self._say.chapter(f"{_HOME} returns, still in standby")
