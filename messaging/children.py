@@ -302,13 +302,11 @@ class Children:
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
-        due = [child.start_due for child in self._children.values() if child.start_due is not None]
-        if self._kill_due is not None:
-            due.append(self._kill_due)
-        asking = self._pulse.next_deadline()
-        if asking is not None:
-            due.append(asking)
-        return min(due, default=None)
+        soonest = self._pulse.next_deadline()
+        for due in (self._kill_due, *(child.start_due for child in self._children.values())):
+            if due is not None and (soonest is None or due < soonest):
+                soonest = due
+        return soonest
 
 
 def _how(event: ChildEnded) -> str:

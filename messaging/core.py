@@ -307,16 +307,22 @@ class Messaging:
             message = frame.PACKETS.decode(received.body)
         except RemoteProtocolError as problem:
             return [*effects, *self._complaints.unreadable(received.sender, str(problem), now)]
-        for_links = message if isinstance(message, frame.Status | frame.Beat) else None
-        if isinstance(message, frame.Beat) and message.to != self._node:
-            for_links = None
+        for_links: frame.Status | frame.Beat | None = None
+        for_streams: frame.Data | frame.Ack | None = None
+        match message:
+            case frame.Data() | frame.Ack():
+                for_streams = message
+            case frame.Beat(to=to) if to != self._node:
+                pass
+            case frame.Status() | frame.Beat():
+                for_links = message
         heard = links.PacketHeard(
             received.sender, received.session, link, source, for_links, arrived.age_s
         )
         effects += self._follow_links(self._links.receive(heard, now), now)
-        if isinstance(message, frame.Data | frame.Ack):
+        if for_streams is not None:
             effects += self._follow_delivery(
-                self._delivery.receive(received.sender, received.session, message, now), now
+                self._delivery.receive(received.sender, received.session, for_streams, now), now
             )
         return effects
 

@@ -58,6 +58,7 @@ STALL_S = 10.0
 
 MAX_PARTS = 8
 LOG_PAUSE_S = 1.0
+_NEVER = float("inf")
 
 
 class Channel(enum.IntEnum):
@@ -229,7 +230,10 @@ class Delivery:
 
     def _size_of(self, peer: str) -> PieceSize:
         """How large packets to a peer may be; what was learnt outlives a contact."""
-        return self._sizes.setdefault(peer, PieceSize(self._packet_bytes))
+        known = self._sizes.get(peer)
+        if known is None:
+            known = self._sizes[peer] = PieceSize(self._packet_bytes)
+        return known
 
     def begin(self, peer: str, contact: Contact) -> None:
         """Start fresh streams with a peer."""
@@ -379,6 +383,8 @@ class Delivery:
         if self._conversations.get(peer) is not conversation:
             return []
         for stream in conversation.outbound:
+            if not stream.stalled_s:
+                continue
             limit_s = stream.pace.patient(self._stall_s)
             if stream.stalled_s > limit_s:
                 self.end(peer)
@@ -568,18 +574,19 @@ class Delivery:
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
-        soonest: float | None = None
+        soonest = _NEVER
         for conversation in self._conversations.values():
-            for channel in _CHANNELS:
-                inbound = conversation.inbound[channel]
-                for due in (
-                    conversation.outbound[channel].repeat_due(),
-                    inbound.ack_due,
-                    inbound.nak_due,
-                ):
-                    if due is not None and (soonest is None or due < soonest):
+            for outbound in conversation.outbound:
+                if outbound.flight:
+                    due = outbound.repeat_due()
+                    if due is not None and due < soonest:
                         soonest = due
-        return soonest
+            for inbound in conversation.inbound:
+                if inbound.ack_due is not None and inbound.ack_due < soonest:
+                    soonest = inbound.ack_due
+                if inbound.nak_due is not None and inbound.nak_due < soonest:
+                    soonest = inbound.nak_due
+        return None if soonest == _NEVER else soonest
 
 
 def _chunk_bytes(packet_bytes: int) -> int:
