@@ -67,8 +67,8 @@ BURST_PAUSE_S = 0.05
 BURST_FACTOR = 20
 """So many times as long as a round took, the next one waits for the end of a burst."""
 
-MAX_BURST_S = 2.0
-"""It waits no longer than this."""
+MAX_BURST_S = 5.0
+"""It waits no longer than this: a round of a large cluster takes a quarter of a second."""
 
 
 @dataclass(slots=True)
