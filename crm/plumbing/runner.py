@@ -109,15 +109,16 @@ class Runner:
         it is set anew then, once, instead of with every event.
         """
         self._due = self._machine.next_deadline()
+        # A deadline of the past is served at once, but not twice in the same moment.
+        wake_at = None if self._due is None else max(self._due, self._loop.time() + nap_s)
         if self._timer is not None:
-            if self._due is not None and self._timer.when() <= self._due:
+            # What has passed by now must be kept: events in every turn would put it off for ever.
+            if wake_at is not None and self._timer.when() <= wake_at:
                 return
             self._timer.cancel()
             self._timer = None
-        if self._due is not None:
-            # A deadline of the past is served at once, but not twice in the same moment.
-            earliest = self._loop.time() + nap_s
-            self._timer = self._loop.call_at(max(self._due, earliest), self._on_timer)
+        if wake_at is not None:
+            self._timer = self._loop.call_at(wake_at, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -107,6 +107,39 @@ def test_deadlines_in_the_past_are_served_without_starving_the_loop() -> None:
     asyncio.run(scene())
 
 
+class Diligent:
+    """Has more to do in the next turn, always."""
+
+    def __init__(self) -> None:
+        self.ticks = 0
+
+    def receive(self, event: Counted, now: float) -> list[Count]:
+        return []
+
+    def tick(self, now: float) -> list[Count]:
+        self.ticks += 1
+        return []
+
+    def next_deadline(self) -> float | None:
+        return 0.0
+
+
+def test_events_in_every_turn_do_not_keep_what_is_due_from_being_done() -> None:
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        machine = Diligent()
+        crashes: list[BaseException] = []
+        runner = Runner(machine, lambda _: None, crashes.append, blackbox=BlackBox(), loop=loop)
+        for _ in range(100):
+            runner.receive(Counted(1))
+            await asyncio.sleep(0)
+        runner.stop()
+        assert machine.ticks > 10
+        assert not crashes
+
+    asyncio.run(scene())
+
+
 class Sleeper:
     """Is due again a while after every event; notes when it is woken."""
 
