@@ -175,6 +175,7 @@ class HaHandler(logging.Handler):
         self.pid = os.getpid()
         self._queue: queue.SimpleQueue[_Said | None] = queue.SimpleQueue()
         self._dropped = 0
+        self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._write_on, name="log", daemon=True)
         self._thread.start()
 
@@ -194,6 +195,7 @@ class HaHandler(logging.Handler):
         """Write what is queued (for at most two seconds) and end the thread."""
         if self._thread.is_alive() and self.pid == os.getpid():
             self._queue.put(None)
+            self._is_closing.set()
             self._thread.join(2)
         super().close()
 
@@ -214,7 +216,7 @@ class HaHandler(logging.Handler):
                 lines.append(self._line(_Said(logging.WARNING, time.time(), self._entity, text)))
             outlet.write(lines)
             if not ending:
-                time.sleep(GATHERING_S)
+                self._is_closing.wait(GATHERING_S)
         outlet.close()
 
     def _line(self, said: _Said) -> tuple[int, str, str]:

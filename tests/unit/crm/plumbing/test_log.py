@@ -85,6 +85,20 @@ def test_a_rotated_file_is_opened_anew(tmp_path: Path) -> None:
     assert (tmp_path / "ha-log.1").read_text() == "one\n"
 
 
+def test_what_is_queued_is_written_at_the_end_without_gathering_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "GATHERING_S", 60.0)
+    monkeypatch.setattr(log, "BATCH_LINES", 2)
+    path = tmp_path / "ha-log"
+    handler = log.configure(LogTargets(str(path), node="litsha21"), "crmd")
+    for number in range(20):
+        log.note(info("crmd", f"line {number}"))
+    handler.close()
+    written = [text.rpartition(": ")[2] for text in texts(path)]
+    assert written == [f"line {number}" for number in range(20)]
+
+
 def test_a_line_break_in_a_text_cannot_forge_a_line(tmp_path: Path) -> None:
     handler = log.configure(LogTargets(str(tmp_path / "log"), node="litsha21"), "crmd")
     log.note(warn("crmd", "one\nJan 16 forged"))
