@@ -536,7 +536,9 @@ class _Stage:
             name: [
                 (at, message)
                 for at, _, message in self.network.lives[name].told
-                if isinstance(message, api.ViewInstalled) and at > since
+                if isinstance(message, api.ViewInstalled)
+                and at > since
+                and message.event is not api.ViewEvent.NOT_PRIMARY
             ]
             for name in self.names
         }
