@@ -30,13 +30,13 @@ Source: docs/protocol/membership.md; the words are Heartbeat's CCM.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from crm.api.membership import Member, View, ViewEvent
 from crm.plumbing.machine import Note, debug, error, info, warn
 from messaging import frame
 from messaging.cluster_settings import ClusterSettings
-from messaging.quorum import Rulings
+from messaging.quorum import Electorate, Rulings
 from messaging.standing import NEVER
 from messaging.verdict import Verdict, cookie_of, is_mutual, judge, leader_of
 
@@ -80,9 +80,9 @@ class PeerVanished:
 
 @dataclass(frozen=True, slots=True)
 class NodesChanged:
-    """The list of nodes is another one now: views count these."""
+    """The list of nodes is another one now: views count by this."""
 
-    names: tuple[str, ...]
+    electorate: Electorate
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +200,8 @@ class Ccm:
                 return self._activate_peer(peer, now)
             case PeerVanished():
                 return self._lose_peer(event, now)
-            case NodesChanged(names):
-                return self._count_anew(names, now)
+            case NodesChanged(electorate):
+                return self._count_anew(electorate, now)
             case Ruled(rulings):
                 self._rulings = rulings
                 return self._weigh_anew(now)
@@ -254,10 +254,17 @@ class Ccm:
 
     # --- contacts ---------------------------------------------------------------------------
 
-    def _count_anew(self, names: tuple[str, ...], now: float) -> list[Effect]:
-        """Count other nodes; a round makes the view that says so."""
-        self._names = tuple(sorted(names))
-        self._electorate = replace(self._electorate, nodes=self._names)
+    @property
+    def is_counted(self) -> bool:
+        """Whether the present view counts as is counted now."""
+        return self._charter == self._electorate.charter
+
+    def _count_anew(self, electorate: Electorate, now: float) -> list[Effect]:
+        """Count otherwise; a round makes the view that says so."""
+        if electorate.charter == self._electorate.charter:
+            return []
+        self._names = tuple(sorted(electorate.nodes))
+        self._electorate = electorate
         for peer in self._peers.values():
             peer.is_refused = False
         return self._open_round(now) if self._is_active else []
@@ -496,8 +503,7 @@ class Ccm:
         patient = now < self._started_at + self._timing.initdead_s
         if nobody_has_view and somebody_starts and patient:
             return []
-        is_counted = self._charter == self._electorate.charter
-        self._round.verdict = judge(table, self._electorate, is_counted=is_counted)
+        self._round.verdict = judge(table, self._electorate, is_counted=self.is_counted)
         return self._go_on(now)
 
     def _go_on(self, now: float) -> list[Effect]:

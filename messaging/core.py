@@ -22,7 +22,6 @@ Source: docs/protocol/membership.md, docs/protocol/links.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -127,6 +126,7 @@ class Messaging:
         doorkeeper: apiauth.Doorkeeper = apiauth.EVERYBODY,
         known_nodes: nodelist.NodeList | None = None,
     ) -> None:
+        settings = known_nodes.applied_to(settings) if known_nodes else settings
         self._settings = settings
         self._node = node
         self._uuid = uuid
@@ -233,7 +233,7 @@ class Messaging:
 
     def _adjust(self, settings: ClusterSettings) -> None:
         """Take over what may change while we run; the list of nodes is not ha.cf's any more."""
-        self._settings = replace(settings, nodes=self._roll.nodes.names)
+        self._settings = self._roll.nodes.applied_to(settings)
         self._links.adjust(settings.timing)
         self._pings.adjust(settings.timing)
         self._clients.adjust(self._greeting())
@@ -571,8 +571,14 @@ class Messaging:
                 case clients.DescribeCluster(client, request):
                     effects.append(Tell(client, self._describe(request, now)))
                 case clients.ChangeWanted(client, wish):
-                    view, electorate = self._ccm.view, self._settings.electorate
-                    wanted = self._roll.want(client, wish, view, self._status_of, electorate)
+                    wanted = self._roll.want(
+                        client,
+                        wish,
+                        self._ccm.view,
+                        self._status_of,
+                        self._settings,
+                        is_counted=self._ccm.is_counted,
+                    )
                     effects += self._follow_roll(wanted, now)
                 case clients.LeaveWanted(reason):
                     effects += self._leave_because(reason, now, EXIT_STAY_DOWN)
@@ -661,7 +667,8 @@ class Messaging:
         for effect in outcome:
             match effect:
                 case roll.Adopt(new):
-                    self._settings = replace(self._settings, nodes=new.names)
+                    self._settings = new.applied_to(self._settings)
+                    self._links.count_by(self._settings.electorate)
                     uuids = {each.node: each.uuid for each in self._links.peers.values()}
                     known = sorted({**uuids, self._node: self._uuid}.items())
                     kept = tuple((name, uuid) for name, uuid in known if uuid)
@@ -677,8 +684,8 @@ class Messaging:
                     self._wire.dismiss(node)
                     self._links.dismiss(node)
                     self._clients.forget_node(node)
-                case roll.CountAnew(names):
-                    effects += self._count_anew(names, now)
+                case roll.CountAnew():
+                    effects += self._count_anew(now)
                 case roll.WeAreDeleted():
                     text = "this node was deleted from the cluster"
                     effects += self._leave_because(text, now, EXIT_STAY_DOWN)
@@ -686,12 +693,12 @@ class Messaging:
                     effects.append(effect)
         return effects
 
-    def _count_anew(self, names: tuple[str, ...], now: float) -> list[Effect]:
+    def _count_anew(self, now: float) -> list[Effect]:
         """The peers hear the list before any round that counts it."""
         self._rotation.replace_peers(self._settings.peers_of(self._node))
         self._clients.adjust(self._greeting())
         effects = self._say_nodes(self._delivery.peers, now)
-        changed = ccm.NodesChanged(names)
+        changed = ccm.NodesChanged(self._settings.electorate)
         return effects + self._follow_ccm(self._ccm.receive(changed, now), now)
 
     def _say_nodes(self, peers: tuple[str, ...], now: float) -> list[Effect]:

@@ -255,11 +255,16 @@ class LetGo(Message, frozen=True, array_like=True):
 
 
 class Nodes(Message, frozen=True, array_like=True):
-    """The list of nodes as the speaker knows it, where it is not that of ha.cf any more."""
+    """The list of nodes as the speaker knows it, where it is not that of ha.cf any more.
+
+    `weights` and `sites` are those that were changed since the start.
+    """
 
     version: Count
     names: tuple[str, ...]
     deleted: tuple[str, ...] = ()
+    weights: tuple[tuple[str, Count], ...] = ()
+    sites: tuple[tuple[str, str], ...] = ()
 
 
 class Clients(Message, frozen=True, array_like=True):

@@ -33,13 +33,13 @@ Source: docs/protocol/links.md, docs/protocol/membership.md "The quorum lease".
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from crm.api.membership import LinkStatus, NodeKind, NodeStatus
 from crm.plumbing.machine import Note, error, info, warn
 from messaging import frame
 from messaging.cluster_settings import ClusterSettings, Timing
-from messaging.quorum import Rulings
+from messaging.quorum import Electorate, Rulings
 from messaging.standing import NEVER, Contact, LinkState, PeerState, ShowLink, ShowNode
 from messaging.suspicion import Suspicion
 
@@ -231,17 +231,16 @@ class Links:
         """Count and judge a node that was added while we run."""
         self.peers[node] = PeerState(node, self._timing.deadtime_s, known_at=now)
         self._suspicion.admit(node)
-        self._count_anew()
 
     def dismiss(self, node: str) -> None:
         """Forget a node that was deleted while we run; there is no contact with it."""
         self.peers.pop(node, None)
         self._suspicion.dismiss(node)
-        self._count_anew()
 
-    def _count_anew(self) -> None:
+    def count_by(self, electorate: Electorate) -> None:
+        """Count by another list of nodes."""
         self._due = None
-        self._electorate = replace(self._electorate, nodes=(self._node, *self.peers))
+        self._electorate = electorate
 
     def receive(self, event: Event, now: float) -> list[Effect]:
         """Take in what was heard or decided."""

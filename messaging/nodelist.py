@@ -23,20 +23,28 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from crm.api.membership import NodeStatus, View
+from crm.api.membership import ChangeNodes, NodeStatus, View
+from messaging.cluster_settings import ClusterSettings
 from messaging.quorum import Electorate
 
 MAX_NODES = 100
+MAX_VOTES = 1_000_000
+_SITE = re.compile(r"[!-~]{1,100}\Z")
 _NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]{0,99}\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class NodeList:
-    """One version of the list. `deleted` are names no ha.cf brings back."""
+    """One version of the list. `deleted` are names no ha.cf brings back.
+
+    `weights` and `sites` are what hb_setweight and hb_setsite said; they hold, and not ha.cf.
+    """
 
     names: tuple[str, ...]
     version: int = 0
     deleted: tuple[str, ...] = ()
+    weights: tuple[tuple[str, int], ...] = ()
+    sites: tuple[tuple[str, str], ...] = ()
 
     def with_node(self, name: str) -> NodeList:
         """Make the next version, with a node more."""
@@ -49,6 +57,27 @@ class NodeList:
         gone = tuple(sorted({*self.deleted, name}))
         return replace(self, names=rest, version=self.version + 1, deleted=gone)
 
+    def changed_by(self, wish: ChangeNodes) -> NodeList:
+        """Make the next version, as an administrator wishes."""
+        if wish.add:
+            return self.with_node(wish.add)
+        if wish.delete:
+            return self.without_node(wish.delete)
+        if wish.weigh:
+            weights = {**dict(self.weights), wish.weigh: wish.votes}
+            return replace(self, weights=tuple(sorted(weights.items())), version=self.version + 1)
+        sites = {**dict(self.sites), wish.place: wish.site}
+        return replace(self, sites=tuple(sorted(sites.items())), version=self.version + 1)
+
+    def applied_to(self, settings: ClusterSettings) -> ClusterSettings:
+        """Make the settings that hold with this list."""
+        return replace(
+            settings,
+            nodes=self.names,
+            weights={**settings.weights, **dict(self.weights)},
+            sites={**settings.sites, **dict(self.sites)},
+        )
+
     def overrules(self, other: NodeList) -> bool:
         """Tell whether this list holds instead of another one.
 
@@ -60,8 +89,8 @@ class NodeList:
         return self._order < other._order
 
     @property
-    def _order(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        return tuple(sorted(self.names)), self.deleted
+    def _order(self) -> tuple[object, ...]:
+        return tuple(sorted(self.names)), self.deleted, self.weights, self.sites
 
     def read_with(self, stated: tuple[str, ...]) -> NodeList:
         """Join a list that was kept with the nodes ha.cf states now."""
@@ -70,43 +99,69 @@ class NodeList:
 
 
 def refusal(
-    add: str,
-    delete: str,
+    wish: ChangeNodes,
     known: NodeList,
     view: View | None,
     status_of: Callable[[str], NodeStatus],
-    electorate: Electorate,
+    settings: ClusterSettings,
 ) -> str:
     """Say why the list cannot be changed like that now; "" if it can."""
-    if bool(add) == bool(delete):
-        return "a change adds one node or deletes one"
+    if len([name for name in (wish.add, wish.delete, wish.weigh, wish.place) if name]) != 1:
+        return "a change adds one node or deletes one, or says its weight, or its site"
     if view is None or not view.quorate:
         return "this partition has no quorum"
     if view.total_nodes != len(known.names):
-        return "the last change of the list is not agreed yet"
-    if delete:
-        return _refusal_to_delete(delete, known, status_of) or _refusal_to_count(
-            electorate, known.without_node(delete)
-        )
+        return NOT_AGREED
     members = [member.name for member in view.members]
-    return _refusal_to_add(add, known, members, electorate) or _refusal_to_count(
-        electorate, known.with_node(add)
-    )
+    before, after = settings.electorate, known.changed_by(wish).applied_to(settings).electorate
+    if wish.add:
+        problem = _refusal_to_add(wish.add, known, members, after)
+    elif wish.delete:
+        problem = _refusal_to_delete(wish.delete, known, status_of)
+    else:
+        problem = _refusal_to_describe(wish, known, members, after)
+    return problem or _refusal_to_count(before, after)
 
 
-def _refusal_to_count(electorate: Electorate, new: NodeList) -> str:
+NOT_AGREED = "the last change of the list is not agreed yet"
+
+
+def _refusal_to_count(before: Electorate, after: Electorate) -> str:
     """Two parts that count differently for a while must not both have quorum."""
-    if electorate.may_become(replace(electorate, nodes=new.names)):
+    if before.may_become(after):
         return ""
+    step = before.safe_step_to(after)
+    smaller = f"; votes may change by {step} at a time" if step else ""
     return (
         "a part of the cluster could have quorum by the old count and another by the new one:"
-        " stop heartbeat on all nodes, change the nodes in ha.cf and start them again"
+        f" stop heartbeat on all nodes, change ha.cf and start them again{smaller}"
     )
+
+
+def _refusal_to_describe(
+    wish: ChangeNodes, known: NodeList, members: Sequence[str], after: Electorate
+) -> str:
+    name = wish.weigh or wish.place
+    if name not in known.names:
+        return f"there is no node '{name}' in the cluster"
+    if wish.place and not _SITE.match(wish.site):
+        return f"'{wish.site}' is no site; expected one word of at most 100 characters"
+    if wish.weigh and not 0 <= wish.votes <= MAX_VOTES:
+        return f"a node has 0 to {MAX_VOTES} votes, not {wish.votes}"
+    if wish.weigh and not after.has_quorum(members):
+        return "the members of this view would have no quorum: start the others first"
+    return ""
 
 
 def is_sound(told: NodeList) -> bool:
     """Tell whether a list of a peer can be a list of nodes."""
-    return 0 < len(told.names) <= MAX_NODES and all(is_name(name) for name in told.names)
+    described = {name for name, _ in (*told.weights, *told.sites)}
+    return (
+        0 < len(told.names) <= MAX_NODES
+        and all(is_name(name) for name in (*told.names, *told.deleted, *described))
+        and all(0 <= votes <= MAX_VOTES for _, votes in told.weights)
+        and all(_SITE.match(site) for _, site in told.sites)
+    )
 
 
 def is_name(text: str) -> bool:
@@ -114,16 +169,14 @@ def is_name(text: str) -> bool:
     return _NAME.match(text) is not None
 
 
-def _refusal_to_add(
-    name: str, known: NodeList, members: Sequence[str], electorate: Electorate
-) -> str:
+def _refusal_to_add(name: str, known: NodeList, members: Sequence[str], after: Electorate) -> str:
     if not is_name(name):
         return f"'{name}' is no name of a node; expected one as 'uname -n' prints it"
     if name in known.names:
         return f"node '{name}' is in the cluster already"
     if len(known.names) >= MAX_NODES:
         return f"there are {MAX_NODES} nodes already"
-    if not replace(electorate, nodes=(*known.names, name)).has_quorum(members):
+    if not after.has_quorum(members):
         of_all = f"{len(members)} of {len(known.names) + 1} nodes"
         return f"{of_all} would have no quorum: start the others first"
     return ""

@@ -212,6 +212,8 @@ class Electorate:
 
         Source: docs/protocol/membership.md, "The list of nodes".
         """
+        if self._count_of_all == other._count_of_all:
+            return True
         if self.chain != other.chain or not set(self.chain[1:]) <= {"twonodes", "ping"}:
             return False
         changed = [
@@ -223,6 +225,19 @@ class Electorate:
         return len(changed) <= 1 and all(
             abs(before - after) <= math.gcd(*every) for before, after in changed
         )
+
+    def safe_step_to(self, other: Electorate) -> int:
+        """By how many votes a node may change at a time, if such a change is wanted; else 0."""
+        is_weighed = set(self.nodes) == set(other.nodes) and self.chain[0] == "weight"
+        may_step = is_weighed and set(self.chain[1:]) <= {"twonodes", "ping"}
+        return math.gcd(*map(self._votes_of, self.nodes)) if may_step else 0
+
+    @property
+    def _count_of_all(self) -> tuple[object, ...]:
+        """All that a verdict depends on."""
+        weighed = "weight" in self.chain
+        votes = {node: self.weight_of(node) if weighed else 1 for node in self.nodes}
+        return sorted(votes.items()), self.chain, self.server
 
     def _votes_of(self, node: str) -> int:
         """What a node counts for with the first plugin; nothing if it is none of ours."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from crm.api import membership as api
 from crm.plumbing.machine import Note, Tell, debug, info
 from messaging import frame, nodelist
-from messaging.quorum import Electorate
+from messaging.cluster_settings import ClusterSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,7 @@ class Dismiss:
 
 @dataclass(frozen=True, slots=True)
 class CountAnew:
-    """Say the list to all peers, then count these nodes."""
-
-    names: tuple[str, ...]
+    """Say the list to all peers, then count by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,8 @@ class Roll:
 
     def message(self) -> frame.Nodes:
         """The words that tell a peer the list."""
-        return frame.Nodes(self.nodes.version, self.nodes.names, self.nodes.deleted)
+        nodes = self.nodes
+        return frame.Nodes(nodes.version, nodes.names, nodes.deleted, nodes.weights, nodes.sites)
 
     def want(
         self,
@@ -79,24 +78,31 @@ class Roll:
         wish: api.ChangeNodes,
         view: api.View | None,
         status_of: Callable[[str], api.NodeStatus],
-        electorate: Electorate,
+        settings: ClusterSettings,
+        *,
+        is_counted: bool,
     ) -> list[Effect]:
-        """An administrator adds or deletes a node."""
+        """An administrator adds, deletes or describes a node.
+
+        `is_counted` tells whether the present view counts by the present list.
+        """
         known = self.nodes
-        problem = nodelist.refusal(wish.add, wish.delete, known, view, status_of, electorate)
+        problem = nodelist.refusal(wish, known, view, status_of, settings)
+        problem = problem or ("" if is_counted else nodelist.NOT_AGREED)
         if problem:
             return [Tell(client, api.NodesReply(wish.request, known.names, problem))]
-        new = known.with_node(wish.add) if wish.add else known.without_node(wish.delete)
-        text = f"node {wish.add} added" if wish.add else f"node {wish.delete} deleted"
+        new = known.changed_by(wish)
         return [
-            info("heartbeat", f"{text} by an administrator"),
+            info("heartbeat", f"{_in_words(wish)} by an administrator"),
             *self._take(new),
             Tell(client, api.NodesReply(wish.request, new.names)),
         ]
 
     def hear(self, peer: str, message: frame.Nodes) -> list[Effect]:
         """A peer tells the list it knows."""
-        told = nodelist.NodeList(message.names, message.version, message.deleted)
+        told = nodelist.NodeList(
+            message.names, message.version, message.deleted, message.weights, message.sites
+        )
         if not nodelist.is_sound(told) or not told.overrules(self.nodes):
             return []
         names = ", ".join(told.names)
@@ -114,4 +120,14 @@ class Roll:
             return [*effects, WeAreDeleted()]
         effects += [Admit(name) for name in new.names if name not in old.names]
         effects += [Dismiss(name) for name in old.names if name not in new.names]
-        return [*effects, CountAnew(new.names)]
+        return [*effects, CountAnew()]
+
+
+def _in_words(wish: api.ChangeNodes) -> str:
+    if wish.add:
+        return f"node {wish.add} added"
+    if wish.delete:
+        return f"node {wish.delete} deleted"
+    if wish.weigh:
+        return f"node {wish.weigh} has {wish.votes} votes, set"
+    return f"node {wish.place} is at site {wish.site}, set"

@@ -1,7 +1,8 @@
-"""What `hb_addnode` and `hb_delnode` have in common: the nodes of a running cluster change.
+"""What `hb_addnode`, `hb_delnode`, `hb_setweight` and `hb_setsite` have in common.
 
-Responsible for the calls, for one change after the other, and for waiting until the members count
-it. Whether a change can be made is heartbeat's judgement (`messaging.nodelist`).
+The nodes of a running cluster change. Responsible for the calls, for one change after the other,
+and for waiting until the members count it. Whether a change can be made is heartbeat's judgement
+(`messaging.nodelist`).
 
 Source: Heartbeat's hb_addnode and hb_delnode; tools, "Heartbeat's own tools".
 """
@@ -54,6 +55,30 @@ def run(tool: str, arguments: Sequence[str], wish_for: Callable[[str], ChangeNod
     return OK
 
 
+def describe(
+    tool: str, arguments: Sequence[str], what: str, wish_for: Callable[[str, str], ChangeNodes]
+) -> int:
+    """Read the call `NODE WHAT` of hb_setweight or hb_setsite and carry it out."""
+    words = list(arguments)
+    root = None
+    if words[:1] == ["--root"] and len(words) > 1:
+        root, words = words[1], words[2:]
+    usage = f"usage: {tool} [--root DIR] NODE {what}"
+    if words in (["-h"], ["--help"]):
+        click.echo(usage)
+        return OK
+    if len(words) != 2 or any(word.startswith("-") for word in words):
+        click.echo(usage, err=True)
+        return FAILED
+    try:
+        wish = wish_for(words[0].lower(), words[1])
+        change_all(gateclient.installation_root(root), tool, [wish])
+    except CrmError as problem:
+        click.echo(f"{tool}: {problem}", err=True)
+        return FAILED
+    return OK
+
+
 def change_all(root: Path, tool: str, wishes: Sequence[ChangeNodes]) -> None:
     """Make the changes one after the other; the first that is refused ends it.
 
@@ -79,7 +104,11 @@ def change_all(root: Path, tool: str, wishes: Sequence[ChangeNodes]) -> None:
 def _await_agreement(session: Session, wish: ChangeNodes, nodes: tuple[str, ...]) -> None:
     """Wait for a view that counts the new list, and see that the change is in it."""
     cluster = _describe(session)
-    if not _counts(cluster, len(nodes)):
+    if wish.place:
+        return
+    if wish.weigh:
+        _await_next_view(session)
+    elif not _counts(cluster, len(nodes)):
         for arrival in session.events(timeout_s=AGREEMENT_LIMIT_S):
             if isinstance(arrival.message, ViewInstalled):
                 cluster = _describe(session)
@@ -90,6 +119,14 @@ def _await_agreement(session: Session, wish: ChangeNodes, nodes: tuple[str, ...]
     known = {node.node for node in cluster.nodes}
     if (wish.add and wish.add not in known) or (wish.delete and wish.delete in known):
         raise CrmError("somebody else changed the nodes at the same moment: try again")
+
+
+def _await_next_view(session: Session) -> None:
+    """Votes are counted anew by a view of their own, which comes after the change was accepted."""
+    for arrival in session.events(timeout_s=AGREEMENT_LIMIT_S):
+        if isinstance(arrival.message, ViewInstalled):
+            return
+    raise CrmError(f"the members have not agreed on it within {AGREEMENT_LIMIT_S:g} s")
 
 
 def _counts(cluster: ClusterDescription, nodes: int) -> bool:

@@ -172,12 +172,17 @@ class RotateKey(Message, frozen=True):
 class ChangeNodes(Message, frozen=True, omit_defaults=True):
     """Add a node to the running cluster, or delete one; answered by `NodesReply`.
 
-    One at a time: the next change has to wait for the view that counts this one.
+    Or give the node `weigh` so many `votes`, or say that the node `place` is at a `site`. One at a
+    time: the next change has to wait for the view that counts this one.
     """
 
     request: int
     add: str = ""
     delete: str = ""
+    weigh: str = ""
+    votes: int = 0
+    place: str = ""
+    site: str = ""
 
 
 # --- from heartbeat to clients --------------------------------------------------------------

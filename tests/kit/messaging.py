@@ -167,7 +167,7 @@ class Network:
         for name in names or self.settings.nodes:
             stated = self.settings
             if self.known_nodes is not None:
-                stated = replace(stated, nodes=self.known_nodes.names)
+                stated = self.known_nodes.applied_to(stated)
             ahead_s = self.rng.uniform(0, 1e6) if self.clocks_differ else 0.0
             machine = self.make(
                 stated,

@@ -22,6 +22,14 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert (tmp_path / "new" / DELETED).read_text() == "# version 3\nc\n"
 
 
+def test_weights_and_sites_that_were_set_are_kept(tmp_path: Path) -> None:
+    described = NodeList(("a", "b"), 4, (), (("b", 0),), (("a", "berlin"), ("b", "#2")))
+    hostcache.write(tmp_path, described, {})
+
+    assert hostcache.read(tmp_path) == (described, [])
+    assert "b - 0\n" in (tmp_path / CACHE).read_text()
+
+
 def test_without_files_the_list_has_version_0(tmp_path: Path) -> None:
     assert hostcache.read(tmp_path) == (NodeList(()), [])
 

@@ -11,7 +11,6 @@ from crm.api.membership import NodeStatus
 from crm.plumbing.machine import MessageArrived
 from messaging import core, nodelist
 from messaging.nodelist import NodeList
-from messaging.quorum import Electorate
 from tests.kit.messaging import TIMING, Network, Watch, settings
 
 D = TIMING.deadtime_s
@@ -296,7 +295,11 @@ def test_a_hundred_nodes_are_enough() -> None:
     view = api.View(1, members, quorate=True, total_nodes=100)
 
     found = nodelist.refusal(
-        "one-more", "", NodeList(names), view, lambda _: NodeStatus.ACTIVE, Electorate(names)
+        api.ChangeNodes(1, add="one-more"),
+        NodeList(names),
+        view,
+        lambda _: NodeStatus.ACTIVE,
+        settings(names),
     )
 
     assert found == "there are 100 nodes already"

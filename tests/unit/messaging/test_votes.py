@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.kit.messaging import TIMING, Network
+from crm.api import membership as api
+from crm.plumbing.machine import MessageArrived
+from tests.kit.messaging import TIMING, Network, Watch
 
 D = TIMING.deadtime_s
 
@@ -56,3 +58,77 @@ def test_the_side_with_more_votes_goes_on() -> None:
     quorate = {name: view is not None and view.quorate for name, view in network.views().items()}
     assert quorate == {"a": True, "b": True, "c": False, "d": False}
     assert network.is_agreed("ab") and network.is_agreed("cd")
+
+
+def by_votes() -> Network:
+    network = Network(4)
+    network.settings = replace(network.settings, environment={"quorum": "weight:twonodes"})
+    Watch(network)
+    network.start()
+    network.run(2 * D, until=lambda: network.is_agreed("abcd"))
+    return network
+
+
+def wish(network: Network, at: str, **wanted: str | int) -> str:
+    """Ask a node for a change; gives the problem, "" when it was made."""
+    network.feed(at, MessageArrived("mgmtd", api.SignOn("mgmtd", 1)))
+    network.feed(at, MessageArrived("mgmtd", api.ChangeNodes(7, **wanted)))  # type: ignore[arg-type]
+    (*_, reply) = network.lives[at].messages("mgmtd")
+    assert isinstance(reply, api.NodesReply)
+    return reply.problem
+
+
+def quorate(network: Network) -> list[str]:
+    views = network.views().items()
+    return [name for name, view in views if view is not None and view.quorate]
+
+
+def test_a_weight_that_is_set_counts_at_once_and_a_tie_has_a_winner() -> None:
+    network = by_votes()
+    assert wish(network, "c", weigh="d", votes=200) == ""
+    network.run(0.2)
+    assert network.is_agreed("abcd") and quorate(network) == list("abcd")
+    network.partition("ab", "cd")
+    network.run(2 * D)
+
+    assert quorate(network) == ["c", "d"]
+
+
+def test_a_weight_changes_by_steps_that_leave_both_counts_a_common_member() -> None:
+    network = by_votes()
+
+    assert "votes may change by 100 at a time" in wish(network, "a", weigh="d", votes=300)
+    assert wish(network, "a", weigh="d", votes=200) == ""
+    assert (
+        wish(network, "a", weigh="d", votes=300) == "the last change of the list is not agreed yet"
+    )
+    network.run(0.2)
+    assert wish(network, "a", weigh="d", votes=300) == ""
+
+
+def test_a_node_that_was_away_counts_by_the_weights_it_is_told() -> None:
+    network = by_votes()
+    network.crash("d")
+    network.run(3 * D)
+    assert wish(network, "a", weigh="a", votes=200) == ""
+    network.run(0.2)
+    network.start("d")
+    network.run(3 * D, until=lambda: network.is_agreed("abcd"))
+
+    assert network.is_agreed("abcd")
+    assert network.lives["d"].machine.nodes.weights == (("a", 200),)
+
+
+def test_a_site_is_told_to_all_and_moves_no_view() -> None:
+    network = by_votes()
+    before = network.views()
+    assert wish(network, "a", place="d", site="two words").startswith("'two words' is no site")
+    assert wish(network, "a", place="d", site="berlin") == ""
+    network.run(0.2)
+
+    assert network.views() == before
+    network.feed("b", MessageArrived("mgmtd", api.SignOn("mgmtd", 1)))
+    network.feed("b", MessageArrived("mgmtd", api.AskCluster(3)))
+    (*_, told) = network.lives["b"].messages("mgmtd")
+    assert isinstance(told, api.ClusterDescription)
+    assert [node.site for node in told.nodes if node.node == "d"] == ["berlin"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from cli.tools import hb_addnode, hb_delnode
+from cli.tools import hb_addnode, hb_delnode, hb_setsite, hb_setweight
 from crm.api import membership
 from crm.plumbing.machine import MessageArrived
 from tests.kit.cluster_at_gate import ClusterAtTheGate
@@ -135,3 +135,30 @@ def test_without_a_cluster_it_says_so(
 
     assert hb_addnode.main(["d"]) == 1
     assert capsys.readouterr().err.startswith("hb_addnode: ")
+
+
+def test_a_weight_and_a_site_are_set_on_all_nodes(live: LiveNetwork) -> None:
+    assert hb_setweight.main(["B", "200"]) == 0
+    assert hb_setsite.main(["c", "berlin"]) == 0
+    live.network.run(0.5)
+
+    for life in live.network.lives.values():
+        assert life.machine.nodes.weights == (("b", 200),)
+        assert life.machine.nodes.sites == (("c", "berlin"),)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["b"], "usage: hb_setweight"),
+        (["b", "heavy"], "'heavy' is no number of votes"),
+        (["x", "100"], "there is no node 'x'"),
+        (["b", "99999999"], "a node has 0 to 1000000 votes"),
+    ],
+)
+def test_a_weight_that_cannot_be_is_refused(
+    words: list[str], said: str, live: LiveNetwork, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert hb_setweight.main(words) == 1
+    assert said in capsys.readouterr().err
+    assert live.network.lives["a"].machine.nodes.version == 0
