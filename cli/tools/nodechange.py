@@ -103,9 +103,9 @@ def change_all(root: Path, tool: str, wishes: Sequence[ChangeNodes]) -> None:
 
 def _await_agreement(session: Session, wish: ChangeNodes, nodes: tuple[str, ...]) -> None:
     """Wait for a view that counts the new list, and see that the change is in it."""
-    cluster = _describe(session)
     if wish.place:
         return
+    cluster = _describe(session)
     if wish.weigh:
         _await_next_view(session)
     elif not _counts(cluster, len(nodes)):

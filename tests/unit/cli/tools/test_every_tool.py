@@ -15,7 +15,8 @@ from crm.plumbing import xml
 
 _PROJECT = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
 _OTHER_MANNERS = (
-    "cl_status", "haresources2cib", "hb_addnode", "hb_delnode", "hb_standby", "hb_takeover",
+    "cl_status", "haresources2cib", "hb_addnode", "hb_delnode", "hb_setsite", "hb_setweight",
+    "hb_standby", "hb_takeover",
 )  # fmt: skip
 """Tools of Heartbeat's, with options and exit codes of their own."""
 TOOLS = sorted(

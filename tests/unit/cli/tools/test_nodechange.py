@@ -137,13 +137,18 @@ def test_without_a_cluster_it_says_so(
     assert capsys.readouterr().err.startswith("hb_addnode: ")
 
 
-def test_a_weight_and_a_site_are_set_on_all_nodes(live: LiveNetwork) -> None:
+def test_a_weight_is_set_on_all_nodes(live: LiveNetwork) -> None:
     assert hb_setweight.main(["B", "200"]) == 0
+
+    for life in live.network.lives.values():
+        assert life.machine.nodes.weights == (("b", 200),)
+
+
+def test_a_site_is_set_on_all_nodes(live: LiveNetwork) -> None:
     assert hb_setsite.main(["c", "berlin"]) == 0
     live.network.run(0.5)
 
     for life in live.network.lives.values():
-        assert life.machine.nodes.weights == (("b", 200),)
         assert life.machine.nodes.sites == (("c", "berlin"),)
 
 
