@@ -77,12 +77,14 @@ from dataclasses import dataclass
 from crm.api import cib as api
 from crm.api.membership import View
 from crm.cib import drafts, objections, operations, wire
+from crm.cib.bettercopies import FETCH_S, BetterCopies
 from crm.cib.disk import Disk, Mark
 from crm.cib.drafts import Draft
 from crm.cib.errands import Errands
 from crm.cib.failing import Failing
 from crm.cib.localcopy import LocalCopy
 from crm.cib.outbox import Answer, Asker, Outbox, RemoteAsker
+from crm.cib.replication import Replication
 from crm.cib.slices import SLICE_BYTES
 from crm.cib.snapshots import Reading
 from crm.cib.unanswered import Pending, Unanswered
@@ -97,17 +99,9 @@ BEHIND_S = 5.0
 GRACE_S = 1.0
 """How long status changes wait for the members' copies when a reign begins."""
 
-PATCH_TO_READING = 5
-"""Repeating a patch costs so much more than reading a copy of so many bytes."""
-
-LEAST_LARGE_BYTES = 1_000
-"""A patch that is shorter is never too large to be repeated in one turn."""
-
 HELD_S = 10.0
 ACKNOWLEDGE_S = 20.0
 SYNC_S = 10.0
-FETCH_S = 5.0
-BATCH_S = 0.005
 MAX_HELD = 2_000
 MAX_PENDING = 2_000
 
@@ -141,12 +135,9 @@ class Mastery:
         life: int = 0,
     ) -> None:
         self.node = node
-        self._life = life
         self.reign = reign
-        self.sequence = 0
         self.promise_kept = False
         self.promise_problem = ""
-        self._configuration_sequence = 0  # the last one that members acknowledge
         self._was_settled = False
         self._copy = copy
         self._disk = disk
@@ -158,26 +149,16 @@ class Mastery:
         self._check_at = now + BEHIND_S
         self._checked_sequence = 0
         self._view: View | None = None
-        self.members: tuple[str, ...] = ()
-        """The other members of the view."""
-        self._presented: dict[str, Standing] = {}
-        self._installed: dict[str, int] = {}
+        self._following = Replication(
+            reign, copy, outbox, life=life, slice_bytes=slice_bytes, now=now
+        )
         self._failing = Failing(outbox, node, reign)
-        self._better: dict[str, None] = {}
-        """Whose copy must be taken over before anything is settled; one is `_awaited` at a time."""
-        self._awaited = ""
-        self._awaited_until = 0.0
-        self._reading: Reading | None = None
-        self._to_install: dict[str, None] = {}
+        self._better = BetterCopies(reign, copy, outbox, slice_bytes)
+        """Whose copy must be taken over before anything is settled."""
         self._slice_bytes = slice_bytes
-        self._batch: list[wire.Replicated] = []
-        self._batch_at: float | None = None
-        self._last_batch = now - BATCH_S
         self._held: deque[_Held] = deque()
         self._draft: Draft | None = None
         """A large change under way; all others are held until it has ended."""
-        self._is_spreading = False
-        """Whether the members are being sent what came of one; what follows would be a gap."""
         self._untold: wire.Replicated | None = None
         """A replacement the subscribers are not told of yet: a DC who hears of it rules anew, and
         who waits for an answer would be told that its outcome is not known."""
@@ -189,28 +170,39 @@ class Mastery:
     # --- what the replica tells -----------------------------------------------------------------
 
     @property
+    def members(self) -> tuple[str, ...]:
+        """The other members of the view."""
+        return self._following.members
+
+    @property
+    def sequence(self) -> int:
+        """The place in the sequence of this reign where our copy is now."""
+        return self._following.sequence
+
+    @property
     def is_settled(self) -> bool:
         """Tell whether every member has promised this reign, and has nothing better than we."""
         return (
             self._view is not None
             and self.promise_kept
-            and not self._awaited
             and not self._better
-            and all(member in self._presented for member in self.members)
+            and self._following.are_all_presented
         )
 
     def viewed(self, view: View | None, now: float) -> None:
         """Take in the membership: forget who left, hail who came."""
         self._view = view
         members = () if view is None else view.members
-        self.members = tuple(member.name for member in members if member.name != self.node)
-        for node in [*self._presented, *self._installed, *self._failing.reasons]:
+        self._following.members = tuple(
+            member.name for member in members if member.name != self.node
+        )
+        for node in [*self._following.known, *self._failing.reasons]:
             if node not in self.members or (view is not None and node in view.lost):
                 self.forget(node)
         if not self._may_write_without_force():
             self._unanswered.give_up("quorum was lost", lambda pending: not pending.forced)
         for node in self.members:
-            if node not in self._presented:
+            if node not in self._following.presented:
                 self._outbox.to_node(node, wire.Hail(self.reign))
         self.advance(now)
 
@@ -218,46 +210,34 @@ class Mastery:
         """Hail a node whose cib runs; `again`: it has just started, what it knew is gone."""
         if again:
             self.forget(node)
-        elif node in self._presented:
+        elif node in self._following.presented:
             return
         self._outbox.to_node(node, wire.Hail(self.reign))
 
     def forget(self, node: str) -> None:
         """Forget the life of a cib that has ended."""
-        self._presented.pop(node, None)
-        self._better.pop(node, None)
-        self._installed.pop(node, None)
+        self._following.forget(node)
+        self._better.forget(node)
         self._failing.forget(node)
-        self._to_install.pop(node, None)
-        if self._awaited == node:
-            self._awaited = ""
 
     def presented(self, node: str, message: wire.Present, now: float) -> None:
         """Compare a member's copy with ours: take the better one, give it the snapshot."""
         if message.reign != self.reign:
             return
-        self._presented[node] = message.standing
+        self._following.has_presented(node, message.standing)
         self._failing.reasons.pop(node, None)  # it could write the promise
-        self._installed.pop(node, None)
-        self._flush(now)
+        self._following.flush(now)
         self._take_or_install(node, now)
-        self._send_snapshot(now)
+        self._following.send_snapshot(now)
         self.advance(now)
 
     def _take_or_install(self, node: str, now: float) -> None:
-        if self._is_better(self._presented[node]):
-            self._better[node] = None
-            self._ask_for_better(now)
+        if self._is_better(self._following.presented[node]):
+            self._better.add(node)
+            self._better.ask(now)
         else:
-            self._better.pop(node, None)
-            self._install(node)
-
-    def _ask_for_better(self, now: float) -> None:
-        """Ask the next member whose copy is better for it, unless one is asked already."""
-        if not self._awaited and self._better:
-            self._awaited = next(iter(self._better))
-            self._awaited_until = now + FETCH_S
-            self._outbox.to_node(self._awaited, wire.Give(self.reign, self._copy.standing()))
+            self._better.drop(node)
+            self._following.install(node)
 
     def _is_better(self, theirs: Standing) -> bool:
         """Tell whether a member's copy must be taken over.
@@ -272,26 +252,20 @@ class Mastery:
 
     def given(self, node: str, message: wire.Snapshot, now: float) -> None:
         """Take over the better copy once it is read, and install it everywhere."""
-        if node == self._awaited and message.reign == self.reign:
-            self._awaited_until = now + FETCH_S
-            self._reading = Reading(message, self._copy.document)
-            self._read_on(now)
+        self._better.given(node, message, now)
+        self._read_on(now)
 
     def _read_on(self, now: float) -> None:
         """Read a slice of the copy that was asked for; nothing is changed until it is read."""
-        node, reading = self._awaited, self._reading
-        if reading is None or not node:
-            self._reading = None
-            return
+        node = self._better.awaited
         try:
-            if not reading.advance(self._slice_bytes):
-                return
+            reading = self._better.read_on()
         except (errors.RemoteProtocolError, errors.ConfigurationError) as problem:
             self._outbox.error(f"cib_peer_callback: The copy of {node} is of no use: {problem}")
             self.forget(node)
             return
-        self._reading = None
-        self._awaited = ""
+        if reading is None:
+            return
         if self._copy.is_beaten_by(reading.document, reading.snapshot.warrant):
             self._take_over(node, reading, now)
         else:
@@ -306,18 +280,15 @@ class Mastery:
             self._outbox.warn(f"Archived our configuration: {adopted.given_up.reason}")
             self._outbox.add(adopted.given_up)
         self._unanswered.give_up(f"the better copy of {node} was taken over")
-        self._batch.clear()
-        self._batch_at = None
-        self.sequence += 1
-        self._configuration_sequence = self.sequence
+        self._following.begin_anew()
         if adopted.configuration_differs:
             self._disk.want()
         if adopted.differs:
             self._outbox.replaced(self._copy.document.version)
-        self._better.clear()  # what was better than the last copy need not be better than this one
-        for member in self._presented:
+        self._better.clear()
+        for member in self._following.presented:
             self._take_or_install(member, now)
-        self._send_snapshot(now)
+        self._following.send_snapshot(now)
         self.advance(now)
 
     def acknowledged(self, node: str, message: wire.Acknowledge, now: float) -> None:
@@ -330,9 +301,8 @@ class Mastery:
                 self._failing.broken.add(node)
                 self._failing.dismiss(self._view, self._failing_disks())
             self._unanswered.report_undurable(message.sequence, f"{node}: {message.problem}")
-        elif node in self._presented and message.life == self._life:
+        elif self._following.acknowledged(message, node):
             self._failing.reasons.pop(node, None)
-            self._installed[node] = max(message.sequence, self._installed.get(node, 0))
         self.advance(now)
 
     def written(self, mark: Mark, now: float) -> None:
@@ -371,8 +341,8 @@ class Mastery:
         else:
             for node in others:
                 self._outbox.info(f"sync_our_cib: Syncing CIB to {node}")
-        self._flush(now)
-        sequence = self._configuration_sequence
+        self._following.flush(now)
+        sequence = self._following.configuration_sequence
         self._errands.sync(peer, request, others, sequence, now + SYNC_S)
         self.advance(now)
 
@@ -389,22 +359,21 @@ class Mastery:
     def tick(self, now: float) -> None:
         """Act on deadlines."""
         self._read_on(now)
-        self._send_snapshot(now)
+        self._following.send_snapshot(now)
         self._go_on(now)
         if now >= self._hail_at:
             self._hail_at = now + HAIL_AGAIN_S
             for node in self.members:
-                if node not in self._presented:
+                if node not in self._following.presented:
                     self._outbox.to_node(node, wire.Hail(self.reign))
         if now >= self._check_at:
             for node in self._laggards():
                 self._outbox.to_node(node, wire.Hail(self.reign))
             self._check_at = now + BEHIND_S
-            self._checked_sequence = self._configuration_sequence
-        if self._awaited and now >= self._awaited_until:
-            self.forget(self._awaited)
-        if self._batch_at is not None and now >= self._batch_at:
-            self._flush(now)
+            self._checked_sequence = self._following.configuration_sequence
+        if late := self._better.overdue(now):
+            self.forget(late)
+        self._following.send_batch(now)
         self.advance(now)
         while self._held and now >= self._held[0].until:
             self._not_ready(self._held.popleft().asker, self._why_not_settled())
@@ -415,19 +384,14 @@ class Mastery:
     def next_deadline(self) -> float | None:
         """Say when `tick` is due."""
         due: list[float] = []
-        is_at_work = self._draft is not None or self._is_spreading
-        if self._reading is not None or self._to_install or is_at_work:
+        if self._draft is not None:
             due.append(0.0)  # in the next turn
-        if self._better and not self._awaited:
-            due.append(0.0)
-        if not all(member in self._presented for member in self.members):
+        due.extend(self._better.deadlines())
+        if not self._following.are_all_presented:
             due.append(self._hail_at)
-        if self.behind(self.members, self._configuration_sequence):
+        if self.behind(self.members, self._following.configuration_sequence):
             due.append(self._check_at)
-        if self._awaited:
-            due.append(self._awaited_until)
-        if self._batch_at is not None:
-            due.append(self._batch_at)
+        due.extend(self._following.deadlines())
         if self._held:
             due.append(self._held[0].until)
             if self._grace_until < self._held[0].until and self._grace_until > self._last_tried:
@@ -440,7 +404,7 @@ class Mastery:
     def advance(self, now: float) -> None:
         """Do what has become possible: held changes, answers, syncs, fetches."""
         self._last_tried = now
-        self._ask_for_better(now)
+        self._better.ask(now)
         self._was_settled = self._was_settled or self.is_settled
         self._make_held(now)
         if self._is_undecided and self.is_settled:
@@ -472,11 +436,11 @@ class Mastery:
         return self._has_quorum and copy.warrant.decided < copy.document.version.admin_epoch
 
     def _may_begin(self, change: api.Change, now: float) -> bool:
-        if self._draft is not None or self._is_spreading or self._untold is not None:
+        if self._draft is not None or self._following.is_spreading or self._untold is not None:
             return False
         if api.touches_configuration(change.operations) and not change.dry_run:
             return self.is_settled and not self._is_undecided
-        return self.is_settled or (now >= self._grace_until and not self._better)
+        return self.is_settled or (now >= self._grace_until and not self._better.is_one_known)
 
     def _is_hopeless(self, change: api.Change) -> bool:
         """Tell whether a change would be refused even if the reign were settled by now."""
@@ -560,7 +524,7 @@ class Mastery:
             # stamped, or it would lose against what an earlier master could tell nobody of.
             self._unanswered.add(
                 Pending(
-                    self._configuration_sequence,
+                    self._following.configuration_sequence,
                     asker,
                     answer,
                     now + ACKNOWLEDGE_S,
@@ -573,7 +537,7 @@ class Mastery:
             self._answer_durable(now)
         else:
             if isinstance(asker, RemoteAsker):
-                self._flush(now)
+                self._following.flush(now)
             self._outbox.answer(asker, answer)
         self._tell_of_replacement()
 
@@ -594,7 +558,7 @@ class Mastery:
 
     def _tell_warrant(self, now: float) -> None:
         """Send the warrant, and write it."""
-        self._flush(now, digest=self._copy.document.digest())
+        self._following.flush(now, digest=self._copy.document.digest())
         self._disk.want()
 
     def _objection(self, change: api.Change) -> objections.Refusal | None:
@@ -620,8 +584,6 @@ class Mastery:
 
     def _replicate(self, carried: operations.Carried, origin: api.Origin, now: float) -> None:
         at = self._clock() if carried.configuration else 0
-        most_bytes = max(self._slice_bytes // PATCH_TO_READING, LEAST_LARGE_BYTES)
-        is_large = carried.replaced or len(carried.patch) > most_bytes
         change = wire.Replicated(
             carried.before,
             carried.after,
@@ -641,73 +603,15 @@ class Mastery:
             digest = self._copy.document.digest()
             self._copy.note(carried.trace, change, digest, self.node, self._copy.warrant)
             self._disk.want()
-        if is_large:
-            self._spread(now, configuration=carried.configuration)
+        if self._following.is_too_much(change):
+            self._following.spread(now, configuration=carried.configuration)
         else:
-            self._pass_on(change, digest, now)
+            self._following.pass_on(change, digest, now)
         if carried.replaced:
             self._untold = change
         else:
             # The members first, whose disks everybody waits for.
             self._outbox.changed(change, alone=not self.members)
-
-    def _pass_on(self, change: wire.Replicated, digest: str, now: float) -> None:
-        """Have the members make a change: at once if it is one of the configuration (`digest`)."""
-        self._batch.append(change)
-        if digest or now >= self._last_batch + BATCH_S:
-            self._flush(now, digest=digest)
-        elif self._batch_at is None:
-            self._batch_at = self._last_batch + BATCH_S
-
-    def _spread(self, now: float, *, configuration: bool) -> None:
-        """Have the members take our copy as a whole, because what was changed is too much."""
-        self._flush(now)
-        self.sequence += 1
-        if configuration:
-            self._configuration_sequence = self.sequence
-        for member in self._presented:
-            self._install(member)
-        self._is_spreading = bool(self._to_install)
-
-    def _flush(self, now: float, digest: str = "") -> None:
-        """Send the changes collected so far as one message; with `digest`, the warrant too."""
-        if not self._batch and not digest:
-            return
-        self.sequence += 1
-        if digest:
-            self._configuration_sequence = self.sequence
-        if self.members:
-            self._outbox.to_node(
-                "",
-                wire.Apply(
-                    self.reign, self.sequence, self._copy.warrant, tuple(self._batch), digest
-                ),
-            )
-        self._batch.clear()
-        self._batch_at = None
-        self._last_batch = now
-
-    def _install(self, node: str) -> None:
-        self._installed.pop(node, None)
-        self._to_install[node] = None
-
-    def _send_snapshot(self, now: float) -> None:
-        """Send our document to one whom it is to be installed at, once it is packed."""
-        if not self._to_install:
-            self._is_spreading = False
-            return
-        pieces = self._copy.packed(self._slice_bytes)
-        if pieces is None:
-            return
-        self._flush(now)
-        node = next(iter(self._to_install))
-        del self._to_install[node]
-        missed = self._copy.history_since(self._presented[node])
-        snapshot = wire.Snapshot(
-            self.reign, self.sequence, self._copy.warrant, pieces, missed, self._life
-        )
-        self._outbox.to_node(node, snapshot)
-        self._is_spreading = self._is_spreading and bool(self._to_install)
 
     # --- answering ----------------------------------------------------------------------------
 
@@ -739,18 +643,18 @@ class Mastery:
         is_stamped = warrant.written == self.reign and warrant.settled == pair_of(version)
         if self._has_quorum and not is_stamped:
             copy.warrant = warrant.with_quorum(self.reign, version)
-        elif self._is_durable(self._configuration_sequence):
+        elif self._is_durable(self._following.configuration_sequence):
             copy.warrant = warrant.deciding(version.admin_epoch)
         else:
             return False
         self._tell_warrant(now)
-        self._unanswered.postpone(self._configuration_sequence)
+        self._unanswered.postpone(self._following.configuration_sequence)
         return True
 
     def _is_durable(self, sequence: int) -> bool:
         mark = self._disk.durable
         here = self._disk.is_durable or (mark[0] == self.reign and mark[1] >= sequence)
-        return here and all(self._installed.get(m, -1) >= sequence for m in self.members)
+        return here and not self.behind(self.members, sequence)
 
     def _not_ready(self, asker: Asker, reason: str) -> None:
         problem = errors.error("not-ready", "cib", reason, "try again")
@@ -760,15 +664,15 @@ class Mastery:
     def _why_not_settled(self) -> str:
         if self._view is None:
             return "there is no membership yet"
-        silent = [member for member in self.members if member not in self._presented]
+        silent = [member for member in self.members if member not in self._following.presented]
         if silent:
             return f"no word from the cib of {', '.join(silent)}"
-        if self._awaited:
-            return f"waiting for the copy of {self._awaited}"
-        if self._draft is not None or self._is_spreading or self._untold is not None:
+        if self._better.awaited:
+            return f"waiting for the copy of {self._better.awaited}"
+        if self._draft is not None or self._following.is_spreading or self._untold is not None:
             return "a large change is being made"
         if self._is_undecided:
-            sequence = self._configuration_sequence
+            sequence = self._following.configuration_sequence
             missing = ", ".join(self.behind(self.members, sequence)) or self.node
             return f"a raised admin_epoch is not on the disk of {missing} yet"
         return "the disk is slow"
@@ -777,19 +681,21 @@ class Mastery:
 
     def holds_copy_of(self, node: str) -> bool:
         """Tell whether our copy is at least as good as that of `node`."""
-        theirs = self._presented.get(node)
+        theirs = self._following.presented.get(node)
         return node == self.node or (
-            theirs is not None and not self._awaited and not self._is_better(theirs)
+            theirs is not None and not self._better.awaited and not self._is_better(theirs)
         )
 
     def behind(self, nodes: Iterable[str], sequence: int) -> tuple[str, ...]:
         """Name those of these nodes that have not acknowledged all up to `sequence`."""
-        return tuple(node for node in nodes if self._installed.get(node, -1) < sequence)
+        return self._following.behind(nodes, sequence)
 
     def _laggards(self) -> list[str]:
         """Name the members that should have acknowledged by now and did not say why not."""
         behind = self.behind(self.members, self._checked_sequence)
-        return [n for n in behind if n in self._presented and n not in self._failing.reasons]
+        return [
+            n for n in behind if n in self._following.presented and n not in self._failing.reasons
+        ]
 
     def has_left(self, node: str) -> bool:
         """Tell whether a node is no member any more."""

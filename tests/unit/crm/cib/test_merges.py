@@ -353,8 +353,8 @@ def _asked_for_its_copy(network: Network) -> str:
     """Let time pass until n1 rules and has asked a member for its copy."""
     for _ in range(10_000):
         mastery = network.replica("n1")._mastery
-        if mastery is not None and mastery._awaited:
-            return mastery._awaited
+        if mastery is not None and mastery._better.awaited:
+            return mastery._better.awaited
         network.run(0.0001)
     raise AssertionError("n1 never asked")
 
