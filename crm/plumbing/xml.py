@@ -91,6 +91,7 @@ def parsing(
     try:
         for part in bites(data, bite):
             parser.feed(part)
+            _check_fed(parser)
             yield len(part)
         root = parser.close()
     except etree.XMLSyntaxError as problem:
@@ -138,13 +139,16 @@ def bites(data: bytes, most: int = BITE_BYTES) -> Iterator[bytes]:
 
 
 def _between(data: bytes, place: int, least: int) -> int:
-    """Find a place close before another that cuts no character and no word that is counted."""
+    """Find a place close before another that cuts no character and, if that can be, no word.
+
+    Words are what is counted.
+    """
     if place == len(data):
         return place
-    for near in range(place, max(least, place - _LONGEST_WORD), -1):
-        if data[near] & 0xC0 != 0x80 and data[near - 1] not in b"<=xmln":
-            return near
-    return place
+    near = range(place, max(least, place - _LONGEST_WORD), -1)
+    wholes = [each for each in near if data[each] & 0xC0 != 0x80]
+    between_words = (each for each in wholes if data[each - 1] not in b"<=xmln")
+    return next(between_words, wholes[0] if wholes else place)
 
 
 def _parts(root: etree._Element) -> Iterator[tuple[etree._Element, bool]]:
@@ -173,11 +177,24 @@ def _parser(*, keep_comments: bool) -> etree.XMLParser:
     )
 
 
+def _check_fed(parser: etree.XMLParser) -> None:
+    """Refuse what a parser found fatal without raising: what follows would be a new document to it.
+
+    It is that way with an entity that nobody declared.
+    """
+    for found in parser.feed_error_log.filter_from_fatals():
+        raise _not_well_formed(found.line, found.column, found.message)
+
+
 def _not_xml(problem: etree.XMLSyntaxError) -> ConfigurationError:
     line, column = problem.position
-    where = f"line {line}, column {column}"
     # libxml2's own text ends with the position in words; ours names it once.
     text = (problem.msg or "not XML").split(", line ")[0].strip()
+    return _not_well_formed(line, column, text)
+
+
+def _not_well_formed(line: int, column: int, text: str) -> ConfigurationError:
+    where = f"line {line}, column {column}"
     hint = "correct it there, or just before: xmllint --noout FILE shows the line"
     return _refused("xml-syntax", where, f"{where}: {text}", hint)
 

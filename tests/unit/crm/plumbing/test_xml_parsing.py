@@ -57,6 +57,18 @@ def test_any_damage_is_refused_in_the_same_words_or_is_none(data: st.DataObject)
         assert in_steps(damaged, bite) == wanted
 
 
+@pytest.mark.parametrize("bite", [10, 10_000])
+@pytest.mark.parametrize(
+    "data",
+    [b"<x>&e;<y z='1'/><cib/>", b"<cib>&e;<y/><z/></cib>", b'<cib><y/><z a="&e;"/></cib>'],
+)
+def test_an_entity_that_is_not_declared_is_refused_wherever_it_stands(
+    data: bytes, bite: int
+) -> None:
+    assert refusal(in_steps, data, bite) == refusal(at_once, data)
+
+
+@example("<<<<><<<<<<<é")
 @example("xmlns<</" * 3)
 @given(st.text(alphabet="xmlns<>/ é=\"'", max_size=60))
 def test_cutting_a_text_loses_nothing_and_counts_the_same(text: str) -> None:
