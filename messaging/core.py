@@ -254,7 +254,7 @@ class Messaging:
             if moment is not None and (soonest is None or moment < soonest):
                 soonest = moment
         if self._court.is_needed:
-            ends = self._links.trust_ends(self._consulted_at)
+            ends = self._links.lease.trust_ends(self._consulted_at)
             soonest = ends if soonest is None or (ends is not None and ends < soonest) else soonest
         return soonest
 
@@ -500,7 +500,7 @@ class Messaging:
         asked = self._court.consult(
             self._settings.electorate,
             self._ccm.view,
-            self._links.trusted(now),
+            self._links.lease.trusted(now),
             now,
             reaches_out=self._pings.is_any_up,
         )

@@ -40,6 +40,7 @@ from crm.plumbing.machine import Note, error, info, warn
 from messaging import frame
 from messaging.cluster_settings import ClusterSettings, Timing
 from messaging.quorum import Electorate, Rulings
+from messaging.quorum_lease import QuorumLease
 from messaging.standing import NEVER, Contact, LinkState, PeerState, ShowLink, ShowNode
 from messaging.suspicion import Suspicion
 
@@ -204,8 +205,6 @@ class Links:
         self._node = node
         self._session = session
         self._uuid = uuid
-        self._electorate = settings.electorate
-        self._rulings = Rulings()
         self._status = NodeStatus.UP
         self._members: tuple[str, ...] = ()
         self._started_at = now
@@ -216,6 +215,7 @@ class Links:
             name: PeerState(name, settings.timing.deadtime_s) for name in settings.peers_of(node)
         }
         self._suspicion = Suspicion(settings.timing, self.peers)
+        self.lease = QuorumLease(node, self.peers, settings.timing, settings.electorate)
         self._due: float | None = None
         """No deadline is earlier; None: look for the earliest again."""
 
@@ -224,6 +224,7 @@ class Links:
     def adjust(self, timing: Timing) -> None:
         """Take over deadlines that may change while we run (`ha_cf.changes`)."""
         self._timing = timing
+        self.lease.timing = timing
         self._suspicion.adjust(timing)
         self._due = None
 
@@ -240,7 +241,7 @@ class Links:
     def count_by(self, electorate: Electorate) -> None:
         """Count by another list of nodes."""
         self._due = None
-        self._electorate = electorate
+        self.lease.electorate = electorate
 
     def receive(self, event: Event, now: float) -> list[Effect]:
         """Take in what was heard or decided."""
@@ -258,12 +259,10 @@ class Links:
                 effects = self._open_session(self.peers[peer], session, now)
             case QuorateViewChanged(members):
                 self._members = members
-                for peer_state in self.peers.values():
-                    is_member = peer_state.node in members
-                    peer_state.counted = peer_state.contact if is_member else None
+                self.lease.begin(members)
                 effects = self._speak(now)
             case Ruled(rulings):
-                self._rulings = rulings
+                self.lease.rulings = rulings
                 effects = []
             case PeerTookLeave(peer):
                 effects = self._take_leave(self.peers[peer], now)
@@ -330,8 +329,8 @@ class Links:
             for link in peer.links.values():
                 if link.status is LinkStatus.UP:
                     deadlines.append(link.heard_at + peer.deadtime_s)
-        if self._rulings.tie_until > self._looked_at:
-            deadlines.append(self._rulings.tie_until)
+        if self.lease.rulings.tie_until > self._looked_at:
+            deadlines.append(self.lease.rulings.tie_until)
         if self._status is NodeStatus.UP:
             trust = self._started_at + self._timing.deadtime_s
             deadlines.append(trust if trust > self._looked_at else max(initdead, self._looked_at))
@@ -351,7 +350,7 @@ class Links:
             deadtime_ms=_ms(self._timing.deadtime_s),
             keepalive_ms=_ms(self._timing.keepalive_s),
             uuid=self._uuid,
-            nodes=len(self._electorate.nodes),
+            nodes=len(self.lease.electorate.nodes),
             hearings=hearings,
             members=self._members,
         )
@@ -576,42 +575,9 @@ class Links:
         text = f"silent for {silent_ms} ms" + (f", to {' '.join(others)} as well" if others else "")
         return self._give_up(peer, now, Fault.DEAD, text)
 
-    def _counted(self) -> list[PeerState]:
-        return [
-            peer
-            for peer in self.peers.values()
-            if peer.contact is not None and peer.contact == peer.counted
-        ]
-
-    def trusted(self, now: float) -> list[str]:
-        """This node and those of its quorate view whose word is fresh enough to do without others.
-
-        Where they need the tie, it is asked for while there is still time to get it.
-        """
-        fresh = [peer.node for peer in self._counted() if now < self._trust_end(peer)]
-        return [self._node, *fresh]
-
-    def trust_ends(self, after: float) -> float | None:
-        """When the next of the trusted is trusted no more, if nothing is heard of it."""
-        ends = (self._trust_end(peer) for peer in self._counted())
-        return min((end for end in ends if end > after), default=None)
-
-    def _trust_end(self, peer: PeerState) -> float:
-        return min(peer.confirmed_at, peer.heard_at) + self._timing.trust_s
-
     def _check_lease(self, now: float) -> list[Effect]:
-        """Let go in time: give up every stale contact if the fresh ones are no quorum.
-
-        Only contacts as old as the view count: who has broken one since may be in another view.
-        """
-        counted = self._counted()
-        lease_s = self._timing.lease_s + self._suspicion.lease_extension_s(now)
-        stale = [peer for peer in counted if now >= peer.confirmed_at + lease_s]
-        if not stale:
-            return []
-        fresh = [peer.node for peer in counted if peer not in stale]
-        if self._electorate.lets_act([self._node, *fresh], self._rulings, now):
-            return []
+        """Let go in time: give up every stale contact if the fresh ones are no quorum."""
+        stale = self.lease.stale(now, self._suspicion.lease_extension_s(now))
         effects: list[Effect] = []
         for peer in stale:
             text = f"has not confirmed hearing us for {_ms(now - peer.confirmed_at)} ms"

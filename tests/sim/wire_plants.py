@@ -106,11 +106,11 @@ def counting_for_itself(*arguments: Any, node: str, **named: Any) -> Any:
     """One node finds that its vote is worth more than all others, and nobody notices."""
     machine = core.Messaging(*arguments, node=node, **named)
     if node == "a":
-        for part in ("_ccm", "_links"):
-            own = vars(vars(machine)[part])
-            real = own["_electorate"]
-            own["_electorate"] = replace(real, weights={"a": 10_000}, chain=("weight",))
-            vars(own["_electorate"])["charter"] = real.charter
+        parts = vars(machine)
+        real = parts["_links"].lease.electorate
+        strange = replace(real, weights={"a": 10_000}, chain=("weight",))
+        vars(strange)["charter"] = real.charter
+        parts["_links"].lease.electorate = vars(parts["_ccm"])["_electorate"] = strange
     return machine
 
 
