@@ -100,7 +100,7 @@ class Sealer:
         self._signing = keys.signing
         self._secrets = {key.number: auth.secret_of(key) for key in keys.keys}
 
-    def seal(self, message: Message) -> bytes:
+    def seal(self, message: msgspec.Struct) -> bytes:
         """Make the datagram for a message."""
         nonce = self._random_bytes(_NONCE_BYTES)
         header = _HEADER.pack(_MAGIC, _VERSION, self._signing, self._tag, nonce)

@@ -21,7 +21,7 @@ from crm.cib import wire as cib_wire
 from crm.plumbing.codec import Codec
 from crm.plumbing.errors import RemoteProtocolError, has_errors
 from crm.plumbing.machine import MessageArrived
-from messaging import auth, authkeys, core, delivery, frame, packing
+from messaging import auth, authkeys, ballot, core, delivery, frame, packing, quorumserver
 from messaging.ha_cf import directives
 from messaging.ha_cf import reading as ha_cf
 from messaging.links import Contact
@@ -322,6 +322,20 @@ def _gate_input() -> st.SearchStrategy[list[bytes]]:
     return st.lists(inputs.spoilt(whole) | inputs.encoded(gate.FRAMES), max_size=8)
 
 
+# --- the quorum server --------------------------------------------------------------------
+
+
+def _take_questions(questions: list[bytes | msgspec.Struct]) -> None:
+    """Anything from the network, sealed or not: answered at most once, and it goes on."""
+    source = random_bytes(random.Random(1))
+    server = quorumserver.QuorumServer({"linux-ha": KEYS}, now=0.0, random_bytes=source)
+    sealer = ballot.Sealer(KEYS, "linux-ha", is_server=False, random_bytes=source)
+    for number, question in enumerate(questions):
+        data = question if isinstance(question, bytes) else sealer.seal(question)
+        asked = quorumserver.QuestionArrived(data, ("192.0.2.1", 5561))
+        assert len(server.receive(asked, 100.0 + number)) <= 2
+
+
 TARGETS: dict[str, Target] = {
     "packet": Target(st.lists(_packets(), max_size=12), _take_packets),
     "handshake": _decoding(frame.HANDSHAKES),
@@ -334,6 +348,11 @@ TARGETS: dict[str, Target] = {
     "client": Target(st.lists(inputs.messages(membership.TO_HEARTBEAT), max_size=8), _take_client),
     "ha.cf": Target(_config_text(), _take_ha_cf),
     "authkeys": Target(_config_text(), _take_authkeys),
+    "quorum-question": Target(
+        st.lists(inputs.messages(ballot.QUESTIONS) | st.binary(max_size=80), max_size=8),
+        _take_questions,
+    ),
+    "quorum-answer": _decoding(ballot.ANSWERS),
     "serial": Target(_serial_input(), _take_serial),
     "echo": Target(_echo_input(), _take_echo),
     "gate": Target(_gate_input(), _take_gate),
