@@ -217,6 +217,11 @@ class Delivery:
         self._sizes: dict[str, PieceSize] = {}
         self._conversations: dict[str, _Conversation] = {}
         self._logged_at: dict[str, float] = {}
+        self._dues: dict[str, float] = {}
+        """When there is something to do for a peer, as far as nothing was said or heard since."""
+
+        self._touched: set[str] = set()
+        """Whose deadline is to be looked for again."""
 
     @property
     def peers(self) -> tuple[str, ...]:
@@ -237,6 +242,7 @@ class Delivery:
 
     def begin(self, peer: str, contact: Contact) -> None:
         """Start fresh streams with a peer."""
+        self._touched.add(peer)
         self._conversations[peer] = _Conversation(
             contact,
             tuple(_Outbound(Pace(self._patience_s)) for _ in Channel),
@@ -245,6 +251,7 @@ class Delivery:
 
     def end(self, peer: str) -> None:
         """Forget the streams with a peer."""
+        self._touched.add(peer)
         self._conversations.pop(peer, None)
 
     def is_drained(self) -> bool:
@@ -280,6 +287,7 @@ class Delivery:
             conversation = self._conversations.get(peer)
             if conversation is None:
                 continue
+            self._touched.add(peer)
             stream = conversation.outbound[channel]
             effects += self._try_larger(peer, now)
             piece_bytes = _chunk_bytes(self._size_of(peer).packet_bytes)
@@ -365,6 +373,7 @@ class Delivery:
         if named != (contact.my_epoch, contact.peer_epoch) or message.channel not in (0, 1):
             return []
         channel = _CHANNELS[message.channel]
+        self._touched.add(peer)
         effects: list[Effect] = []
         if message.heard is not None:
             stream = conversation.outbound[channel]
@@ -520,14 +529,20 @@ class Delivery:
         conversation = self._conversations.get(peer)
         if conversation is None:
             return []
+        self._touched.add(peer)
         return [self._acknowledge(peer, conversation, channel, now) for channel in Channel]
 
     # --- time -------------------------------------------------------------------------------
 
     def tick(self, now: float) -> list[Effect]:
         """Repeat, acknowledge and ask for what is missing, as far as due."""
+        self._look_at_touched()
         effects: list[Effect] = []
         for peer, conversation in list(self._conversations.items()):
+            due = self._dues.get(peer)
+            if due is None or now < due:
+                continue
+            self._touched.add(peer)
             for channel in _CHANNELS:
                 effects += self._repeat(peer, conversation, channel, now)
                 effects += self._answer(peer, conversation, channel, now)
@@ -574,19 +589,35 @@ class Delivery:
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
-        soonest = _NEVER
-        for conversation in self._conversations.values():
-            for outbound in conversation.outbound:
-                if outbound.flight:
-                    due = outbound.repeat_due()
-                    if due is not None and due < soonest:
-                        soonest = due
-            for inbound in conversation.inbound:
-                if inbound.ack_due is not None and inbound.ack_due < soonest:
-                    soonest = inbound.ack_due
-                if inbound.nak_due is not None and inbound.nak_due < soonest:
-                    soonest = inbound.nak_due
-        return None if soonest == _NEVER else soonest
+        self._look_at_touched()
+        return min(self._dues.values(), default=None)
+
+    def _look_at_touched(self) -> None:
+        """Find the deadlines of those anew whose streams may have changed: mostly one of many."""
+        for peer in self._touched:
+            conversation = self._conversations.get(peer)
+            due = None if conversation is None else _due(conversation)
+            if due is None:
+                self._dues.pop(peer, None)
+            else:
+                self._dues[peer] = due
+        self._touched.clear()
+
+
+def _due(conversation: _Conversation) -> float | None:
+    """When something is to be repeated, acknowledged or asked for, if nothing comes before."""
+    soonest = _NEVER
+    for outbound in conversation.outbound:
+        if outbound.flight:
+            due = outbound.repeat_due()
+            if due is not None and due < soonest:
+                soonest = due
+    for inbound in conversation.inbound:
+        if inbound.ack_due is not None and inbound.ack_due < soonest:
+            soonest = inbound.ack_due
+        if inbound.nak_due is not None and inbound.nak_due < soonest:
+            soonest = inbound.nak_due
+    return None if soonest == _NEVER else soonest
 
 
 def _chunk_bytes(packet_bytes: int) -> int:

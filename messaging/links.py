@@ -33,6 +33,7 @@ Source: docs/protocol/links.md, docs/protocol/membership.md "The quorum lease".
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
 
 from crm.api.membership import LinkStatus, NodeKind, NodeStatus
@@ -219,6 +220,12 @@ class Links:
         self._due: float | None = None
         """No deadline is earlier; None: look for the earliest again."""
 
+        self._dues: dict[str, float] = {}
+        """The deadlines that each peer brings with it, as they stood when last looked for."""
+
+        self._touched: set[str] | None = None
+        """Whose deadlines are to be looked for again; None: those of all."""
+
     # --- the machine ------------------------------------------------------------------------
 
     def adjust(self, timing: Timing) -> None:
@@ -226,21 +233,23 @@ class Links:
         self._timing = timing
         self.lease.timing = timing
         self._suspicion.adjust(timing)
-        self._due = None
+        self._look_at_all_again()
 
     def admit(self, node: str, now: float) -> None:
         """Count and judge a node that was added while we run."""
         self.peers[node] = PeerState(node, self._timing.deadtime_s, known_at=now)
         self._suspicion.admit(node)
+        self._look_at_all_again()
 
     def dismiss(self, node: str) -> None:
         """Forget a node that was deleted while we run; there is no contact with it."""
         self.peers.pop(node, None)
         self._suspicion.dismiss(node)
+        self._look_at_all_again()
 
     def count_by(self, electorate: Electorate) -> None:
         """Count by another list of nodes."""
-        self._due = None
+        self._look_at_all_again()
         self.lease.electorate = electorate
 
     def receive(self, event: Event, now: float) -> list[Effect]:
@@ -253,7 +262,7 @@ class Links:
                 heard = self.peers[peer]
                 if session != heard.session or not heard.is_reachable:
                     return []
-                self._due = None
+                self._look_again_at(peer)
                 return _hear_link(heard, link, source, now - age_s)
             case SessionOpened(peer, session):
                 effects = self._open_session(self.peers[peer], session, now)
@@ -272,15 +281,32 @@ class Links:
                 )
         effects += self._check_lease(now)
         effects += self._consider_active(now)
-        if effects or lag_s != self._suspicion.lag_s or not self._is_sign_of_life_only(event):
-            self._due = None
+        if isinstance(event, PacketHeard) and lag_s == self._suspicion.lag_s:
+            self._follow_packet(event, effects)
+        else:
+            self._look_at_all_again()
         return effects
 
-    def _is_sign_of_life_only(self, event: Event) -> bool:
-        """Tell whether an event that had no effect can only put deadlines off: most packets do."""
-        if not isinstance(event, PacketHeard) or event.message is not None:
-            return False
-        return self.peers[event.peer].contact is not None
+    def _follow_packet(self, event: PacketHeard, effects: list[Effect]) -> None:
+        """Look again at no more deadlines than a packet may have moved: there are thousands.
+
+        A sign of life that had no effect can only put off those of its peer.
+        """
+        if not all(isinstance(effect, SayTo) for effect in effects):
+            self._look_at_all_again()
+        elif event.message is not None or self.peers[event.peer].contact is None:
+            self._look_again_at(event.peer)
+        elif self._touched is not None:
+            self._touched.add(event.peer)
+
+    def _look_again_at(self, peer: str) -> None:
+        self._due = None
+        if self._touched is not None:
+            self._touched.add(peer)
+
+    def _look_at_all_again(self) -> None:
+        self._due = None
+        self._touched = None
 
     def tick(self, now: float) -> list[Effect]:
         """Speak, probe, and give up, as the time demands."""
@@ -299,7 +325,7 @@ class Links:
             if due is not None and now >= due:
                 effects += self._ask(peer, now)
         effects += self._consider_active(now)
-        self._due = None
+        self._look_at_all_again()
         return effects
 
     def next_deadline(self) -> float | None:
@@ -309,31 +335,42 @@ class Links:
         return self._due
 
     def _earliest(self) -> float:
-        deadlines = [self._status_due]
-        initdead = self._started_at + self._timing.initdead_s
-        suspicion = self._suspicion
-        late_s = suspicion.lease_extension_s(self._looked_at)
-        for peer in self.peers.values():
-            if peer.contact is not None:
-                deadlines.append(suspicion.next_deadline(peer))
-                lease_end = peer.confirmed_at + self._timing.lease_s + late_s
-                if lease_end > self._looked_at:
-                    deadlines.append(lease_end)
-            elif peer.shown is NodeStatus.INIT:
-                deadlines.append(self._start_of(peer) + self._timing.initdead_s)
-            elif peer.shown is not NodeStatus.DEAD:
-                deadlines.append(self._suspicion.silence_end(peer))
-            due = self._probe_due(peer)
-            if due is not None:
-                deadlines.append(due)
-            for link in peer.links.values():
-                if link.status is LinkStatus.UP:
-                    deadlines.append(link.heard_at + peer.deadtime_s)
+        if self._touched is None:
+            self._dues = {name: self._due_of(peer) for name, peer in self.peers.items()}
+        else:
+            for name in self._touched:
+                self._dues[name] = self._due_of(self.peers[name])
+        self._touched = set()
+        earliest = min(self._dues.values(), default=self._status_due)
         if self.lease.rulings.tie_until > self._looked_at:
-            deadlines.append(self.lease.rulings.tie_until)
+            earliest = min(earliest, self.lease.rulings.tie_until)
         if self._status is NodeStatus.UP:
             trust = self._started_at + self._timing.deadtime_s
-            deadlines.append(trust if trust > self._looked_at else max(initdead, self._looked_at))
+            initdead = self._started_at + self._timing.initdead_s
+            due = trust if trust > self._looked_at else max(initdead, self._looked_at)
+            earliest = min(earliest, due)
+        return min(earliest, self._status_due)
+
+    def _due_of(self, peer: PeerState) -> float:
+        """When there is something to do about a peer; infinity if never."""
+        deadlines = [math.inf]
+        suspicion = self._suspicion
+        if peer.contact is not None:
+            deadlines.append(suspicion.next_deadline(peer))
+            late_s = suspicion.lease_extension_s(self._looked_at)
+            lease_end = peer.confirmed_at + self._timing.lease_s + late_s
+            if lease_end > self._looked_at:
+                deadlines.append(lease_end)
+        elif peer.shown is NodeStatus.INIT:
+            deadlines.append(self._start_of(peer) + self._timing.initdead_s)
+        elif peer.shown is not NodeStatus.DEAD:
+            deadlines.append(suspicion.silence_end(peer))
+        due = self._probe_due(peer)
+        if due is not None:
+            deadlines.append(due)
+        for link in peer.links.values():
+            if link.status is LinkStatus.UP:
+                deadlines.append(link.heard_at + peer.deadtime_s)
         return min(deadlines)
 
     # --- speaking ---------------------------------------------------------------------------
@@ -422,16 +459,17 @@ class Links:
         if isinstance(message, frame.Status):
             effects += self._hear_status(peer, message, arrived_at)
             for name, report in message.hearings.items():
-                self._suspicion.hear_of(name, peer.node, report, now, is_answer=False)
+                if self._suspicion.hear_of(name, peer.node, report, now, is_answer=False):
+                    self._look_again_at(name)
             effects += self._hear_hearing(
                 peer, message.hearings.get(self._node), message.stamp, now
             )
         elif isinstance(message, frame.Beat):
             effects += self._hear_hearing(peer, message.hearing, message.stamp, now)
-            if message.report is not None:
-                self._suspicion.hear_of(
-                    message.about, peer.node, message.report, now, is_answer=True
-                )
+            if message.report is not None and self._suspicion.hear_of(
+                message.about, peer.node, message.report, now, is_answer=True
+            ):
+                self._look_again_at(message.about)
             if message.ask:
                 lacking = peer.contact is None and now - peer.probed_at >= ASK_PAUSE_S
                 answer = self._beat(peer, now, ask=False, about=message.about)

@@ -125,13 +125,16 @@ class Suspicion:
 
     def hear_of(
         self, name: str, reporter: str, report: frame.Hearing, now: float, *, is_answer: bool
-    ) -> None:
-        """Take in what another node last heard of a peer, against what we heard ourselves."""
+    ) -> bool:
+        """Take in what another node last heard of a peer, against what we heard ourselves.
+
+        Tells whether that says anything: it does not of a peer that is heard here.
+        """
         peer = self._peers.get(name)
         if peer is None or name == reporter or report.session != peer.session:
-            return
+            return False
         if now - peer.heard_at <= self.timing.suspicion_s:
-            return
+            return False
         hearsay = self._hearsay[name]
         gain_s = (report.echo - peer.stamp) / 1e6
         if gain_s > 0:
@@ -140,6 +143,7 @@ class Suspicion:
             hearsay.deaf.discard(reporter)
         elif is_answer:
             hearsay.deaf.add(reporter)
+        return True
 
     def silence_end(self, peer: PeerState) -> float:
         """Until when a peer may be silent before it is given up, or called dead.
