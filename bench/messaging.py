@@ -17,24 +17,29 @@ from __future__ import annotations
 import argparse
 import asyncio
 import collections
+import contextlib
+import functools
 import json
+import logging
 import os
 import random
 import secrets
 import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cli.lab.plan import Host, LabPlan
 from cli.lab.remote import Lab
 from crm.api import membership as api
+from crm.plumbing import urgency
 from crm.plumbing.blackbox import BlackBox
-from crm.plumbing.machine import MessageArrived, Tell
+from crm.plumbing.errors import CrmError
+from crm.plumbing.machine import MessageArrived, Note, Tell
 from crm.plumbing.runner import Runner
 from messaging import core, frame
 from messaging.authkeys import KeyFile, SharedKey
@@ -42,6 +47,7 @@ from messaging.cluster_settings import ClusterSettings, Medium, MediumKind, Timi
 from messaging.media import udp
 from messaging.media.sieve import Sieve
 from tests.kit.messaging import Network
+from tests.kit.team import Answer, Team, Worker
 
 CLUSTER = "bench"
 CLIENT = "bench"
@@ -50,6 +56,10 @@ DEVICE = "eth0"
 OPEN_MESSAGES = 64
 REPORT_EVERY = 16
 PING_ROUNDS = 300
+LIMIT_S = 60.0
+"""Nothing that is asked of a node takes longer, or it has not worked."""
+
+_UDP_SEGMENT = 103
 
 
 def _settings(count: int, keepalive_s: float) -> ClusterSettings:
@@ -96,6 +106,7 @@ class Node:
         self.views = 0
         self.acknowledged: collections.Counter[str] = collections.Counter()
         self.progress = asyncio.Event()
+        self.notes: collections.deque[str] = collections.deque(maxlen=4)
         self.runner.receive(core.Started(udp.packet_bytes(others)))
         self.runner.receive(MessageArrived(CLIENT, api.SignOn(CLIENT, os.getpid())))
 
@@ -121,6 +132,8 @@ class Node:
             case Tell(_, api.ViewInstalled()):
                 self.views += 1
                 self.progress.set()
+            case Note(level=level, text=text) if level >= logging.WARNING:
+                self.notes.append(text)
 
     def _take(self, sender: str, payload: bytes) -> None:
         kind, _, rest = payload.partition(b" ")
@@ -139,20 +152,56 @@ class Node:
 
     # --- measuring ------------------------------------------------------------------------
 
-    async def await_view(self) -> dict[str, object]:
-        """Wait until all nodes are in the view."""
-        began = time.perf_counter()
-        while self.machine.view is None or len(self.machine.view.members) < len(
-            self.settings.nodes
-        ):
+    async def _until(self, holds: Callable[[], bool], *, views: int | None = None) -> None:
+        """Wait for something to hold.
+
+        Raises: CrmError if another view came than the one of so many, which loses messages.
+        """
+        while not holds():
+            if views not in (None, self.views):
+                raise CrmError(f"a contact broke: the view is now {self._members()}")
             self.progress.clear()
             await self.progress.wait()
+
+    def _members(self) -> str:
+        view = self.machine.view
+        return "none" if view is None else " ".join(member.name for member in view.members)
+
+    def _has_whole_view(self) -> bool:
+        view = self.machine.view
+        return view is not None and len(view.members) == len(self.settings.nodes)
+
+    async def obey(self, words: list[str]) -> Answer:
+        """Do what a line asks for, within a limit."""
+        limit_s = LIMIT_S + (float(words[1]) if words[0] == "idle" else 0.0)
+        try:
+            async with asyncio.timeout(limit_s):
+                match words:
+                    case ["view"]:
+                        return await self.await_view()
+                    case ["idle", seconds]:
+                        return await self.idle(float(seconds))
+                    case ["load", messages, size]:
+                        return await self.load(int(messages), int(size))
+                    case _:
+                        return await self.ping(PING_ROUNDS)
+        except TimeoutError:
+            said = dict(self.acknowledged)
+            state = f"view {self._members()}, acknowledged {said}, last complaints {self.notes}"
+        except CrmError as problem:
+            state = f"{problem}; last complaints {self.notes}"
+        return {"problem": f"'{' '.join(words)}' has not ended in order: {state}"}
+
+    async def await_view(self) -> Answer:
+        """Wait until all nodes are in the view."""
+        began = time.perf_counter()
+        await self._until(self._has_whole_view)
         return {
             "agreed_ms": 1000 * (time.perf_counter() - began),
             "session": self.machine.incarnation,
         }
 
-    async def idle(self, seconds: float) -> dict[str, object]:
+    async def idle(self, seconds: float) -> Answer:
         """Traffic and CPU of some seconds in which nobody sends anything."""
         self.longest_gap_s, self.heard, views = 0.0, {}, self.views
         before, cpu, began = _sent_by_us(), time.process_time(), time.perf_counter()
@@ -176,35 +225,39 @@ class Node:
         """Datagrams that the kernel dropped so far."""
         return sum(link.dropped for group in self.links.values() for link in group)
 
-    async def load(self, count: int, size: int) -> dict[str, object]:
+    async def load(self, count: int, size: int) -> Answer:
         """Send messages to all, as many at a time as `OPEN_MESSAGES`."""
         filler = bytes(max(size - 13, 0))
         others = [name for name in self.settings.nodes if name != self.name]
         self.acknowledged.clear()
+
+        def acknowledged(awaited: int) -> bool:
+            return all(self.acknowledged[name] >= awaited for name in others)
+
+        views = self.views
         cpu, began = time.process_time(), time.perf_counter()
         for number in range(1, count + 1):
-            while number - min(self.acknowledged[name] for name in others) > OPEN_MESSAGES:
-                self.progress.clear()
-                await self.progress.wait()
+            awaited = number - OPEN_MESSAGES
+            if awaited > 0:
+                await self._until(functools.partial(acknowledged, awaited), views=views)
             self.send(b"load %8d" % number + filler)
-        while (
-            min(self.acknowledged[name] for name in others) < count // REPORT_EVERY * REPORT_EVERY
-        ):
-            self.progress.clear()
-            await self.progress.wait()
+        last = count // REPORT_EVERY * REPORT_EVERY
+        await self._until(functools.partial(acknowledged, last), views=views)
         took = time.perf_counter() - began
         return {"messages_s": count / took, "cpu": (time.process_time() - cpu) / took}
 
-    async def ping(self, rounds: int) -> dict[str, object]:
+    async def ping(self, rounds: int) -> Answer:
         """One message to another node and its answer, again and again."""
         other, ways = self.settings.nodes[1], []
         self.acknowledged.clear()
+
+        def acknowledged(awaited: int) -> bool:
+            return self.acknowledged[other] >= awaited
+
         for number in range(1, rounds + 1):
             began = time.perf_counter()
             self.send(b"ping %8d" % number, other)
-            while self.acknowledged[other] < number:
-                self.progress.clear()
-                await self.progress.wait()
+            await self._until(functools.partial(acknowledged, number), views=self.views)
             ways.append(500 * (time.perf_counter() - began))
         ways.sort()
         return {"median_ms": statistics.median(ways), "p99_ms": ways[len(ways) * 99 // 100]}
@@ -223,20 +276,13 @@ def _sent_by_us() -> tuple[int, int]:
 async def _serve(name: str, count: int, keepalive_s: float) -> None:
     """Be a node: obey the words on standard input, answer each with a line."""
     loop = asyncio.get_running_loop()
-    node = Node(name, _settings(count, keepalive_s), loop)
+    settings = _settings(count, keepalive_s)
+    urgency.take(settings.rtprio)  # as heartbeat does
+    node = Node(name, settings, loop)
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := (await reader.readline()).decode().split():
-        match line:
-            case ["view"]:
-                answer = await node.await_view()
-            case ["idle", seconds]:
-                answer = await node.idle(float(seconds))
-            case ["load", messages, size]:
-                answer = await node.load(int(messages), int(size))
-            case _:
-                answer = await node.ping(PING_ROUNDS)
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(await node.obey(line)), flush=True)
 
 
 def _flood(kind: str, session: str, rate: int, seconds: float) -> None:
@@ -249,68 +295,40 @@ def _flood(kind: str, session: str, rate: int, seconds: float) -> None:
         head = frame.Header(0, tag, 1, sender, life, 2**40 + number).pack()
         packets.append(rng.randbytes(200) if kind == "noise" else head + rng.randbytes(170))
     made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    # One call gives the kernel a train of datagrams of equal length: udp(7), UDP_SEGMENT.
+    made.setsockopt(socket.IPPROTO_UDP, _UDP_SEGMENT, len(packets[0]))
+    made.connect(("10.88.0.1", 694))
+    train = b"".join(packets)
     print(json.dumps({"ready": True}), flush=True)
     sent, began = 0, time.perf_counter()
     while (passed := time.perf_counter() - began) < seconds:
-        for _ in range(max(0, min(int(passed * rate) - sent, 500))):
-            made.sendto(packets[sent % 64], ("10.88.0.1", 694))
-            sent += 1
-        time.sleep(0.0005)
-    print(json.dumps({"sent_s": sent / seconds}), flush=True)
+        while sent + len(packets) <= passed * rate:
+            with contextlib.suppress(ConnectionRefusedError):
+                made.send(train)
+            sent += len(packets)
+        time.sleep(len(packets) / rate / 2)
+    print(json.dumps({"sent_s": sent / passed}), flush=True)
 
 
 # --- the bench ----------------------------------------------------------------------------
 
 
-class Team:
-    """The processes of one cluster, in a lab that has nothing but a network."""
+def _worker(lab: Lab, host: str, *words: str) -> Worker:
+    """Run this file on a host."""
+    return Worker(lab, host, sys.executable, "-P", __file__, *words)
 
-    def __init__(self, lab: Lab, count: int, keepalive_s: float) -> None:
-        self._lab = lab
-        self.names = _settings(count, keepalive_s).nodes
-        self.processes = {
-            name: self.start(
-                name, "--node", name, "--of", str(count), "--keepalive", str(keepalive_s)
-            )
-            for name in self.names
-        }
 
-    def start(self, host: str, *words: str) -> subprocess.Popen[str]:
-        """Run this file on a host."""
-        return self._lab.popen(host, sys.executable, "-P", __file__, *words)
-
-    def ask(self, words: str, *names: str) -> list[dict[str, Any]]:
-        """Say something to nodes (all without names) and read their answers."""
-        asked = [self.processes[name] for name in names or self.names]
-        for process in asked:
-            assert process.stdin is not None
-            process.stdin.write(f"{words}\n")
-            process.stdin.flush()
-        return [self._answer(process) for process in asked]
-
-    @staticmethod
-    def _answer(process: subprocess.Popen[str]) -> dict[str, Any]:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("{"):
-                answer: dict[str, Any] = json.loads(line)
-                return answer
-            print(line, end="", file=sys.stderr)  # a log line
-        raise SystemExit("a node has ended")
-
-    def flood(self, kind: str, session: str, rate: int, seconds: float) -> tuple[Any, Any]:
-        """Flood node 1 while it measures itself; what was sent, and what it saw."""
-        sender = self.start("junk", "--flood", kind, "--session", session, "--rate", str(rate),
-                            "--seconds", str(seconds + 1))  # fmt: skip
-        self._answer(sender)
-        (seen,) = self.ask(f"idle {seconds}", "n1")
-        return self._answer(sender), seen
-
-    def close(self) -> None:
-        """End all nodes."""
-        for process in self.processes.values():
-            process.terminate()
-            process.wait()
+def _flood_while_idle(
+    lab: Lab, team: Team, kind: str, session: str, rate: int, seconds: float
+) -> tuple[Answer, Answer]:
+    """Flood node 1 while it measures itself; what was sent, and what it saw."""
+    sender = _worker(lab, "junk", "--flood", kind, "--session", session, "--rate", str(rate),
+                     "--seconds", str(seconds + 1))  # fmt: skip
+    sender.answer(LIMIT_S)
+    (seen,) = team.ask(f"idle {seconds}", "n1", beyond_s=seconds)
+    sent = sender.answer(LIMIT_S)
+    sender.end()
+    return sent, seen
 
 
 def _measure(count: int, seconds: float, keepalive_s: float, junk: int) -> None:
@@ -319,9 +337,12 @@ def _measure(count: int, seconds: float, keepalive_s: float, junk: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         lab = Lab.up(plan, Path(folder) / "lab")
         try:
-            team = Team(lab, count, keepalive_s)
+            words = ("--of", str(count), "--keepalive", str(keepalive_s))
+            names = _settings(count, keepalive_s).nodes
+            workers = {name: _worker(lab, name, "--node", name, *words) for name in names}
+            team = Team(workers, limit_s=LIMIT_S + 10.0)
             views = team.ask("view")
-            idle = team.ask(f"idle {seconds}")
+            idle = team.ask(f"idle {seconds}", beyond_s=seconds)
             (load,) = team.ask(f"load {max(8000 // count, 1000) // 16 * 16} 400", "n1")
             (ping,) = team.ask("ping", "n1")
             print(
@@ -334,16 +355,18 @@ def _measure(count: int, seconds: float, keepalive_s: float, junk: int) -> None:
                 flush=True,
             )
             if junk:
-                _measure_junk(team, views[1]["session"], seconds, junk)
+                _measure_junk(lab, team, views[1]["session"], seconds, junk)
             team.close()
+        except CrmError as problem:
+            print(f"{count:3} nodes  error: {problem}", flush=True)
         finally:
             lab.down()
 
 
-def _measure_junk(team: Team, session: str, seconds: float, rate: int) -> None:
-    (quiet,) = team.ask(f"idle {seconds}", "n1")
+def _measure_junk(lab: Lab, team: Team, session: str, seconds: float, rate: int) -> None:
+    (quiet,) = team.ask(f"idle {seconds}", "n1", beyond_s=seconds)
     for kind in ("noise", "stale", "forged"):
-        sent, seen = team.flood(kind, session, rate, seconds)
+        sent, seen = _flood_while_idle(lab, team, kind, session, rate, seconds)
         extra = max(seen["cpu"] - quiet["cpu"], 0.0)
         dropped = [f"{name} {each:.0f}/s" for name, each in seen["dropped"].items()]
         dropped.append(f"by the kernel {seen['kernel_s']:.0f}/s")
