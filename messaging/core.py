@@ -195,6 +195,8 @@ class Messaging:
         if self._has_ended:
             return []
         effects = self._run_clock(now)
+        if not isinstance(event, DatagramArrived):
+            self._due = ()
         match event:
             case Started(packet_bytes):
                 self._delivery.limit_packets(packet_bytes)
@@ -248,7 +250,8 @@ class Messaging:
         """When `tick` has something to do."""
         if self._has_ended or not self._has_begun:
             return None
-        self._due = tuple([part.next_deadline() for part, _ in self._parts])
+        if not self._due:
+            self._due = tuple([part.next_deadline() for part, _ in self._parts])
         soonest = self._leave_due
         for moment in self._due:
             if moment is not None and (soonest is None or moment < soonest):
@@ -261,7 +264,7 @@ class Messaging:
     def _run_clock(self, now: float) -> list[Effect]:
         """Act on what is due; mostly nothing is, as the last answer of `next_deadline` tells."""
         effects: list[Effect] = []
-        known, self._due = self._due, ()
+        known = self._due
         if not self._has_begun:
             return effects
         is_known = bool(known)
@@ -269,6 +272,7 @@ class Messaging:
             moment = known[place] if is_known else part.next_deadline()
             if moment is not None and now >= moment:
                 effects += follow(part.tick(now), now)
+                self._due = ()
                 is_known = False  # what was done may be something for the parts that follow
         return effects
 
@@ -294,10 +298,12 @@ class Messaging:
         if received.reply is not None:
             destination = "" if received.to_all else source
             effects.append(SendDatagram(link, received.reply, destination))
+        if received.reason:  # nothing is believed: no deadline moves
+            return effects + self._complaints.refused(received.reason, received.sender, source, now)
+        self._due = ()
         if received.opened:
             opened = links.SessionOpened(received.sender, received.session)
             effects += self._follow_links(self._links.receive(opened, now), now)
-        effects += self._complaints.refused(received.reason, received.sender, source, now)
         if received.is_copy:
             copy = links.CopyHeard(received.sender, received.session, link, source, arrived.age_s)
             return effects + self._follow_links(self._links.receive(copy, now), now)
@@ -497,6 +503,7 @@ class Messaging:
         if not self._court.is_needed or not self._has_begun:
             return []
         self._consulted_at = now
+        self._due = ()  # what is asked or told may move deadlines
         asked = self._court.consult(
             self._settings.electorate,
             self._ccm.view,
