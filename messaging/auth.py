@@ -33,8 +33,9 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -43,6 +44,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 from crm.plumbing.errors import RemoteProtocolError
 from messaging import frame
 from messaging.authkeys import KeyFile, SharedKey
+from messaging.nodelist import is_name
+from messaging.strangers import Strangers
 
 SESSION_BYTES = 8
 CHALLENGE_BYTES = 16
@@ -68,7 +71,9 @@ class Received:
     `body` is None when there is nothing to read; `reason` then says why (also a counter's name).
     `reply` is a packet to say on the same link: to the source, or with `to_all` to everybody, where
     the source may be a lie. `opened` tells that `session` has just become the known session of
-    `sender`. `is_copy`: what was read before came over another medium too, which therefore works.
+    `sender`. `is_stranger`: `sender` has proven itself, but is none of our peers; it `is_joining`
+    if it is in no list that it knows, and `wants_in` if it is that, or if its list names this node.
+    `is_copy`: what was read before came over another medium too, which therefore works.
     """
 
     sender: str = ""
@@ -78,6 +83,9 @@ class Received:
     to_all: bool = False
     opened: bool = False
     is_copy: bool = False
+    is_stranger: bool = False
+    is_joining: bool = False
+    wants_in: bool = False
     reason: str = ""
 
 
@@ -149,8 +157,14 @@ class Wire:
         node: str,
         peers: Iterable[str],
         random_bytes: Callable[[int], bytes],
+        hears_strangers: bool = False,
     ) -> None:
         self._cluster = cluster
+        self._hears_strangers = hears_strangers
+        self._strangers: Strangers[_Peer] = Strangers()
+        self.is_joining = False
+        """Whether this node is in no list that it knows."""
+
         self._node = node
         self._cluster_tag = frame.cluster_tag(cluster)
         self._own_tag = frame.sender_tag(cluster, node)
@@ -169,8 +183,9 @@ class Wire:
 
     def admit(self, node: str) -> None:
         """Believe a node that was added while we run, as soon as it proves its session."""
-        peer = _Peer(node)
-        self._peers[frame.sender_tag(self._cluster, node)] = peer
+        tag = frame.sender_tag(self._cluster, node)
+        peer = self._strangers.let_in(tag) or _Peer(node)
+        self._peers[tag] = peer
         self._by_name[node] = peer
 
     def dismiss(self, node: str) -> None:
@@ -219,6 +234,14 @@ class Wire:
         return self._seal_handshake(frame.Handshake(challenges))
 
     def _seal_handshake(self, handshake: frame.Handshake) -> bytes:
+        if self._hears_strangers:
+            spoken_to = {*handshake.challenges, *handshake.answers}
+            handshake = msgspec.structs.replace(
+                handshake,
+                node=self._node,
+                is_joining=self.is_joining,
+                lists_them=spoken_to <= self._by_name.keys(),
+            )
         return self.seal(frame.HANDSHAKES.encode(handshake), frame.Kind.HANDSHAKE)
 
     # --- opening ----------------------------------------------------------------------------
@@ -243,7 +266,7 @@ class Wire:
             return Received(reason="own")
         peer = self._peers.get(header.sender)
         if peer is None:
-            return Received(reason="unknown-sender")
+            return self._open_stranger(header, data, now, link)
         known = peer.session is not None and peer.session.name == header.session
         if header.kind == frame.Kind.HANDSHAKE:
             return self._open_handshake(peer, header, data, now, link)
@@ -262,6 +285,42 @@ class Wire:
             return Received(peer.node, header.session, is_copy=True)
         peer.session.note(link, header.counter)
         return Received(peer.node, header.session, body)
+
+    def _open_stranger(self, header: frame.Header, data: bytes, now: float, link: str) -> Received:
+        """Hear who speaks that no list names, if it has the key and says its name."""
+        unknown = Received(reason="unknown-sender")
+        is_handshake = header.kind == frame.Kind.HANDSHAKE
+        if not (self._hears_strangers and is_handshake and self._strangers.may_try(now)):
+            return unknown
+        body = self._decrypt(header, data)
+        if body is None:
+            return unknown
+        try:
+            said = frame.HANDSHAKES.decode(body)
+        except RemoteProtocolError:
+            return unknown
+        assert isinstance(said, frame.Handshake)
+        if not is_name(said.node) or frame.sender_tag(self._cluster, said.node) != header.sender:
+            return unknown
+        peer = self._strangers.get(header.sender)
+        if peer is None:
+            peer = _Peer(said.node)
+            self._strangers.remember(header.sender, peer)
+        received = self._open_handshake(peer, header, data, now, link)
+        spoken_to = {*said.challenges, *said.answers}
+        is_proven = peer.session is not None and peer.session.name == header.session
+        reply, to_all = received.reply, received.to_all
+        if reply is None and not is_proven and not received.reason:
+            reply, to_all = self._challenge_packet(peer, now), True
+        return replace(
+            received,
+            reply=reply,
+            to_all=to_all,
+            opened=False,
+            is_stranger=is_proven,
+            is_joining=said.is_joining,
+            wants_in=said.is_joining or (said.lists_them and self._node in spoken_to),
+        )
 
     def _open_handshake(
         self, peer: _Peer, header: frame.Header, data: bytes, now: float, link: str
@@ -369,7 +428,8 @@ class Wire:
             salt=None,
             info=b"pacekeeper wire 1\0" + self._cluster.encode() + b"\0" + sender,
         ).derive(secret)
-        self._roots[key_number, sender] = root
+        if sender in self._peers or sender == self._own_tag:  # a forger makes up any number
+            self._roots[key_number, sender] = root
         return root
 
     def _session_behind(self, sender: bytes) -> bytes | None:

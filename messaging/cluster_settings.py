@@ -191,6 +191,9 @@ class ClusterSettings:
     api_rights: tuple[ApiRight, ...] = ()
     timing: Timing = field(default_factory=Timing)
     cluster: str = DEFAULT_CLUSTER
+    autojoin: str = "none"
+    """Which unlisted nodes may join: none, other (this node is listed), any."""
+
     crm: bool = True
     only_membership: bool = False
     """`crm ccm-only`: nothing that manages resources is started."""

@@ -133,7 +133,12 @@ class Messaging:
         self._generation = generation
         peers = settings.peers_of(node)
         self._wire = auth.Wire(
-            keys, cluster=settings.cluster, node=node, peers=peers, random_bytes=random_bytes
+            keys,
+            cluster=settings.cluster,
+            node=node,
+            peers=peers,
+            random_bytes=random_bytes,
+            hears_strangers=settings.autojoin != "none",
         )
         session = self._wire.session
         self.incarnation = session.hex()
@@ -146,6 +151,7 @@ class Messaging:
         self._consulted_at = now
         self._children = children.Children(child_plans)
         self._roll = roll.Roll(node, known_nodes or nodelist.NodeList(settings.nodes))
+        self._wire.is_joining = self._roll.is_joining
         self._status = NodeStatus.UP
         self._clients = clients.Clients(self._greeting(), self._known_nodes(), doorkeeper)
         self._outrun = outrun.Outrun()
@@ -294,7 +300,7 @@ class Messaging:
             return []
         link, source = arrived.link, arrived.source
         received = self._wire.open(arrived.data, now, link)
-        effects: list[Effect] = []
+        effects = self._meet_stranger(received, now) if received.is_stranger else []
         if received.reply is not None:
             destination = "" if received.to_all else source
             effects.append(SendDatagram(link, received.reply, destination))
@@ -332,6 +338,17 @@ class Messaging:
             )
         return effects
 
+    def _meet_stranger(self, received: auth.Received, now: float) -> list[Effect]:
+        met = self._roll.meet(
+            received.sender,
+            is_joining=received.is_joining,
+            wants_in=received.wants_in,
+            view=self._ccm.view,
+            settings=self._settings,
+            is_counted=self._ccm.is_counted,
+        )
+        return self._follow_roll(met, now)
+
     def _everywhere(self, data: bytes) -> list[Effect]:
         return [SendDatagram(link, data) for link in self._settings.links]
 
@@ -362,6 +379,8 @@ class Messaging:
             match effect:
                 case links.Broadcast(message):
                     effects += self._everywhere(self._wire.seal(frame.PACKETS.encode(message)))
+                    if self._wire.is_joining:
+                        effects += self._everywhere(self._wire.hello(now))
                     effects += [watchdog.ShowLife()] if self._settings.watchdog else []
                     effects += self._follow_links(self._pings.ping_along(now), now)
                 case links.SayTo(peer, beat):
@@ -385,7 +404,8 @@ class Messaging:
         self._delivery.begin(peer, contact)
         effects = self._follow_clients(self._clients.greet(peer), now)
         self._rotation.receive(rotation.PeerAppeared(peer), now)
-        effects += self._say_nodes((peer,), now) if self._roll.is_changed else []
+        if self._roll.is_changed or self._settings.autojoin != "none":
+            effects += self._say_nodes((peer,), now)
         appeared = ccm.PeerAppeared(peer, contact.session.hex())
         effects += self._follow_ccm(self._ccm.receive(appeared, now), now)
         if self._links.peers[peer].announced is NodeStatus.ACTIVE:
@@ -413,10 +433,7 @@ class Messaging:
     def _become_active(self, now: float) -> list[Effect]:
         self._status = NodeStatus.ACTIVE
         effects = self._follow_clients(self._clients.tell(self._own_node()), now)
-        effects += self._follow_ccm(self._ccm.receive(ccm.Activated(), now), now)
-        if not self._is_stopping:
-            effects += self._follow_children(self._children.start(now), now)
-        return effects
+        return effects if self._wire.is_joining else effects + self._take_part(now)
 
     def _follow_delivery(self, outcome: Sequence[delivery.Effect], now: float) -> list[Effect]:
         effects: list[Effect] = []
@@ -683,6 +700,7 @@ class Messaging:
                 case roll.Admit(node):
                     self._wire.admit(node)
                     self._links.admit(node, now)
+                    effects += self._hear_of_session(node, now)
                     added = api.NodeChanged(node, NodeKind.NORMAL, NodeStatus.INIT)
                     effects += self._follow_clients(self._clients.tell(added), now)
                 case roll.Dismiss(node):
@@ -700,13 +718,32 @@ class Messaging:
                     effects.append(effect)
         return effects
 
+    def _hear_of_session(self, node: str, now: float) -> list[Effect]:
+        """A stranger that is let in has proven its session already."""
+        session = self._wire.session_of(node)
+        if session is None:
+            return []
+        opened = links.SessionOpened(node, session)
+        return self._follow_links(self._links.receive(opened, now), now)
+
     def _count_anew(self, now: float) -> list[Effect]:
         """The peers hear the list before any round that counts it."""
         self._rotation.replace_peers(self._settings.peers_of(self._node))
         self._clients.adjust(self._greeting())
         effects = self._say_nodes(self._delivery.peers, now)
         changed = ccm.NodesChanged(self._settings.electorate)
-        return effects + self._follow_ccm(self._ccm.receive(changed, now), now)
+        effects += self._follow_ccm(self._ccm.receive(changed, now), now)
+        return effects + (self._take_part(now) if self._wire.is_joining else [])
+
+    def _take_part(self, now: float) -> list[Effect]:
+        """This node is in the list now: it takes part as one that has been in it all along."""
+        self._wire.is_joining = False
+        if self._status is not NodeStatus.ACTIVE:
+            return []
+        effects = self._follow_ccm(self._ccm.receive(ccm.Activated(), now), now)
+        if not self._is_stopping:
+            effects += self._follow_children(self._children.start(now), now)
+        return effects
 
     def _say_nodes(self, peers: tuple[str, ...], now: float) -> list[Effect]:
         payload = frame.MEMBERSHIP_MESSAGES.encode(self._roll.message())

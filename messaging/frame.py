@@ -101,10 +101,17 @@ Epoch = Annotated[int, msgspec.Meta(ge=-1, le=2**62)]
 
 
 class Handshake(Message, frozen=True, array_like=True):
-    """Random words thrown to peers, and words of theirs thrown back: proof of being alive."""
+    """Random words thrown to peers, and words of theirs thrown back: proof of being alive.
+
+    Where unlisted nodes may join, the speaker says its name in `node`, whether it `is_joining` (it
+    is in no list that it knows), and whether its list names everybody it speaks to here.
+    """
 
     challenges: dict[str, bytes] = {}
     answers: dict[str, bytes] = {}
+    node: str = ""
+    is_joining: bool = False
+    lists_them: bool = False
 
 
 class Hearing(Message, frozen=True, array_like=True, tag=False):

@@ -1,8 +1,8 @@
 """The list of nodes of a running cluster: who may change it, and what follows from a change.
 
-Responsible for taking a wish of an administrator, or a list that a peer tells, and for saying in
-which order the parts of this node learn of it. Not responsible for what a list is and when it may
-be changed (`nodelist`), nor for doing what follows (`core`).
+Responsible for taking a wish of an administrator, a list that a peer tells, or a node that joins by
+itself, and for saying in which order the parts of this node learn of it. Not responsible for what a
+list is and when it may be changed (`nodelist`), nor for doing what follows (`core`).
 
 What follows, in order: the list is kept on disk; whoever is new is let in, then whoever is gone is
 forgotten; the peers are told, before any round that counts the new list; then the round begins.
@@ -13,12 +13,15 @@ Source: docs/protocol/membership.md, "The list of nodes".
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crm.api import membership as api
-from crm.plumbing.machine import Note, Tell, debug, info
+from crm.api.membership import NodeStatus
+from crm.plumbing.machine import Note, Tell, debug, info, warn
 from messaging import frame, nodelist
 from messaging.cluster_settings import ClusterSettings
+
+MAX_NOTED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Roll:
     def __init__(self, node: str, nodes: nodelist.NodeList) -> None:
         self._node = node
         self.nodes = nodes
+        self._noted: dict[str, str] = {}
 
     @property
     def is_changed(self) -> bool:
@@ -98,12 +102,71 @@ class Roll:
             Tell(client, api.NodesReply(wish.request, new.names)),
         ]
 
+    @property
+    def is_joining(self) -> bool:
+        """Whether this node is in no list that it knows, so that it takes no part yet."""
+        return self._node not in self.nodes.names
+
+    def meet(
+        self,
+        stranger: str,
+        *,
+        is_joining: bool,
+        wants_in: bool,
+        view: api.View | None,
+        settings: ClusterSettings,
+        is_counted: bool,
+    ) -> list[Effect]:
+        """A node has proven itself that no list names (`autojoin`).
+
+        Who is in no list itself only begins to listen to it; a quorum adds it, by its leader.
+        """
+        if stranger in self.nodes.names:
+            return []
+        if self.is_joining:
+            if is_joining or len(self.nodes.names) >= nodelist.MAX_NODES:
+                return []
+            self.nodes = replace(self.nodes, names=(*self.nodes.names, stranger))
+            text = f"node {stranger} is in a cluster: waiting to be let in"
+            return [info("heartbeat", text), Admit(stranger)]
+        if not wants_in:
+            return self._note(stranger, "is in a cluster of its own that does not name this node")
+        if stranger in self.nodes.deleted:
+            return self._note(stranger, f"was deleted: 'hb_addnode {stranger}' lets it in again")
+        if view is None or view.leader != self._node:
+            return []
+        known = self.nodes
+        wish = api.ChangeNodes(0, add=stranger)
+        problem = nodelist.refusal(wish, known, view, lambda _: NodeStatus.UP, settings)
+        problem = problem or ("" if is_counted else nodelist.NOT_AGREED)
+        if problem:
+            return self._note(stranger, f"is not let in yet: {problem}")
+        self._noted.pop(stranger, None)
+        text = f"node {stranger} joins by itself, as autojoin allows"
+        return [info("heartbeat", text), *self._take(known.changed_by(wish))]
+
+    def _note(self, stranger: str, text: str) -> list[Effect]:
+        """Say why a stranger stays outside, once for each reason."""
+        if self._noted.get(stranger) == text:
+            return []
+        self._noted[stranger] = text
+        while len(self._noted) > MAX_NOTED:
+            del self._noted[next(iter(self._noted))]
+        return [warn("heartbeat", f"node {stranger}, which is not listed, {text}")]
+
     def hear(self, peer: str, message: frame.Nodes) -> list[Effect]:
         """A peer tells the list it knows."""
         told = nodelist.NodeList(
             message.names, message.version, message.deleted, message.weights, message.sites
         )
-        if not nodelist.is_sound(told) or not told.overrules(self.nodes):
+        if not nodelist.is_sound(told):
+            return []
+        if self.is_joining:
+            if self._node not in told.names:
+                return []
+            text = f"node {peer} lets this node in: {', '.join(told.names)}"
+            return [info("heartbeat", text), *self._take(told)]
+        if not told.version or not told.overrules(self.nodes):
             return []
         names = ", ".join(told.names)
         text = f"node {peer} knows a newer list of nodes: {names}"
@@ -118,7 +181,8 @@ class Roll:
         ]
         if self._node not in new.names:
             return [*effects, WeAreDeleted()]
-        effects += [Admit(name) for name in new.names if name not in old.names]
+        strangers = (name for name in new.names if name not in (*old.names, self._node))
+        effects += [Admit(name) for name in strangers]
         effects += [Dismiss(name) for name in old.names if name not in new.names]
         return [*effects, CountAnew()]
 

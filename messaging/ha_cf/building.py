@@ -91,6 +91,7 @@ class _Builder:
             api_rights=self._api_rights(),
             timing=timing,
             cluster=self._last("cluster", DEFAULT_CLUSTER),
+            autojoin=self._last("autojoin", "none"),
             crm=self._last("crm", "off") != "off",
             only_membership=self._last("crm", "off") == "ccm-only",
             auto_failback=self._last("auto_failback", "legacy"),
@@ -167,14 +168,22 @@ class _Builder:
                 "No heartbeat media defined",
                 "add a line such as 'bcast eth1' or 'ucast eth1 ADDRESS'",
             )
-        if not settings.nodes:
+        may_join = settings.autojoin == "any"
+        if not settings.nodes and not may_join:
             self._fail("no-nodes", "", "no node is listed", "add 'node NAME' lines")
-        elif node not in settings.nodes:
+        elif node not in settings.nodes and not may_join:
             self._fail(
                 "local-node-missing",
                 "node",
                 f"Current node [{node}] not in configuration!",
                 "nodes are listed by the name 'uname -n' prints",
+            )
+        if settings.autojoin != "none" and not settings.crm:
+            self._fail(
+                "autojoin-with-haresources",
+                "autojoin",
+                f"autojoin {settings.autojoin}: haresources knows two nodes, both of them listed",
+                "remove the line, or add 'crm yes'",
             )
         self._check_mode(settings, has_haresources=has_haresources)
 

@@ -258,9 +258,11 @@ _NODES = (
     ),
     Directive(
         "autojoin",
-        "none",
-        "unlisted nodes do not join; hb_addnode adds them",
-        values.no_autojoin,
+        "none|other|any",
+        "none: only hb_addnode adds nodes. other, any: a node with the right authkeys that is not"
+        " listed joins when a quorum of the others lets it in. any: this node need not be listed"
+        " itself; then it waits for a cluster that lets it in. Not with haresources",
+        values.one_of("none", "other", "any"),
         "none",
     ),
     _idle(

@@ -60,6 +60,8 @@ def _facts(settings: ClusterSettings, node: str) -> Iterator[tuple[str, str]]:
     for index, name in enumerate(settings.nodes):
         here = " (this node)" if name == node else ""
         yield ("nodes" if index == 0 else ""), f"{name}{here}"
+    if settings.autojoin != "none":
+        yield "", f"and whoever has the key and is let in (autojoin {settings.autojoin})"
     for index, medium in enumerate(settings.media):
         yield ("media" if index == 0 else ""), _medium(medium)
     for index, target in enumerate(settings.pings):

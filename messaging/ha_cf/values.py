@@ -151,13 +151,6 @@ def no_apphbd(word: str) -> bool:
     return False
 
 
-def no_autojoin(word: str) -> str:
-    """Read who may join: so far only the nodes that are listed."""
-    if one_of("none", "other", "any")(word) != "none":
-        raise BadValueError("unlisted nodes cannot join; list them, or add them with hb_addnode")
-    return word
-
-
 def variable(word: str) -> tuple[str, str]:
     """Read NAME=value."""
     name, equals, value = word.partition("=")

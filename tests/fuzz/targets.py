@@ -54,10 +54,17 @@ def _decoding(codec: Codec) -> Target:
 # --- packets ------------------------------------------------------------------------------
 
 
-def _wire(node: str, seed: int) -> auth.Wire:
+def _wire(node: str, seed: int, *, hears_strangers: bool = False) -> auth.Wire:
     others = [name for name in "abc" if name != node]
     source = random_bytes(random.Random(seed))
-    return auth.Wire(KEYS, cluster="linux-ha", node=node, peers=others, random_bytes=source)
+    return auth.Wire(
+        KEYS,
+        cluster="linux-ha",
+        node=node,
+        peers=others,
+        random_bytes=source,
+        hears_strangers=hears_strangers,
+    )
 
 
 def _headers() -> st.SearchStrategy[bytes]:
@@ -82,6 +89,31 @@ def _packets() -> st.SearchStrategy[bytes]:
     )
     forged = st.builds(bytes.__add__, _headers(), st.binary(max_size=80))
     return inputs.spoilt(sealed) | inputs.spoilt(forged) | st.binary(max_size=120)
+
+
+def _strange_packets() -> st.SearchStrategy[bytes]:
+    """Handshakes of a node that no list names, and what others make of them."""
+    handshakes = st.builds(
+        frame.Handshake,
+        challenges=st.dictionaries(st.sampled_from("abd"), st.binary(min_size=16, max_size=16)),
+        answers=st.dictionaries(st.sampled_from("abd"), st.binary(min_size=16, max_size=16)),
+        node=st.sampled_from(["d", "D", "a", "", "x" * 101]),
+        is_joining=st.booleans(),
+        lists_them=st.booleans(),
+    ).map(frame.HANDSHAKES.encode)
+    body = handshakes | inputs.encoded(frame.HANDSHAKES)
+    sealed = body.map(lambda data: _wire("d", 4).seal(data, frame.Kind.HANDSHAKE))
+    return inputs.spoilt(sealed) | _packets()
+
+
+def _take_strangers(packets: list[bytes]) -> None:
+    b = _wire("b", 2, hears_strangers=True)
+    for number, data in enumerate(packets):
+        received = b.open(data, number / 100)
+        assert not received.is_stranger, "nobody here has thrown our word back"
+        assert received.body is None or received.sender in "ac"
+    b.admit("d")
+    assert b.session_of("d") is None
 
 
 def _take_packets(packets: list[bytes]) -> None:
@@ -338,6 +370,7 @@ def _take_questions(questions: list[bytes | msgspec.Struct]) -> None:
 
 TARGETS: dict[str, Target] = {
     "packet": Target(st.lists(_packets(), max_size=12), _take_packets),
+    "stranger": Target(st.lists(_strange_packets(), max_size=12), _take_strangers),
     "handshake": _decoding(frame.HANDSHAKES),
     "sealed": _decoding(frame.PACKETS),
     "membership": _decoding(frame.MEMBERSHIP_MESSAGES),

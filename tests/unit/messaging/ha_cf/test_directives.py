@@ -108,7 +108,9 @@ VALID: list[tuple[str, Look, object]] = [
     ("quorum_server q 700", lambda s: s.electorate.chain, ("majority", "quorumd")),
     ("nodesite n2 berlin", lambda s: s.sites, {"n2": "berlin"}),
     ("env quorum=weight:twonodes", lambda s: s.electorate.chain, ("weight", "twonodes")),
-    ("autojoin none", lambda s: s.nodes, ("n1", "n2")),
+    ("autojoin none", lambda s: s.autojoin, "none"),
+    ("autojoin other", lambda s: s.autojoin, "other"),
+    ("autojoin any", lambda s: s.autojoin, "any"),
     ("cluster lab", lambda s: s.cluster, "lab"),
     ("crm on", lambda s: s.mode, "crm"),
     ("crm respawn", lambda s: s.crm, True),
@@ -223,7 +225,7 @@ REFUSALS = [
     ("node n1 N1", "bad-value"),
     ("node n$", "bad-value"),
     ("node -n", "bad-value"),
-    ("autojoin any", "bad-value"),
+    ("autojoin yes", "bad-value"),
     ("autojoin perhaps", "bad-value"),
     ("uuidfrom clock", "bad-value"),
     ("quorum_server q r", "bad-value"),
@@ -390,6 +392,26 @@ def test_a_speed_holds_for_the_serial_lines_below_it() -> None:
         ("/dev/ttyS1", 9600),
     ]
     assert warnings == ["too-low"]
+
+
+@pytest.mark.parametrize(
+    ("word", "errors"),
+    [("none", ["local-node-missing"]), ("other", ["local-node-missing"]), ("any", [])],
+)
+def test_only_autojoin_any_does_without_this_node_in_the_list(word: str, errors: list[str]) -> None:
+    assert read(f"autojoin {word}", "node n2")[1] == errors
+
+
+def test_autojoin_any_needs_no_list_at_all() -> None:
+    lines = [line for name, line in _NEEDED.items() if name != "node"]
+    settings, problems = reading.read("\n".join([*lines, "autojoin any"]), node="n1")
+    assert settings is not None and settings.nodes == (), problems
+
+
+def test_haresources_has_two_nodes_and_nobody_joins() -> None:
+    text = "\n".join(line for name, line in _NEEDED.items() if name != "crm")
+    _, problems = reading.read(f"{text}\nautojoin other", node="n1", has_haresources=True)
+    assert "autojoin-with-haresources" in [problem.code for problem in problems]
 
 
 def test_a_ping_node_is_not_called_as_a_node_is() -> None:

@@ -116,7 +116,7 @@ def test_remarks_printed_with_slashes_are_refused_and_explained() -> None:
         ("debug 300", "bad-value"),
         ("compression lzma", "bad-value"),
         ("compression_threshold 0", "bad-value"),
-        ("autojoin any", "bad-value"),
+        ("autojoin yes", "bad-value"),
         ("respawn hacluster pingd", "bad-value"),
         ("apiauth x", "bad-value"),
         ("apiauth x pid=3", "bad-value"),
