@@ -67,7 +67,7 @@ def exchanged(heap: str) -> str:
 
 
 def _home_of(resource: str, constraints: Item) -> str:
-    """Find the node a resource prefers; what `move` and `ban` made is no home."""
+    """Find the node a resource prefers; what `move`, `ban` and `hb_standby` made is no home."""
     best = (0, "")
     passing = {each.id for each in moves.left_over(constraints, resource, wherever=True)}
     for each in constraints.each("rsc_location"):

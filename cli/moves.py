@@ -1,4 +1,4 @@
-"""The constraints that `move` and `ban` make, and `clear` takes away again.
+"""The constraints that `move`, `ban` and `hb_standby` make, and `clear` takes away again.
 
 Their ids are the classic ones, so that every tool recognises them. Pure functions on items of the
 configuration: the shell and `crm_resource` both use them, and each reports in its own words.
@@ -15,7 +15,7 @@ from cli.tools import moments
 from crm.model.configuration import Item
 from crm.model.readxml import dates
 
-BAN, PREFER = "cli-ban", "cli-prefer"
+BAN, PREFER, HOLD = "cli-ban", "cli-prefer", "cli-hold"
 
 
 def ban_id(resource: str, node: str) -> str:
@@ -36,6 +36,26 @@ def preference(resource: str, node: str, *, role: str = "Started", until: str = 
     made = Item("rsc_location", {"id": f"{PREFER}-{resource}", "rsc": resource, "role": role})
     parts = tuple(f"{PREFER}-{part}-{resource}" for part in ("rule", "expr", "lifetime-end"))
     return _about(made, node, "INFINITY", until, parts)
+
+
+def hold(resource: str, node: str, attribute: str) -> Item:
+    """Make the constraint that draws a resource to a node as long as it has an attribute.
+
+    A transient attribute ends with this life of the node, and the hold with it.
+    """
+    name = f"{HOLD}-{resource}"
+    rule = Item("rule", {"id": f"{name}-rule", "score": "INFINITY", "boolean-op": "and"})
+    about = {"attribute": "#uname", "operation": "eq", "value": node, "type": "string"}
+    rule.children = [
+        Item("expression", {"id": f"{name}-expr", **about}),
+        Item(
+            "expression",
+            {"id": f"{name}-defined", "attribute": attribute, "operation": "defined"},
+        ),
+    ]
+    made = Item("rsc_location", {"id": name, "rsc": resource, "role": "Started"})
+    made.children.append(rule)
+    return made
 
 
 def _about(made: Item, node: str, score: str, until: str, parts: tuple[str, ...]) -> Item:
@@ -71,7 +91,8 @@ def left_over(
     """
     for each in constraints.each("rsc_location"):
         about = resource or each.get("rsc")
-        is_move = each.id == f"{PREFER}-{about}" and (wherever or node in ("", node_of(each)))
+        moves = (f"{PREFER}-{about}", f"{HOLD}-{about}")
+        is_move = each.id in moves and (wherever or node in ("", node_of(each)))
         if is_move or each.id == ban_id(about, node or node_of(each)):
             yield each
 

@@ -7,8 +7,9 @@ cluster with `crm yes` has `crm_standby` and `crm resource move`.
 The giver is kept off (a ban that ends by itself after `BAN_LIFETIME`, should this tool be killed)
 until the other node runs what was given; then the ban is taken back, so that the giver can help
 out when the other node dies. If the other node does not take it, all constraints become what they
-were. With `auto_failback off` the resources stay where they are then. With `on` a preference holds
-them there, until it is taken back by the contrary command.
+were. With `auto_failback off` the resources stay where they are then. With `on` they would go home
+at once: a constraint holds them as long as the taker has a transient attribute. That ends with this
+life of the taker: when it dies and returns, what is at home elsewhere stays there.
 
 Source: Heartbeat's hb_standby and hb_takeover; tools, "Heartbeat's own tools".
 """
@@ -27,8 +28,8 @@ from cli.homes import Line
 from cli.tools import ends
 from cli.tools.resource_moves import creation, removal
 from cli.tools.result import Failure
+from crm.api import attributes, controller, membership
 from crm.api import cib as api
-from crm.api import controller, membership
 from crm.api.gateclient import installation_root
 from crm.api.membership import ClusterDescription, NodeKind, NodeStatus
 from crm.model.configuration import Item
@@ -43,6 +44,9 @@ BAN_LIFETIME = "PT1H"
 """The classic limit of the whole dialogue."""
 
 ANSWER_LIMIT_S = 3600.0
+HOLDS = "hb_holds"
+"""The transient attribute of a node that has taken what is at home elsewhere."""
+
 LOOKS = 3
 """How often the cluster may come to rest without the resources having moved."""
 
@@ -101,10 +105,12 @@ class Exchange:
             each for line in given for each in moves.left_over(constraints, line.id, wherever=True)
         ]
         holds = [
-            moves.preference(line.id, taker)
+            moves.hold(line.id, taker, HOLDS)
             for line in given
             if line.home != taker and self._goes_home()
         ]
+        if holds:
+            self._mark(taker)
         self._change([*map(removal, ended), *map(creation, (*bans, *holds))])
         undone = [*map(removal, (*bans, *holds)), *map(creation, ended)]
         with contextlib.ExitStack() as undoing:  # also when it is interrupted while it waits
@@ -112,6 +118,11 @@ class Exchange:
             self._await(given, taker)
             undoing.pop_all()
         self._change([removal(ban) for ban in bans])
+
+    def _mark(self, node: str) -> None:
+        """Remember at a node, for this life of it, that it holds what is at home elsewhere."""
+        mark = attributes.UpdateAttribute(HOLDS, "1", node=node, dampen_ms=0, request=1)
+        self._cib.ask(attributes.SERVICE, mark)
 
     def _goes_home(self) -> bool:
         stated = self.cluster.parameters.get("auto_failback", "legacy").lower()

@@ -30,7 +30,7 @@ _PARTIAL = (
     "Access lists hide a part of the cluster: nodes, resources and failures that are not shown"
     " may be there"
 )
-LEFT_BY_COMMANDS = ("cli-prefer-", "cli-ban-")
+LEFT_BY_COMMANDS = ("cli-prefer-", "cli-ban-", "cli-hold-")
 """How the ids of constraints begin that a command made, not a person."""
 
 

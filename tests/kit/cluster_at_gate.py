@@ -92,6 +92,9 @@ class ClusterAtTheGate:
                 gate_frames.send(stream, gate.Envelope(envelope.service, payload))
             self.watchers = [each for each in self.watchers if each is not stream]
 
+    def mark(self, node: str, name: str, value: str | None) -> None:
+        """Write what attrd was told into the status; nothing, unless a test does it."""
+
     def _answer(self, request: msgspec.Struct) -> msgspec.Struct:
         match request:
             case cib.Query():
@@ -101,6 +104,7 @@ class ClusterAtTheGate:
                 return cib.ChangeReply(request.request, carried.outcome, carried.after)
             case attributes.UpdateAttribute():
                 self.told.append(request)
+                self.mark(request.node, request.name, request.value)
                 return attributes.AttributeValues(request.request)
             case attributes.AskAttributes(name=name, node=node):
                 found = [

@@ -64,8 +64,27 @@ class Pair(ClusterAtTheGate):
         return found
 
     def lose(self, name: str) -> None:
-        """Let a node die, and the others do what follows."""
+        """Let a node die, and the others do what follows; its transient attributes end."""
+        self.mark(name, "hb_holds", None)
         self.come_to_rest("-d", name)
+
+    def return_to_life(self, name: str) -> None:
+        """Let a node come back, and the cluster do what follows."""
+        self.come_to_rest("-u", name)
+
+    def mark(self, node: str, name: str, value: str | None) -> None:
+        root = xml.parse(self.document.text())
+        for each in root.iterfind(f"status/node_state[@uname='{node}']/transient_attributes"):
+            each.getparent().remove(each)
+        if value is not None:
+            (state,) = root.iterfind(f"status/node_state[@uname='{node}']")
+            text = (
+                f'<transient_attributes id="{node}"><instance_attributes id="status-{node}">'
+                f'<nvpair id="status-{node}-{name}" name="{name}" value="{value}"/>'
+                "</instance_attributes></transient_attributes>"
+            )
+            state.append(xml.parse(text.encode()))
+        self.document = documents.Document(root)
 
     def leftovers(self) -> list[str]:
         """The ids of the constraints no haresources file asked for."""
@@ -163,6 +182,15 @@ def test_the_giver_helps_out_when_the_taker_dies(pair: Pair) -> None:
     pair.lose("node2")
 
     assert pair.places() == {OURS: "node1", THEIRS: "node1"}
+
+
+def test_a_taker_that_died_and_came_back_takes_nothing_of_the_giver_s(pair: Pair) -> None:
+    assert hb_standby.main(["all"]) == 0
+    pair.lose("node2")
+
+    pair.return_to_life("node2")
+
+    assert pair.places()[OURS] == "node1"
 
 
 def test_back_home_no_constraint_is_left(pair: Pair) -> None:
