@@ -626,6 +626,7 @@ class Ccm:
                     index=self._names.index(seat.name),
                     born=seat.born,
                     incarnation=seat.incarnation,
+                    votes=self._electorate.votes_of(seat.name),
                 )
                 for seat in seats
             ),
@@ -634,6 +635,7 @@ class Ccm:
             lost=tuple(sorted(lost)),
             total_nodes=len(self._names),
             leader=leader,
+            votes_needed=self._electorate.votes_needed,
         )
         self.view = view
         self._seats = seats

@@ -217,11 +217,11 @@ class Electorate:
         if self.chain != other.chain or not set(self.chain[1:]) <= {"twonodes", "ping"}:
             return False
         changed = [
-            (self._votes_of(node), other._votes_of(node))
+            (self.votes_of(node), other.votes_of(node))
             for node in {*self.nodes, *other.nodes}
-            if self._votes_of(node) != other._votes_of(node)
+            if self.votes_of(node) != other.votes_of(node)
         ]
-        every = [*map(self._votes_of, self.nodes), *map(other._votes_of, other.nodes)]
+        every = [*map(self.votes_of, self.nodes), *map(other.votes_of, other.nodes)]
         return len(changed) <= 1 and all(
             abs(before - after) <= math.gcd(*every) for before, after in changed
         )
@@ -230,7 +230,7 @@ class Electorate:
         """By how many votes a node may change at a time, if such a change is wanted; else 0."""
         is_weighed = set(self.nodes) == set(other.nodes) and self.chain[0] == "weight"
         may_step = is_weighed and set(self.chain[1:]) <= {"twonodes", "ping"}
-        return math.gcd(*map(self._votes_of, self.nodes)) if may_step else 0
+        return math.gcd(*map(self.votes_of, self.nodes)) if may_step else 0
 
     @property
     def _count_of_all(self) -> tuple[object, ...]:
@@ -239,7 +239,14 @@ class Electorate:
         votes = {node: self.weight_of(node) if weighed else 1 for node in self.nodes}
         return sorted(votes.items()), self.chain, self.server
 
-    def _votes_of(self, node: str) -> int:
+    @functools.cached_property
+    def votes_needed(self) -> int:
+        """With so many votes of the first plugin members have quorum, whoever else may be asked."""
+        whole = sum(map(self.votes_of, self.nodes))
+        is_half_enough = len(self.nodes) == 2 and self.chain[1:2] == ("twonodes",)
+        return (whole + 1) // 2 if is_half_enough else whole // 2 + 1
+
+    def votes_of(self, node: str) -> int:
         """What a node counts for with the first plugin; nothing if it is none of ours."""
         if node not in self.nodes:
             return 0

@@ -83,7 +83,7 @@ class Member(Message, frozen=True, omit_defaults=True):
 
     `uuid` names the node in the CIB, and any text will do that stays with it. `index` is the number
     that the stack has for it, for the log. `born` is the id of the view in which this life of the
-    node joined; `incarnation` tells its lives apart.
+    node joined; `incarnation` tells its lives apart. `votes` is what it counts for in this view.
     """
 
     name: str
@@ -91,13 +91,15 @@ class Member(Message, frozen=True, omit_defaults=True):
     index: int
     born: int
     incarnation: str = ""
+    votes: int = 1
 
 
 class View(Message, frozen=True, omit_defaults=True):
     """One agreed membership: the same on each of its members.
 
     `id` grows with every view and with every change of `quorate`; of two nodes that were told the
-    same id in a quorate view, both were told the same members. `leader` may be "".
+    same id in a quorate view, both were told the same members. `leader` may be "". Members with
+    `votes_needed` have quorum by themselves, whoever else is asked; 0: nobody can say.
 
     A member that restarted faster than it was missed is in both `new` and `lost`: its resources
     and everything else it held are in an unknown state. `new` and `lost` are relative to the view
@@ -111,6 +113,7 @@ class View(Message, frozen=True, omit_defaults=True):
     lost: tuple[str, ...] = ()
     total_nodes: int = 0
     leader: str = ""
+    votes_needed: int = 0
 
 
 class Capability(enum.Enum):

@@ -11,9 +11,6 @@ from crm.cib import wire
 from crm.cib.outbox import Outbox
 from crm.model.version import Reign
 
-PAIR = 2
-"""Of two nodes, one is enough."""
-
 
 class Failing:
     """The members that cannot write, and why; `broken` are those whose disk will not get well."""
@@ -34,13 +31,13 @@ class Failing:
         """Send those away whose disks are broken, if the others have quorum without them.
 
         One disk must not keep everybody from writing; but where too many are broken at once,
-        what runs goes on, without changes. `reasons` are ours and the members'.
+        what runs goes on, without changes. `reasons` are ours and the members'. What quorum is, is
+        for the cluster layer to say.
         """
         if view is None or not view.quorate:
             return
-        healthy = len(view.members) - len(reasons)
-        total = view.total_nodes
-        if 2 * healthy > total or (total == PAIR and healthy == 1):
+        healthy = sum(member.votes for member in view.members if member.name not in reasons)
+        if view.votes_needed and healthy >= view.votes_needed:
             for node in sorted(self.broken):
                 if node == self._node:
                     self._outbox.leave(reasons[node])

@@ -222,6 +222,9 @@ def test_p21_only_one_side_of_a_partition_has_quorum_and_all_come_together(make:
     assert majority is not None and majority.quorate
     assert all(view is None or not view.quorate for view in minority)
     assert majority.total_nodes == 5
+    assert sum(member.votes for member in majority.members) >= majority.votes_needed > 0
+    for view in filter(None, minority):
+        assert sum(member.votes for member in view.members) < view.votes_needed
     stage.network.heal()
     stage.agree(*stage.names)
     whole = stage.view("n1")

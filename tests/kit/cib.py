@@ -173,6 +173,7 @@ class Network:
                 new=tuple(n for n in members if n not in before),
                 lost=tuple(sorted((before - set(members)) | set(lost))),
                 total_nodes=len(self.nodes),
+                votes_needed=len(self.nodes) // 2 + 1,
             )
             event = (
                 membership.ViewEvent.NEW_MEMBERSHIP

@@ -359,6 +359,7 @@ class ClosedGroup:
             lost=tuple(sorted(lost)),
             total_nodes=len(self._names),
             leader=oldest.name,
+            votes_needed=1 if len(self._names) == 2 else len(self._names) // 2 + 1,
         )
         return view, f"{number}-{oldest.incarnation}"
 
