@@ -195,6 +195,12 @@ class HearsItsOwn(Plant):
         return [*kept, effect]
 
 
+class SwallowsAll(Plant):
+    def into(self, event: object) -> object | None:
+        is_wish = isinstance(event, MessageArrived) and isinstance(event.message, api.SendCluster)
+        return None if is_wish else event
+
+
 class AnswersWithAnotherNumber(Plant):
     def tell(self, effect: Tell) -> list[Any]:
         said = effect.message

@@ -21,6 +21,7 @@ from tests.contract.torment import torment
 
 SEEDS = (1, 5, 6, 9, 97, 177)
 PAGE = Path(__file__).parents[2] / "docs/protocol/cluster-layer.md"
+MOST_AHEAD_MIB = 128
 tormented = functools.cache(torment)
 
 MakeStage = Callable[..., Stage]
@@ -287,6 +288,24 @@ def test_p25_only_the_gate_changes_keys_and_nodes(make: MakeStage) -> None:
     stage.run(1.0)
 
     assert len(stage.ear("n1").told) == count
+
+
+def test_p26_who_sends_faster_than_a_peer_takes_is_hung_up_on(make: MakeStage) -> None:
+    stage = make().started()
+    ear, other = stage.ear("n1"), stage.ear("n1", "attrd")
+    stage.split("n1", "n2 n3")
+    payload = stage.engine.random.randbytes(2**20)
+
+    for _ in range(MOST_AHEAD_MIB):
+        if not ear.is_connected:
+            break
+        stage.say("n1", api.SendCluster("crmd", payload))
+        stage.run(0.001)
+    assert not ear.is_connected, f"{MOST_AHEAD_MIB} MiB wait"
+    stage.run(0.2)
+
+    assert len(ear.signed_on) == 2, "it may sign on again"
+    assert len(other.signed_on) == 1, "nobody else has to suffer for it"
 
 
 def test_every_promise_of_the_page_has_its_test() -> None:

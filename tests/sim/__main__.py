@@ -4,7 +4,8 @@ Settings come from the environment: PACEKEEPER_SEEDS (how many, 60 at first), PA
 first seed, 1), PACEKEEPER_SEED (this one alone, with all it did), PACEKEEPER_PLANT (plant this bug:
 it must be found), PACEKEEPER_PLANTS=all (plant each bug in turn), PACEKEEPER_PROFILE (`whole`, the
 first one: resources and everything else; `cib`: nothing but the configuration, on bad disks;
-`messaging`: nothing but the cluster layer, on bad wires),
+`messaging`: nothing but the cluster layer, on bad wires; `second-stack`, `second-stack-cib`: the
+first two on another cluster layer),
 PACEKEEPER_PROCESSES (how many at once, all processors at first). Exit code 0 when no invariant was
 violated, or when every planted bug was found; else 1.
 """
@@ -23,6 +24,7 @@ from tests.sim.cib_cluster import CibCluster
 from tests.sim.cib_plants import CIB_PLANTS
 from tests.sim.cluster import Cluster, RunResult, run_seed
 from tests.sim.nodes import Makers
+from tests.sim.second_stack import CibOnClosedGroups, OnClosedGroups
 
 SEEDS = 60
 PLANT_SEEDS = 200
@@ -58,6 +60,8 @@ PROFILES = {
         "whole", Cluster, {name: (each, PLANT_SEEDS) for name, each in plants.PLANTS.items()}
     ),
     "cib": _of_clusters("cib", CibCluster, CIB_PLANTS),
+    "second-stack": _of_clusters("second-stack", OnClosedGroups, {}),
+    "second-stack-cib": _of_clusters("second-stack-cib", CibOnClosedGroups, {}),
     "messaging": Profile("messaging", wires.run, dict.fromkeys(wires.PLANTS, 60)),
 }
 
