@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from crm.api import membership as api
 from crm.plumbing.machine import MessageArrived
+from messaging import core
+from messaging.cluster_settings import PingTarget
 from tests.kit.messaging import TIMING, Network, Watch
 
 D = TIMING.deadtime_s
@@ -132,3 +135,37 @@ def test_a_site_is_told_to_all_and_moves_no_view() -> None:
     (*_, told) = network.lives["b"].messages("mgmtd")
     assert isinstance(told, api.ClusterDescription)
     assert [node.site for node in told.nodes if node.node == "d"] == ["berlin"]
+
+
+def test_a_node_of_two_whom_no_ping_node_answers_has_no_quorum_alone() -> None:
+    network = Network(2)
+    network.settings = replace(
+        network.settings,
+        pings=(PingTarget("router", ("router",)),),
+        environment={"quorum": "majority:ping:twonodes"},
+    )
+    unreached = {"b"}
+
+    def router_for(name: str) -> Callable[[object], None]:
+        def look(effect: object) -> None:
+            if isinstance(effect, core.SendEcho) and name not in unreached:
+                network.deliver(name, core.EchoArrived(effect.host, effect.token), 0.001)
+
+        return look
+
+    for name in "ab":
+        network.devices[name] = router_for(name)
+    network.start()
+    network.run(2 * D, until=lambda: network.is_agreed("ab"))
+    network.run(D)
+    assert quorate(network) == ["a", "b"]
+
+    network.partition("a", "b")
+    network.run(3 * D)
+    assert quorate(network) == ["a"]
+    unreached.remove("b")
+    network.run(D)
+    assert quorate(network) == ["a", "b"], "the router answers both: fencing has to decide"
+    unreached.add("a")
+    network.run(3 * D)
+    assert quorate(network) == ["b"]
