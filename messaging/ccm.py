@@ -328,13 +328,16 @@ class Ccm:
         """See whether what arbitrators say, or say no more, changes who may act."""
         if not self._is_active or self.view is None or not self._electorate.has_arbitrator:
             return []
+        tie, reaches_out = self._claims(self._round.table.get(self._node))
         if self.view.quorate:
-            if self._has_own_quorum(now):
-                return []
-            text = "quorum is lost: it rested on the word of an arbitrator"
-            return [warn("ccm", text), *self._renounce_quorum(), *self._open_round(now)]
+            if not self._has_own_quorum(now):
+                text = "quorum is lost: it rested on the word of an arbitrator"
+                return [warn("ccm", text), *self._renounce_quorum(), *self._open_round(now)]
+            rests_on_tie = self._electorate.needs_tie(self._counted())
+            is_told = reaches_out is self._rulings.reaches_out or not rests_on_tie
+            return [] if is_told else self._open_round(now)
         may_act = self._electorate.lets_act(self._names_in_view(), self._rulings, now)
-        is_told = self._claims(self._round.table.get(self._node)) == self._claims_now(now)
+        is_told = (tie, reaches_out) == (self._rulings.tie_at(now), self._rulings.reaches_out)
         return self._open_round(now) if may_act and not is_told else []
 
     def _names_in_view(self) -> list[str]:
@@ -343,9 +346,6 @@ class Ccm:
     def _claims(self, join: frame.Join | None) -> tuple[frozenset[str], bool]:
         """What a Join says of arbitrators."""
         return (frozenset(), False) if join is None else (frozenset(join.tie), join.reaches_out)
-
-    def _claims_now(self, now: float) -> tuple[frozenset[str], bool]:
-        return self._rulings.tie_at(now), self._rulings.reaches_out
 
     def _tie_end(self) -> float | None:
         """When the quorum that rests on the tie ends, unless the tie is given for longer."""
@@ -593,16 +593,19 @@ class Ccm:
         if verdict.unchanged and self.view is not None:
             return self._restore(self.view)
         names = [seat.name for seat in verdict.members]
-        is_late = self._electorate.needs_tie(names) and not self._electorate.lets_act(
-            names, self._rulings, now
+        is_late = verdict.quorate and (
+            self._electorate.needs_tie(names)
+            and not self._electorate.lets_act(names, self._rulings, now)
         )
-        return self._take_view(
+        effects = self._take_view(
             verdict.members,
             verdict.view_id,
             f"{verdict.cookie}-{self._incarnation}" if is_late else verdict.cookie,
             quorate=verdict.quorate and not is_late,
             leader=verdict.leader,
         )
+        # The others may have quorum by what we said in this round, and it is true no more.
+        return effects + self._open_round(now) if is_late else effects
 
     def _take_view(
         self,

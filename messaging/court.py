@@ -67,6 +67,7 @@ class Court:
     ) -> list[Effect]:
         """Ask for what is needed now. `trusted` are those of a quorate view whose word is fresh."""
         effects: list[Effect] = []
+        reaches_out = reaches_out and electorate.asks_ping_nodes
         if reaches_out is not self._rulings.reaches_out:
             self._rulings = replace(self._rulings, reaches_out=reaches_out)
             effects.append(Rule(self._rulings))

@@ -171,9 +171,13 @@ class Electorate:
         return self.decide(members, holds_tie=holds_tie, reaches_out=reaches_out)[0]
 
     def lets_act(self, members: Collection[str], rulings: Rulings, now: float) -> bool:
-        """Tell whether these members may act by what this node knows at a moment."""
+        """Tell whether these members may act by what this node knows at a moment.
+
+        Whether a ping node answers the others it does not know: that is judged in rounds.
+        """
         holds_tie = rulings.tie_at(now) == frozenset(members)
-        return self.has_quorum(members, holds_tie=holds_tie, reaches_out=rulings.reaches_out)
+        reaches_out = rulings.reaches_out or len(members) > 1
+        return self.has_quorum(members, holds_tie=holds_tie, reaches_out=reaches_out)
 
     def needs_tie(self, members: Collection[str]) -> bool:
         """Tell whether these members may act if the quorum server says so, and only then."""
@@ -264,10 +268,15 @@ class Electorate:
         """Whether a quorum server decides ties."""
         return self.chain[-1] == "quorumd"
 
+    @property
+    def asks_ping_nodes(self) -> bool:
+        """Whether ping nodes may withhold quorum."""
+        return "ping" in self.chain
+
     @functools.cached_property
     def has_arbitrator(self) -> bool:
         """Whether the count depends on what somebody outside the cluster says."""
-        return "quorumd" in self.chain or "ping" in self.chain
+        return self.asks_server or self.asks_ping_nodes
 
     @functools.cached_property
     def _all_votes(self) -> int:

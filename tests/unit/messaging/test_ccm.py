@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from crm.api.membership import View, ViewEvent
 from messaging import ccm, frame
 from messaging.ccm import Activated, Announce, Heard, PeerActivated, PeerAppeared, PeerVanished
 from messaging.frame import Join, SeatOf
+from messaging.quorum import Rulings
+from messaging.verdict import cookie_of
 from tests.kit import messaging as kit
 from tests.kit.messaging import join
 
@@ -15,10 +19,9 @@ from tests.kit.messaging import join
 class Node:
     """One machine, with what it says and announces."""
 
-    def __init__(self, name: str, nodes: int = 3) -> None:
-        self.machine = ccm.Ccm(
-            kit.settings(nodes), node=name, incarnation=f"life-{name}", uuid="u", now=0.0
-        )
+    def __init__(self, name: str, nodes: int = 3, server: str = "") -> None:
+        settings = replace(kit.settings(nodes), quorum_server=server)
+        self.machine = ccm.Ccm(settings, node=name, incarnation=f"life-{name}", uuid="u", now=0.0)
         self.said: list[tuple[tuple[str, ...], Join | frame.LetGo]] = []
         self.announced: list[tuple[ViewEvent, View]] = []
 
@@ -262,3 +265,30 @@ def test_a_join_is_passed_on_to_whom_its_origin_does_not_reach() -> None:
     node.feed(Heard("a", said))
 
     assert (("c",), said) in node.said
+
+
+def test_a_tie_that_ended_while_a_view_waited_gives_quorum_when_it_is_given_again() -> None:
+    node = Node("a", nodes=2, server="qs")
+    node.feed(Activated())
+    node.feed(PeerAppeared("b", "life-b"), 1.0)
+    node.feed(PeerActivated("b"), 1.0)
+    node.feed(ccm.Ruled(Rulings(frozenset("a"), tie_until=3.0)), 1.1)
+    node.feed(PeerVanished("b", free_at=9.0), 1.2)
+    assert node.machine.next_deadline() == 9.0, "b may rely on this node until then"
+    node.tick(9.0)
+    assert node.machine.view is not None and not node.machine.view.quorate
+
+    said = node.said[-1][1]
+    assert isinstance(said, Join) and said.tie == (), "the others relied on what was said before"
+    node.feed(ccm.Ruled(Rulings(frozenset("a"), tie_until=12.0)), 9.5)
+    assert node.machine.view.quorate
+
+
+def test_a_half_without_the_tie_is_one_view_to_all_its_members() -> None:
+    node = Node("a", nodes=2, server="qs")
+    node.feed(Activated())
+    node.feed(PeerAppeared("b", "life-b"), 1.0)
+    node.feed(PeerActivated("b"), 1.0)
+
+    said = node.said[-1][1]
+    assert isinstance(said, Join) and said.cookie == cookie_of(said.view_id, said.members)
