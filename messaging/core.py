@@ -126,6 +126,9 @@ class Messaging:
         doorkeeper: apiauth.Doorkeeper = apiauth.EVERYBODY,
         known_nodes: nodelist.NodeList | None = None,
     ) -> None:
+        self._stated = settings
+        """As ha.cf states them: what a list does not say is as it is there."""
+
         settings = known_nodes.applied_to(settings) if known_nodes else settings
         self._settings = settings
         self._node = node
@@ -241,6 +244,7 @@ class Messaging:
 
     def _adjust(self, settings: ClusterSettings) -> None:
         """Take over what may change while we run; the list of nodes is not ha.cf's any more."""
+        self._stated = settings
         self._settings = self._roll.nodes.applied_to(settings)
         self._links.adjust(settings.timing)
         self._pings.adjust(settings.timing)
@@ -691,7 +695,7 @@ class Messaging:
         for effect in outcome:
             match effect:
                 case roll.Adopt(new):
-                    self._settings = new.applied_to(self._settings)
+                    self._settings = new.applied_to(self._stated)
                     self._links.count_by(self._settings.electorate)
                     uuids = {each.node: each.uuid for each in self._links.peers.values()}
                     known = sorted({**uuids, self._node: self._uuid}.items())

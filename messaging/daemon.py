@@ -156,7 +156,7 @@ class _Deeds:
 
     def _keep_nodes(self, kept: core.KeepNodes) -> None:
         """Write the list of nodes, in the midwife's thread: a disk may be slow."""
-        settings = kept.nodes.applied_to(self.readings.settings)
+        settings = replace(self.readings.settings, nodes=kept.nodes.names)
         self.readings = replace(self.readings, settings=settings, known_nodes=kept.nodes)
         folder = startup.hostcache_folder(self.paths)
         writing = self.midwife.submit(hostcache.write, folder, kept.nodes, dict(kept.uuids))

@@ -69,7 +69,7 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
     if settings is None or keys is None:
         return None, problems, key_code or EXIT_NOT_CONFIGURED
     known_nodes, found = _read_nodes(settings, paths)
-    settings = known_nodes.applied_to(settings)
+    settings = replace(settings, nodes=known_nodes.names)
     problems += found
     place = ("--root", str(paths.root), "--node", node)
     extra, found = programs.from_respawn_lines(

@@ -169,3 +169,15 @@ def test_a_node_of_two_whom_no_ping_node_answers_has_no_quorum_alone() -> None:
     unreached.add("a")
     network.run(3 * D)
     assert quorate(network) == ["b"]
+
+
+def test_of_two_weights_set_at_one_moment_one_holds_everywhere() -> None:
+    network = by_votes()
+    assert wish(network, "d", weigh="d", votes=200) == ""
+    assert wish(network, "a", weigh="a", votes=200) == ""
+    network.run(D)
+
+    assert network.is_agreed("abcd") and quorate(network) == list("abcd")
+    network.partition("ab", "cd")
+    network.run(3 * D)
+    assert quorate(network) == ["a", "b"]
