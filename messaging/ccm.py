@@ -160,6 +160,9 @@ class Ccm:
         self._cluster = settings.cluster
         self._names = settings.sorted_nodes
         self._electorate = settings.electorate
+        self._last_count: Electorate | None = None
+        """By what the last quorate view was counted."""
+
         self._rulings = Rulings()
         self._node = node
         self._incarnation = incarnation
@@ -258,6 +261,12 @@ class Ccm:
     def is_counted(self) -> bool:
         """Whether the present view counts as is counted now."""
         return self._charter == self._electorate.charter
+
+    @property
+    def _knows_count(self) -> bool:
+        """Whether this node was in a quorate view that counted as is counted now."""
+        last = self._last_count
+        return last is not None and last.charter == self._electorate.charter
 
     def _count_anew(self, electorate: Electorate, now: float) -> list[Effect]:
         """Count otherwise; a round makes the view that says so."""
@@ -374,6 +383,7 @@ class Ccm:
         """Say our word in a round, the only one we say in it."""
         self._highest_round = number
         self._leases = {life: at for life, at in self._leases.items() if at > now}
+        last = self._last_count
         join = frame.Join(
             round=number,
             origin=self._node,
@@ -393,6 +403,8 @@ class Ccm:
             charter=self._electorate.charter,
             tie=tuple(sorted(self._rulings.tie_at(now))),
             reaches_out=self._rulings.reaches_out,
+            is_counted=self._knows_count,
+            before=() if self._knows_count or last is None else last.votes,
             disputes=any(peer.is_refused for peer in self._peers.values()),
         )
         self._round = _Round(number, {self._node: join}, is_settled=False, begun_at=now)
@@ -645,6 +657,7 @@ class Ccm:
         self._restarting.clear()
         self._cookie = cookie
         self._charter = self._electorate.charter
+        self._last_count = self._electorate if quorate else self._last_count
         self._highest_id = max(self._highest_id, view_id)
         self._broken.clear()
         self._let_go_at.clear()

@@ -231,7 +231,9 @@ class Join(Message, frozen=True, array_like=True):
     are lives the speaker has given up that may rely on it still: name, incarnation, and how many
     milliseconds are left until a quorate view may leave them out. `charter` stands for all that its
     idea of quorum depends on; `disputes`: it is in contact with a node that has another. `tie` are
-    the nodes for which it holds the tie; `reaches_out`: a ping node answers it.
+    the nodes for which it holds the tie; `reaches_out`: a ping node answers it. `is_counted`: it
+    was in a quorate view that counted by this charter; else `before` are the nodes, with their
+    votes, by which the last one counted.
     """
 
     round: Count
@@ -251,6 +253,8 @@ class Join(Message, frozen=True, array_like=True):
     disputes: bool = False
     tie: tuple[str, ...] = ()
     reaches_out: bool = False
+    is_counted: bool = False
+    before: tuple[tuple[str, Count], ...] = ()
 
 
 class LetGo(Message, frozen=True, array_like=True):

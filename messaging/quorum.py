@@ -21,7 +21,7 @@ import functools
 import hashlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -205,6 +205,15 @@ class Electorate:
         """What a node brings to a set of members: votes first where votes are what decides."""
         return 1 if self.chain[0] == "majority" else self.weight_of(node) * len(self.nodes) + 1
 
+    @functools.cached_property
+    def votes(self) -> tuple[tuple[str, int], ...]:
+        """All nodes, by name, with their votes."""
+        return tuple((node, self.weight_of(node)) for node in sorted(self.nodes))
+
+    def with_votes(self, votes: Sequence[tuple[str, int]]) -> Electorate:
+        """Make the electorate that counts these nodes, by the same chain."""
+        return replace(self, nodes=tuple(node for node, _ in votes), weights=dict(votes))
+
     def may_become(self, other: Electorate) -> bool:
         """Tell whether what has quorum by this count and by the other always has a common member.
 
@@ -259,7 +268,7 @@ class Electorate:
     @functools.cached_property
     def charter(self) -> str:
         """A word for all that the count depends on: equal where nodes count alike."""
-        votes = " ".join(f"{node}={self.weight_of(node)}" for node in sorted(self.nodes))
+        votes = " ".join(f"{node}={votes}" for node, votes in self.votes)
         text = f"{votes} {':'.join(self.chain)} {self.server}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

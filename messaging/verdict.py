@@ -96,14 +96,22 @@ def _has_quorum(
     While somebody who counts otherwise is in contact with them, quorum can be kept, not gained:
     nobody knows who counts right, and the other may have it by its own count. The tie is theirs if
     each of them holds it: each has to know by itself when it is over.
+
+    A list of nodes that nobody of them has seen in a quorate view may have a rival elsewhere: the
+    first view by it has to have quorum by the count before as well, so that one of them has it.
     """
     joins = [table[name] for name in sorted(members)]
     if any(join.disputes for join in joins) and not was_quorate:
         return False
-    return electorate.has_quorum(
-        members,
-        holds_tie=all(frozenset(join.tie) == members for join in joins),
-        reaches_out=any(join.reaches_out for join in joins),
+    holds_tie = all(frozenset(join.tie) == members for join in joins)
+    reaches_out = any(join.reaches_out for join in joins)
+    is_new = not any(join.is_counted for join in joins)
+    befores = {join.before for join in joins if join.before} if is_new else set()
+    return all(
+        count.has_quorum(
+            members.intersection(count.nodes), holds_tie=holds_tie, reaches_out=reaches_out
+        )
+        for count in (electorate, *map(electorate.with_votes, befores))
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from crm.api import membership as api
 from crm.plumbing.machine import MessageArrived
 from messaging import core
@@ -181,3 +183,40 @@ def test_of_two_weights_set_at_one_moment_one_holds_everywhere() -> None:
     network.partition("ab", "cd")
     network.run(3 * D)
     assert quorate(network) == ["a", "b"]
+
+
+@pytest.mark.parametrize("other", ["c", "d"])
+def test_two_halves_that_change_the_list_before_they_know_of_the_cut_gain_nothing(
+    other: str,
+) -> None:
+    network = by_votes()
+    network.partition("ab", "cd")
+    network.run(TIMING.keepalive_s)
+    assert wish(network, "a", weigh="a", votes=200) == ""
+    assert wish(network, other, weigh=other, votes=200) == ""
+    network.run(5 * D)
+    assert quorate(network) == [], "each half has most votes by its own list"
+
+    network.heal()
+    network.run(3 * D, until=lambda: network.is_agreed("abcd"))
+    assert quorate(network) == list("abcd")
+    network.run(1.0)
+    network.partition("ab", "cd")
+    network.run(3 * D)
+    assert quorate(network) == ["a", "b"], "the list whose words come first holds"
+
+
+def test_a_list_that_most_have_agreed_to_counts_for_those_who_were_away() -> None:
+    network = by_votes()
+    network.crash("d")
+    network.run(3 * D)
+    assert wish(network, "a", weigh="a", votes=200) == ""
+    network.run(0.2)
+    network.partition("ab", "c")
+    network.run(3 * D)
+    assert quorate(network) == ["a", "b"]
+    network.crash("b")
+    network.start("d")
+    network.run(3 * D, until=lambda: network.is_agreed("ad"))
+
+    assert quorate(network) == ["a", "d"]
