@@ -110,6 +110,7 @@ def counting_for_itself(*arguments: Any, node: str, **named: Any) -> Any:
         real = parts["_links"].lease.electorate
         strange = replace(real, weights={"a": 10_000}, chain=("weight",))
         vars(strange)["charter"] = real.charter
+        vars(strange)["votes_of"] = real.votes_of  # which views show
         parts["_links"].lease.electorate = vars(parts["_ccm"])["_electorate"] = strange
     return machine
 
