@@ -83,6 +83,7 @@ class Arbitrator(Protocol):
 class _Question:
     members: tuple[str, ...]
     sent_at: float
+    token: bytes
 
 
 class QuorumServerArbitrator:
@@ -104,6 +105,7 @@ class QuorumServerArbitrator:
             keys, settings.cluster, is_server=False, random_bytes=random_bytes
         )
         self._token = b""
+        self._token_asked_at = NEVER
         self._wanted: tuple[str, ...] = ()
         self._open: dict[bytes, _Question] = {}
         self._due = NEVER
@@ -130,9 +132,11 @@ class QuorumServerArbitrator:
         question = self._open.pop(answer.word, None)
         if question is None:
             return []
-        self._token, self._answered_at = answer.token, now
+        self._answered_at = now
+        if question.sent_at >= self._token_asked_at:
+            self._token, self._token_asked_at = answer.token, question.sent_at
         if answer.is_stale:
-            return self._ask(now)
+            return [] if self._is_under_way(now) else self._ask(now)
         until = question.sent_at + self._timing.lease_s
         if not answer.granted:
             return self._tell(f"quorum server {self._server} refuses: {answer.reason}", warn)
@@ -162,9 +166,17 @@ class QuorumServerArbitrator:
         """Take over other keys of the cluster."""
         self._sealer.replace_keys(keys)
 
+    def _is_under_way(self, now: float) -> bool:
+        """Whether a question with the right token need not be asked at once.
+
+        On a slow way several are open, and all but one have a token that is used up.
+        """
+        asked = any(question.token == self._token for question in self._open.values())
+        return asked or now < self._until
+
     def _ask(self, now: float) -> list[Effect]:
         word = self._random_bytes(ballot.WORD_BYTES)
-        self._open[word] = _Question(self._wanted, now)
+        self._open[word] = _Question(self._wanted, now, self._token)
         while len(self._open) > MAX_OPEN:
             del self._open[next(iter(self._open))]
         self._due = now + self._timing.lease_s / 8

@@ -147,3 +147,16 @@ def test_one_of_two_that_starts_alone_gets_quorum_from_the_server() -> None:
     network.run(TIMING.initdead_s + server.longest_s)
 
     assert quorate(network) == ["a"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_slow_way_to_the_server_is_not_flooded_with_questions(seed: int) -> None:
+    network, server = served(seed=seed)
+    server.delay_s = (0.2, 0.25)
+    network.crash("b")
+    network.run(10 * D)
+    asked, lost = len(server.recorded), losses(network, "a")
+    network.run(20 * D)
+
+    assert quorate(network) == ["a"] and losses(network, "a") == lost
+    assert len(server.recorded) - asked <= 3 * 20 * D / (TIMING.lease_s / 3)
