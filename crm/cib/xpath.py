@@ -40,6 +40,7 @@ _FAR = re.compile(
 )
 _STEP = re.compile(r"(?P<name>[\w.-]+|\*)(?P<rest>\[.*)?\Z", re.DOTALL)
 _NAME = re.compile(r"\s*(?P<name>[\w.-]+|\*)")
+_PLAIN = re.compile(r"(?!\.\.?\Z)[\w.-]+")
 _SIMPLE = re.compile(
     r"//([\w-]+|\*)(\[@[\w-]+(='[^']*'|=\"[^\"]*\")?\])*(/([\w-]+|\*)(\[@[\w-]+(='[^']*'|=\"[^\"]*\")?\])*)*"
 )
@@ -93,6 +94,14 @@ def _elements(found: object) -> list[etree._Element]:
         if element is not None and isinstance(element.tag, str):
             chosen[cast("etree._Element", element)] = None
     return list(chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """A predicate: where its bracket opens, and the name of the elements it tests (or `*`)."""
+
+    begin: int
+    about: str
 
 
 @dataclass(slots=True)
@@ -168,9 +177,10 @@ class _Tree:
 
     def _refuse_work(self, text: str, masked: str) -> None:
         far = list(_FAR.finditer(masked))
-        if len(far) < 2 and not any(_is_inside(masked, found.start()) for found in far):
+        conditions = list(_conditions_around(masked, [found.start() for found in far]))
+        if len(far) < 2 and not any(conditions):
             return
-        if self._work(masked, far) > MAX_WORK:
+        if self._work(masked, far, conditions) > MAX_WORK:
             message = f"'{text[:200]}' would look at too much of the CIB"
             hint = (
                 "say what is wanted by name or id instead of '*', and with one '//':"
@@ -178,22 +188,26 @@ class _Tree:
             )
             raise TooMuchWork(message, [error("xpath-too-costly", "xpath", message, hint)])
 
-    def _work(self, masked: str, far: list[re.Match[str]]) -> int:
-        """Estimate how many nodes libxml2 looks at, from above."""
+    def _work(
+        self, masked: str, far: list[re.Match[str]], conditions: list[_Condition | None]
+    ) -> int:
+        """Estimate how many nodes libxml2 looks at, from above; not beyond what is too much."""
         everything = self._count("*")
         work, known = everything, 1
         inner = 0
-        group = (-1, -1)
-        for found in far:
+        group: _Condition | None = None
+        for found, condition in zip(far, conditions, strict=True):
+            if work > MAX_WORK:
+                break
             start = found.start()
-            if not _is_inside(masked, start):
+            if condition is None:
                 here = self._count(_name_after(masked, found.end()))
                 work += known * here
                 known = here
                 continue
-            if (bracket := _bracket_around(masked, start)) != group:
-                group = bracket
-                tested = self._count(_name_before(masked, bracket[0]))
+            if condition != group:
+                group = condition
+                tested = self._count(condition.about)
                 is_near = found["near"] is not None or masked[start - 1] not in "[( ,=!<>+-*|"
                 seen = tested * everything
                 if is_near:
@@ -273,29 +287,30 @@ def _is_within(
     return answer
 
 
-def _is_inside(masked: str, place: int) -> bool:
-    return masked.count("[", 0, place) > masked.count("]", 0, place)
-
-
-def _bracket_around(masked: str, place: int) -> tuple[int, int]:
-    """Find the outermost brackets around a place."""
-    depth = begin = 0
-    for at in range(place):
-        if masked[at] == "[":
-            begin = at if depth == 0 else begin
-            depth += 1
-        elif masked[at] == "]":
-            depth -= 1
-    return begin, masked.count("[", 0, begin)
+def _conditions_around(masked: str, places: list[int]) -> Iterator[_Condition | None]:
+    """Find the outermost condition around each of some ascending places, in one pass."""
+    depth = begin = step = 0
+    about = ""
+    outermost: _Condition | None = None
+    for place in places:
+        for at in range(begin, place):
+            sign = masked[at]
+            if sign == "[":
+                if depth == 0:
+                    about = about or masked[step:at].strip()
+                    outermost = _Condition(at, about if _PLAIN.fullmatch(about) else "*")
+                depth += 1
+            elif sign == "]":
+                depth -= 1
+            elif depth == 0 and sign in "/:@":
+                step, about = at + 1, ""
+            elif depth == 0 and about and not sign.isspace():
+                about = "*"  # something else has begun, which is no step
+        begin = place
+        yield outermost if depth > 0 else None
 
 
 def _name_after(masked: str, place: int) -> str:
     found = _NAME.match(masked, place)
     is_call = found is not None and masked[found.end() :].lstrip().startswith(("(", ":"))
     return "*" if found is None or is_call else found["name"]
-
-
-def _name_before(masked: str, bracket: int) -> str:
-    """Find the name that a condition is about; `*` where it is not plain."""
-    before = re.search(r"(?:\A|[/:@])([\w.-]+|\*)(?:\[[^\[\]]*\])*\Z", masked[:bracket])
-    return "*" if before is None or before[1] in (".", "..") else before[1]

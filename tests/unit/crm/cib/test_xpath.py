@@ -126,10 +126,12 @@ TOO_MUCH = [
     "//*[preceding::*]",
     "//*/ancestor::*",
     "/cib[.//*//*]",
+    "//*[" * 4000 + "1" + "]" * 4000,
+    "count(//status[@x]*1)*(//*)[//*]",
 ]
 
 
-@pytest.mark.parametrize("expression", TOO_MUCH)
+@pytest.mark.parametrize("expression", TOO_MUCH, ids=lambda text: text[:40])
 def test_what_would_take_too_long_is_refused_before_it_is_asked(expression: str) -> None:
     tree = Counting(large())
     tree.asked = []
@@ -138,7 +140,7 @@ def test_what_would_take_too_long_is_refused_before_it_is_asked(expression: str)
     assert tree.asked == []
     (problem,) = refusal.value.problems
     assert problem.code == "xpath-too-costly"
-    assert expression in problem.message
+    assert expression[:200] in problem.message
     assert "by name or id" in problem.hint
 
 
