@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 _NAME_BYTES = 15
+KILLED_WITHIN_S = 5.0
 
 
 def detach(
@@ -56,15 +57,19 @@ def find(pidfile: Path) -> int | None:
 
 
 def end(pidfile: Path, *, patience_s: float) -> bool:
-    """End the process a pid file names; True when it is gone. Kills it if it is too slow."""
+    """End the process a pid file names; True when it is gone.
+
+    It is killed if it has not ended after `patience_s`; the kernel then has `KILLED_WITHIN_S`.
+    """
     pid = find(pidfile)
     if pid is not None:
         with contextlib.suppress(ProcessLookupError):
             handle = os.pidfd_open(pid)
             try:
-                for number in (signal.SIGTERM, signal.SIGKILL):
+                ways = ((signal.SIGTERM, patience_s), (signal.SIGKILL, KILLED_WITHIN_S))
+                for number, limit_s in ways:
                     signal.pidfd_send_signal(handle, number)
-                    if select.select([handle], [], [], patience_s)[0]:
+                    if select.select([handle], [], [], limit_s)[0]:
                         break
                 else:
                     return False
