@@ -287,7 +287,7 @@ CIB_PLANTS: dict[str, tuple[Makers, int]] = {
     "deny-what-was-made": (wrapped("cib", DeniesWhatItMade), 20),
     "own-copy-is-best": (_ruled_by(OwnCopyIsBest), 60),
     "let-others-pass": (_ruled_by(LetsOthersPass), 60),
-    "ignore-settled": (_keeping(IgnoresSettled), 60),
+    "ignore-settled": (_keeping(IgnoresSettled), 250),
     "decide-at-once": (_keeping(DecidesAtOnce), 200),
     "edits-of-no-reign": ({"store": EditsOfNoReign}, 60),
     "early-answer": (plants.PLANTS["early-answer"], 10),
