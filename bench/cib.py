@@ -35,8 +35,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cib_stall
-
+from bench import cib_stall
 from cli.lab.evidence import await_answer
 from cli.lab.plan import make_plan
 from cli.lab.remote import Lab
