@@ -46,6 +46,16 @@ class _Machine:
     init: int
     control: socket.socket
 
+    def kill(self) -> None:
+        """End its first process, and with it everything on it."""
+        with suppress(ProcessLookupError):  # it ended by itself
+            os.kill(self.init, signal.SIGKILL)
+
+    def await_end(self) -> None:
+        """Wait until nothing of it runs any more."""
+        os.waitpid(self.proxy, 0)
+        self.control.close()
+
 
 class Keeper:
     """Holds the hosts and the switch of one lab."""
@@ -135,10 +145,8 @@ class Keeper:
         machine = self._machine(name)
         with suppress(OSError):
             self._wiring.unplug(name, list(machine.host.addresses))
-        with suppress(ProcessLookupError):  # its first process ended by itself
-            os.kill(machine.init, signal.SIGKILL)
-        os.waitpid(machine.proxy, 0)
-        machine.control.close()
+        machine.kill()
+        machine.await_end()
         del self._machines[name]
         self._frozen.discard(name)
         self._blocked = {pair for pair in self._blocked if pair[0] != name}
@@ -156,11 +164,9 @@ class Keeper:
     def power_off_all(self) -> None:
         """End every host; nothing of them runs or writes any more when this returns."""
         for machine in self._machines.values():
-            with suppress(ProcessLookupError):
-                os.kill(machine.init, signal.SIGKILL)
+            machine.kill()
         for machine in self._machines.values():
-            os.waitpid(machine.proxy, 0)
-            machine.control.close()
+            machine.await_end()
         self._machines.clear()
 
     # --- requests -----------------------------------------------------------------------------
