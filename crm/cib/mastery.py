@@ -435,8 +435,13 @@ class Mastery:
         copy = self._copy
         return self._has_quorum and copy.warrant.decided < copy.document.version.admin_epoch
 
+    @property
+    def _is_changing_much(self) -> bool:
+        """Tell whether a large change is being made, spread, or still to be told of."""
+        return self._draft is not None or self._following.is_spreading or self._untold is not None
+
     def _may_begin(self, change: api.Change, now: float) -> bool:
-        if self._draft is not None or self._following.is_spreading or self._untold is not None:
+        if self._is_changing_much:
             return False
         if api.touches_configuration(change.operations) and not change.dry_run:
             return self.is_settled and not self._is_undecided
@@ -669,7 +674,7 @@ class Mastery:
             return f"no word from the cib of {', '.join(silent)}"
         if self._better.awaited:
             return f"waiting for the copy of {self._better.awaited}"
-        if self._draft is not None or self._following.is_spreading or self._untold is not None:
+        if self._is_changing_much:
             return "a large change is being made"
         if self._is_undecided:
             sequence = self._following.configuration_sequence
