@@ -10,7 +10,7 @@ of an unknown sender that opens with our key, and whose name gives that hash, ma
 is challenged like any peer, so recordings of former members are worthless. Whoever lacks the key
 costs at most `MAX_TRIED_PER_S` openings a second, and nothing is kept of him.
 
-Source: decision 0019; docs/protocol/membership.md, "Nodes that join by themselves".
+Source: decision 0090; docs/protocol/membership.md, "Nodes that join by themselves".
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from messaging import frame
 from messaging.cluster_settings import Medium, MediumKind
 from messaging.media import sieve
 from messaging.media.names import Names
+from messaging.piecesize import LEAST_PACKET_BYTES
 
 log = logging.getLogger("ha.heartbeat")
 
@@ -52,7 +53,6 @@ DSCP_DEFAULT = 0x00
 _IPV4_OVERHEAD_BYTES = 20 + 8
 _IPV6_OVERHEAD_BYTES = 40 + 8
 _IPV6_LEAST_MTU = 1280
-_LEAST_PACKET_BYTES = 512
 _IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER = 10, 23
 _MAY_BE_CUT = 0
 _SO_RCVBUFFORCE = 33
@@ -441,7 +441,7 @@ def packet_bytes(media: Iterable[Medium]) -> int:
                 longest = min(longest, min(mtu, _IPV6_LEAST_MTU) - _IPV6_OVERHEAD_BYTES)
             else:
                 longest = min(longest, mtu - _IPV4_OVERHEAD_BYTES)
-    return max(longest, _LEAST_PACKET_BYTES)
+    return max(longest, LEAST_PACKET_BYTES)
 
 
 def _mark_urgent(made: socket.socket, *, is_ipv6: bool) -> None:
