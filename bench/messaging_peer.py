@@ -21,6 +21,7 @@ all else as it comes). Figures in brackets: Corosync's divided by ours.
 
 from __future__ import annotations
 
+import abc
 import argparse
 import asyncio
 import collections
@@ -69,7 +70,7 @@ _CIPHERS = {"plain": ("none", "none"), "sealed": ("aes256", "sha256")}
 # --- a client -----------------------------------------------------------------------------------
 
 
-class Client:
+class Client(abc.ABC):
     """What the clients of both stacks do; `send` and the calls to `take...` are each one's own."""
 
     answer_every = 0
@@ -83,9 +84,9 @@ class Client:
         self.answered: collections.Counter[str] = collections.Counter()
         self.progress = asyncio.Event()
 
+    @abc.abstractmethod
     def send(self, payload: bytes, to: str = "") -> bool:
         """Send to the client of one node, or to all; False if there is no room now."""
-        raise NotImplementedError
 
     def take(self, sender: str, payload: bytes) -> None:
         """A message has come."""
