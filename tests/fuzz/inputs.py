@@ -5,12 +5,23 @@ from __future__ import annotations
 import enum
 import types
 import typing
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
 
 from crm.plumbing.codec import Codec
+
+
+@dataclass(frozen=True)
+class Target:
+    """One decoder: what goes in, and what is done with it."""
+
+    inputs: st.SearchStrategy[Any]  # Any: each target has inputs of its own kind
+    take: Callable[[Any], None]
+
 
 NAMES = ("a", "b", "c", "crmd", "", "*", "a" * 300, "\u0000", "n\u00f6de")
 LEAST, MOST = -(2**63), 2**64 - 1

@@ -8,9 +8,6 @@ not yet sensible: a member that lost its mind must not end the others.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
@@ -19,24 +16,24 @@ from crm.api import controller, conversations, gate, membership, peers
 from crm.attrd import wire as attrd_wire
 from crm.cib import wire as cib_wire
 from crm.plumbing.codec import Codec
-from crm.plumbing.errors import RemoteProtocolError, has_errors
+from crm.plumbing.errors import RemoteProtocolError
 from crm.plumbing.machine import MessageArrived
-from messaging import auth, authkeys, ballot, core, delivery, frame, packing, quorumserver
-from messaging.ha_cf import directives
-from messaging.ha_cf import reading as ha_cf
+from messaging import (
+    arbitration,
+    auth,
+    ballot,
+    core,
+    delivery,
+    frame,
+    packing,
+    quorumserver,
+)
 from messaging.links import Contact
 from messaging.media import icmp, serial
-from tests.fuzz import inputs
+from tests.fuzz import files, inputs
+from tests.fuzz.inputs import Target
 from tests.kit.gate import GateBench
-from tests.kit.messaging import KEYS, LINK, Network, random_bytes
-
-
-@dataclass(frozen=True)
-class Target:
-    """One decoder: what goes in, and what is done with it."""
-
-    inputs: st.SearchStrategy[Any]  # Any: each target has inputs of its own kind
-    take: Callable[[Any], None]
+from tests.kit.messaging import KEYS, LINK, Network, random_bytes, settings
 
 
 def _decoding(codec: Codec) -> Target:
@@ -253,37 +250,6 @@ def _take_client(requests: list[msgspec.Struct]) -> None:
     assert {"b", "c"} <= set(network.lives)
 
 
-# --- text ---------------------------------------------------------------------------------
-
-
-def _config_text() -> st.SearchStrategy[str]:
-    words = st.one_of(
-        st.sampled_from(
-            ["eth0", "1", "0", "-1", "5ms", "1e9", "999999999999", "on", "225.0.0.1", "::1", "a",
-             "auth", "sha1", "crc", "md5", "15", "16", "#", "//", "\0", "%", "uid=root", "*"]
-        ),
-        st.text(max_size=6),
-    )  # fmt: skip
-    lines = st.builds(
-        lambda name, rest, gap: gap.join([name, *rest]),
-        st.sampled_from(sorted(directives.DIRECTIVES)) | words,
-        st.lists(words, max_size=6),
-        st.sampled_from([" ", "\t", ",", "  "]),
-    )
-    return st.lists(lines, max_size=12).map("\n".join) | st.text(max_size=200)
-
-
-def _take_ha_cf(text: str) -> None:
-    settings, problems = ha_cf.read(text, node="a")
-    assert (settings is None) == has_errors(problems)
-
-
-def _take_authkeys(text: str) -> None:
-    keys, problems = authkeys.read(text)
-    assert (keys is None) == has_errors(problems)
-    assert keys is None or any(key.number == keys.signing for key in keys.keys)
-
-
 # --- other framings -----------------------------------------------------------------------
 
 
@@ -368,6 +334,27 @@ def _take_questions(questions: list[bytes | msgspec.Struct]) -> None:
         assert len(server.receive(asked, 100.0 + number)) <= 2
 
 
+def _take_answers(answers: list[bytes | msgspec.Struct]) -> None:
+    """A server, or who plays one: nothing gives the tie for longer than was asked for."""
+    source = random_bytes(random.Random(1))
+    waiting = arbitration.QuorumServerArbitrator(settings(2), KEYS, node="a", random_bytes=source)
+    waiting.want(("a",), 0.0)
+    sealer = ballot.Sealer(KEYS, "linux-ha", is_server=True, random_bytes=source)
+    now = 0.0
+    for answer in answers:
+        now += 0.05
+        if isinstance(answer, ballot.Answer) and waiting._open:
+            answer = msgspec.structs.replace(answer, word=next(iter(waiting._open)))
+        data = answer if isinstance(answer, bytes) else sealer.seal(answer)
+        for effect in waiting.receive(arbitration.ServerAnswered(data), now):
+            if isinstance(effect, arbitration.TieGiven):
+                assert effect.members == ("a",)
+                assert effect.until <= now + settings(2).timing.deadtime_s
+        due = waiting.next_deadline()
+        assert due is not None
+        waiting.tick(max(now, due) if due < now + 1 else now)
+
+
 TARGETS: dict[str, Target] = {
     "packet": Target(st.lists(_packets(), max_size=12), _take_packets),
     "stranger": Target(st.lists(_strange_packets(), max_size=12), _take_strangers),
@@ -379,13 +366,16 @@ TARGETS: dict[str, Target] = {
     "stream": Target(_stream_messages(), _take_stream),
     "member": Target(_member_says(), _take_member),
     "client": Target(st.lists(inputs.messages(membership.TO_HEARTBEAT), max_size=8), _take_client),
-    "ha.cf": Target(_config_text(), _take_ha_cf),
-    "authkeys": Target(_config_text(), _take_authkeys),
+    **files.TARGETS,
     "quorum-question": Target(
         st.lists(inputs.messages(ballot.QUESTIONS) | st.binary(max_size=80), max_size=8),
         _take_questions,
     ),
     "quorum-answer": _decoding(ballot.ANSWERS),
+    "arbitrator": Target(
+        st.lists(inputs.messages(ballot.ANSWERS) | st.binary(max_size=80), max_size=8),
+        _take_answers,
+    ),
     "serial": Target(_serial_input(), _take_serial),
     "echo": Target(_echo_input(), _take_echo),
     "gate": Target(_gate_input(), _take_gate),
