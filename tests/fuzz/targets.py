@@ -352,7 +352,8 @@ def _take_answers(answers: list[bytes | msgspec.Struct]) -> None:
                 assert effect.until <= now + settings(2).timing.deadtime_s
         due = waiting.next_deadline()
         assert due is not None
-        waiting.tick(max(now, due) if due < now + 1 else now)
+        now = max(now, due)
+        waiting.tick(now)
 
 
 TARGETS: dict[str, Target] = {
