@@ -406,6 +406,7 @@ class Ccm:
             is_counted=self._knows_count,
             before=() if self._knows_count or last is None else last.votes,
             disputes=any(peer.is_refused for peer in self._peers.values()),
+            margin_ms=math.ceil(self._timing.margin_s * 1000),
         )
         self._round = _Round(number, {self._node: join}, is_settled=False, begun_at=now)
         self._round.leases[self._node] = dict(self._leases)
@@ -528,19 +529,20 @@ class Ccm:
         lives = [(join.origin, join.incarnation) for join in self._round.table.values()]
         if any(life not in self._let_go_at for life in lives if life[0] in verdict.must_let_go):
             return []
-        free_at = max(self._margins(verdict, lives) + self._leases_left(verdict), default=now)
+        free_at = max(self._margins(verdict) + self._leases_left(verdict), default=now)
         if free_at > now:
             self._round.install_at = free_at
             return []
         return self._install(now)
 
-    def _margins(self, verdict: Verdict, lives: list[tuple[str, str]]) -> list[float]:
-        """Until when those who have let go have time to stop."""
+    def _margins(self, verdict: Verdict) -> list[float]:
+        """Until when those who have let go have time to stop: each as long as it says."""
         seated = {seat.name for seat in verdict.members}
         return [
-            self._let_go_at[life] + self._timing.margin_s
-            for life in lives
-            if life in self._let_go_at and life[0] not in seated
+            self._let_go_at[join.origin, join.incarnation]
+            + (join.margin_ms / 1000 or self._timing.margin_s)
+            for join in self._round.table.values()
+            if join.origin not in seated and (join.origin, join.incarnation) in self._let_go_at
         ]
 
     def _leases_left(self, verdict: Verdict) -> list[float]:

@@ -233,7 +233,8 @@ class Join(Message, frozen=True, array_like=True):
     idea of quorum depends on; `disputes`: it is in contact with a node that has another. `tie` are
     the nodes for which it holds the tie; `reaches_out`: a ping node answers it. `is_counted`: it
     was in a quorate view that counted by this charter; else `before` are the nodes, with their
-    votes, by which the last one counted.
+    votes, by which the last one counted. `margin_ms` is how long the speaker has to stop what runs
+    on it once it has let go; 0: it does not say, and has as long as the listener.
     """
 
     round: Count
@@ -255,6 +256,7 @@ class Join(Message, frozen=True, array_like=True):
     reaches_out: bool = False
     is_counted: bool = False
     before: tuple[tuple[str, Count], ...] = ()
+    margin_ms: Count = 0
 
 
 class LetGo(Message, frozen=True, array_like=True):

@@ -213,7 +213,8 @@ class Links:
         self._looked_at = now
         self._late_noted_at = NEVER
         self.peers = {
-            name: PeerState(name, settings.timing.deadtime_s) for name in settings.peers_of(node)
+            name: PeerState(name, settings.timing.deadtime_s, settings.timing.keepalive_s)
+            for name in settings.peers_of(node)
         }
         self._suspicion = Suspicion(settings.timing, self.peers)
         self.lease = QuorumLease(node, self.peers, settings.timing, settings.electorate)
@@ -237,7 +238,8 @@ class Links:
 
     def admit(self, node: str, now: float) -> None:
         """Count and judge a node that was added while we run."""
-        self.peers[node] = PeerState(node, self._timing.deadtime_s, known_at=now)
+        timing = self._timing
+        self.peers[node] = PeerState(node, timing.deadtime_s, timing.keepalive_s, known_at=now)
         self._suspicion.admit(node)
         self._look_at_all_again()
 
@@ -345,7 +347,7 @@ class Links:
         if self.lease.rulings.tie_until > self._looked_at:
             earliest = min(earliest, self.lease.rulings.tie_until)
         if self._status is NodeStatus.UP:
-            trust = self._started_at + self._timing.deadtime_s
+            trust = self._trust_at()
             initdead = self._started_at + self._timing.initdead_s
             due = trust if trust > self._looked_at else max(initdead, self._looked_at)
             earliest = min(earliest, due)
@@ -489,6 +491,7 @@ class Links:
         if status.stamp < peer.stamp:
             return effects
         peer.deadtime_s = min(max(status.deadtime_ms / 1000, 0.05), 3600.0)
+        peer.keepalive_s = min(status.keepalive_ms / 1000, 3600.0)
         peer.uuid = status.uuid
         peer.members = status.members
         try:
@@ -532,7 +535,7 @@ class Links:
         if peer.contact is not None:
             # It gave us up, perhaps only now: it may have lost its quorum by that.
             peer.contact = None
-            free_at = now + self._timing.margin_s
+            free_at = now + peer.margin_s
             effects.append(EndContact(peer.node, free_at=free_at))
             effects += self._speak(now)
         ready = (
@@ -716,6 +719,11 @@ class Links:
             *self._speak(now),
         ]
 
+    def _trust_at(self) -> float:
+        """When no node that is known relies on an earlier life of this one any more."""
+        stated = (peer.deadtime_s for peer in self.peers.values())
+        return self._started_at + max(self._timing.deadtime_s, *stated, 0.0)
+
     def _is_accounted_for(self, peer: PeerState, now: float) -> bool:
         """In contact, given up, or left out by the view of somebody in contact.
 
@@ -724,7 +732,7 @@ class Links:
         """
         if peer.contact is not None or peer.shown is NodeStatus.DEAD:
             return True
-        is_late = now >= self._started_at + self._timing.deadtime_s
+        is_late = now >= self._trust_at()
         return any(
             other.contact is not None
             and other.announced is NodeStatus.ACTIVE

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from crm.api.membership import LinkStatus, NodeKind, NodeStatus
+from messaging.cluster_settings import Timing
 
 NEVER = float("-inf")
 
@@ -51,10 +52,14 @@ class LinkState:
 
 @dataclass
 class PeerState:
-    """Everything known of one peer. Times are monotonic seconds of this node."""
+    """Everything known of one peer. Times are monotonic seconds of this node.
+
+    Its deadtime and keepalive are what it says itself; until then this node's own stand for them.
+    """
 
     node: str
     deadtime_s: float
+    keepalive_s: float = 0.0
     known_at: float = NEVER
     session: bytes = b""
     left_session: bytes = b""
@@ -89,6 +94,11 @@ class PeerState:
     def is_reachable(self) -> bool:
         """Whether its life is known and has not taken its leave."""
         return bool(self.session) and self.session != self.left_session
+
+    @property
+    def margin_s(self) -> float:
+        """How long it has to let go before others may act: that follows from its own deadtime."""
+        return Timing(keepalive_s=self.keepalive_s, deadtime_s=self.deadtime_s).margin_s
 
 
 def best_link(states: Mapping[str, LinkState], slow: Container[str]) -> str:

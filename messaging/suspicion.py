@@ -190,8 +190,9 @@ class Suspicion:
 
     def _enquiry_due(self, peer: PeerState) -> float:
         """When the others are to be asked about a silent peer."""
-        begin = peer.heard_at + peer.deadtime_s - self.timing.enquiry_s
-        return max(begin, self._hearsay[peer.node].asked_at + self.timing.enquiry_s / ENQUIRIES)
+        enquiry_s = min(self.timing.enquiry_s, peer.deadtime_s / 4)
+        begin = peer.heard_at + peer.deadtime_s - enquiry_s
+        return max(begin, self._hearsay[peer.node].asked_at + enquiry_s / ENQUIRIES)
 
     def enquire(self, peer: PeerState, now: float) -> list[PeerState]:
         """Whom to ask about a silent peer now."""

@@ -136,6 +136,9 @@ class Network:
         self.settings = settings(nodes, timing, links)
         self.clients = clients
         self.child_plans = child_plans
+        self.timings: dict[str, Timing] = {}
+        """Of nodes whose ha.cf states other deadlines than those of the others."""
+
         self.now = 1000.0
         self.lives: dict[str, Life] = {}
         self.past: list[Life] = []
@@ -168,6 +171,7 @@ class Network:
             stated = self.settings
             if self.known_nodes is not None:
                 stated = self.known_nodes.applied_to(stated)
+            stated = replace(stated, timing=self.timings.get(name, stated.timing))
             ahead_s = self.rng.uniform(0, 1e6) if self.clocks_differ else 0.0
             machine = self.make(
                 stated,
