@@ -310,13 +310,15 @@ class Messaging:
             effects.append(SendDatagram(link, received.reply, destination))
         if received.reason:  # nothing is believed: no deadline moves
             return effects + self._complaints.refused(received.reason, received.sender, source, now)
+        if received.is_copy:
+            copy = links.CopyHeard(received.sender, received.session, link, source, arrived.age_s)
+            news = self._links.receive(copy, now)
+            self._due = () if news else self._due  # else it can only put a deadline off
+            return effects + self._follow_links(news, now)
         self._due = ()
         if received.opened:
             opened = links.SessionOpened(received.sender, received.session)
             effects += self._follow_links(self._links.receive(opened, now), now)
-        if received.is_copy:
-            copy = links.CopyHeard(received.sender, received.session, link, source, arrived.age_s)
-            return effects + self._follow_links(self._links.receive(copy, now), now)
         if received.body is None:
             return effects
         try:

@@ -264,8 +264,12 @@ class Links:
                 heard = self.peers[peer]
                 if session != heard.session or not heard.is_reachable:
                     return []
-                self._look_again_at(peer)
-                return _hear_link(heard, link, source, now - age_s)
+                news = _hear_link(heard, link, source, now - age_s)
+                if news:  # a link that was dead has a deadline again
+                    self._look_again_at(peer)
+                elif self._touched is not None:  # what was to be done is only put off
+                    self._touched.add(peer)
+                return news
             case SessionOpened(peer, session):
                 effects = self._open_session(self.peers[peer], session, now)
             case QuorateViewChanged(members):
