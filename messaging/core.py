@@ -21,7 +21,7 @@ Source: docs/protocol/membership.md, docs/protocol/links.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -147,7 +147,15 @@ class Messaging:
         self.incarnation = session.hex()
         self._links = links.Links(settings, node=node, session=session, uuid=uuid, now=now)
         self._pings = pings.Pings(settings, now=now, random_bytes=random_bytes)
-        self._delivery = _streams(settings, node, session)
+        self._delivery = delivery.Delivery(
+            node,
+            session=session,
+            compression=settings.compression,
+            threshold_bytes=settings.compression_threshold_bytes,
+            patience_s=settings.timing.keepalive_s / 4,
+            stall_s=settings.timing.stall_s,
+            best_link=self._best_link,
+        )
         self._rotation = rotation.Rotation(keys, node=node, peers=peers, random_bytes=random_bytes)
         self._ccm = ccm.Ccm(settings, node=node, incarnation=self.incarnation, uuid=uuid, now=now)
         self._court = court.Court(settings, keys, node=node, random_bytes=random_bytes)
@@ -359,9 +367,15 @@ class Messaging:
         return [SendDatagram(link, data) for link in self._settings.links]
 
     def _seal_to(
-        self, peer: str, message: msgspec.Struct, *, everywhere: bool, is_bulk: bool = False
+        self,
+        peer: str,
+        message: msgspec.Struct,
+        *,
+        everywhere: bool,
+        is_bulk: bool = False,
+        link: str = "",
     ) -> list[Effect]:
-        """Send to one peer: where it was heard last, or on all links."""
+        """Send to one peer: on a link, on that where it was heard last, or on all."""
         data = self._wire.seal(frame.PACKETS.encode(message))
         states = self._links.peers[peer].links
         if everywhere or not states:
@@ -369,10 +383,14 @@ class Messaging:
                 SendDatagram(link, data, states[link].source if link in states else "", is_bulk)
                 for link in self._settings.links
             ]
-        best = next(iter(states)) if len(states) == 1 else self._best_of(states)
+        best = link or self._best_link(peer)
         return [SendDatagram(best, data, states[best].source, is_bulk)]
 
-    def _best_of(self, states: Mapping[str, standing.LinkState]) -> str:
+    def _best_link(self, peer: str) -> str:
+        """Over which link a peer is best reached now; "" if it was heard over none."""
+        states = self._links.peers[peer].links
+        if len(states) <= 1:
+            return next(iter(states), "")
         return standing.best_link(states, self._settings.slow_links)
 
     # --- effects of the parts ---------------------------------------------------------------
@@ -445,8 +463,10 @@ class Messaging:
         effects: list[Effect] = []
         for effect in outcome:
             match effect:
-                case delivery.Transmit(peer, message, everywhere, is_bulk):
-                    effects += self._seal_to(peer, message, everywhere=everywhere, is_bulk=is_bulk)
+                case delivery.Transmit(peer, message, everywhere, is_bulk, link):
+                    effects += self._seal_to(
+                        peer, message, everywhere=everywhere, is_bulk=is_bulk, link=link
+                    )
                 case delivery.Deliver(peer, channel, payload):
                     if self._is_in_contact(peer):
                         effects += self._take_message(peer, channel, payload, now)
@@ -795,14 +815,3 @@ class Messaging:
         text = f"{self._node} Heartbeat shutdown complete."
         disarmed = [watchdog.Disarm()] if self._settings.watchdog and not self._holds_on else []
         return [info("heartbeat", text), *disarmed, Exit(self._exit_code)]
-
-
-def _streams(settings: ClusterSettings, node: str, session: bytes) -> delivery.Delivery:
-    return delivery.Delivery(
-        node,
-        session=session,
-        compression=settings.compression,
-        threshold_bytes=settings.compression_threshold_bytes,
-        patience_s=settings.timing.keepalive_s / 4,
-        stall_s=settings.timing.stall_s,
-    )

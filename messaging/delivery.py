@@ -30,6 +30,7 @@ from __future__ import annotations
 import collections
 import enum
 import itertools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -38,7 +39,7 @@ from crm.plumbing.codec import MAX_MESSAGE_BYTES
 from crm.plumbing.machine import Note, info, warn
 from messaging import frame, packing
 from messaging.pacing import LARGEST_WINDOW, Pace
-from messaging.piecesize import LEAST_PACKET_BYTES, PieceSize, is_in_parts
+from messaging.piecesize import LEAST_PACKET_BYTES, PieceSizes, Way, is_in_parts
 from messaging.standing import Contact
 
 ACK_EVERY = 16
@@ -73,7 +74,7 @@ _CHANNELS = tuple(Channel)
 
 @dataclass(frozen=True, slots=True)
 class Transmit:
-    """Send a packet to a peer: on its best link, or (`everywhere`) on all of them.
+    """Send a packet to a peer: on a link ("": on its best one), or (`everywhere`) on all of them.
 
     `is_bulk`: it may wait, on this computer and on the way, while anything else goes first.
     """
@@ -82,6 +83,7 @@ class Transmit:
     message: frame.Data | frame.Ack
     everywhere: bool = False
     is_bulk: bool = False
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +110,15 @@ Effect = Transmit | Deliver | GiveUp | Note
 class _Piece:
     last: bool
     chunk: bytes
+    link: str = ""
+    """Where its first copy went."""
+
     sent_at: list[float] = field(default_factory=list)
     in_parts: set[int] = field(default_factory=set)
     """The copies that travelled in the smallest parts."""
+
+    is_judged: bool = False
+    """Whether it has said already what it says of the size of packets."""
 
 
 @dataclass
@@ -195,7 +203,10 @@ class _Conversation:
 
 
 class Delivery:
-    """The machine of all streams of one node. Driven by calls, it answers with effects."""
+    """The machine of all streams of one node. Driven by calls, it answers with effects.
+
+    `best_link` tells over which link a peer is best reached now, "" if none is known.
+    """
 
     def __init__(
         self,
@@ -206,6 +217,7 @@ class Delivery:
         threshold_bytes: int = 2048,
         patience_s: float = 0.0,
         stall_s: float = STALL_S,
+        best_link: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._node = node
         self._session = session
@@ -213,8 +225,8 @@ class Delivery:
         self._threshold = threshold_bytes
         self._patience_s = patience_s
         self._stall_s = stall_s
-        self._packet_bytes = frame.PIECE_PACKET_BYTES
-        self._sizes: dict[str, PieceSize] = {}
+        self._best_link = best_link
+        self._sizes = PieceSizes()
         self._conversations: dict[str, _Conversation] = {}
         self._logged_at: dict[str, float] = {}
         self._dues: dict[str, float] = {}
@@ -228,17 +240,9 @@ class Delivery:
         """The peers in contact, in the order in which contact was made."""
         return tuple(self._conversations)
 
-    def limit_packets(self, packet_bytes: int) -> None:
-        """Cut messages so that no packet with a piece of one is longer than this."""
-        self._packet_bytes = packet_bytes
-        self._sizes.clear()
-
-    def _size_of(self, peer: str) -> PieceSize:
-        """How large packets to a peer may be; what was learnt outlives a contact."""
-        known = self._sizes.get(peer)
-        if known is None:
-            known = self._sizes[peer] = PieceSize(self._packet_bytes)
-        return known
+    def limit_packets(self, packet_bytes: Mapping[str, int]) -> None:
+        """Cut messages so that no packet with a piece of one is longer than its link carries."""
+        self._sizes.limit(packet_bytes)
 
     def begin(self, peer: str, contact: Contact) -> None:
         """Start fresh streams with a peer."""
@@ -289,8 +293,9 @@ class Delivery:
                 continue
             self._touched.add(peer)
             stream = conversation.outbound[channel]
-            effects += self._try_larger(peer, now)
-            piece_bytes = _chunk_bytes(self._size_of(peer).packet_bytes)
+            way = Way(peer, self._best_link(peer))
+            effects += self._sizes.try_larger(way, now)
+            piece_bytes = _chunk_bytes(self._sizes.of(way))
             for start in range(0, len(packed), piece_bytes):
                 chunk = packed[start : start + piece_bytes]
                 stream.waiting.append(_Piece(start + piece_bytes >= len(packed), chunk))
@@ -329,6 +334,8 @@ class Delivery:
         else:
             piece.sent_at[-1] = now
         copy = len(piece.sent_at)
+        if copy == 1:
+            piece.link = self._best_link(peer)
         if is_in_parts(copy, now - piece.sent_at[0], is_known=stream.pace.is_known):
             piece.in_parts.add(copy)
         is_full = len(stream.flight) >= stream.pace.window
@@ -348,13 +355,17 @@ class Delivery:
             asks,
             None if is_held_up else conversation.inbound[channel].owed(now),
         )
+        if copy in piece.in_parts:
+            packet_bytes = LEAST_PACKET_BYTES
+        elif copy > 1:
+            packet_bytes = self._sizes.widest(peer)
+        else:
+            packet_bytes = self._sizes.of(Way(peer, piece.link))
         is_bulk = channel is Channel.CLIENTS
+        link = "" if copy > 1 else piece.link
         return [
-            Transmit(peer, each, everywhere=copy > 1, is_bulk=is_bulk)
-            for each in _parts_of(
-                message,
-                LEAST_PACKET_BYTES if copy in piece.in_parts else self._size_of(peer).packet_bytes,
-            )
+            Transmit(peer, each, everywhere=copy > 1, is_bulk=is_bulk, link=link)
+            for each in _parts_of(message, packet_bytes)
         ]
 
     # --- receiving --------------------------------------------------------------------------
@@ -377,7 +388,7 @@ class Delivery:
         effects: list[Effect] = []
         if message.heard is not None:
             stream = conversation.outbound[channel]
-            effects += self._judge_size(peer, stream.flight.get(message.heard.upto), message, now)
+            effects += self._judge_sizes(peer, stream, message.heard, now)
             _forget_heard(stream, message.heard, now)
         if isinstance(message, frame.Ack):
             effects += self._send_missing(peer, conversation, channel, message, now)
@@ -410,34 +421,36 @@ class Delivery:
     ) -> list[Effect]:
         stream = conversation.outbound[channel]
         effects: list[Effect] = []
+        lost: _Piece | None = None
         for first, last in ack.missing[:MAX_RANGES]:
             for seq in range(max(first, 1), min(last, stream.next_seq - 1) + 1):
                 piece = stream.flight.get(seq)
                 if piece is not None and now - piece.sent_at[-1] >= NAK_S:
+                    lost = piece if lost is None and len(piece.sent_at) == 1 else lost
                     effects += self._transmit(peer, conversation, channel, seq, now)
-        return effects
+        return effects if lost is None else [*effects, *self._judge_size(peer, lost, 2, now)]
 
-    def _judge_size(
-        self, peer: str, piece: _Piece | None, message: frame.Data | frame.Ack, now: float
+    def _judge_sizes(
+        self, peer: str, stream: _Outbound, heard: frame.Heard, now: float
     ) -> list[Effect]:
         """Learn from an acknowledgement whether large packets reach a peer."""
-        if piece is None or len(piece.chunk) <= _chunk_bytes(LEAST_PACKET_BYTES):
-            return []
-        assert message.heard is not None
-        size = self._size_of(peer)
-        before = size.packet_bytes
-        copy = message.heard.copy
-        if not size.judge(copy, now, in_parts=copy in piece.in_parts):
-            return []
-        text = f"packets of {before} bytes do not reach node {peer}: it gets messages in packets"
-        return [warn("heartbeat", f"{text} of {size.packet_bytes} bytes")]
+        effects: list[Effect] = []
+        if self._sizes.is_in_doubt(peer):
+            for piece in _acknowledged(stream, heard):
+                if len(piece.sent_at) == 1:
+                    effects += self._judge_size(peer, piece, 1, now)
+        newest = stream.flight.get(heard.upto)
+        if newest is not None:
+            effects += self._judge_size(peer, newest, heard.copy, now)
+        return effects
 
-    def _try_larger(self, peer: str, now: float) -> list[Effect]:
-        size = self._size_of(peer)
-        if not size.try_larger(now):
+    def _judge_size(self, peer: str, piece: _Piece, copy: int, now: float) -> list[Note]:
+        if piece.is_judged:
             return []
-        text = f"trying packets of {size.packet_bytes} bytes to node {peer} again"
-        return [info("heartbeat", text)]
+        piece.is_judged = True
+        way = Way(peer, piece.link)
+        length = len(piece.chunk) + frame.PIECE_OVERHEAD_BYTES
+        return self._sizes.judge(way, length, copy, now, in_parts=copy in piece.in_parts)
 
     def _take_piece(
         self,
@@ -643,6 +656,12 @@ def _parts_of(piece: frame.Data, packet_bytes: int) -> list[frame.Data]:
         )
         for number, chunk in enumerate(chunks)
     ]
+
+
+def _acknowledged(stream: _Outbound, heard: frame.Heard) -> list[_Piece]:
+    """Those on their way that have arrived, as an acknowledgement says."""
+    numbers = itertools.takewhile(lambda seq: seq <= heard.upto, stream.flight)
+    return [stream.flight[seq] for seq in numbers]
 
 
 def _forget_heard(stream: _Outbound, heard: frame.Heard, now: float) -> None:

@@ -6,7 +6,8 @@ the imperative. What the parts of the machine say to each other is theirs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from crm.plumbing.machine import (
     AskAlive,
@@ -20,7 +21,7 @@ from crm.plumbing.machine import (
     StopRequested,
     Tell,
 )
-from messaging import arbitration, children, frame, nodelist, pings, rotation, watchdog
+from messaging import arbitration, children, nodelist, pings, rotation, watchdog
 from messaging.authkeys import KeyFile
 from messaging.cluster_settings import ClusterSettings
 
@@ -32,9 +33,9 @@ COUNT_EVERY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The media are open: begin. They carry packets of `packet_bytes` uncut."""
+    """The media are open: begin. `packet_bytes` is, by link, how long packets it carries uncut."""
 
-    packet_bytes: int = frame.PIECE_PACKET_BYTES
+    packet_bytes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

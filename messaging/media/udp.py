@@ -421,12 +421,14 @@ def _index_of(device: str) -> int:
         raise OSError(errno.ENODEV, os.strerror(errno.ENODEV)) from problem
 
 
-def packet_bytes(media: Iterable[Medium]) -> int:
-    """How long a packet may be that no interface and no router has to cut, as far as one can know.
+def packet_bytes(media: Iterable[Medium]) -> dict[str, int]:
+    """How long a packet may be, by link, that no interface and no router has to cut.
 
-    IPv6 routers never cut, and every IPv6 path carries 1280 bytes, so that is all we use there.
+    That is as far as one can know: a link whose interface is missing, or which is a serial line,
+    is not named. IPv6 routers never cut, and every IPv6 path carries 1280 bytes, so that is all we
+    use there.
     """
-    longest = frame.PIECE_PACKET_BYTES
+    longest: dict[str, int] = {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asker:
         for medium in media:
             if medium.kind is MediumKind.SERIAL:
@@ -438,10 +440,12 @@ def packet_bytes(media: Iterable[Medium]) -> int:
                 continue  # it is missing now; when it comes, the kernel cuts what is too long
             mtu = struct.unpack_from("@i", answer, 16)[0]
             if medium.kind in _IPV6:
-                longest = min(longest, min(mtu, _IPV6_LEAST_MTU) - _IPV6_OVERHEAD_BYTES)
+                carries = min(mtu, _IPV6_LEAST_MTU) - _IPV6_OVERHEAD_BYTES
             else:
-                longest = min(longest, mtu - _IPV4_OVERHEAD_BYTES)
-    return max(longest, LEAST_PACKET_BYTES)
+                carries = mtu - _IPV4_OVERHEAD_BYTES
+            known = longest.get(medium.device, frame.PIECE_PACKET_BYTES)
+            longest[medium.device] = max(min(known, carries), LEAST_PACKET_BYTES)
+    return longest
 
 
 def _mark_urgent(made: socket.socket, *, is_ipv6: bool) -> None:

@@ -149,6 +149,12 @@ class Network:
         self.delay_s = (0.0002, 0.0008)
         self.detours_s: dict[str, float] = {}
         self.dead_links: set[str] = set()
+        self.carries: dict[str, int] = {}
+        """By link: longer packets are dropped there without a word."""
+
+        self.packet_bytes: dict[str, int] = {}
+        """By link: what its interface carries uncut, as the nodes that start know it."""
+
         self.cuts: set[tuple[str, str]] = set()
         self.frozen: dict[str, list[tuple[float, object]]] = {}
         self.clocks_differ = False
@@ -184,7 +190,7 @@ class Network:
                 known_nodes=self.known_nodes,
             )
             life = self.lives[name] = Life(machine, clock_ahead_s=ahead_s)
-            self.feed(name, core.Started())
+            self.feed(name, core.Started(self.packet_bytes))
             for client in self.clients:
                 self.feed(name, MessageArrived(client, api.SignOn(client, 1)))
             assert life.exit_code is None
@@ -351,7 +357,7 @@ class Network:
         for other in self.settings.nodes:
             if other == name or destination not in ("", other) or (name, other) in self.cuts:
                 continue
-            if link in self.dead_links:
+            if link in self.dead_links or len(data) > self.carries.get(link, len(data)):
                 continue
             self.packets += 1
             copies = 1 + (self.rng.random() < self.duplication)

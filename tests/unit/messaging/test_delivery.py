@@ -98,7 +98,7 @@ def test_at_most_a_window_of_pieces_is_in_the_air() -> None:
 @pytest.mark.parametrize("limit", [frame.PIECE_PACKET_BYTES, 1232, 512])
 def test_no_packet_exceeds_what_fits_without_fragments(limit: int) -> None:
     delivery = Delivery("a", session=SESSIONS["a"])
-    delivery.limit_packets(limit)
+    delivery.limit_packets({"": limit})
     delivery.begin("b", Contact(SESSIONS["b"], 2**31, 2**31))
 
     effects = delivery.send("b", Channel.CLIENTS, random.Random(1).randbytes(3_000_000), 0.0)
