@@ -38,9 +38,9 @@ _FAR = re.compile(
     r"//|\b(?P<near>descendant(?:-or-self)?|ancestor(?:-or-self)?)\s*::"
     r"|\b(?:following|preceding)(?:-sibling)?\s*::"
 )
-_STEP = re.compile(r"(?P<name>[\w.-]+|\*)(?P<rest>\[.*)?\Z", re.DOTALL)
 _NAME = re.compile(r"\s*(?P<name>[\w.-]+|\*)")
 _PLAIN = re.compile(r"(?!\.\.?\Z)[\w.-]+")
+_PLAIN_NAME = re.compile(r"(?!\.\.?\Z)[\w.-]+|\*")
 _SIMPLE = re.compile(
     r"//([\w-]+|\*)(\[@[\w-]+(='[^']*'|=\"[^\"]*\")?\])*(/([\w-]+|\*)(\[@[\w-]+(='[^']*'|=\"[^\"]*\")?\])*)*"
 )
@@ -245,7 +245,22 @@ def _are_plain(legs: list[str], ups: int) -> bool:
         others = [*others[:-1], f"{body}/{end[1:]}"]
     whole = [first.removeprefix("/"), *others] if first else others
     steps = [step for leg in whole for step, _ in _cut(leg, leg, "/")]
-    return all(_STEP.match(step) and step not in (".", "..") for step in steps)
+    return all(map(_is_plain_step, steps))
+
+
+def _is_plain_step(step: str) -> bool:
+    """Tell whether a step is a name with conditions: nothing stands between or behind these.
+
+    `a[@x]=` is not, nor `a[@x]and`: there an operator follows, and what is selected is compared.
+    """
+    name = _PLAIN_NAME.match(step)
+    rest = "" if name is None else step[name.end() :]
+    depth = 0
+    for sign in rest:
+        if depth == 0 and sign != "[":
+            return False
+        depth += {"[": 1, "]": -1}.get(sign, 0)
+    return name is not None and depth == 0
 
 
 def _inside(

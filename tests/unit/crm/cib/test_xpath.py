@@ -61,6 +61,30 @@ def test_what_is_malformed_is_said_to_be(expression: str) -> None:
         xpath.evaluate(xml.parse(b"<a><b/></a>"), expression)
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "//a[@x]=//b",
+        "//a[@x]!=//b[@x='1']",
+        "//a[b]<//b[1]//a",
+        "//a[b]*//b//a",
+        "//a[@x]and//b//a",
+        "count(//a)=1",
+        "//b[@x]//a/@x='1'",
+    ],
+)
+def test_what_is_well_formed_and_no_selection_selects_nothing(expression: str) -> None:
+    root = xml.parse(b"<a x='1'><b x='1'><a x='0'/></b></a>")
+    assert not isinstance(root.getroottree().xpath(expression), list)
+    assert xpath.evaluate(root, expression) == []
+
+
+@pytest.mark.parametrize("expression", ["//*[@id]=//*", "//*[@id]//*=//*"])
+def test_comparing_too_much_is_refused_as_any_other_work(expression: str) -> None:
+    with pytest.raises(xpath.TooMuchWork):
+        xpath.evaluate(large(), expression)
+
+
 def large() -> etree._Element:
     """Make a CIB of 200 resources on 30 nodes, and of more than 12 000 elements."""
     entry = "<lrm_rsc_op id='o'/>"
