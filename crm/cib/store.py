@@ -594,17 +594,16 @@ class Store:
         """Replace a small file whose loss does no harm, without waiting for the disk.
 
         One that cannot be written (a full disk) must not make the write fail that it belongs to:
-        that is durable already, or still to come. An old signature would be wrong, so it goes.
+        that is durable already, or still to come. A signature is emptied then, which takes no room:
+        an old one would be wrong, and none at all would say that somebody has removed it, and that
+        damage to cib.xml is an edit. A backup keeps the old one under its own name.
         """
         path = self.directory / name
-        try:
-            atomicfile.write_hastily(
-                path, text.encode("ascii"), MODE, self._owner, kernel=self._kernel
-            )
-        except OSError:
-            if name == SIGNATURE:
-                with contextlib.suppress(OSError):
-                    self._kernel.unlink(path)
+        for content in (text, "") if name == SIGNATURE else (text,):
+            with contextlib.suppress(OSError):
+                data = content.encode("ascii")
+                atomicfile.write_hastily(path, data, MODE, self._owner, kernel=self._kernel)
+                return
 
     def keep_promise(self, reign: Reign) -> None:
         """Make a promise durable. Raises: OSError."""

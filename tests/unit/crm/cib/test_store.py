@@ -396,14 +396,33 @@ def test_a_failing_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert (tmp_path / "cib.xml").read_bytes() == before
 
 
-def test_a_signature_that_cannot_be_written_does_not_undo_a_durable_write() -> None:
+@pytest.mark.parametrize(
+    ("call", "times"), [("write", 1), ("create", 1), ("create", 2)], ids=["bytes", "file", "files"]
+)
+def test_a_signature_that_finds_no_room_neither_undoes_the_write_nor_looks_removed(
+    call: str, times: int
+) -> None:
     disk = FrailDisk()
     files = store.Store(FOLDER, kernel=disk)
     files.write(text(5, "a"), NINE)
-    disk.fail("create", errno.ENOSPC, after=2)  # the counter and cib.xml find room
+    disk.fail(call, errno.ENOSPC, after=2, times=times)  # the counter and cib.xml find room
     files.write(text(6, "b"), NINE)
-    assert "cib.xml.sig" not in disk.files()
     assert files.load(rules.STANDARD).document.version.epoch == 6
+
+    disk.put("cib.xml", disk.files()["cib.xml"].replace(b'id="b"', b'id="c"'))
+    loaded = store.Store(FOLDER, kernel=disk).load(rules.STANDARD)
+    assert not loaded.edited, "nobody has removed the signature: this is damage"
+    assert loaded.document.version.epoch == 5, "the backup is used"
+    assert disk.files()["cib-0.raw.sig"], "the backup has its own"
+
+
+def test_a_signature_that_finds_no_room_says_nothing_rather_than_something_old() -> None:
+    disk = FrailDisk()
+    files = store.Store(FOLDER, kernel=disk)
+    files.write(text(5, "a"), NINE)
+    disk.fail("write", errno.ENOSPC, after=2)
+    files.write(text(6, "b"), NINE)
+    assert disk.files()["cib.xml.sig"] == b""
 
 
 def test_backups_are_numbered_round_and_round(tmp_path: Path) -> None:
