@@ -31,7 +31,8 @@ from cli.lab.plan import LabPlan, make_plan
 from cli.lab.remote import Lab
 from crm.api import membership as api
 from crm.plumbing import urgency
-from crm.plumbing.ipc import Bus, Conversation
+from crm.plumbing.ipc import Bus
+from crm.plumbing.ipc_seat import Conversation
 from crm.plumbing.machine import MessageArrived, PeerConnected
 from crm.plumbing.settings import Paths
 

@@ -43,7 +43,8 @@ from cli.lab.plan import LabPlan, make_plan
 from cli.lab.remote import Lab
 from crm.api import membership as api
 from crm.plumbing.errors import CrmError
-from crm.plumbing.ipc import Bus, Conversation
+from crm.plumbing.ipc import Bus
+from crm.plumbing.ipc_seat import Conversation
 from crm.plumbing.machine import MessageArrived, PeerConnected
 from crm.plumbing.settings import Paths
 from tests.kit.team import Answer, Team, Worker

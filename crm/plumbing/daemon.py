@@ -24,7 +24,8 @@ from typing import Any
 from crm.plumbing import clock, log, transcript
 from crm.plumbing.blackbox import BlackBox
 from crm.plumbing.errors import CrmError
-from crm.plumbing.ipc import Bus, Conversation
+from crm.plumbing.ipc import Bus
+from crm.plumbing.ipc_seat import Conversation
 from crm.plumbing.machine import AskAlive, Exit, HangUp, Machine, Note, StopRequested, Tell, info
 from crm.plumbing.runner import Runner
 from crm.plumbing.settings import ROOT_VARIABLE, Paths

@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from crm.api import lrm
-from crm.plumbing.ipc import Bus, Conversation
+from crm.plumbing.ipc import Bus
+from crm.plumbing.ipc_seat import Conversation
 from crm.plumbing.machine import MessageArrived, PeerConnected
 from crm.plumbing.settings import Paths
 from lrmd import rtnetlink

@@ -13,7 +13,9 @@ import zmq
 
 from crm.plumbing.codec import Codec, Message
 from crm.plumbing.errors import ConfigurationError
-from crm.plumbing.ipc import TAKEN_EVERY_BYTES, Bus, BusEvent, Conversation
+from crm.plumbing.ipc import Bus
+from crm.plumbing.ipc_dialler import TAKEN_EVERY_BYTES
+from crm.plumbing.ipc_seat import BusEvent, Conversation
 from crm.plumbing.machine import (
     Caller,
     MessageArrived,
