@@ -22,7 +22,7 @@ from cli.tools.result import Failure
 from cli.view import access
 from crm.api import cib as api
 from crm.api.gateclient import asking_user, installation_root
-from crm.cib import acl, difference, trailer
+from crm.cib import acl, difference, elements, trailer
 from crm.cib import document as documents
 from crm.model.exit_codes import Exit
 from crm.plumbing import accounts, xml
@@ -242,7 +242,7 @@ def _say_paths(answer: result.Answer, cib: Ends, options: dict[str, Any]) -> int
         raise _refusal(api.Outcome.NOT_FOUND)
     for element in found:
         is_short = options["no_children"] and element.get("id") is not None
-        answer.line(str(element.get("id")) if is_short else documents.path_of(element))
+        answer.line(str(element.get("id")) if is_short else elements.path_of(element))
     return answer.end(Exit.OK)
 
 

@@ -23,6 +23,7 @@ from cli.tools.result import Failure
 from crm.api import cib as api
 from crm.api.gateclient import installation_root
 from crm.cib import document as documents
+from crm.cib import elements
 from crm.model import options
 from crm.model.exit_codes import Exit
 from crm.plumbing import xml
@@ -162,7 +163,7 @@ def _list(answer: result.Answer, document: documents.Document, wanted: str | Non
 def _tickets(document: documents.Document) -> dict[str, dict[str, str]]:
     """Collect what is known of every ticket, also of those only constraints speak of."""
     found = {
-        state.get("id", ""): documents.attributes_of(state) for state in _states(document, None)
+        state.get("id", ""): elements.attributes_of(state) for state in _states(document, None)
     }
     for constraint in _constraints(document, None):
         found.setdefault(constraint.get("ticket", ""), {})
@@ -249,7 +250,7 @@ def _constraints(document: documents.Document, wanted: str | None) -> list[Any]:
 
 def _change(answer: result.Answer, cib: ends.Ends, task: _Task, *, force: bool) -> int:
     found = _states(cib.document(), task.ticket)
-    before = documents.attributes_of(found[0]) if found else {}
+    before = elements.attributes_of(found[0]) if found else {}
     _ask_before(answer, task, force=force)
     settings = dict(task.settings)
     if options.is_true(settings.get("granted", "")) and (

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
-from crm.cib import document as documents
+from crm.cib import elements
 from crm.cib.acl import Access, Level
 
 STYLES = ("text", "color", "namespace")
@@ -48,7 +48,7 @@ class _Writer:
 
     def lines(self, element: etree._Element, indent: str, above: Level | None) -> Iterator[str]:
         """Write an element whose parent has the level `above` (None: it is the outermost)."""
-        if not documents.is_element(element):
+        if not elements.is_element(element):
             yield indent + etree.tostring(element, encoding="unicode", with_tail=False)
             return
         level = self.access.of(element).level
@@ -85,7 +85,7 @@ class _Writer:
 
 def _opening(element: etree._Element, prefix: str) -> str:
     """Write the opening tag of an element, without its end."""
-    bare = etree.Element("x", documents.attributes_of(element))
+    bare = etree.Element("x", elements.attributes_of(element))
     return f"<{prefix}{element.tag}" + etree.tostring(bare, encoding="unicode")[2:-2]
 
 

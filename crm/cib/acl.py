@@ -41,7 +41,7 @@ from typing import Any
 from lxml import etree
 
 from crm.cib import document as documents
-from crm.cib import upgrade_access, xpath
+from crm.cib import edits, elements, upgrade_access, xpath
 from crm.model import options
 from crm.model.readxml.sets import options_in_force
 from crm.model.version import Version
@@ -224,10 +224,10 @@ class Access:
                 return element, own
         return None
 
-    def _around(self, elements: Iterable[etree._Element]) -> set[etree._Element]:
+    def _around(self, chosen: Iterable[etree._Element]) -> set[etree._Element]:
         """Find everything these elements stand in."""
         around: set[etree._Element] = set()  # membership only: its order is never seen
-        for element in elements:
+        for element in chosen:
             step = element.getparent()
             while step is not None and step not in around:
                 around.add(step)
@@ -396,20 +396,20 @@ class Guard:
         assert self._before is not None, "a guard begins before the edit does"
         return self._before
 
-    def objection(self, edit: documents.Edit) -> errors.Problem | None:
+    def objection(self, edit: edits.Edit) -> errors.Problem | None:
         """Say what of an edit the user had no right to, the first such thing."""
         after: Access | None = None
         counted = _COUNTED_BY_ITSELF if self._counts_on(edit) else frozenset()
         parents = {
             change.element: change.parent
             for change in edit.changes
-            if isinstance(change, documents.Deleted)
+            if isinstance(change, edits.Deleted)
         }
         for change in edit.changes:
-            if isinstance(change, documents.Created):
+            if isinstance(change, edits.Created):
                 after = after or Access(self._root, self.permissions)
                 wrong = self._creation(change, after, parents)
-            elif isinstance(change, documents.Modified):
+            elif isinstance(change, edits.Modified):
                 if self._has_denials:
                     after = after or Access(self._root, self.permissions)
                 wrong = self._modification(change, after, parents, counted)
@@ -423,7 +423,7 @@ class Guard:
         """Leave in the tree, for the moment, what the user may see."""
         return Access(self._root, self.permissions).only_visible()
 
-    def _counts_on(self, edit: documents.Edit) -> bool:
+    def _counts_on(self, edit: edits.Edit) -> bool:
         """Tell whether the version given is at most what the change would have raised it to.
 
         Only then it may be given without a right to the root: who raised it without bounds, or
@@ -440,7 +440,7 @@ class Guard:
             for next_ in following
         )
         return is_following and any(
-            not isinstance(change, documents.Modified) or change.element is not self._root
+            not isinstance(change, edits.Modified) or change.element is not self._root
             for change in edit.changes
         )
 
@@ -449,10 +449,10 @@ class Guard:
         return any(each.level is Level.DENY for each in self.permissions)
 
     def _removal(
-        self, change: documents.Deleted | documents.Moved, parents: _Parents
+        self, change: edits.Deleted | edits.Moved, parents: _Parents
     ) -> errors.Problem | None:
         decision = self._then.of_removed(change.element, parents)
-        if isinstance(change, documents.Moved):
+        if isinstance(change, edits.Moved):
             return self._need_write("move", change.element, decision)
         denied = self._then.first_denied_in(change.element)
         if denied is not None and decision.level is Level.WRITE:
@@ -461,7 +461,7 @@ class Guard:
 
     def _modification(
         self,
-        change: documents.Modified,
+        change: edits.Modified,
         after: Access | None,
         parents: _Parents,
         counted: frozenset[str],
@@ -479,9 +479,9 @@ class Guard:
         return self._need_write(what, change.element, decision)
 
     def _creation(
-        self, change: documents.Created, after: Access, parents: _Parents
+        self, change: edits.Created, after: Access, parents: _Parents
     ) -> errors.Problem | None:
-        if not documents.is_element(change.element):
+        if not elements.is_element(change.element):
             above = change.element.getparent()
             home = parents.get(change.element) if above is None else above
             level = NO_PERMISSION if home is None else after.of_removed(home, parents)
@@ -500,8 +500,8 @@ class Guard:
     ) -> errors.Problem | None:
         if decision.level is Level.WRITE:
             return None
-        identity = element.get("id") if documents.is_element(element) else None
-        tag = str(element.tag) if documents.is_element(element) else "!--"
+        identity = element.get("id") if elements.is_element(element) else None
+        tag = str(element.tag) if elements.is_element(element) else "!--"
         name = f"<{tag} id='{identity}'>" if identity else f"<{tag}>"
         return refusal(self.subject, verb, name, decision, about=identity or tag)
 

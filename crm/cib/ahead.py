@@ -21,7 +21,7 @@ import msgspec
 
 from crm.api.cib import Revision
 from crm.cib import document as documents
-from crm.cib import lines, patch
+from crm.cib import edits, lines, patch
 from crm.cib.warrants import Warrant, pair_of
 from crm.model.version import Reign, Version
 from crm.plumbing import errors
@@ -110,7 +110,7 @@ def repeat(document: documents.Document, step: Step) -> None:
     if pair_of(document.version) != pair_of(entry.before):
         text = f"the change was made at {entry.before}, this is {document.version}"
         raise patch.PatchDoesNotFit(text)
-    edit = documents.Edit(document)
+    edit = edits.Edit(document)
     try:
         for change in patch.read(step.forward).iterchildren("change"):
             if _is_kept(change.get("operation", ""), change.get("path", "")):

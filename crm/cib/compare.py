@@ -14,7 +14,7 @@ from collections import Counter
 from lxml import etree
 
 from crm.cib import document as documents
-from crm.cib import slices
+from crm.cib import edits, elements, slices
 from crm.plumbing import xml
 
 _Key = tuple[str, str, int]
@@ -30,7 +30,7 @@ _ALIKE_TO_PARSING = 4
 
 
 def become(
-    edit: documents.Edit, old: etree._Element, new: etree._Element, *, keep: tuple[str, ...] = ()
+    edit: edits.Edit, old: etree._Element, new: etree._Element, *, keep: tuple[str, ...] = ()
 ) -> None:
     """Make `old` (in the edited document) equal to `new` (a tree of its own, left as it is).
 
@@ -41,7 +41,7 @@ def become(
 
 
 def becoming(
-    edit: documents.Edit, old: etree._Element, new: etree._Element, *, keep: tuple[str, ...] = ()
+    edit: edits.Edit, old: etree._Element, new: etree._Element, *, keep: tuple[str, ...] = ()
 ) -> slices.Work[None]:
     """Do what `become` does, step by step."""
     _set_attributes(edit, old, new)
@@ -67,7 +67,7 @@ def becoming(
             order.remove(child)
             order.insert(place, child)
             edit.move(child, place)
-        if not documents.is_element(child) or child.tag in keep:
+        if not elements.is_element(child) or child.tag in keep:
             continue
         if stands_alone:
             # Objects and node states: that there is nothing to do is told at once. Asking at
@@ -84,7 +84,7 @@ def cost_of(element: etree._Element) -> int:
     return _STEP + _ELEMENT * sum(1 for _ in element.iter())
 
 
-def _set_attributes(edit: documents.Edit, old: etree._Element, new: etree._Element) -> None:
+def _set_attributes(edit: edits.Edit, old: etree._Element, new: etree._Element) -> None:
     for name in [name for name in old.attrib if name not in new.attrib]:
         edit.set(old, str(name), None)
     for name, value in new.attrib.items():
@@ -96,7 +96,7 @@ def _keyed(parent: etree._Element) -> dict[_Key, etree._Element]:
     seen: Counter[tuple[str, str]] = Counter()
     result: dict[_Key, etree._Element] = {}
     for child in parent:
-        if documents.is_element(child):
+        if elements.is_element(child):
             name = (str(child.tag), child.get("id", ""))
         else:
             name = ("#comment", child.text or "")

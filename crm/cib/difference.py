@@ -19,7 +19,7 @@ from collections import Counter
 from lxml import etree
 
 from crm.cib import document as documents
-from crm.cib import patch
+from crm.cib import edits, elements, patch
 from crm.model.version import Version
 from crm.plumbing import xml
 
@@ -65,12 +65,12 @@ class _Writer:
         gone = 0
         for place, (key, child) in enumerate(present.items()):
             if key not in kept:
-                entry = _entry("delete", documents.path_of(child))
-                if not documents.is_element(child):
+                entry = _entry("delete", elements.path_of(child))
+                if not elements.is_element(child):
                     entry.set("position", str(place - gone))
                 self.entries.append(entry)
                 gone += 1
-            elif documents.is_element(child):
+            elif elements.is_element(child):
                 self.deletions(child, wanted[key])
 
     def changes(self, old: etree._Element, new: etree._Element) -> None:
@@ -82,19 +82,19 @@ class _Writer:
         seen = 0
         for place, (key, child) in enumerate(wanted.items()):
             if key not in kept:
-                entry = _entry("create", documents.path_of(new), place)
+                entry = _entry("create", elements.path_of(new), place)
                 entry.append(copy.deepcopy(child))
                 self.entries.append(entry)
                 order.insert(place, key)
                 continue
-            if documents.is_element(child):
+            if elements.is_element(child):
                 self.changes(present[key], child)
             # The first says what crm_diff says; the second what a reader needs who repeats
             # the entries in their order.
             if kept[key] != seen or order[place] != key:
                 order.remove(key)
                 order.insert(place, key)
-                self.entries.append(_entry("move", documents.path_of(child), place))
+                self.entries.append(_entry("move", elements.path_of(child), place))
             seen += 1
 
     def _attributes(self, old: etree._Element, new: etree._Element) -> None:
@@ -111,10 +111,10 @@ class _Writer:
                 etree.SubElement(listing, "change-attr", name=str(name), operation="unset")
         if not len(listing):
             return
-        entry = _entry("modify", documents.path_of(new))
+        entry = _entry("modify", elements.path_of(new))
         entry.append(listing)
         result = etree.SubElement(entry, "change-result")
-        etree.SubElement(result, new.tag, documents.attributes_of(new))
+        etree.SubElement(result, new.tag, elements.attributes_of(new))
         self.entries.append(entry)
 
 
@@ -155,7 +155,7 @@ def apply(old: etree._Element, difference: etree._Element) -> etree._Element:
     if source is not None and source != document.version:
         message = f"the patch is for version {_text(source)}, this is {_text(document.version)}"
         raise patch.PatchDoesNotFit(message)
-    patch.perform(documents.Edit(document), entries)
+    patch.perform(edits.Edit(document), entries)
     expected = entries.get("digest")
     if expected and expected != digest(document.root):
         raise patch.PatchDoesNotFit("the result is not what the digest of the patch says")
@@ -216,7 +216,7 @@ def write_first_format(old: etree._Element, new: etree._Element) -> etree._Eleme
         if rest is not None:
             part.append(rest)
             differs = True
-        etree.SubElement(part, "cib", documents.attributes_of(new) if marker[0] == "a" else {})
+        etree.SubElement(part, "cib", elements.attributes_of(new) if marker[0] == "a" else {})
     return root if differs else None
 
 
@@ -230,14 +230,14 @@ def _subtract(
         return whole
     attributes = {
         name: value
-        for name, value in documents.attributes_of(left).items()
+        for name, value in elements.attributes_of(left).items()
         if name not in _FILTERED and right.get(name) != value
     }
     others = _keyed(right)
     children = [
         rest
         for key, child in _keyed(left).items()
-        if documents.is_element(child)
+        if elements.is_element(child)
         and (rest := _subtract(child, others.get(key), marker)) is not None
     ]
     if not attributes and not children:
@@ -264,7 +264,7 @@ def _keyed(parent: etree._Element) -> dict[_Key, etree._Element]:
     seen: Counter[tuple[str, str]] = Counter()
     result: dict[_Key, etree._Element] = {}
     for child in parent:
-        if documents.is_element(child):
+        if elements.is_element(child):
             name = (str(child.tag), child.get("id", ""))
         else:
             name = ("#comment", child.text or "")
@@ -280,13 +280,13 @@ def _kept(
 
     That is, the same elements and as many comments since the last of them stand before it.
     """
-    common = [key for key, child in present.items() if documents.is_element(child)]
+    common = [key for key, child in present.items() if elements.is_element(child)]
     ranks = {key: rank for rank, key in enumerate(key for key in common if key in wanted)}
     places = _places(present, wanted, ranks), _places(wanted, present, ranks)
     both = [
         key
         for key, child in present.items()
-        if key in wanted and (documents.is_element(child) or places[0][key] == places[1][key])
+        if key in wanted and (elements.is_element(child) or places[0][key] == places[1][key])
     ]
     return {key: number for number, key in enumerate(both)}
 

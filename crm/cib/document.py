@@ -1,8 +1,7 @@
-"""One CIB document in memory: an XML tree, what finds things in it, and undoable edits.
+"""One CIB document in memory: an XML tree, and what finds things in it.
 
 Responsible for the tree, its indexes (ids of the configuration, histories of the status), its
-version and the digest of its configuration, and for `Edit`, through which alone the tree is
-changed: an edit remembers how to take itself back, and which changes a patch must carry.
+version and the digest of its configuration. It is changed through an `Edit` alone (`edits`).
 Not responsible for what an operation means (`operations`), nor for what is valid (`schema`).
 
 Cost: every edit is addressed through an index, so it does not grow with the document; the
@@ -17,12 +16,11 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 from lxml import etree
 
-from crm.cib import slices, texts, xpath
+from crm.cib import elements, slices, texts, xpath
 from crm.model.version import Version
 from crm.plumbing import errors, xml
 
@@ -69,76 +67,12 @@ _EMPTY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Created:
-    """An element that was inserted below `path` (its parent's) at `position`."""
-
-    path: str
-    position: int
-    element: etree._Element
-
-
-@dataclass(frozen=True, slots=True)
-class Modified:
-    """An element at `path` whose attributes were set, or taken away (None)."""
-
-    path: str
-    element: etree._Element
-    attributes: dict[str, str | None] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """An element that stood at `path`; `position` tells comments apart, else it is None."""
-
-    path: str
-    parent: etree._Element
-    element: etree._Element
-    position: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """An element at `path` that was moved to `position` among its siblings."""
-
-    path: str
-    element: etree._Element
-    position: int
-
-
-Change = Created | Modified | Deleted | Moved
-
-
-@dataclass(frozen=True, slots=True)
-class Reversal:
-    """How one step of an edit is taken back later, and what must be there for that.
-
-    `operation` is that of a patch. `path` and `position` hold right after the step; `element` is
-    what is to be restored or removed. For "modify" the attribute `name` goes back to `value` and
-    must be `expected`. `neighbours` are the ids before and after what is restored.
-    """
-
-    operation: str
-    path: str
-    element: etree._Element
-    position: int | None = None
-    name: str = ""
-    value: str | None = None
-    expected: str | None = None
-    neighbours: tuple[str, str] = ("", "")
-
-
 def tidy_up() -> None:
     """Let the allocator join the small blocks that just came back, while they are few.
 
     It does so when a large one comes back, and takes the longer the more they are.
     """
     bytearray(_LARGE_BLOCK_BYTES)
-
-
-def is_element(node: etree._Element) -> bool:
-    """Tell an element from a comment, which lxml hands out as the same type."""
-    return isinstance(node.tag, str)
 
 
 def select(root: etree._Element, expression: str) -> list[etree._Element]:
@@ -158,11 +92,6 @@ def section_of(root: etree._Element, name: str) -> etree._Element | None:
     return root
 
 
-def attributes_of(element: etree._Element) -> dict[str, str]:
-    """Copy the attributes of an element."""
-    return {str(name): str(value) for name, value in element.attrib.items()}
-
-
 def empty(epoch: int = 0) -> etree._Element:
     """Make the CIB that says nothing."""
     return xml.parse(_EMPTY.format(epoch=epoch).encode())
@@ -179,7 +108,7 @@ class Document:
     def __init__(self, root: etree._Element) -> None:
         if root.tag != "cib":
             message = f"the root element is <{root.tag}>, not <cib>"
-            raise _unfit("not-a-cib", message, "give a whole CIB; cibadmin --empty prints one")
+            raise unfit("not-a-cib", message, "give a whole CIB; cibadmin --empty prints one")
         self.root = root
         self.measure: texts.Measure | None = None
         self.configuration = self._part("configuration")
@@ -217,7 +146,7 @@ class Document:
             text = self.root.get(name, "0")
             if not (text.isascii() and text.isdigit() and len(text) < 16):
                 message = f"{name} is '{text}', which is not a whole number"
-                raise _unfit("bad-version", message, "write 0, or leave the attribute out")
+                raise unfit("bad-version", message, "write 0, or leave the attribute out")
             numbers.append(int(text))
         return Version(*numbers)
 
@@ -278,7 +207,7 @@ class Document:
 
     def in_configuration(self, element: etree._Element) -> bool:
         """Tell whether an element is the configuration or stands in it."""
-        return any(step is self.configuration for step in _upwards(element))
+        return any(step is self.configuration for step in elements.upwards(element))
 
     def text(self, *, pretty: bool = False) -> bytes:
         """Write the whole document."""
@@ -302,7 +231,7 @@ class Document:
             text = xml.serialise(state, pretty=True)
             states.append(b"    " + text.rstrip(b"\n").replace(b"\n", b"\n    ") + b"\n")
             yield len(text) // _COPYING_TO_PARSING
-        opening = etree.tostring(etree.Element("status", attributes_of(self.status)))[:-2]
+        opening = etree.tostring(etree.Element("status", elements.attributes_of(self.status)))[:-2]
         status = (b"  ", opening, b">\n", *states, b"  </status>\n")
         return b"".join((before, *status, after))
 
@@ -324,7 +253,7 @@ class Document:
         The configuration is written alone and indented as text: taking the status out of the
         tree for a moment would cost a walk through it. A comment is not to be indented.
         """
-        opening = etree.tostring(etree.Element("cib", attributes_of(self.root)))[:-2]
+        opening = etree.tostring(etree.Element("cib", elements.attributes_of(self.root)))[:-2]
         inner = xml.serialise(self.configuration, pretty=True).rstrip(b"\n")
         if b"<!--" not in inner:
             inner = b"  " + inner.replace(b"\n", b"\n  ")
@@ -349,7 +278,7 @@ class Document:
     def _hashed(self) -> str:
         total = hashlib.sha256(self.schema.encode())
         for section in self.configuration:
-            if not is_element(section):
+            if not elements.is_element(section):
                 continue
             total.update(f"\0{section.tag}\0".encode())
             known = self._section_digests.get(section)
@@ -362,7 +291,7 @@ class Document:
     def _digest_of(self, item: etree._Element) -> bytes:
         known = self._digests.get(item)
         if known is None:
-            if is_element(item):
+            if elements.is_element(item):
                 known = hashlib.sha256(
                     etree.tostring(item, method="c14n", with_tail=False)
                 ).digest()
@@ -375,13 +304,13 @@ class Document:
         """Copy it step by step, with what is known of it; nobody may change it meanwhile."""
         # cast: the stubs do not know that a default namespace has no name.
         spaces = cast("dict[str, str]", self.root.nsmap)
-        root = etree.Element(str(self.root.tag), attributes_of(self.root), spaces)
+        root = etree.Element(str(self.root.tag), elements.attributes_of(self.root), spaces)
         root.text = self.root.text
         for child in self.root:
             if child is not self.status:
                 root.append(copy.deepcopy(child))
                 continue
-            status = etree.SubElement(root, str(child.tag), attributes_of(child))
+            status = etree.SubElement(root, str(child.tag), elements.attributes_of(child))
             status.text, status.tail = child.text, child.tail
             yield _STEP
             for state in child:
@@ -482,7 +411,7 @@ class Document:
 
     def _known_histories(self, element: etree._Element) -> dict[str, etree._Element] | None:
         """Give the index of the node state an element stands in, if it was ever needed."""
-        for step in _upwards(element):
+        for step in elements.upwards(element):
             if step in self._histories:
                 return self._histories[step]
         return None
@@ -490,7 +419,7 @@ class Document:
     def forget(self, element: etree._Element) -> None:
         """Note that an element no longer is what was hashed and written."""
         self._texts.forget(element)
-        for step in _upwards(element):
+        for step in elements.upwards(element):
             if step is self.status:
                 return
             self._section_digests.pop(step, None)
@@ -512,231 +441,6 @@ class Document:
             self._ids.setdefault(new, element)
 
 
-class Edit:
-    """Changes of one document that stand or fall together.
-
-    `changes` is what a patch must say to repeat them, in order; what happens inside an element
-    that the edit itself created is part of that creation. `undo` takes everything back.
-    `reversals` say how the changes of the configuration are taken back by somebody who has only
-    the result: repeat them, the last first.
-
-    What stands among siblings without ids is named by its number, which is counted anew each time.
-    When that takes more than `most_steps` in all, the edit raises ConfigurationError.
-    """
-
-    def __init__(self, document: Document, most_steps: int | None = None) -> None:
-        self.document = document
-        self._steps_left = most_steps
-        self.changes: list[Change] = []
-        self.reversals: list[Reversal] = []
-        self.touches_configuration = False
-        self.touches_status = False
-        self.touches_root = False
-        self.touches_schema = False
-        self._undo: list[tuple[str, etree._Element, Any, Any]] = []
-        self._fresh: set[etree._Element] = set()  # membership only: its order is never seen
-        self._lengths: dict[etree._Element, int] = {}
-
-    def set(self, element: etree._Element, name: str, value: str | None) -> None:
-        """Set an attribute, or take it away with None; nothing happens if it is so already."""
-        old = element.get(name)
-        if old == value:
-            return
-        self._undo.append(("set", element, name, old))
-        fresh = self._is_fresh(element)
-        if not fresh:
-            self._note_modified(element, name, value)
-        _assign(element, name, value)
-        if name == "id":
-            self.document.reindex_id(element, old, value)
-        is_schema = element is self.document.root and name == "validate-with"
-        self.touches_schema = self.touches_schema or is_schema
-        kept = self._mark(element) or is_schema
-        if kept and not fresh:
-            self.reversals.append(
-                Reversal("modify", self._path_of(element), element, None, name, old, value)
-            )
-
-    def insert(
-        self, parent: etree._Element, element: etree._Element, position: int | None = None
-    ) -> None:
-        """Put a new element (which becomes the document's own) below `parent`."""
-        length = self._length_of(parent)
-        place = length if position is None else max(0, min(position, length))
-        fresh = self._is_fresh(parent)
-        if not fresh:
-            self.changes.append(Created(self._path_of(parent), place, element))
-            self._fresh.add(element)
-        if place == length:
-            parent.append(element)  # libxml2 counts to every other place
-        else:
-            parent.insert(place, element)
-        self._lengths[parent] = length + 1
-        self.document.enter(element)
-        self._undo.append(("insert", element, parent, None))
-        if self._mark(element) and not fresh:
-            number = None if is_element(element) else place
-            self.reversals.append(Reversal("delete", self._path_of(element), element, number))
-
-    def remove(self, element: etree._Element) -> None:
-        """Take an element out of the tree."""
-        parent = element.getparent()
-        assert parent is not None, "the root is never removed"
-        place = parent.index(element)
-        fresh = self._is_fresh(parent)
-        if not fresh:
-            position = None if is_element(element) else place
-            self.changes.append(Deleted(self._path_of(element), parent, element, position))
-        if self._mark(element) and not fresh:
-            around = (_id_of(element.getprevious()), _id_of(element.getnext()))
-            above = self._path_of(parent)
-            self.reversals.append(Reversal("create", above, element, place, neighbours=around))
-        self.document.leave(element)
-        parent.remove(element)
-        if parent in self._lengths:
-            self._lengths[parent] -= 1
-        self._undo.append(("remove", element, parent, place))
-
-    def move(self, element: etree._Element, position: int) -> None:
-        """Give an element another place among its siblings."""
-        parent = element.getparent()
-        assert parent is not None, "the root is never moved"
-        place = parent.index(element)
-        if place == position:
-            return
-        fresh = self._is_fresh(parent)
-        if not fresh:
-            self.changes.append(Moved(self._path_of(element), element, position))
-        parent.remove(element)
-        parent.insert(position, element)
-        self._undo.append(("move", element, parent, place))
-        if self._mark(element) and not fresh:
-            self.reversals.append(Reversal("move", self._path_of(element), element, place))
-
-    def outlives(self, given: Document) -> None:
-        """Note a document that was read for this edit; what becomes of it is the interpreter's."""
-
-    def undo(self) -> None:
-        """Take back everything, the last first."""
-        for kind, element, first, second in reversed(self._undo):
-            if kind == "set":
-                new = element.get(first)
-                _assign(element, first, second)
-                if first == "id":
-                    self.document.reindex_id(element, new, second)
-            elif kind == "insert":
-                self.document.leave(element)
-                first.remove(element)
-            elif kind == "remove":
-                first.insert(second, element)
-                self.document.enter(element)
-            else:
-                first.remove(element)
-                first.insert(second, element)
-            self.document.forget(first if kind == "insert" else element)
-        self._undo.clear()
-        self._lengths.clear()
-        self.changes.clear()
-        self.reversals.clear()
-
-    def _length_of(self, parent: etree._Element) -> int:
-        """Say how many children there are; libxml2 counts them each time it is asked."""
-        known = self._lengths.get(parent)
-        if known is None:
-            known = self._lengths[parent] = len(parent)
-        return known
-
-    def _path_of(self, element: etree._Element) -> str:
-        """Write where an element stands, and count what that costs."""
-        if self._steps_left is None:
-            return path_of(element)
-        steps = []
-        for step in _upwards(element):
-            name, passed = _step(step)
-            steps.append(name)
-            self._steps_left -= passed
-            if self._steps_left < 0:
-                message = (
-                    f"'{path_of(element)}' is one of too many objects without ids to be changed"
-                )
-                hint = "give them ids, or replace what they stand in, as a whole"
-                raise _unfit("too-many-without-id", message, hint)
-        return "/" + "/".join(reversed(steps))
-
-    def _is_fresh(self, element: etree._Element) -> bool:
-        return bool(self._fresh) and any(step in self._fresh for step in _upwards(element))
-
-    def _note_modified(self, element: etree._Element, name: str, value: str | None) -> None:
-        last = self.changes[-1] if self.changes else None
-        if (
-            name != "id"
-            and isinstance(last, Modified)
-            and last.element is element
-            and (value is None or last.attributes.get(name, "") is not None)
-        ):
-            last.attributes[name] = value
-            return
-        # What was taken away and is set again stands last in the tree: that takes two steps.
-        self.changes.append(Modified(self._path_of(element), element, {name: value}))
-
-    def _mark(self, element: etree._Element) -> bool:
-        """Note which part was touched; tells whether it was the configuration."""
-        document = self.document
-        document.forget(element)
-        if element is document.root:
-            self.touches_root = True
-        elif document.in_configuration(element):
-            self.touches_configuration = True
-            return True
-        else:
-            self.touches_status = True
-        return False
-
-
-def path_of(element: etree._Element) -> str:
-    """Write where an element stands, as patches do: `/cib/configuration/nodes/node[@id='1']`.
-
-    An element without an id that has siblings of its kind gets its number among them.
-    """
-    steps = []
-    for step in _upwards(element):
-        steps.append(_step(step)[0])
-    return "/" + "/".join(reversed(steps))
-
-
-def _step(element: etree._Element) -> tuple[str, int]:
-    """Name an element among its siblings; gives also how many of them had to be looked at."""
-    if not is_element(element):
-        return "comment", 0
-    tag = element.tag
-    identity = element.get("id")
-    if identity is not None:
-        quote = '"' if "'" in identity else "'"
-        return f"{tag}[@id={quote}{identity}{quote}]", 0
-    before = sum(1 for _ in element.itersiblings(tag, preceding=True))
-    if before or next(element.itersiblings(tag), None) is not None:
-        return f"{tag}[{before + 1}]", before
-    return tag, 0
-
-
-def _id_of(element: etree._Element | None) -> str:
-    return "" if element is None or not is_element(element) else element.get("id", "")
-
-
-def _upwards(element: etree._Element) -> Iterator[etree._Element]:
-    step: etree._Element | None = element
-    while step is not None:
-        yield step
-        step = step.getparent()
-
-
-def _assign(element: etree._Element, name: str, value: str | None) -> None:
-    if value is None:
-        if name in element.attrib:
-            del element.attrib[name]
-    else:
-        element.set(name, value)
-
-
-def _unfit(code: str, message: str, hint: str) -> errors.ConfigurationError:
+def unfit(code: str, message: str, hint: str) -> errors.ConfigurationError:
+    """Say what is wrong with a document, and what to do."""
     return errors.ConfigurationError(message, [errors.error(code, "cib", message, hint)])

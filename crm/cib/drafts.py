@@ -18,7 +18,7 @@ import msgspec
 
 from crm.api import cib as api
 from crm.cib import document as documents
-from crm.cib import operations, slices
+from crm.cib import edits, operations, slices
 from crm.cib.localcopy import LocalCopy
 from crm.cib.outbox import Asker
 
@@ -114,7 +114,7 @@ class Draft:
         return carried
 
 
-class _EditOfCopy(documents.Edit):
+class _EditOfCopy(edits.Edit):
     """An edit of a copy that nobody has seen: it is thrown away instead of taken back."""
 
     def __init__(self, document: documents.Document, most_steps: int) -> None:
@@ -135,7 +135,7 @@ class _EditOfCopy(documents.Edit):
         self._lengths.clear()
         self.reversals.clear()
         while self.changes:
-            removes = isinstance(self.changes.pop(), documents.Deleted)
+            removes = isinstance(self.changes.pop(), edits.Deleted)
             if removes or not len(self.changes) % _FREED_AT_ONCE:
                 documents.tidy_up()
                 yield

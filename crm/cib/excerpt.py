@@ -17,6 +17,7 @@ import copy
 from lxml import etree
 
 from crm.cib import document as documents
+from crm.cib import edits, elements
 
 MAX_OBJECTS = 50
 """Beyond this the whole is judged at once."""
@@ -29,23 +30,23 @@ _DEPTH_OF_OBJECTS = 4
 """An object stands below its section, the configuration and the root."""
 
 
-def of_edit(edit: documents.Edit) -> etree._Element | None:
+def of_edit(edit: edits.Edit) -> etree._Element | None:
     """Copy what must be judged; None if that is everything."""
     objects: dict[etree._Element, None] = {}
     if len(edit.changes) > MAX_CHANGES:
         return None
     for change in edit.changes:
         match change:
-            case documents.Deleted(_, parent, _, _):
+            case edits.Deleted(_, parent, _, _):
                 if edit.document.in_configuration(parent):
                     return None
                 continue
-            case documents.Moved():
+            case edits.Moved():
                 continue
-            case documents.Modified(_, element, attributes):
+            case edits.Modified(_, element, attributes):
                 if "id" in attributes and edit.document.in_configuration(element):
                     return None
-            case documents.Created(_, _, element):
+            case edits.Created(_, _, element):
                 pass
         objects.update(dict.fromkeys(_objects_of(edit.document, element)))
     if len(objects) > MAX_OBJECTS:
@@ -87,16 +88,16 @@ def _note_references(
 
 
 def _assemble(document: documents.Document, objects: list[etree._Element]) -> etree._Element:
-    root = etree.Element("cib", documents.attributes_of(document.root))
+    root = etree.Element("cib", elements.attributes_of(document.root))
     configuration = etree.SubElement(root, "configuration")
     sections: dict[etree._Element, etree._Element] = {}
     for section in document.configuration:
-        if not documents.is_element(section):
+        if not elements.is_element(section):
             continue
         if section.tag in _ALWAYS_WHOLE:
             configuration.append(copy.deepcopy(section))
         else:
-            attributes = documents.attributes_of(section)
+            attributes = elements.attributes_of(section)
             sections[section] = etree.SubElement(configuration, section.tag, attributes)
     for item in objects:
         holder = item.getparent()

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 from crm.api import gate
 from crm.cib import document as documents
-from crm.cib import slices, texts
+from crm.cib import edits, elements, slices, texts
 from crm.cib.texts import Measure
 from crm.plumbing import errors, xml
 
@@ -39,7 +39,7 @@ _LONGEST_INDENT = 2 * xml.ORDINARY.depth + 1
 _REMEDY = "delete what is no longer needed, or describe it with fewer or shorter parts"
 
 
-def judging(edit: documents.Edit, written: bytes) -> slices.Work[Measure | errors.Problem | None]:
+def judging(edit: edits.Edit, written: bytes) -> slices.Work[Measure | errors.Problem | None]:
     """Tell what the document measures at most after an edit, or what becomes too large by it.
 
     `written` is the patch of the edit. None: nobody knows, and nothing was added.
@@ -66,18 +66,18 @@ def note(document: documents.Document, written: bytes) -> None:
         document.measure = document.measure + Measure.of(written)
 
 
-def _adds(edit: documents.Edit, change: documents.Change) -> bool:
+def _adds(edit: edits.Edit, change: edits.Change) -> bool:
     """Tell whether a change needs room: what only takes away is the remedy, never refused."""
     match change:
-        case documents.Created():
+        case edits.Created():
             return True
-        case documents.Modified(_, element, attributes):
+        case edits.Modified(_, element, attributes):
             return element is not edit.document.root and any(attributes.values())
         case _:
             return False
 
 
-def _is_surely_small(edit: documents.Edit, brought: Measure, written: bytes) -> bool:
+def _is_surely_small(edit: edits.Edit, brought: Measure, written: bytes) -> bool:
     """Tell whether a patch is too small to have made any element too deep, wide or long."""
     deepest = max((change.path.count("/") for change in edit.changes), default=0)
     return (
@@ -88,15 +88,15 @@ def _is_surely_small(edit: documents.Edit, brought: Measure, written: bytes) -> 
     )
 
 
-def _is_wide(change: documents.Change) -> bool:
-    return isinstance(change, documents.Modified) and len(change.element.attrib) > LIMITS.attributes
+def _is_wide(change: edits.Change) -> bool:
+    return isinstance(change, edits.Modified) and len(change.element.attrib) > LIMITS.attributes
 
 
-def _is_long(change: documents.Modified) -> bool:
+def _is_long(change: edits.Modified) -> bool:
     return any(len(value or "") > LIMITS.attribute_chars for value in change.attributes.values())
 
 
-def _checking_elements(changes: Sequence[documents.Change]) -> slices.Work[None]:
+def _checking_elements(changes: Sequence[edits.Change]) -> slices.Work[None]:
     """Check what was created or modified.
 
     Where much was created in one place, that is checked as a whole: asking costs more than looking.
@@ -106,8 +106,8 @@ def _checking_elements(changes: Sequence[documents.Change]) -> slices.Work[None]
     created = [
         parent
         for change in changes
-        if isinstance(change, documents.Created)
-        and documents.is_element(change.element)
+        if isinstance(change, edits.Created)
+        and elements.is_element(change.element)
         and (parent := change.element.getparent()) is not None
     ]
     crowded = [parent for parent, count in Counter(created).items() if count > MANY]
@@ -116,11 +116,11 @@ def _checking_elements(changes: Sequence[documents.Change]) -> slices.Work[None]
         yield _STEP * len(parent)
     for change in changes:
         match change:
-            case documents.Created(_, _, element) if documents.is_element(element):
+            case edits.Created(_, _, element) if elements.is_element(element):
                 if element.getparent() not in crowded:
                     _refuse(xml.first_beyond(element, LIMITS))
                     yield _STEP * sum(1 for _ in element.iter())
-            case documents.Modified(_, element, _) if _is_wide(change) or _is_long(change):
+            case edits.Modified(_, element, _) if _is_wide(change) or _is_long(change):
                 _refuse(xml.first_beyond(element, LIMITS, only_itself=True))
             case _:
                 pass
@@ -131,7 +131,7 @@ def _refuse(beyond: tuple[xml.Element, str] | None) -> None:
     if beyond is None:
         return
     found, what = beyond
-    message = f"'{documents.path_of(found)}' {what}"
+    message = f"'{elements.path_of(found)}' {what}"
     subject = found.get("id") or str(found.tag)
     problem = errors.error("xml-too-large", subject, message)
     raise errors.ConfigurationError(message, [problem])

@@ -22,6 +22,7 @@ from crm.api import cib as api
 from crm.cib import (
     acl,
     counting,
+    edits,
     excerpt,
     growth,
     patch,
@@ -105,7 +106,7 @@ def carry_out(
     `stamp` are attributes the root gets when the configuration changes (who, when).
     `status_only` refuses a change that turns out to touch the configuration.
     """
-    edit = documents.Edit(document, MAX_STEPS)
+    edit = edits.Edit(document, MAX_STEPS)
     return slices.finish(
         carrying_out(
             edit,
@@ -120,7 +121,7 @@ def carry_out(
 
 
 def carrying_out(
-    edit: documents.Edit,
+    edit: edits.Edit,
     operations: Sequence[api.Operation],
     rules: Rules,
     *,
@@ -184,7 +185,7 @@ def _telling(rules: Rules, told: list[errors.Problem]) -> Rules:
 
 
 def _of_today(
-    edit: documents.Edit, operation: api.Operation, told: list[errors.Problem]
+    edit: edits.Edit, operation: api.Operation, told: list[errors.Problem]
 ) -> api.Operation:
     """Give an operation that hands in an object of Heartbeat 2 the same object of today.
 
@@ -203,9 +204,7 @@ def _of_today(
     return msgspec.structs.replace(operation, xml=xml.serialise(converted.root))
 
 
-def _check_access(
-    edit: documents.Edit, operations: Sequence[api.Operation], guard: acl.Guard
-) -> None:
+def _check_access(edit: edits.Edit, operations: Sequence[api.Operation], guard: acl.Guard) -> None:
     """Refuse what the user has no right to.
 
     Who has no right at all is told so object by object, as cibadmin prints it for creations.
@@ -220,7 +219,7 @@ def _check_access(
     raise xml_operations.Refused(api.Outcome.DENIED, wrong, text)
 
 
-def _showing(edit: documents.Edit, guard: acl.Guard | None) -> slices.Work[bytes]:
+def _showing(edit: edits.Edit, guard: acl.Guard | None) -> slices.Work[bytes]:
     """Write the document as far as the user may see it."""
     if guard is None:
         return (yield from edit.document.writing())
@@ -229,7 +228,7 @@ def _showing(edit: documents.Edit, guard: acl.Guard | None) -> slices.Work[bytes
 
 
 def _concluding(
-    edit: documents.Edit,
+    edit: edits.Edit,
     before: Version,
     rules: Rules,
     stamp: Mapping[str, str],
@@ -307,7 +306,7 @@ def apply_patch(
         raise errors.StaleVersion(
             f"the patch starts at {before}, this document is {document.version}"
         )
-    edit = documents.Edit(document)
+    edit = edits.Edit(document)
     try:
         patch.perform(edit, patch.read(data))
         if document.read_version() != after:
@@ -322,7 +321,7 @@ def apply_patch(
     return revisions.trace_of(edit)
 
 
-def _check_version(edit: documents.Edit, before: Version) -> None:
+def _check_version(edit: edits.Edit, before: Version) -> None:
     given = edit.document.read_version()
     if given > before and max(given.admin_epoch, given.epoch, given.updates) > MAX_NUMBER:
         problem = errors.error(
@@ -343,7 +342,7 @@ def _check_version(edit: documents.Edit, before: Version) -> None:
         raise xml_operations.Refused(api.Outcome.OLD_DATA, problem)
 
 
-def _judge(edit: documents.Edit, rules: Rules) -> list[errors.Problem]:
+def _judge(edit: edits.Edit, rules: Rules) -> list[errors.Problem]:
     root = edit.document.root
     part = None if counting.has_other_schema(edit) else excerpt.of_edit(edit)
     if part is None:
@@ -356,7 +355,7 @@ def _judge(edit: documents.Edit, rules: Rules) -> list[errors.Problem]:
 
 
 def _carrying_out_one(
-    edit: documents.Edit, operation: msgspec.Struct, rules: Rules
+    edit: edits.Edit, operation: msgspec.Struct, rules: Rules
 ) -> slices.Work[None]:
     match operation:
         case api.XmlOperation():

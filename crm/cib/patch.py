@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from lxml import etree
 
 from crm.cib import document as documents
-from crm.cib import slices
+from crm.cib import edits, elements, slices
 from crm.model.version import Version
 from crm.plumbing import errors, xml
 
@@ -38,14 +38,12 @@ class PatchDoesNotFit(errors.CrmError):
     """A patch names something this document does not have; nothing of it may be kept."""
 
 
-def write(changes: Iterable[documents.Change], before: Version, after: Version) -> bytes:
+def write(changes: Iterable[edits.Change], before: Version, after: Version) -> bytes:
     """Write changes as a v2 diff from one version to another."""
     return slices.finish(writing(changes, before, after))
 
 
-def writing(
-    changes: Iterable[documents.Change], before: Version, after: Version
-) -> slices.Work[bytes]:
+def writing(changes: Iterable[edits.Change], before: Version, after: Version) -> slices.Work[bytes]:
     """Write changes as a v2 diff, step by step."""
     versions = etree.Element("version")
     etree.SubElement(versions, "source", _numbers(before))
@@ -58,16 +56,16 @@ def writing(
     return b"".join((*parts, b"</diff>"))
 
 
-def _write_change(change: documents.Change) -> etree._Element:
+def _write_change(change: edits.Change) -> etree._Element:
     match change:
-        case documents.Created(path, position, element):
+        case edits.Created(path, position, element):
             entry = _entry("create", path, position)
             entry.append(copy.deepcopy(element))
-        case documents.Deleted(path, _, _, position):
+        case edits.Deleted(path, _, _, position):
             entry = _entry("delete", path, position)
-        case documents.Moved(path, _, position):
+        case edits.Moved(path, _, position):
             entry = _entry("move", path, position)
-        case documents.Modified(path, element, attributes):
+        case edits.Modified(path, element, attributes):
             entry = _entry("modify", path, None)
             _write_attributes(entry, element, attributes)
     return entry
@@ -83,7 +81,7 @@ def _write_attributes(
         else:
             etree.SubElement(listing, "change-attr", name=name, operation="set", value=value)
     result = etree.SubElement(entry, "change-result")
-    etree.SubElement(result, element.tag, documents.attributes_of(element))
+    etree.SubElement(result, element.tag, elements.attributes_of(element))
 
 
 def _entry(operation: str, path: str, position: int | None) -> etree._Element:
@@ -132,7 +130,7 @@ def _version(element: etree._Element | None) -> Version | None:
     return Version(*numbers)
 
 
-def perform(edit: documents.Edit, patch: etree._Element) -> None:
+def perform(edit: edits.Edit, patch: etree._Element) -> None:
     """Repeat the changes of a patch.
 
     Raises: PatchDoesNotFit at the first change that cannot be repeated; the caller undoes.
@@ -140,14 +138,14 @@ def perform(edit: documents.Edit, patch: etree._Element) -> None:
     slices.finish(performing(edit, patch))
 
 
-def performing(edit: documents.Edit, patch: etree._Element) -> slices.Work[None]:
+def performing(edit: edits.Edit, patch: etree._Element) -> slices.Work[None]:
     """Repeat the changes of a patch step by step. Raises: PatchDoesNotFit, as `perform` does."""
     for change in patch.iterchildren("change"):
         repeat(edit, change)
         yield _ENTRY * sum(1 for _ in change.iter())
 
 
-def repeat(edit: documents.Edit, change: etree._Element) -> None:
+def repeat(edit: edits.Edit, change: etree._Element) -> None:
     """Repeat one change of a patch.
 
     Raises: PatchDoesNotFit if it cannot be repeated.
@@ -222,17 +220,17 @@ def _indexed(
     return None
 
 
-def _create(edit: documents.Edit, change: etree._Element, parent: etree._Element) -> None:
+def _create(edit: edits.Edit, change: etree._Element, parent: etree._Element) -> None:
     if len(change) != 1:
         raise PatchDoesNotFit("a change that creates must hold exactly one element")
     edit.insert(parent, copy.deepcopy(change[0]), _position(change, default=len(parent)))
 
 
-def _delete(edit: documents.Edit, change: etree._Element, path: str) -> None:
+def _delete(edit: edits.Edit, change: etree._Element, path: str) -> None:
     if path.endswith("/comment"):
         parent = find(edit.document, path.removesuffix("/comment"))
         position = _position(change, default=0)
-        if position >= len(parent) or documents.is_element(parent[position]):
+        if position >= len(parent) or elements.is_element(parent[position]):
             raise PatchDoesNotFit(f"there is no comment at place {position} of '{path}'")
         edit.remove(parent[position])
         return
@@ -242,7 +240,7 @@ def _delete(edit: documents.Edit, change: etree._Element, path: str) -> None:
     edit.remove(element)
 
 
-def _modify(edit: documents.Edit, change: etree._Element, element: etree._Element) -> None:
+def _modify(edit: edits.Edit, change: etree._Element, element: etree._Element) -> None:
     for attribute in change.iterfind("change-list/change-attr"):
         name = attribute.get("name")
         if not name:

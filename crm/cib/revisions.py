@@ -28,7 +28,7 @@ import msgspec
 from lxml import etree
 
 from crm.api.cib import Origin, Revision
-from crm.cib import compare, lines, patch, summary
+from crm.cib import compare, edits, elements, lines, patch, summary
 from crm.cib import document as documents
 from crm.cib.disk import Journal
 from crm.model.version import Version
@@ -97,7 +97,7 @@ class Trace:
     backward: bytes
 
 
-def trace_of(edit: documents.Edit) -> Trace:
+def trace_of(edit: edits.Edit) -> Trace:
     """Take down what a change did, while its edit is still at hand."""
     told = [each for each in edit.changes if not each.path.startswith(_STATUS)]
     objects = summary.objects_of(told)[:MAX_OBJECTS]
@@ -132,7 +132,7 @@ def of_takeover(
     What happened in between is known to the giver one by one; here it is known as a whole. `old`
     is used up: its configuration becomes the new one.
     """
-    edit = documents.Edit(old)
+    edit = edits.Edit(old)
     before = old.version
     compare.become(edit, old.configuration, new.configuration)
     if old.schema != new.schema:
@@ -155,7 +155,7 @@ def not_recorded(before: Version, document: documents.Document, reason: str = ""
     )
 
 
-def write_backward(reversals: Sequence[documents.Reversal]) -> bytes:
+def write_backward(reversals: Sequence[edits.Reversal]) -> bytes:
     """Write the way back as a v2 diff whose changes also say what they expect to find."""
     root = etree.Element("diff", format="2")
     for step in reversed(reversals):
@@ -172,7 +172,7 @@ def write_backward(reversals: Sequence[documents.Reversal]) -> bytes:
     return xml.serialise(root)
 
 
-def _write_attribute(listing: etree._Element, step: documents.Reversal) -> None:
+def _write_attribute(listing: etree._Element, step: edits.Reversal) -> None:
     attribute = etree.SubElement(listing, "change-attr", name=step.name)
     attribute.set("operation", "unset" if step.value is None else "set")
     if step.value is not None:
@@ -448,7 +448,7 @@ def at(root: etree._Element, entries: Sequence[Revision], name: str) -> etree._E
 
 
 def _step_back(document: documents.Document, entry: Revision) -> None:
-    edit = documents.Edit(document)
+    edit = edits.Edit(document)
     try:
         patch.perform(edit, unpack(entry.backward))
     except patch.PatchDoesNotFit as problem:
@@ -470,7 +470,7 @@ def undo(root: etree._Element, entries: Sequence[Revision], place: int) -> bytes
     if not entry.is_known:
         message = f"how revision {entry.name} was made is not recorded here"
         raise UnknownRevision(message, "another node may know it", subject=entry.name)
-    edit = documents.Edit(documents.Document(copy.deepcopy(root)))
+    edit = edits.Edit(documents.Document(copy.deepcopy(root)))
     problems: dict[str, errors.Problem] = {}
     for step in unpack(entry.backward).iterchildren("change"):
         try:
@@ -491,7 +491,7 @@ def undo(root: etree._Element, entries: Sequence[Revision], place: int) -> bytes
     return _fitting_anywhere(edit.changes)
 
 
-def _fitting_anywhere(changes: Iterable[documents.Change]) -> bytes:
+def _fitting_anywhere(changes: Iterable[edits.Change]) -> bytes:
     """Write a patch without versions: it fits wherever what it touches is as it was left."""
     written = patch.read(patch.write(changes, Version(), Version()))
     written.remove(written[0])
@@ -508,7 +508,7 @@ def back_to(root: etree._Element, entries: Sequence[Revision], name: str) -> byt
     ConfigurationError if an entry is damaged.
     """
     wanted = documents.Document(at(root, entries, name))
-    edit = documents.Edit(documents.Document(copy.deepcopy(root)))
+    edit = edits.Edit(documents.Document(copy.deepcopy(root)))
     _keep_nodes(edit.document.configuration, wanted.configuration)
     compare.become(edit, edit.document.configuration, wanted.configuration)
     if edit.document.schema != wanted.schema:
@@ -559,7 +559,7 @@ def _comment(document: documents.Document, step: etree._Element) -> etree._Eleme
 
 
 def _alike(one: etree._Element, other: etree._Element) -> bool:
-    if not documents.is_element(one) or not documents.is_element(other):
+    if not elements.is_element(one) or not elements.is_element(other):
         # Canonical XML of a lone comment ends the process: libxml2 does not expect it.
         return one.tag is other.tag and one.text == other.text
     return _canonical(one) == _canonical(other)
@@ -569,7 +569,7 @@ def _canonical(element: etree._Element) -> bytes:
     return etree.tostring(element, method="c14n", with_tail=False)
 
 
-def _take_back(edit: documents.Edit, step: etree._Element) -> None:
+def _take_back(edit: edits.Edit, step: etree._Element) -> None:
     """Take one step back; what is restored goes beside the neighbours it had."""
     if step.get("operation") == "create":
         parent = patch.find(edit.document, step.get("path", ""))
@@ -582,7 +582,7 @@ def _take_back(edit: documents.Edit, step: etree._Element) -> None:
 
 
 def _subject(step: etree._Element) -> str:
-    found = step[0] if len(step) and documents.is_element(step[0]) else None
+    found = step[0] if len(step) and elements.is_element(step[0]) else None
     return summary.object_at(step.get("path", ""), found) or "cib"
 
 

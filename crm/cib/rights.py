@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from lxml import etree
 
 from crm.api import cib as api
-from crm.cib import acl, status
+from crm.cib import acl, edits, elements, status
 from crm.cib import document as documents
 from crm.model.writexml import status as write
 from crm.plumbing import errors
@@ -31,7 +31,7 @@ def answer_rights(
     if not acl.is_restricted(document.root, question.user, own_user=own_user):
         return api.Rights(question.request)
     subject = acl.Subject(question.user, frozenset(question.groups))
-    edit = documents.Edit(document)
+    edit = edits.Edit(document)
     try:
         denied = _denied(edit, subject, question.needs)
     finally:
@@ -40,28 +40,28 @@ def answer_rights(
 
 
 def _denied(
-    edit: documents.Edit, subject: acl.Subject, needs: tuple[api.Need, ...]
+    edit: edits.Edit, subject: acl.Subject, needs: tuple[api.Need, ...]
 ) -> dict[int, errors.Problem]:
     """Judge each need; gives what there is against some of them, by their place."""
     parts = [list(_elements(edit, need.part)) for need in needs]
     root = edit.document.root
     access = acl.Access(root, acl.permissions_of(root, subject))
     found = (
-        (place, _objection(access, subject, need, elements))
-        for place, (need, elements) in enumerate(zip(needs, parts, strict=True))
+        (place, _objection(access, subject, need, part))
+        for place, (need, part) in enumerate(zip(needs, parts, strict=True))
     )
     return {place: problem for place, problem in found if problem is not None}
 
 
 def _objection(
-    access: acl.Access, subject: acl.Subject, need: api.Need, elements: list[etree._Element]
+    access: acl.Access, subject: acl.Subject, need: api.Need, part: list[etree._Element]
 ) -> errors.Problem | None:
     verb = "write" if need.write else "read"
-    if not elements:
+    if not part:
         assert isinstance(need.part, api.ObjectPart), "every other part is made if need be"
         name = need.part.id
         return acl.refusal(subject, verb, f"'{name}'", acl.NO_PERMISSION, about=name)
-    for element in elements:
+    for element in part:
         decision = access.of(element)
         level = decision.level
         found = access.first_denied_in(element) if need.throughout else None
@@ -72,11 +72,11 @@ def _objection(
         else:
             continue
         about = where.get("id") or str(where.tag)
-        return acl.refusal(subject, verb, documents.path_of(where), decision, about=about)
+        return acl.refusal(subject, verb, elements.path_of(where), decision, about=about)
     return None
 
 
-def _elements(edit: documents.Edit, part: api.Part) -> Iterator[etree._Element]:
+def _elements(edit: edits.Edit, part: api.Part) -> Iterator[etree._Element]:
     match part:
         case api.WholeCib():
             yield edit.document.root
@@ -92,7 +92,7 @@ def _elements(edit: documents.Edit, part: api.Part) -> Iterator[etree._Element]:
                 yield from status.attributes_or_place(edit, state, name, set_id)
 
 
-def _states(edit: documents.Edit, node: str) -> list[etree._Element]:
+def _states(edit: edits.Edit, node: str) -> list[etree._Element]:
     """Find the states of a node, or of all; one that is missing is made."""
     found = [
         state

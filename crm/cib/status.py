@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from lxml import etree
 
 from crm.api import cib as api
-from crm.cib.document import VERSION_ATTRIBUTES, Edit
+from crm.cib.document import VERSION_ATTRIBUTES
+from crm.cib.edits import Edit
 from crm.model.names import operation_key
 from crm.model.outcomes import OperationStatus
 from crm.model.writexml import status as write

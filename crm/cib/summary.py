@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from crm.cib import document as documents
+from crm.cib import edits, elements
 
 MAX_SUMMARY = 160
 
@@ -39,7 +40,7 @@ class _Told:
         return f"{self.name} ({', '.join(self.details)})" if self.details else self.name
 
 
-def objects_of(changes: Iterable[documents.Change]) -> tuple[str, ...]:
+def objects_of(changes: Iterable[edits.Change]) -> tuple[str, ...]:
     """Name the objects that changes are about by their ids, each once."""
     named = dict.fromkeys(_object_of(change)[0] for change in changes)
     return tuple(name for name in named if name)
@@ -55,7 +56,7 @@ def object_at(path: str, child: etree._Element | None) -> str:
     return _named(found)
 
 
-def summary_of(changes: Iterable[documents.Change], document: documents.Document) -> str:
+def summary_of(changes: Iterable[edits.Change], document: documents.Document) -> str:
     """Say in one line what was created, changed and deleted.
 
     `document` is the one that was changed, as it is afterwards.
@@ -85,34 +86,34 @@ def _parts(told: Iterable[_Told]) -> Iterator[str]:
             yield f"{kind} {', '.join(texts)}"
 
 
-def _called(identity: str, change: documents.Change, document: documents.Document) -> str:
+def _called(identity: str, change: edits.Change, document: documents.Document) -> str:
     """Call a node by its name; everything else has the name it was given."""
     if not change.path.startswith("/cib/configuration/nodes"):
         return identity
     node = document.by_id(identity)
-    if node is None and not isinstance(change, documents.Moved):
+    if node is None and not isinstance(change, edits.Moved):
         node = change.element
     name = node.get("uname") if node is not None and node.tag == "node" else None
     return f"node {name}" if name else identity
 
 
-def _object_of(change: documents.Change) -> tuple[str, str]:
+def _object_of(change: edits.Change) -> tuple[str, str]:
     """Name the object a change is about ("" = none), and what was done to it as a whole."""
     found = _OBJECT.match(change.path)
     if found is None:
-        if isinstance(change, documents.Created) and change.path == "/cib/configuration":
+        if isinstance(change, edits.Created) and change.path == "/cib/configuration":
             return str(change.element.tag), "created"
-        if isinstance(change, documents.Modified) and "validate-with" in change.attributes:
+        if isinstance(change, edits.Modified) and "validate-with" in change.attributes:
             return "validate-with", "changed"
         return "", "changed"
     name = _named(found)
     whole = change.path.count("/") - _quoted_slashes(found)
     match change:
-        case documents.Created(element=element) if found["tag"] is None:
-            if not documents.is_element(element):
+        case edits.Created(element=element) if found["tag"] is None:
+            if not elements.is_element(element):
                 return found["section"], "changed"
             return element.get("id") or str(element.tag), "created"
-        case documents.Deleted() if whole <= 4 and found.end() == len(change.path):
+        case edits.Deleted() if whole <= 4 and found.end() == len(change.path):
             return name, "deleted"
         case _:
             return name, "changed"
@@ -127,13 +128,13 @@ def _named(found: re.Match[str]) -> str:
     return identity or found["tag"] or found["section"]
 
 
-def _details_of(change: documents.Change, kind: str) -> Iterator[str]:
+def _details_of(change: edits.Change, kind: str) -> Iterator[str]:
     """Name what of an object was changed: options where there are some, else attributes."""
-    if isinstance(change, documents.Moved):
+    if isinstance(change, edits.Moved):
         yield "order"
         return
     element = change.element
-    if not documents.is_element(element):
+    if not elements.is_element(element):
         return
     if kind != "changed":
         # Of a set of options it matters which; any other object is created and goes as a whole.
@@ -143,11 +144,11 @@ def _details_of(change: documents.Change, kind: str) -> Iterator[str]:
     inner = _MEMBER.findall(change.path.partition("/cib/configuration/resources/")[2])[1:]
     member = inner[-1] + " " if inner else ""
     match change:
-        case documents.Created() if element.tag in _RESOURCES:
+        case edits.Created() if element.tag in _RESOURCES:
             yield f"with {element.get('id', '')}"
-        case documents.Deleted() if element.tag in _RESOURCES:
+        case edits.Deleted() if element.tag in _RESOURCES:
             yield f"without {element.get('id', '')}"
-        case documents.Modified(attributes=attributes) if element.tag not in ("nvpair", "cib"):
+        case edits.Modified(attributes=attributes) if element.tag not in ("nvpair", "cib"):
             yield member + ", ".join(attributes)
         case _:
             options = [member + name for name in _options_in(element)]

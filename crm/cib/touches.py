@@ -12,7 +12,7 @@ from lxml import etree
 
 from crm.api import cib as api
 from crm.cib import document as documents
-from crm.cib import slices
+from crm.cib import edits, slices
 
 STAMPS = ("cib-last-written", "update-origin", "update-client", "update-user")
 """Attributes of the root that say who changed the configuration last, and when."""
@@ -24,24 +24,24 @@ MAX_TOUCHED = 2_000
 """More things than this are told one by one to nobody; the change counts as a replacement."""
 
 
-def naming(edit: documents.Edit) -> slices.Work[tuple[api.Touched, ...]]:
+def naming(edit: edits.Edit) -> slices.Work[tuple[api.Touched, ...]]:
     """Say what the changes touched, each thing once, in the order it was touched first."""
     seen: dict[api.Touched, None] = {}
     for change in edit.changes:
-        if isinstance(change, documents.Modified) and _counts_only(edit, change):
+        if isinstance(change, edits.Modified) and _counts_only(edit, change):
             continue
         if len(seen) >= MAX_TOUCHED:
             break
         match change:
-            case documents.Created(_, _, element):
+            case edits.Created(_, _, element):
                 parent = element.getparent()
                 items = [element, *element.iterdescendants("lrm_rsc_op", "nvpair")]
-            case documents.Deleted(_, parent, element, _):
+            case edits.Deleted(_, parent, element, _):
                 items = [element, *element.iterdescendants("lrm_rsc_op", "nvpair")]
-            case documents.Modified(_, element, _) | documents.Moved(_, element, _):
+            case edits.Modified(_, element, _) | edits.Moved(_, element, _):
                 parent = element.getparent()
                 items = [element]
-        gone = isinstance(change, documents.Deleted)
+        gone = isinstance(change, edits.Deleted)
         for item in items:
             above = parent if item is element else item.getparent()
             if len(seen) < MAX_TOUCHED and (item is element or not _is_settled(edit, parent)):
@@ -50,20 +50,20 @@ def naming(edit: documents.Edit) -> slices.Work[tuple[api.Touched, ...]]:
     return tuple(seen)
 
 
-def _counts_only(edit: documents.Edit, change: documents.Modified) -> bool:
+def _counts_only(edit: edits.Edit, change: edits.Modified) -> bool:
     """Tell whether a change is only the counting and stamping that goes with every change."""
     return change.element is edit.document.root and all(
         name in documents.VERSION_ATTRIBUTES or name in STAMPS for name in change.attributes
     )
 
 
-def _is_settled(edit: documents.Edit, parent: etree._Element | None) -> bool:
+def _is_settled(edit: edits.Edit, parent: etree._Element | None) -> bool:
     """Tell whether what stands inside needs no mention: objects of the configuration."""
     return parent is not None and edit.document.in_configuration(parent)
 
 
 def _touch(
-    edit: documents.Edit,
+    edit: edits.Edit,
     item: etree._Element,
     above: etree._Element | None,
     anchor: etree._Element | None,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from lxml import etree
 
 from crm.api import cib as api
-from crm.cib import compare, counting, patch, report, schema, slices
+from crm.cib import compare, counting, edits, elements, patch, report, schema, slices
 from crm.cib import document as documents
 from crm.cib import upgrade as upgrades
 from crm.model import options, score
@@ -48,7 +48,7 @@ class Refused(errors.CrmError):
 
 
 def carrying_out(
-    edit: documents.Edit, operation: api.XmlOperation, upgrade: Upgrader
+    edit: edits.Edit, operation: api.XmlOperation, upgrade: Upgrader
 ) -> slices.Work[None]:
     """Do one of cibadmin's actions, step by step.
 
@@ -99,7 +99,7 @@ def _reading(operation: api.XmlOperation) -> slices.Work[etree._Element]:
     return (yield from xml.parsing(operation.xml, keep_comments=True))
 
 
-def _create(edit: documents.Edit, operation: api.XmlOperation, given: etree._Element) -> None:
+def _create(edit: edits.Edit, operation: api.XmlOperation, given: etree._Element) -> None:
     if operation.xpath:
         _create_one(edit, _selected(edit, operation), given)
         return
@@ -136,7 +136,7 @@ def _section_name(given: etree._Element) -> str:
     return tag if tag in (*documents.SECTIONS, "status") else ""
 
 
-def _create_one(edit: documents.Edit, parent: etree._Element, given: etree._Element) -> None:
+def _create_one(edit: edits.Edit, parent: etree._Element, given: etree._Element) -> None:
     identity = given.get("id")
     if _exists(edit.document, parent, given, identity):
         named = f"with the id '{identity}'" if identity is not None else f"in <{parent.tag}>"
@@ -163,7 +163,7 @@ def _exists(
 
 
 def _modifying(
-    edit: documents.Edit, operation: api.XmlOperation, given: etree._Element
+    edit: edits.Edit, operation: api.XmlOperation, given: etree._Element
 ) -> slices.Work[None]:
     if operation.xpath:
         anchors = edit.document.select(operation.xpath)
@@ -185,7 +185,7 @@ def _modifying(
     raise Refused(api.Outcome.NOT_FOUND, _missing(edit.document, operation, given))
 
 
-def _is_new_section(edit: documents.Edit, given: etree._Element) -> bool:
+def _is_new_section(edit: edits.Edit, given: etree._Element) -> bool:
     return (
         given.tag in documents.SECTIONS and edit.document.configuration.find(str(given.tag)) is None
     )
@@ -213,9 +213,7 @@ def _stands_below(element: etree._Element, anchor: etree._Element) -> bool:
     return any(step is anchor for step in element.iterancestors())
 
 
-def _merging(
-    edit: documents.Edit, target: etree._Element, given: etree._Element
-) -> slices.Work[None]:
+def _merging(edit: edits.Edit, target: etree._Element, given: etree._Element) -> slices.Work[None]:
     """Set the given attributes and merge the given children by kind and id."""
     for name, value in given.attrib.items():
         text = _computed(str(name), str(value), target.get(str(name)))
@@ -267,7 +265,7 @@ def _computed(name: str, value: str, old: str | None) -> str:
 
 
 def _replacing(
-    edit: documents.Edit, operation: api.XmlOperation, given: etree._Element
+    edit: edits.Edit, operation: api.XmlOperation, given: etree._Element
 ) -> slices.Work[None]:
     document = edit.document
     if given.tag == "cib" and not operation.xpath:
@@ -293,7 +291,7 @@ def _replacing(
     edit.insert(parent, copy.deepcopy(given), place)
 
 
-def _replacing_root(edit: documents.Edit, given: documents.Document) -> slices.Work[None]:
+def _replacing_root(edit: edits.Edit, given: documents.Document) -> slices.Work[None]:
     edit.outlives(given)
     current = edit.document.version
     if given.version < current:
@@ -311,15 +309,13 @@ def _replacing_root(edit: documents.Edit, given: documents.Document) -> slices.W
             given.root.set(name, edit.document.root.get(name, ""))
     keep: tuple[str, ...] = ()
     if len(given.status) == 0:
-        own = documents.attributes_of(edit.document.status)
+        own = elements.attributes_of(edit.document.status)
         given.root.replace(given.status, etree.Element("status", own))
         keep = ("status",)
     yield from compare.becoming(edit, edit.document.root, given.root, keep=keep)
 
 
-def _deleting(
-    edit: documents.Edit, operation: api.XmlOperation, *, every: bool
-) -> slices.Work[None]:
+def _deleting(edit: edits.Edit, operation: api.XmlOperation, *, every: bool) -> slices.Work[None]:
     if operation.xpath:
         found = edit.document.select(operation.xpath)
     else:
@@ -351,7 +347,7 @@ def _matching(anchor: etree._Element, given: etree._Element) -> list[etree._Elem
     ]
 
 
-def _erasing(edit: documents.Edit) -> slices.Work[None]:
+def _erasing(edit: edits.Edit) -> slices.Work[None]:
     document = edit.document
     version = document.version
     blank = documents.empty()
@@ -364,7 +360,7 @@ def _erasing(edit: documents.Edit) -> slices.Work[None]:
     counting.write(edit, Version(version.admin_epoch + 1, version.epoch, 0))
 
 
-def _upgrading(edit: documents.Edit, upgrade: Upgrader) -> slices.Work[None]:
+def _upgrading(edit: edits.Edit, upgrade: Upgrader) -> slices.Work[None]:
     version = edit.document.version
     frame = schema.without_status(edit.document.root)
     etree.SubElement(frame, "status")
@@ -381,7 +377,7 @@ def _upgrading(edit: documents.Edit, upgrade: Upgrader) -> slices.Work[None]:
         counting.write(edit, Version(version.admin_epoch + 1, 1, 0))
 
 
-def _patching(edit: documents.Edit, given: etree._Element) -> slices.Work[None]:
+def _patching(edit: edits.Edit, given: etree._Element) -> slices.Work[None]:
     source, target = patch.versions_of(given)
     current = edit.document.version
     if source is not None and source != current:
@@ -406,7 +402,7 @@ def _patching(edit: documents.Edit, given: etree._Element) -> slices.Work[None]:
 # --- where -------------------------------------------------------------------------------------
 
 
-def _selected(edit: documents.Edit, operation: api.XmlOperation) -> etree._Element:
+def _selected(edit: edits.Edit, operation: api.XmlOperation) -> etree._Element:
     found = edit.document.select(operation.xpath)
     if not found:
         raise Refused(api.Outcome.NOT_FOUND, _missing(edit.document, operation, None))
@@ -434,7 +430,7 @@ def _missing(
     return errors.error("not-found", identity or tag, f"there is no <{tag}>{named}", hint)
 
 
-def _section(edit: documents.Edit, name: str, *, make: bool = True) -> etree._Element:
+def _section(edit: edits.Edit, name: str, *, make: bool = True) -> etree._Element:
     known = edit.document.section(name)
     if known is None:
         known = etree.Element(name)
@@ -444,4 +440,4 @@ def _section(edit: documents.Edit, name: str, *, make: bool = True) -> etree._El
 
 
 def _elements(parent: etree._Element) -> list[etree._Element]:
-    return [child for child in parent if documents.is_element(child)]
+    return [child for child in parent if elements.is_element(child)]

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from crm.cib import document as documents
-from crm.cib import rules
+from crm.cib import edits, rules
 from crm.cib.disk import KeepPromise, Persist
 from crm.cib.keeper import Keeper
 from crm.cib.store import Store
@@ -31,7 +31,7 @@ def configuration(resources: int, epoch: int) -> bytes:
     parent = document.section("resources")
     assert parent is not None
     for number in range(resources):
-        edit = documents.Edit(document)
+        edit = edits.Edit(document)
         edit.insert(parent, xml.parse(create(f"d{number}").xml))
     return document.configuration_text()
 

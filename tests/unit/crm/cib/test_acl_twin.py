@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from crm.api import cib as api
-from crm.cib import acl, compare, operations, patch, query
+from crm.cib import acl, compare, edits, elements, operations, patch, query
 from crm.cib import document as documents
 from crm.plumbing import xml
 from tests.kit.cib import LENIENT
@@ -156,7 +156,7 @@ class Twin:
     def shown(self, element: etree._Element) -> etree._Element | None:
         """Copy what may be seen."""
         may_read = self.level(element) != "deny"
-        if not documents.is_element(element):
+        if not elements.is_element(element):
             parent = element.getparent()
             assert parent is not None
             return copy.copy(element) if self.level(parent) != "deny" else None
@@ -216,7 +216,7 @@ def _only_counts_on(old: etree._Element, new: etree._Element) -> bool:
 def _creation(new: etree._Element, now: Twin) -> Iterator[bool]:
     for item in new.iter():
         is_in_acls = any(step.tag == "acls" for step in item.iterancestors())
-        is_plain = set(item.attrib) <= {"id"} and documents.is_element(item)
+        is_plain = set(item.attrib) <= {"id"} and elements.is_element(item)
         is_reference = item.tag in ("obj_ref", "resource_ref", "role")
         if is_plain and not is_in_acls and not is_reference and now.permissions:
             continue
@@ -224,7 +224,7 @@ def _creation(new: etree._Element, now: Twin) -> Iterator[bool]:
 
 
 def _key(element: etree._Element) -> tuple[str, str, str]:
-    if not documents.is_element(element):
+    if not elements.is_element(element):
         return "", "", element.text or ""
     return str(element.tag), element.get("id", ""), ""
 
@@ -356,6 +356,6 @@ def test_a_whole_replacement_and_a_patch_smuggle_nothing(
 
 
 def _patch_between(source: documents.Document, target: documents.Document) -> bytes:
-    edit = documents.Edit(source)
+    edit = edits.Edit(source)
     compare.become(edit, source.root, target.root)
     return patch.write(edit.changes, source.version, target.version)

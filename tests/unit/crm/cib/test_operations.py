@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from crm.api import cib as api
 from crm.cib import document as documents
-from crm.cib import excerpt, operations, rules
+from crm.cib import edits, elements, excerpt, operations, rules
 from crm.model.version import Version
 from crm.plumbing import errors, xml
 from tests.kit.cib import LENIENT, create, document
@@ -44,7 +44,7 @@ def record(**changes: object) -> api.OperationRecord:
 
 def entries(copy: documents.Document) -> dict[str, dict[str, str]]:
     return {
-        entry.get("id", ""): documents.attributes_of(entry) for entry in copy.select("//lrm_rsc_op")
+        entry.get("id", ""): elements.attributes_of(entry) for entry in copy.select("//lrm_rsc_op")
     }
 
 
@@ -429,7 +429,7 @@ def test_judging_the_excerpt_says_the_same_as_judging_the_whole(
 def test_an_edit_that_takes_something_away_has_no_excerpt() -> None:
     copy = document()
     carry_out(copy, create("a"))
-    edit = documents.Edit(copy)
+    edit = edits.Edit(copy)
     element = copy.by_id("a")
     assert element is not None
     edit.remove(element)
