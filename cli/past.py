@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from cli.workspace import CommitRefused, FileSource, LiveSource, Workspace
 from crm.api import cib
 from crm.cib import acl, operations, revisions, rules
+from crm.cib.copies import REVISIONS
 from crm.cib.document import Document
 from crm.cib.query import answer_revisions
-from crm.cib.store import REVISIONS
 from crm.model.configuration import Item
 from crm.model.readxml import configuration as reading
 from crm.plumbing import accounts

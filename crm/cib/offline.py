@@ -23,14 +23,14 @@ from pathlib import Path
 import msgspec
 
 from crm.api.cib import Origin
-from crm.cib import backups, folder, operations, revisions, store, trailer
+from crm.cib import backups, copies, folder, operations, revisions, store, trailer
 from crm.cib import document as documents
 from crm.cib.disk import Journal
 from crm.plumbing import xml
 from crm.plumbing.errors import ConfigurationError, Problem, Severity, error, warning
 from crm.plumbing.settings import Paths
 
-_COMPANY = (store.REVISIONS, store.PROMISE, backups.COUNTER, store.AHEAD)
+_COMPANY = (copies.REVISIONS, store.PROMISE, backups.COUNTER, store.AHEAD)
 
 
 class OwnFile:
@@ -50,7 +50,7 @@ class OwnFile:
         self._folder = store.Store(path.parent, owner)
         found = trailer.read(data)
         root = xml.parse(data, keep_comments=True)
-        copy = self._folder.led_on(self._folder.judged(path, root, found))
+        copy = self._folder.led_on(self._folder.copies.judged(path, root, found))
         self.document = documents.Document(copy.root)
         self._warrant = copy.warrant
         self.problems: list[Problem] = []
@@ -95,7 +95,7 @@ class OwnFile:
         if self._folder.journal_problem:
             message = f"the history does not show the change: {self._folder.journal_problem}"
             hint = "free space or correct the mode of that file; the change itself is made"
-            self.problems.append(warning("not-in-history", store.REVISIONS, message, hint))
+            self.problems.append(warning("not-in-history", copies.REVISIONS, message, hint))
 
     def _entry(self, carried: operations.Carried, origin: Origin) -> tuple[bytes, ...]:
         if carried.trace is None:

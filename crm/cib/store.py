@@ -4,9 +4,8 @@ Responsible for choosing what to start with, and for writing so that a power cut
 leaves a complete copy. Not responsible for when something is written (`disk`), nor for the folder
 itself (`folder`).
 
-A file that we wrote says at its end what it is worth and whether it is whole (`trailer`). The
-classic `cib.xml.sig` is written as well, and decides about files without that comment. A file
-without either was put there by hand and is believed.
+What a file is worth, and whether it is whole, is `copies`' to say. The classic `cib.xml.sig` is
+written as well.
 
 `cib.ahead` holds the changes that were made since cib.xml was written (`ahead`, decision 0025).
 
@@ -21,11 +20,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import itertools
 import os
 import re
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,58 +31,30 @@ from lxml import etree
 from crm.cib import ahead, backups, folder, revisions, trailer
 from crm.cib import document as documents
 from crm.cib.backups import Backups
+from crm.cib.copies import REVISIONS, Copies, Copy, wrong
 from crm.cib.disk import NOTHING, Journal
 from crm.cib.operations import Rules
 from crm.cib.texts import Measure
-from crm.cib.warrants import NOT_SAID, Pair, Warrant, by_hand, pair_of
+from crm.cib.warrants import Warrant, by_hand, pair_of
 from crm.model.version import Reign, Version
 from crm.plumbing import atomicfile, errors, xml
 from crm.plumbing.errors import ConfigurationError, Problem
 from crm.plumbing.kernel import Kernel
-from crm.plumbing.settings import CLUSTER_USER
 
 FILE = "cib.xml"
 SIGNATURE = "cib.xml.sig"
 PROMISE = "cib.reign"
-REVISIONS = "cib.revisions"
 AHEAD = "cib.ahead"
 MAX_LATE = 1_000
-MAX_REVISIONS_BYTES = 32 * 1024 * 1024
-"""A longer journal than this is not ours; it is set aside, not read."""
 MAX_AHEAD_BYTES = 256 * 1024 * 1024
 """A longer file of changes than this is not ours."""
 
-MAX_SMALL_BYTES = 4096
 MODE = 0o600
 
 _MAY_BE_GOOD = ("cib-unreadable", "cib-invalid", "cib-digest", "cib-owner", "xml-too-large")
 """What keeps a copy from being used although it may be what the administrator wants."""
 
 _PROMISE = re.compile(r"(?P<number>\d{1,18}) (?P<dc>\S*)\s*\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """One file that was read: its tree and the warrant it was written on.
-
-    `digest` is what the file says of itself, if that is true. `steps` counts the changes of
-    `cib.ahead` that the tree was led on by; then the warrant is that of the last. `is_edited`: we
-    wrote it, and somebody has changed it since. `is_damaged`: nobody has, but what it says of
-    itself is not what we wrote.
-    """
-
-    path: Path
-    root: etree._Element
-    warrant: Warrant
-    digest: str = ""
-    steps: int = 0
-    is_edited: bool = False
-    is_damaged: bool = False
-
-    @property
-    def standing(self) -> tuple[Warrant, Pair]:
-        """What decides which copy is the newest."""
-        return self.warrant, pair_of(documents.Document(self.root).version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +85,7 @@ class Store:
         self._kernel = kernel
         self.may_append = False
         self._late: tuple[bytes, ...] = ()
+        self.copies = Copies(directory, owner, kernel=kernel)
         self._backups = Backups(directory / FILE, self._write_hint, kernel=kernel)
         self._ahead = ahead.Ahead()
         self._must_replace_ahead = True
@@ -229,34 +199,8 @@ class Store:
         return True
 
     def _read(self, name: str, rules: Rules, problems: list[Problem]) -> Copy | None:
-        path = self.directory / name
-        try:
-            data, status = atomicfile.read(path, xml.ORDINARY.total_bytes + 1, kernel=self._kernel)
-            self._check_owner(path, status)
-            copy = self._whole(path, data)
-        except FileNotFoundError:
-            return None
-        except OSError as problem:
-            message = f"{path} cannot be read: {problem.strerror}"
-            hint = "correct its owner and mode"
-            if problem.errno == errno.ELOOP:
-                message = f"{path} cannot be read: it is a symbolic link"
-                hint = "put the file itself there"
-            problems.append(errors.error("cib-unreadable", name, message, hint))
-            return None
-        except ConfigurationError as problem:
-            found = problem.problems[0] if problem.problems else None
-            code, hint = (found.code, found.hint) if found is not None else ("cib-corrupt", "")
-            problems.append(errors.error(code, name, f"{path}: {problem}", hint))
-            return None
-        found_wrong = [p for p in rules.validate(copy.root) if errors.has_errors([p])]
-        if found_wrong:
-            text = "; ".join(p.message for p in found_wrong[:3])
-            message = f"{path} is not a valid configuration: {text}"
-            hint = "correct it with an editor and remove cib.xml.sig, or put a good copy there"
-            problems.append(errors.error("cib-invalid", name, message, hint))
-            return None
-        return self._led_on(copy)
+        copy = self.copies.read(name, rules, problems)
+        return None if copy is None else self._led_on(copy)
 
     # --- what is ahead of cib.xml ---------------------------------------------------------------
 
@@ -275,9 +219,9 @@ class Store:
         path = self.directory / AHEAD
         try:
             data, status = atomicfile.read(path, MAX_AHEAD_BYTES, kernel=self._kernel)
-            self._check_owner(path, status)
+            self.copies.check_owner(path, status)
             if status.st_size > MAX_AHEAD_BYTES:
-                raise _wrong("ahead-foreign", AHEAD, "it is too long to be ours")
+                raise wrong("ahead-foreign", AHEAD, "it is too long to be ours")
             self._ahead = ahead.decode(data)
         except FileNotFoundError:
             pass
@@ -342,89 +286,9 @@ class Store:
         message = f"the last changes in {AHEAD} are not used: {reason}; {done}"
         problems.append(errors.error("ahead-unused", AHEAD, message, hint))
 
-    def _check_owner(self, path: Path, status: os.stat_result) -> None:
-        if not stat.S_ISREG(status.st_mode):
-            raise _wrong("cib-foreign", path.name, "it is not a plain file")
-        trusted = {0, os.getuid()} | ({self._owner[0]} if self._owner else set())
-        if status.st_uid not in trusted:
-            owner = CLUSTER_USER if self._owner else "the user the cib runs as"
-            hint = f"look at what it says; if it is right, give it to {owner}"
-            message = f"it belongs to user {status.st_uid}"
-            raise _wrong("cib-owner", path.name, message, hint)
-
-    def _whole(self, path: Path, data: bytes) -> Copy:
-        """Check that a file is complete, and read it.
-
-        Raises: ConfigurationError if it is not.
-        """
-        root = xml.parse(data, keep_comments=True)
-        if root.tag != "cib":
-            raise _wrong("cib-corrupt", path.name, f"the root element is <{root.tag}>, not <cib>")
-        found = trailer.read(data)
-        if found is None or not found.digest:
-            signature = self._signature(path)
-            if signature is not None and signature != trailer.classic_digest(root):
-                hint = f"if it was edited on purpose, remove {path.name}.sig and start again"
-                raise _wrong("cib-digest", path.name, "it does not match its digest", hint)
-        return self.judged(path, root, found)
-
-    def judged(self, path: Path, root: etree._Element, found: trailer.Trailer | None) -> Copy:
-        """Say what a file is worth that was read, and whether it was edited since we wrote it.
-
-        One that fits the classic digest beside it was not edited: what it says of itself was
-        damaged if it does not fit its own.
-        """
-        version = documents.Document(root).version
-        if found is None or found.digest:
-            digest = "" if found is None else found.digest
-            warrant = self._with_settled(trailer.warrant_of(found, version), version)
-            return Copy(path, root, warrant, digest)
-        is_unchanged = self._signature(path) == trailer.classic_digest(root)
-        warrant = trailer.warrant_of(found, version, is_unchanged=is_unchanged)
-        warrant = self._with_settled(warrant, version, is_edited=not is_unchanged)
-        return Copy(path, root, warrant, is_edited=not is_unchanged, is_damaged=is_unchanged)
-
-    def _with_settled(
-        self, warrant: Warrant, version: Version, *, is_edited: bool = False
-    ) -> Warrant:
-        """Say how far a copy was settled whose file was written before decision 0028.
-
-        All of it was, but for what was changed in the file alone: that is for the history to
-        tell, and by hand it may have been counted on to any number.
-        """
-        if warrant.settled != NOT_SAID:
-            return warrant
-        entries, _ = revisions.decode(self._journal_text() or b"")
-        told = {pair_of(entry.after): entry for entry in entries}
-        settled = pair_of(version)
-        if is_edited:
-            settled = max((pair for pair in told if pair <= settled), default=(0, 0))
-        while (entry := told.get(settled)) is not None and entry.is_offline:
-            settled = pair_of(entry.before)
-        return Warrant(warrant.decided, warrant.written, settled)
-
-    def _signature(self, path: Path) -> str | None:
-        """Read the classic digest beside a file; None if there is none, as if somebody removed it.
-
-        A power cut leaves an empty one, which was not removed: that says of no file that it was
-        edited on purpose.
-        """
-        try:
-            text = self._text(path.name + ".sig").strip()
-        except FileNotFoundError:
-            return None
-        except (OSError, UnicodeDecodeError):
-            return ""
-        return text.split()[0] if text else ""
-
-    def _text(self, name: str) -> str:
-        """Read a small file. Raises: OSError, UnicodeDecodeError."""
-        data, _ = atomicfile.read(self.directory / name, MAX_SMALL_BYTES, kernel=self._kernel)
-        return data.decode("ascii")
-
     def _read_promise(self, problems: list[Problem]) -> Reign:
         try:
-            text = self._text(PROMISE)
+            text = self.copies.text(PROMISE)
         except FileNotFoundError:
             return Reign()
         except (OSError, UnicodeDecodeError) as problem:
@@ -482,23 +346,11 @@ class Store:
         return data + (b"\n" if data[-1:] not in (b"", b"\n") else b"") + b"".join(self._late)
 
     def _read_revisions(self) -> bytes:
-        data = self._journal_text()
+        data = self.copies.journal_text()
         if data is None:
             with contextlib.suppress(OSError):
                 self._kernel.rename(self.directory / REVISIONS, self._free_name(REVISIONS))
         return data or b""
-
-    def _journal_text(self) -> bytes | None:
-        """Read the file of the history; None if that cannot be read."""
-        path = self.directory / REVISIONS
-        try:
-            data, status = atomicfile.read(path, MAX_REVISIONS_BYTES, kernel=self._kernel)
-            self._check_owner(path, status)
-        except FileNotFoundError:
-            return b""
-        except (OSError, ConfigurationError):
-            return None
-        return data if status.st_size <= MAX_REVISIONS_BYTES else None
 
     # --- writing ------------------------------------------------------------------------------
 
@@ -623,7 +475,3 @@ def with_next_epoch(root: etree._Element, version: Version) -> etree._Element:
     root.set("epoch", str(version.epoch + 1))
     root.set("num_updates", "0")
     return root
-
-
-def _wrong(code: str, subject: str, message: str, hint: str = "") -> ConfigurationError:
-    return ConfigurationError(message, [errors.error(code, subject, message, hint)])

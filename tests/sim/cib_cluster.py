@@ -11,6 +11,7 @@ import random
 
 from crm.api.cib import Change, ChangeReply, Origin, Outcome
 from crm.cib import store as stores
+from crm.cib.copies import REVISIONS
 from crm.cib.document import Document
 from crm.cib.slices import SLICE_BYTES
 from crm.cib.warrants import Warrant
@@ -281,9 +282,9 @@ def _damage(disk: FrailDisk, kind: str, chance: random.Random) -> None:
             for name in files:
                 disk.remove(name)
         case "journal":
-            _flip(disk, stores.REVISIONS, chance)
+            _flip(disk, REVISIONS, chance)
         case "journal-removed":
-            disk.remove(stores.REVISIONS)
+            disk.remove(REVISIONS)
         case "promise":
             disk.put(stores.PROMISE, chance.choice((b"", b"\xff\xfe", b"7", b"-1 n1")))
         case "signature":

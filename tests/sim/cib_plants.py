@@ -17,12 +17,13 @@ from crm.api.cib import Change, ChangeReply, Outcome
 from crm.api.membership import ClusterMessage
 from crm.cib import document as documents
 from crm.cib import trailer, wire
+from crm.cib.copies import Copies, Copy
 from crm.cib.disk import NOTHING, Journal, KeepPromise, Persist, Persisted
 from crm.cib.localcopy import LocalCopy
 from crm.cib.mastery import Mastery
 from crm.cib.operations import Rules
 from crm.cib.replica import Replica
-from crm.cib.store import FILE, Copy, Loaded, Store
+from crm.cib.store import FILE, Loaded, Store
 from crm.cib.warrants import Standing, Warrant, by_hand, pair_of
 from crm.model.version import Reign
 from crm.plumbing import xml
@@ -95,7 +96,7 @@ def _kernel(kind: type[Meddling]) -> Makers:
 # --- the store ----------------------------------------------------------------------------------
 
 
-class ForgetsDigest(Store):
+class _WithoutDigest(Copies):
     """Any cib.xml that can be parsed is whole."""
 
     def _whole(self, path: Path, data: bytes) -> Copy:
@@ -106,6 +107,14 @@ class ForgetsDigest(Store):
         version = documents.Document(root).version
         said = trailer.read(data)
         return Copy(path, root, trailer.warrant_of(said, version), said.digest if said else "")
+
+
+class ForgetsDigest(Store):
+    """The digest of a file decides nothing."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.copies.__class__ = _WithoutDigest
 
 
 class LatchesOff(Store):

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from crm.api import cib as api
+from crm.cib import copies, operations, revisions, rules, store
 from crm.cib import document as documents
-from crm.cib import operations, revisions, rules, store
 from crm.cib.disk import Journal
 from crm.cib.warrants import Warrant
 from crm.model.version import Reign
@@ -103,7 +103,7 @@ def test_a_torn_entry_spoils_no_later_one(tmp_path: Path) -> None:
     changed(copy, history, "a")
     files = store.Store(tmp_path)
     files.write(copy.configuration_text(), NINE, history.take())
-    with (tmp_path / store.REVISIONS).open("ab") as file:
+    with (tmp_path / copies.REVISIONS).open("ab") as file:
         file.write(b'0badc0de {"type":"Revis')
     changed(copy, history, "b")
     files.write(copy.configuration_text(), NINE, history.take())
@@ -111,13 +111,13 @@ def test_a_torn_entry_spoils_no_later_one(tmp_path: Path) -> None:
 
 
 def test_a_history_that_cannot_be_written_does_not_keep_a_change_back(tmp_path: Path) -> None:
-    (tmp_path / store.REVISIONS).mkdir()
+    (tmp_path / copies.REVISIONS).mkdir()
     files = store.Store(tmp_path)
     copy, history = document(), revisions.History()
     changed(copy, history, "a")
     files.write(copy.configuration_text(), NINE, history.take())
     assert os.strerror(errno.EISDIR) in files.journal_problem
-    (tmp_path / store.REVISIONS).rmdir()
+    (tmp_path / copies.REVISIONS).rmdir()
     changed(copy, history, "b")
     files.write(copy.configuration_text(), NINE, history.take())
     assert files.journal_problem == ""
@@ -128,9 +128,9 @@ def test_a_history_that_cannot_be_written_does_not_keep_a_change_back(tmp_path: 
 
 def test_a_history_that_is_not_ours_is_set_aside(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_bytes(b"secret\n")
-    (tmp_path / store.REVISIONS).symlink_to(tmp_path / "elsewhere")
+    (tmp_path / copies.REVISIONS).symlink_to(tmp_path / "elsewhere")
     assert store.Store(tmp_path).read_journal() == b""
-    assert (tmp_path / f"{store.REVISIONS}-1").is_symlink()
+    assert (tmp_path / f"{copies.REVISIONS}-1").is_symlink()
     assert (tmp_path / "elsewhere").read_bytes() == b"secret\n"
 
 
@@ -139,7 +139,7 @@ def test_a_journal_written_anew_replaces_the_old_one(tmp_path: Path) -> None:
     copy, history = document(), revisions.History()
     changed(copy, history, "a")
     files.write(copy.configuration_text(), NINE, history.take())
-    before = (tmp_path / store.REVISIONS).read_bytes()
+    before = (tmp_path / copies.REVISIONS).read_bytes()
     anew = revisions.History(history.entries, whole=True)
     files.write(copy.configuration_text(), NINE, anew.take())
-    assert (tmp_path / store.REVISIONS).read_bytes() == before
+    assert (tmp_path / copies.REVISIONS).read_bytes() == before

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from crm.api import cib as api
-from crm.cib import ahead, folder, offline, operations, revisions, rules, store
+from crm.cib import ahead, copies, folder, offline, operations, revisions, rules, store
 from crm.cib import document as documents
 from crm.cib.disk import Journal
 from crm.cib.localcopy import LocalCopy
@@ -193,13 +193,13 @@ def test_a_history_that_cannot_be_written_is_told_of(tmp_path: Path) -> None:
 
     class FullDisk(store.Store):
         def _note(self, journal: Journal) -> None:
-            self.journal_problem = f"{store.REVISIONS}: No space left on device"
+            self.journal_problem = f"{copies.REVISIONS}: No space left on device"
 
     own._folder.__class__ = FullDisk
     own.keep(carried, ME)
     (problem,) = own.warnings_about(carried)
     assert problem.code == "not-in-history"
-    assert store.REVISIONS in problem.message
+    assert copies.REVISIONS in problem.message
     assert opened(node.paths.cib_xml).document.by_id("b") is not None
 
 

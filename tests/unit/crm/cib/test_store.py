@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from crm.api.cib import Revision
-from crm.cib import backups, folder, revisions, rules, store, trailer
+from crm.cib import backups, copies, folder, revisions, rules, store, trailer
 from crm.cib import document as documents
 from crm.cib.warrants import Warrant
 from crm.model.version import Reign, Version
@@ -186,7 +186,7 @@ def _tell_of(folder: Path, epochs: tuple[int, ...], *, offline_from: int) -> Non
         Revision(Version(0, before), Version(0, after), is_offline=after >= offline_from)
         for before, after in itertools.pairwise(epochs)
     ]
-    (folder / store.REVISIONS).write_bytes(b"".join(map(revisions.encode, entries)))
+    (folder / copies.REVISIONS).write_bytes(b"".join(map(revisions.encode, entries)))
 
 
 WORDS = Warrant(2, Reign(30, "n1"), (2, 14))
