@@ -72,7 +72,7 @@ def of_peer(peer: PeerState, clients: Iterable[str], now: float) -> NodeDescript
         peer.uuid,
         links=links,
         clients=tuple(sorted(clients)),
-        trouble=peer.trouble,
+        trouble=_trouble(peer, now),
     )
 
 
@@ -82,6 +82,14 @@ def of_ping(ping: PingState, now: float) -> NodeDescription:
     status = LinkStatus.UP if ping.status is NodeStatus.PING else LinkStatus.DEAD
     link = LinkDescription(name, status, _silent_ms(ping.heard_at, now))
     return NodeDescription(name, NodeKind.PING, ping.status, links=(link,))
+
+
+def _trouble(peer: PeerState, now: float) -> str:
+    """Why there is no contact with a peer, and when it is made again if that is known."""
+    until = peer.holdoff.until
+    if until is None:
+        return peer.trouble
+    return f"{peer.trouble}; contact is made again in {max(until - now, 0.0):.0f} s"
 
 
 def _silent_ms(heard_at: float, now: float) -> int:

@@ -119,13 +119,14 @@ class Hearing(Message, frozen=True, array_like=True, tag=False):
 
     `session` is the life of the peer it hears, `echo` the highest stamp heard of that life.
     `my_epoch` counts how often the speaker has given the peer up, `your_epoch` is the peer's
-    count as the speaker knows it.
+    count as the speaker knows it. `holds_off`: it makes no contact with the peer for now.
     """
 
     session: bytes
     echo: Count
     my_epoch: Epoch
     your_epoch: Epoch
+    holds_off: bool = False
 
 
 class Status(Message, frozen=True, array_like=True):

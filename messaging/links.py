@@ -40,6 +40,7 @@ from crm.api.membership import LinkStatus, NodeKind, NodeStatus
 from crm.plumbing.machine import Note, error, info, warn
 from messaging import frame
 from messaging.cluster_settings import ClusterSettings, Timing
+from messaging.holdoff import HoldOff
 from messaging.quorum import Electorate, Rulings
 from messaging.quorum_lease import QuorumLease
 from messaging.standing import NEVER, Contact, LinkState, PeerState, ShowLink, ShowNode
@@ -282,9 +283,7 @@ class Links:
             case PeerTookLeave(peer):
                 effects = self._take_leave(self.peers[peer], now)
             case PeerOverran(peer):
-                effects = self._give_up(
-                    self.peers[peer], now, Fault.PATH, "does not take what is sent to it"
-                )
+                effects = self._hold_off(self.peers[peer], now)
         effects += self._check_lease(now)
         effects += self._consider_active(now)
         if isinstance(event, PacketHeard) and lag_s == self._suspicion.lag_s:
@@ -324,6 +323,8 @@ class Links:
         for peer in self.peers.values():
             effects += self._check_peer(peer, now)
             effects += self._enquire(peer, now)
+            if peer.holdoff.is_over(now):
+                effects += [*self._consider_contact(peer, now), *self._speak(now)]
         if now >= self._status_due:
             effects += self._speak(now)
         for peer in self.peers.values():
@@ -374,6 +375,8 @@ class Links:
         due = self._probe_due(peer)
         if due is not None:
             deadlines.append(due)
+        if peer.holdoff.until is not None:
+            deadlines.append(peer.holdoff.until)
         for link in peer.links.values():
             if link.status is LinkStatus.UP:
                 deadlines.append(link.heard_at + peer.deadtime_s)
@@ -400,7 +403,8 @@ class Links:
         return [Broadcast(status)]
 
     def _hearing(self, peer: PeerState) -> frame.Hearing:
-        return frame.Hearing(peer.session, peer.stamp, peer.my_epoch, peer.peer_epoch)
+        holds_off = peer.holdoff.until is not None
+        return frame.Hearing(peer.session, peer.stamp, peer.my_epoch, peer.peer_epoch, holds_off)
 
     def _beat(self, peer: PeerState, now: float, *, ask: bool, about: str = "") -> SayTo:
         hearing = self._hearing(peer) if peer.session else None
@@ -422,7 +426,7 @@ class Links:
             timing = self._timing
             suspect_at = min(peer.heard_at + timing.suspicion_s, peer.confirmed_at + timing.doubt_s)
             return max(suspect_at, peer.probed_at + self._timing.probe_interval_s)
-        if self._looked_at - peer.heard_at > self._timing.deadtime_s:
+        if self._looked_at - peer.heard_at > self._timing.deadtime_s or _is_held_off(peer):
             return None
         return peer.probed_at + max(self._timing.keepalive_s / 4, ASK_PAUSE_S)
 
@@ -525,10 +529,15 @@ class Links:
             return self._consider_contact(peer, now)
         peer.peer_epoch = hearing.my_epoch
         peer.epoch_told = max(peer.epoch_told, hearing.your_epoch)
+        peer.holds_us_off, held_us_off = hearing.holds_off, peer.holds_us_off
         if peer.contact is not None and now > self._suspicion.deafness_end(peer):
             text = "is heard, but does not hear this node"
             return self._give_up(peer, now, Fault.PATH, text, free_at=now)
-        return self._consider_contact(peer, now)
+        effects = self._consider_contact(peer, now)
+        if peer.holds_us_off and not held_us_off:
+            peer.trouble = "makes no contact: this node did not take what it sent"
+            effects.append(warn("heartbeat", f"node {peer.node} {peer.trouble}"))
+        return effects
 
     def _consider_contact(self, peer: PeerState, now: float) -> list[Effect]:
         """Make, keep or change the contact, by what both sides have said."""
@@ -544,6 +553,7 @@ class Links:
             effects += self._speak(now)
         ready = (
             peer.is_reachable
+            and not _is_held_off(peer)
             and peer.announced not in (None, NodeStatus.DEAD)
             and peer.peer_epoch >= 0
             and peer.epoch_told == peer.my_epoch
@@ -560,6 +570,7 @@ class Links:
         peer.trouble = ""
         peer.ever_in_contact = True
         peer.contact = agreed
+        peer.holdoff.contact_made(now)
         effects.append(MakeContact(peer.node, agreed))
         assert peer.announced is not None
         effects += self._show(peer, peer.announced)
@@ -586,6 +597,8 @@ class Links:
         peer.epoch_told = -1
         peer.contact = None
         peer.was_dead = False
+        peer.holdoff = HoldOff()
+        peer.holds_us_off = False
         return effects + self._speak(now) + self._ask(peer, now)
 
     def _start_of(self, peer: PeerState) -> float:
@@ -619,6 +632,18 @@ class Links:
         others = self._suspicion.deaf(peer)
         text = f"silent for {silent_ms} ms" + (f", to {' '.join(others)} as well" if others else "")
         return self._give_up(peer, now, Fault.DEAD, text)
+
+    def _hold_off(self, peer: PeerState, now: float) -> list[Effect]:
+        """Give up a peer that takes nothing, and make no contact for a while if that goes on."""
+        if peer.contact is None:
+            return []
+        text = "does not take what is sent to it"
+        pause_s = peer.holdoff.stalled(now, self._timing.stall_s)
+        if not pause_s:
+            return self._give_up(peer, now, Fault.PATH, text)
+        text = f"{text}, {peer.holdoff.stalls} times in a row"
+        paused = f"node {peer.node}: no contact for {pause_s:.0f} s, as it {text}"
+        return [*self._give_up(peer, now, Fault.PATH, text), warn("heartbeat", paused)]
 
     def _check_lease(self, now: float) -> list[Effect]:
         """Let go in time: give up every stale contact if the fresh ones are no quorum."""
@@ -744,6 +769,11 @@ class Links:
             and peer.node not in other.members
             for other in self.peers.values()
         )
+
+
+def _is_held_off(peer: PeerState) -> bool:
+    """Whether this node or the peer makes no contact for now."""
+    return peer.holdoff.until is not None or peer.holds_us_off
 
 
 def _hear_link(peer: PeerState, name: str, source: str, now: float) -> list[Effect]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from crm.api.membership import LinkStatus, NodeKind, NodeStatus
 from messaging.cluster_settings import Timing
+from messaging.holdoff import HoldOff
 
 NEVER = float("-inf")
 
@@ -85,6 +86,10 @@ class PeerState:
     contact: Contact | None = None
     counted: Contact | None = None
     """The contact on which this node's quorum rests: the one there was when its view came."""
+
+    holdoff: HoldOff = field(default_factory=HoldOff)
+    holds_us_off: bool = False
+    """Whether it says that it makes no contact with this node for now."""
 
     ever_in_contact: bool = False
     was_dead: bool = False

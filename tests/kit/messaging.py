@@ -7,6 +7,7 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import msgspec
 
@@ -24,7 +25,7 @@ from messaging import core
 from messaging.authkeys import KeyFile, SharedKey
 from messaging.children import ChildPlan
 from messaging.cluster_settings import ClusterSettings, Medium, MediumKind, Timing
-from messaging.frame import Join, SeatOf
+from messaging.frame import Ack, Data, Join, SeatOf
 from messaging.nodelist import NodeList
 from messaging.quorum import Electorate
 
@@ -218,6 +219,21 @@ class Network:
                 self.feed(name, event)
         if name in self.lives:
             self._schedule(name)
+
+    def take_nothing(self, name: str, sender: str) -> None:
+        """Have a node take no piece of a message from another one, though it hears it."""
+        streams = vars(self.lives[name].machine)["_delivery"]
+        real = type(streams).receive.__get__(streams)
+
+        def receive(peer: str, session: bytes, message: Data | Ack, now: float) -> list[Any]:
+            is_taken = peer != sender or isinstance(message, Ack)
+            return real(peer, session, message, now) if is_taken else []  # type: ignore[no-any-return]
+
+        vars(streams)["receive"] = receive
+
+    def take_all(self, name: str) -> None:
+        """Have a node take messages again."""
+        vars(vars(self.lives[name].machine)["_delivery"]).pop("receive", None)
 
     def step_clock(self, name: str, by_s: float) -> None:
         """Have a node's own clock jump forward, as it does when its machine slept."""

@@ -15,6 +15,7 @@ from crm.api import membership as api
 from crm.plumbing.machine import Tell
 from messaging import arbitration, ballot, core
 from messaging.cluster_settings import Timing
+from messaging.links import Fault
 from messaging.quorumserver import QuorumServer
 from tests.sim.plants import Planted
 
@@ -112,6 +113,17 @@ def counting_for_itself(*arguments: Any, node: str, **named: Any) -> Any:
         vars(strange)["charter"] = real.charter
         vars(strange)["votes_of"] = real.votes_of  # which views show
         parts["_links"].lease.electorate = vars(parts["_ccm"])["_electorate"] = strange
+    return machine
+
+
+def never_tired(*arguments: Any, **named: Any) -> Any:
+    """Contact is made at once with a peer that took nothing again and again."""
+    machine = core.Messaging(*arguments, **named)
+    parts = vars(vars(machine)["_links"])
+    give_up = vars(machine)["_links"]._give_up
+    parts["_hold_off"] = lambda peer, now: give_up(
+        peer, now, Fault.PATH, "does not take what is sent to it"
+    )
     return machine
 
 
@@ -279,6 +291,12 @@ PLANTS: dict[str, Bug] = {
         really=_HASTY,
         found="views while wires flapped",
         acts=frozenset(("flap",)),
+    ),
+    "never-tired": Bug(
+        timing=Timing(**_QUICK),
+        make=never_tired,
+        found="contacts that stood still",
+        acts=frozenset(("restart_at_once",)),
     ),
     "sulking": Bug(make=planted(Sulking), found="not in one view"),
     "same-session": Bug(make=one_session_for_ever, found=""),

@@ -15,6 +15,7 @@ of their own, or with a quorum server that has faults as well. What must hold:
 - a crash is agreed upon by all within the deadtime and one round of messages;
 - a node that was paused accuses nobody;
 - a flapping wire changes the membership no more often than a deadtime allows;
+- a node that takes nothing of another one is given up ever more rarely, and comes back in the end;
 - messages of one client arrive in order, none twice, and none is missing unless a view came between
   that its sender, or the receiver, was not in or is new in (`Listener`);
 - two deadtimes after the last fault everybody is in one view.
@@ -50,6 +51,12 @@ TIMINGS = (
     Timing(keepalive_s=0.05, deadtime_s=0.4, warntime_s=0.2, initdead_s=1.0, deadping_s=0.4),
     Timing(keepalive_s=1.0, deadtime_s=10.0, warntime_s=5.0, initdead_s=12.0, deadping_s=10.0),
 )
+
+STALLS = 7
+"""So many contacts in a row could stand still while a node takes nothing."""
+
+FEW_STALLS = 4
+"""How many do, as the pauses between them grow."""
 
 
 @dataclass
@@ -169,6 +176,7 @@ class _Stage:
             self._trouble_the_server()
             self.rng.choice(wanted)()
             self._mend_the_server()
+        self._take_nothing(random.Random(f"stall {self.story.seed}"))
         self._heal()
         self._await_peace("the last fault")
         self._check_every_listener()
@@ -250,6 +258,26 @@ class _Stage:
         self._talk(self.rng.uniform(0, 1) * self.deadtime_s)
         self._heal()
         self._await_peace("a partition")
+
+    def _take_nothing(self, rng: random.Random) -> None:
+        """In some lives, as it takes long: a node hears another one, and takes no message of it."""
+        network, stall_s = self.network, self.timing.stall_s
+        is_long = len(self.names) > 4 or self.timing.keepalive_s < 0.2
+        if is_long or (rng.random() > 0.5 and not self._acts):
+            return
+        name, sender = rng.sample(self.names, 2)
+        self._note(f"{name} takes nothing of {sender}")
+        notes = network.lives[sender].notes
+        count = len(notes)
+        network.take_nothing(name, sender)
+        self._say(sender, name)
+        network.run(STALLS * stall_s)
+        text = f"node {name} does not take what is sent to it"
+        stalls = sum(note.text.startswith(text) for _, note in notes[count:])
+        assert 2 <= stalls <= FEW_STALLS, f"{stalls} contacts that stood still"
+        network.take_all(name)
+        network.run(2.0 ** (stalls - 2) * stall_s)
+        self._await_peace("a node that took nothing")
 
     def _split_in_halves(self) -> None:
         """Neither side is a majority: the quorum server decides, as far as it is heard."""
@@ -454,9 +482,9 @@ class _Stage:
                 if name not in self.network.frozen:
                     self._say(name)
 
-    def _say(self, name: str) -> None:
+    def _say(self, name: str, to: str | None = None) -> None:
         machine = self.network.lives[name].machine
-        to = self.rng.choice(("", "", *self.names))
+        to = self.rng.choice(("", "", *self.names)) if to is None else to
         key = (machine.incarnation, to)
         number = self._numbers.get(key, 0) + 1
         self._numbers[key] = number
