@@ -45,7 +45,7 @@ from crm.plumbing.blackbox import BlackBox
 from crm.plumbing.errors import CrmError
 from crm.plumbing.machine import MessageArrived, Note, Tell
 from crm.plumbing.runner import Runner
-from messaging import core, frame
+from messaging import core, events, frame
 from messaging.authkeys import KeyFile, SharedKey
 from messaging.cluster_settings import ClusterSettings, Medium, MediumKind, Timing
 from messaging.media import udp
@@ -111,7 +111,7 @@ class Node:
         self.acknowledged: collections.Counter[str] = collections.Counter()
         self.progress = asyncio.Event()
         self.notes: collections.deque[str] = collections.deque(maxlen=4)
-        self.runner.receive(core.Started(udp.packet_bytes(others)))
+        self.runner.receive(events.Started(udp.packet_bytes(others)))
         self.runner.receive(MessageArrived(CLIENT, api.SignOn(CLIENT, os.getpid())))
 
     def send(self, payload: bytes, to: str = "") -> None:
@@ -120,7 +120,7 @@ class Node:
 
     def _on_datagram(self, link: str, source: str, data: bytes, *age_s: float) -> None:
         before = self.counts["received"]
-        self.runner.receive(core.DatagramArrived(link, source, data, *age_s))
+        self.runner.receive(events.DatagramArrived(link, source, data, *age_s))
         if self.counts["received"] > before:
             now = self.loop.time()
             self.longest_gap_s = max(self.longest_gap_s, now - self.heard.get(source, now))
@@ -128,7 +128,7 @@ class Node:
 
     def _carry_out(self, effect: Any) -> None:  # Any: effects of a machine
         match effect:
-            case core.SendDatagram(link, data, destination, is_bulk):
+            case events.SendDatagram(link, data, destination, is_bulk):
                 for each in self.links.get(link, ()):
                     each.send(data, destination, is_bulk=is_bulk)
             case Tell(_, api.ClusterMessage(from_node, _, payload)):

@@ -12,9 +12,7 @@ Order at a client: a message of a peer's client is passed on before the news tha
 all clients of a lost node leave before the view without that node is shown. Both hold because
 messages, client news and contacts are handled one by one in the order of `delivery`.
 
-To end: the children stop first, then `Leaving` is said to all peers; when they have acknowledged
-it, or after `LEAVE_LIMIT_S`, the process exits. With each own heartbeat the watchdog is shown that
-this node works; it is disarmed at the end, unless resources may still run here.
+With each own heartbeat the watchdog is shown that this node works. How it ends: `departure`.
 
 Source: docs/protocol/membership.md, docs/protocol/links.md.
 """
@@ -22,7 +20,6 @@ Source: docs/protocol/membership.md, docs/protocol/links.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 
@@ -32,7 +29,6 @@ from crm.plumbing.errors import RemoteProtocolError
 from crm.plumbing.machine import (
     AskAlive,
     Caller,
-    Exit,
     HangUp,
     MessageArrived,
     Note,
@@ -67,40 +63,14 @@ from messaging import (
     watchdog,
 )
 from messaging.authkeys import KeyFile
+from messaging.clockwork import Clockwork
 from messaging.cluster_settings import ClusterSettings
-
-LEAVE_LIMIT_S = 1.0
-EXIT_FAILED = 1
-EXIT_STAY_DOWN = 150
-"""Somebody has to do something first (mend the disk): a start by itself would only do harm."""
+from messaging.departure import EXIT_FAILED, EXIT_STAY_DOWN, Departure
+from messaging.events import Effect, Event
+from messaging.sending import Sender
 
 VERSION = "3.0.6"
 """The release of Heartbeat whose log lines and commands are followed."""
-
-# --- the words, for the shell --------------------------------------------------------------
-
-Started = events.Started
-DatagramArrived = events.DatagramArrived
-PacketsDropped = events.PacketsDropped
-KeysRead = events.KeysRead
-SettingsRead = events.SettingsRead
-SendDatagram = events.SendDatagram
-KeepNodes = events.KeepNodes
-Event = events.Event
-Effect = events.Effect
-COUNT_EVERY_S = events.COUNT_EVERY_S
-EchoArrived = pings.EchoArrived
-ServerAnswered = arbitration.ServerAnswered
-AskServer = arbitration.AskServer
-ChildStarted = children.ChildStarted
-ChildEnded = children.ChildEnded
-SendEcho = pings.SendEcho
-StartChild = children.StartChild
-SignalChild = children.SignalChild
-WriteKeys = rotation.WriteKeys
-KeysWritten = rotation.KeysWritten
-ShowLife = watchdog.ShowLife
-Disarm = watchdog.Disarm
 
 
 class Messaging:
@@ -147,6 +117,7 @@ class Messaging:
         self.incarnation = session.hex()
         self._links = links.Links(settings, node=node, session=session, uuid=uuid, now=now)
         self._pings = pings.Pings(settings, now=now, random_bytes=random_bytes)
+        self._sender = Sender(self._wire, settings, self._links.peers)
         self._delivery = delivery.Delivery(
             node,
             session=session,
@@ -154,7 +125,7 @@ class Messaging:
             threshold_bytes=settings.compression_threshold_bytes,
             patience_s=settings.timing.keepalive_s / 4,
             stall_s=settings.timing.stall_s,
-            best_link=self._best_link,
+            best_link=self._sender.best_link,
         )
         self._rotation = rotation.Rotation(keys, node=node, peers=peers, random_bytes=random_bytes)
         self._ccm = ccm.Ccm(settings, node=node, incarnation=self.incarnation, uuid=uuid, now=now)
@@ -167,15 +138,9 @@ class Messaging:
         self._clients = clients.Clients(self._greeting(), self._known_nodes(), doorkeeper)
         self._outrun = outrun.Outrun()
         self._complaints = complaints.Complaints()
-        self._is_stopping = False
-        self._holds_on = False  # whether resources may run here when the children are gone
-        self._exit_code = 0
-        self._leave_due: float | None = None
+        self._departure = Departure(node)
         self._has_begun = False
-        self._has_ended = False
-        self._due: tuple[float | None, ...] = ()
-        self._parts: tuple[tuple[Any, Callable[[Any, float], list[Effect]]], ...] = (
-            # Any: each part has effects of its own, which only its follower reads.
+        self._clockwork = Clockwork(
             (self._links, self._follow_links),
             (self._pings, self._follow_links),
             (self._delivery, self._follow_delivery),
@@ -198,7 +163,7 @@ class Messaging:
     @property
     def is_leaving(self) -> bool:
         """Whether the children have stopped for good and the peers are being told."""
-        return self._leave_due is not None
+        return self._departure.due is not None
 
     @property
     def counters(self) -> dict[str, int]:
@@ -209,16 +174,16 @@ class Messaging:
 
     def receive(self, event: Event, now: float) -> list[Effect]:
         """Take in what came from the network, a client, a child or the system."""
-        if self._has_ended:
+        if self._departure.has_ended:
             return []
         effects = self._run_clock(now)
-        if not isinstance(event, DatagramArrived):
-            self._due = ()
+        if not isinstance(event, events.DatagramArrived):
+            self._clockwork.look_again()
         match event:
-            case Started(packet_bytes):
+            case events.Started(packet_bytes):
                 self._delivery.limit_packets(packet_bytes)
                 effects += self._begin(now)
-            case DatagramArrived():
+            case events.DatagramArrived():
                 effects += self._take_datagram(event, now)
             case MessageArrived(peer, message):
                 effects += self._follow_clients(self._clients.receive(peer, message), now)
@@ -235,16 +200,16 @@ class Messaging:
                 effects += self._follow_court(self._court.receive(event, now), now)
             case children.ChildStarted() | children.ChildEnded():
                 effects += self._follow_children(self._children.receive(event, now), now)
-            case PacketsDropped(count):
+            case events.PacketsDropped(count):
                 effects += self._complaints.dropped_by_kernel(count, now)
             case rotation.KeysWritten():
                 effects += self._follow_rotation(self._rotation.receive(event, now), now)
-            case KeysRead(keys):
+            case events.KeysRead(keys):
                 self._wire.replace_keys(keys)
                 self._court.replace_keys(keys)
                 self._rotation.replace_keys(keys)
                 effects.append(info("heartbeat", "Rereading authentication file."))
-            case SettingsRead(settings):
+            case events.SettingsRead(settings):
                 self._adjust(settings)
             case StopRequested():
                 effects += self._stop(now)
@@ -260,39 +225,23 @@ class Messaging:
 
     def tick(self, now: float) -> list[Effect]:
         """Act on the deadlines that have come."""
-        if self._has_ended:
+        if self._departure.has_ended:
             return []
         return self._run_clock(now) + self._consult(now) + self._consider_exit(now)
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
-        if self._has_ended or not self._has_begun:
+        if self._departure.has_ended or not self._has_begun:
             return None
-        if not self._due:
-            self._due = tuple([part.next_deadline() for part, _ in self._parts])
-        soonest = self._leave_due
-        for moment in self._due:
-            if moment is not None and (soonest is None or moment < soonest):
-                soonest = moment
+        soonest = self._clockwork.soonest(self._departure.due)
         if self._court.is_needed:
             ends = self._links.lease.trust_ends(self._consulted_at)
             soonest = ends if soonest is None or (ends is not None and ends < soonest) else soonest
         return soonest
 
     def _run_clock(self, now: float) -> list[Effect]:
-        """Act on what is due; mostly nothing is, as the last answer of `next_deadline` tells."""
-        effects: list[Effect] = []
-        known = self._due
-        if not self._has_begun:
-            return effects
-        is_known = bool(known)
-        for place, (part, follow) in enumerate(self._parts):
-            moment = known[place] if is_known else part.next_deadline()
-            if moment is not None and now >= moment:
-                effects += follow(part.tick(now), now)
-                self._due = ()
-                is_known = False  # what was done may be something for the parts that follow
-        return effects
+        """Act on the deadlines that have come, before anything else."""
+        return self._clockwork.run(now) if self._has_begun else []
 
     def _begin(self, now: float) -> list[Effect]:
         self._has_begun = True
@@ -300,14 +249,14 @@ class Messaging:
             info("heartbeat", f"heartbeat: version {VERSION}"),
             info("heartbeat", f"Heartbeat generation: {self._generation}"),
             info("heartbeat", "Local status now set to: 'up'"),
-            *self._everywhere(self._wire.hello(now)),
+            *self._sender.everywhere(self._wire.hello(now)),
         ]
         effects += self._follow_links(self._links.tick(now), now)
         return effects + self._follow_links(self._pings.tick(now), now)
 
     # --- packets ----------------------------------------------------------------------------
 
-    def _take_datagram(self, arrived: DatagramArrived, now: float) -> list[Effect]:
+    def _take_datagram(self, arrived: events.DatagramArrived, now: float) -> list[Effect]:
         if not self._has_begun:
             return []
         link, source = arrived.link, arrived.source
@@ -315,15 +264,16 @@ class Messaging:
         effects = self._meet_stranger(received, now) if received.is_stranger else []
         if received.reply is not None:
             destination = "" if received.to_all else source
-            effects.append(SendDatagram(link, received.reply, destination))
+            effects.append(events.SendDatagram(link, received.reply, destination))
         if received.reason:  # nothing is believed: no deadline moves
             return effects + self._complaints.refused(received.reason, received.sender, source, now)
         if received.is_copy:
             copy = links.CopyHeard(received.sender, received.session, link, source, arrived.age_s)
             news = self._links.receive(copy, now)
-            self._due = () if news else self._due  # else it can only put a deadline off
+            if news:  # else it can only put a deadline off
+                self._clockwork.look_again()
             return effects + self._follow_links(news, now)
-        self._due = ()
+        self._clockwork.look_again()
         if received.opened:
             opened = links.SessionOpened(received.sender, received.session)
             effects += self._follow_links(self._links.receive(opened, now), now)
@@ -363,36 +313,6 @@ class Messaging:
         )
         return self._follow_roll(met, now)
 
-    def _everywhere(self, data: bytes) -> list[Effect]:
-        return [SendDatagram(link, data) for link in self._settings.links]
-
-    def _seal_to(
-        self,
-        peer: str,
-        message: msgspec.Struct,
-        *,
-        everywhere: bool,
-        is_bulk: bool = False,
-        link: str = "",
-    ) -> list[Effect]:
-        """Send to one peer: on a link, on that where it was heard last, or on all."""
-        data = self._wire.seal(frame.PACKETS.encode(message))
-        states = self._links.peers[peer].links
-        if everywhere or not states:
-            return [
-                SendDatagram(link, data, states[link].source if link in states else "", is_bulk)
-                for link in self._settings.links
-            ]
-        best = link or self._best_link(peer)
-        return [SendDatagram(best, data, states[best].source, is_bulk)]
-
-    def _best_link(self, peer: str) -> str:
-        """Over which link a peer is best reached now; "" if it was heard over none."""
-        states = self._links.peers[peer].links
-        if len(states) <= 1:
-            return next(iter(states), "")
-        return standing.best_link(states, self._settings.slow_links)
-
     # --- effects of the parts ---------------------------------------------------------------
 
     def _follow_links(
@@ -402,13 +322,13 @@ class Messaging:
         for effect in outcome:
             match effect:
                 case links.Broadcast(message):
-                    effects += self._everywhere(self._wire.seal(frame.PACKETS.encode(message)))
+                    effects += self._sender.to_all(message)
                     if self._wire.is_joining:
-                        effects += self._everywhere(self._wire.hello(now))
+                        effects += self._sender.everywhere(self._wire.hello(now))
                     effects += [watchdog.ShowLife()] if self._settings.watchdog else []
                     effects += self._follow_links(self._pings.ping_along(now), now)
                 case links.SayTo(peer, beat):
-                    effects += self._seal_to(peer, beat, everywhere=True)
+                    effects += self._sender.to_peer(peer, beat, everywhere=True)
                 case links.MakeContact(peer, contact):
                     effects += self._make_contact(peer, contact, now)
                 case links.EndContact():
@@ -464,7 +384,7 @@ class Messaging:
         for effect in outcome:
             match effect:
                 case delivery.Transmit(peer, message, everywhere, is_bulk, link):
-                    effects += self._seal_to(
+                    effects += self._sender.to_peer(
                         peer, message, everywhere=everywhere, is_bulk=is_bulk, link=link
                     )
                 case delivery.Deliver(peer, channel, payload):
@@ -546,7 +466,7 @@ class Messaging:
         if not self._court.is_needed or not self._has_begun:
             return []
         self._consulted_at = now
-        self._due = ()  # what is asked or told may move deadlines
+        self._clockwork.look_again()  # what is asked or told may move deadlines
         asked = self._court.consult(
             self._settings.electorate,
             self._ccm.view,
@@ -585,10 +505,11 @@ class Messaging:
             match effect:
                 case children.VitalChildFailed(name):
                     text = f"this node cannot work without {name}"
-                    self._holds_on = True
+                    self._departure.hold_on()
                     effects += self._leave_because(text, now)
                 case children.ChildrenGone(in_order):
-                    self._holds_on = self._holds_on or not in_order
+                    if not in_order:
+                        self._departure.hold_on()
                     effects += self._take_leave(now)
                 case children.StartChild() | children.SignalChild() | AskAlive() | Note():
                     effects.append(effect)
@@ -722,7 +643,7 @@ class Messaging:
                     uuids = {each.node: each.uuid for each in self._links.peers.values()}
                     known = sorted({**uuids, self._node: self._uuid}.items())
                     kept = tuple((name, uuid) for name, uuid in known if uuid)
-                    effects.append(KeepNodes(new, kept))
+                    effects.append(events.KeepNodes(new, kept))
                 case roll.Admit(node):
                     self._wire.admit(node)
                     self._links.admit(node, now)
@@ -767,7 +688,7 @@ class Messaging:
         if self._status is not NodeStatus.ACTIVE:
             return []
         effects = self._follow_ccm(self._ccm.receive(ccm.Activated(), now), now)
-        if not self._is_stopping:
+        if not self._departure.is_begun:
             effects += self._follow_children(self._children.start(now), now)
         return effects
 
@@ -779,39 +700,27 @@ class Messaging:
     # --- the end ----------------------------------------------------------------------------
 
     def _stop(self, now: float) -> list[Effect]:
-        if self._is_stopping:
-            return []
-        self._is_stopping = True
+        return self._stop_children(now) if self._departure.begin() else []
+
+    def _stop_children(self, now: float) -> list[Effect]:
         return [
             info("heartbeat", "Heartbeat shutdown in progress."),
             *self._follow_children(self._children.stop(now), now),
         ]
 
     def _leave_because(self, reason: str, now: float, code: int = EXIT_FAILED) -> list[Effect]:
-        if self._is_stopping:
+        if not self._departure.begin(code):
             return []
-        self._exit_code = code
-        return [error("heartbeat", f"{reason}: leaving the cluster"), *self._stop(now)]
+        text = f"{reason}: leaving the cluster"
+        return [error("heartbeat", text), *self._stop_children(now)]
 
     def _take_leave(self, now: float) -> list[Effect]:
-        """All children are gone: say so to the peers, and go when they know.
-
-        Where resources may still run because a child failed, and a watchdog is armed, nothing is
-        said: it will reset this computer, and the others wait for a deadtime as for any death.
-        """
-        self._leave_due = now + LEAVE_LIMIT_S
-        if self._holds_on and self._settings.watchdog:
-            self._leave_due = now
-            text = f"{self._settings.watchdog} stays armed: it will reset this computer"
-            return [error("heartbeat", text)]
-        return self._say(frame.Leaving(), clients.ALL_NODES, now)
+        """All children are gone: say so to the peers, and go when they know."""
+        kept = self._departure.take_leave(now, self._settings.watchdog)
+        return [*kept] if kept else self._say(frame.Leaving(), clients.ALL_NODES, now)
 
     def _consider_exit(self, now: float) -> list[Effect]:
-        if self._leave_due is None:
+        departure = self._departure
+        if departure.due is None or not (departure.is_due(now) or self._delivery.is_drained()):
             return []
-        if now < self._leave_due and not self._delivery.is_drained():
-            return []
-        self._has_ended = True
-        text = f"{self._node} Heartbeat shutdown complete."
-        disarmed = [watchdog.Disarm()] if self._settings.watchdog and not self._holds_on else []
-        return [info("heartbeat", text), *disarmed, Exit(self._exit_code)]
+        return [*departure.end(self._settings.watchdog)]

@@ -22,7 +22,20 @@ from crm.plumbing.daemon import Conversation, Options, Plan, Shell, parse_option
 from crm.plumbing.errors import ConfigurationError, Problem, Severity, Unreachable, UsageError
 from crm.plumbing.nursery import DAEMON_MODULES, Nursery
 from crm.plumbing.settings import Paths
-from messaging import call, core, frame, hostcache, running, startup, watchdog
+from messaging import (
+    arbitration,
+    call,
+    children,
+    core,
+    events,
+    frame,
+    hostcache,
+    pings,
+    rotation,
+    running,
+    startup,
+    watchdog,
+)
 from messaging.authkeys import KeyFile
 from messaging.call import Act, Call
 from messaging.cluster_settings import ClusterSettings, MediumKind
@@ -95,36 +108,36 @@ class _Deeds:
         shell.loop.add_signal_handler(DEBUG_UP, self._change_debug, 1)
         shell.loop.add_signal_handler(DEBUG_DOWN, self._change_debug, -1)
         shell.loop.add_signal_handler(running.REPLACE, self._replace)
-        shell.loop.call_later(core.COUNT_EVERY_S, self._count_dropped)
-        shell.receive_soon(core.Started(udp.packet_bytes(others)))
+        shell.loop.call_later(events.COUNT_EVERY_S, self._count_dropped)
+        shell.receive_soon(events.Started(udp.packet_bytes(others)))
 
     # Any: the plan's effects are those of every machine.
     def carry_out(self, effect: Any) -> None:
         """Do one thing."""
         match effect:
-            case core.SendDatagram(link, data, destination, is_bulk):
+            case events.SendDatagram(link, data, destination, is_bulk):
                 if self.serial_ring is not None and self.serial_ring.send(link, data):
                     return
                 for udp_link in self.udp_links.get(link, ()):
                     udp_link.send(data, destination, is_bulk=is_bulk)
-            case core.SendEcho(host, token, is_ipv6):
+            case pings.SendEcho(host, token, is_ipv6):
                 if self.pinger is not None:
                     self.pinger.send(host, token, is_ipv6=is_ipv6)
-            case core.AskServer(data):
+            case arbitration.AskServer(data):
                 if self.quorum_link is not None:
                     self.quorum_link.send(data)
-            case core.KeepNodes():
+            case events.KeepNodes():
                 self._keep_nodes(effect)
-            case core.ShowLife():
+            case watchdog.ShowLife():
                 self._show_life()
-            case core.Disarm():
+            case watchdog.Disarm():
                 if self.watchdog is not None:
                     self.watchdog.disarm()
-            case core.WriteKeys(before, keys):
+            case rotation.WriteKeys(before, keys):
                 self._write_keys(before, keys)
-            case core.StartChild(name):
+            case children.StartChild(name):
                 self._start_child(name)
-            case core.SignalChild(name, number):
+            case children.SignalChild(name, number):
                 self._signal_child(name, number)
 
     def close(self) -> None:
@@ -145,16 +158,16 @@ class _Deeds:
         links = [link for group in self.udp_links.values() for link in group]
         total = sum(link.dropped for link in links)
         if total > self.dropped:
-            self.shell.receive(core.PacketsDropped(total - self.dropped))
+            self.shell.receive(events.PacketsDropped(total - self.dropped))
         self.dropped = total
-        self.shell.loop.call_later(core.COUNT_EVERY_S, self._count_dropped)
+        self.shell.loop.call_later(events.COUNT_EVERY_S, self._count_dropped)
 
     def _own_tag(self) -> bytes:
         assert self.shell is not None
         node = startup.node_name(self.shell.options.node)
         return frame.sender_tag(self.readings.settings.cluster, node)
 
-    def _keep_nodes(self, kept: core.KeepNodes) -> None:
+    def _keep_nodes(self, kept: events.KeepNodes) -> None:
         """Write the list of nodes, in the midwife's thread: a disk may be slow."""
         settings = replace(self.readings.settings, nodes=kept.nodes.names)
         self.readings = replace(self.readings, settings=settings, known_nodes=kept.nodes)
@@ -172,15 +185,15 @@ class _Deeds:
 
     def _on_datagram(self, link: str, source: str, data: bytes, age_s: float = 0.0) -> None:
         assert self.shell is not None
-        self.shell.receive(core.DatagramArrived(link, source, data, age_s))
+        self.shell.receive(events.DatagramArrived(link, source, data, age_s))
 
     def _on_echo(self, host: str, token: bytes) -> None:
         assert self.shell is not None
-        self.shell.receive(core.EchoArrived(host, token))
+        self.shell.receive(pings.EchoArrived(host, token))
 
     def _on_ruling(self, data: bytes) -> None:
         assert self.shell is not None
-        self.shell.receive(core.ServerAnswered(data))
+        self.shell.receive(arbitration.ServerAnswered(data))
 
     def _start_child(self, name: str) -> None:
         assert self.shell is not None
@@ -197,11 +210,11 @@ class _Deeds:
         if isinstance(problem, Unreachable | ConfigurationError):
             log.error("cannot start %s: %s", name, problem)
             self.early_signals.pop(name, None)
-            self.shell.receive(core.ChildEnded(name, 127))
+            self.shell.receive(children.ChildEnded(name, 127))
             return
         pid = birth.result()
         self.names[pid] = name
-        self.shell.receive(core.ChildStarted(name, pid))
+        self.shell.receive(children.ChildStarted(name, pid))
         if name in self.early_signals:
             self._signal_child(name, self.early_signals.pop(name))
         if pid in self.ended:
@@ -255,7 +268,7 @@ class _Deeds:
     def _child_ended(self, pid: int, code: int) -> None:
         assert self.shell is not None
         name = self.names.pop(pid)
-        self.shell.receive(core.ChildEnded(name, max(code, 0), max(-code, 0)))
+        self.shell.receive(children.ChildEnded(name, max(code, 0), max(-code, 0)))
 
     def _write_keys(self, before: KeyFile, keys: KeyFile) -> None:
         """Put keys on the disk, in a thread: no heartbeat waits for it."""
@@ -270,7 +283,7 @@ class _Deeds:
         assert self.shell is not None
         if not problem:
             self.readings = replace(self.readings, keys=keys)
-        self.shell.receive(core.KeysWritten(keys, problem))
+        self.shell.receive(rotation.KeysWritten(keys, problem))
 
     def _reread(self) -> None:
         """Read all files again, in a thread: names may have to be looked up."""
@@ -292,7 +305,7 @@ class _Deeds:
         change = changes.between(self.readings.settings, wanted)
         self._apply(change)
         if new.keys != self.readings.keys:
-            self.shell.receive(core.KeysRead(new.keys))
+            self.shell.receive(events.KeysRead(new.keys))
         self.readings = replace(self.readings, settings=change.settings, keys=new.keys)
 
     def _change_debug(self, by: int) -> None:
@@ -319,7 +332,7 @@ class _Deeds:
         if change.taken:
             log.info("ha.cf: taken over: %s", ", ".join(change.taken))
             ha_log.configure(startup.own_log_targets(targets), "heartbeat")
-            self.shell.receive(core.SettingsRead(change.settings))
+            self.shell.receive(events.SettingsRead(change.settings))
         for name in change.later:
             log.warning("ha.cf: '%s' has changed; this takes effect at the next start", name)
 

@@ -22,8 +22,8 @@ from messaging import (
     arbitration,
     auth,
     ballot,
-    core,
     delivery,
+    events,
     frame,
     packing,
     quorumserver,
@@ -223,7 +223,7 @@ def _take_member(messages: list[msgspec.Struct]) -> None:
                 b"\0" + codec.encode(message),
             )
             body = frame.PACKETS.encode(piece)
-        network.feed("a", core.DatagramArrived(LINK, "b", wire.seal(body)))
+        network.feed("a", events.DatagramArrived(LINK, "b", wire.seal(body)))
         network.run(0.01)
     network.run(2.0)
     network.crash("b")

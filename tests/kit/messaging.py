@@ -21,7 +21,7 @@ from crm.plumbing.machine import (
     StopRequested,
     Tell,
 )
-from messaging import core
+from messaging import children, core, events, rotation
 from messaging.authkeys import KeyFile, SharedKey
 from messaging.children import ChildPlan
 from messaging.cluster_settings import ClusterSettings, Medium, MediumKind, Timing
@@ -191,7 +191,7 @@ class Network:
                 known_nodes=self.known_nodes,
             )
             life = self.lives[name] = Life(machine, clock_ahead_s=ahead_s)
-            self.feed(name, core.Started(self.packet_bytes))
+            self.feed(name, events.Started(self.packet_bytes))
             for client in self.clients:
                 self.feed(name, MessageArrived(client, api.SignOn(client, 1)))
             assert life.exit_code is None
@@ -213,7 +213,7 @@ class Network:
     def thaw(self, name: str) -> None:
         """Let a stopped process go on: first what waited, in order, with the kernel's stamps."""
         for at, event in self.frozen.pop(name):
-            if isinstance(event, core.DatagramArrived):
+            if isinstance(event, events.DatagramArrived):
                 event = replace(event, age_s=self.now - at)
             if name in self.lives:
                 self.feed(name, event)
@@ -328,28 +328,28 @@ class Network:
         life.wakes_at = due
         heapq.heappush(self._queue, (due, next(self._numbers), name, "", life, None))
 
-    def _carry_out(self, name: str, life: Life, effects: list[core.Effect]) -> None:
+    def _carry_out(self, name: str, life: Life, effects: list[events.Effect]) -> None:
         look = self.devices.get(name)
         for effect in effects:
             if look is not None:
                 look(effect)
             match effect:
-                case core.SendDatagram(link, data, destination):
+                case events.SendDatagram(link, data, destination):
                     self._transmit(name, link, data, destination)
                 case Tell(peer, message):
                     life.told.append((self.now, peer, message))
                 case Note():
                     life.notes.append((self.now, effect))
-                case core.WriteKeys():
+                case rotation.WriteKeys():
                     self._write_keys(name, effect)
-                case core.StartChild(child):
+                case children.StartChild(child):
                     life.started.append(child)
                 case HangUp(client):
                     lost = PeerLost(client)
                     heapq.heappush(
                         self._queue, (self.now, next(self._numbers), name, "", None, lost)
                     )
-                case core.SignalChild(child, number):
+                case children.SignalChild(child, number):
                     life.signals.append((child, number))
                 case Exit(code):
                     life.exit_code = code
@@ -360,12 +360,12 @@ class Network:
         life.wakes_at = None
         self._schedule(name)
 
-    def _write_keys(self, name: str, write: core.WriteKeys) -> None:
+    def _write_keys(self, name: str, write: rotation.WriteKeys) -> None:
         """A disk that takes two milliseconds, or is full."""
         problem = "no space left on device" if name in self.full_disks else ""
         if not problem:
             self.keys[name] = write.keys
-        self.deliver(name, core.KeysWritten(write.keys, problem), 0.002)
+        self.deliver(name, rotation.KeysWritten(write.keys, problem), 0.002)
 
     def _transmit(self, name: str, link: str, data: bytes, destination: str) -> None:
         self.tap.append((name, data))
@@ -382,7 +382,7 @@ class Network:
                     continue
                 at = self.now + self.rng.uniform(*self.delay_s) + self.detours_s.get(link, 0.0)
                 arrived = self._damaged(data) if self.rng.random() < self.corruption else data
-                event = core.DatagramArrived(link, name, arrived)
+                event = events.DatagramArrived(link, name, arrived)
                 heapq.heappush(self._queue, (at, next(self._numbers), other, link, None, event))
 
     def _damaged(self, data: bytes) -> bytes:

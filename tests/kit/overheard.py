@@ -9,7 +9,7 @@ import msgspec
 
 from crm.api import membership as api
 from crm.plumbing.errors import RemoteProtocolError
-from messaging import auth, core, delivery, frame
+from messaging import auth, delivery, events, frame
 from messaging.authkeys import KeyFile
 from tests.kit.messaging import KEYS, Network, random_bytes
 
@@ -76,7 +76,7 @@ class Overheard(Network):
         if message is None or not self.drop(message):
             super()._transmit(name, link, data, destination)
 
-    def _carry_out(self, name: str, life: object, effects: list[core.Effect]) -> None:
+    def _carry_out(self, name: str, life: object, effects: list[events.Effect]) -> None:
         known = len(self.lives[name].told), len(self.lives[name].notes)
         record = self.lives[name]
         super()._carry_out(name, life, effects)  # type: ignore[arg-type]

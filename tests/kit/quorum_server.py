@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from crm.plumbing.errors import RemoteProtocolError
-from messaging import ballot, core
+from messaging import arbitration, ballot
 from messaging.quorumserver import QuestionArrived, QuorumServer, SendAnswer
 from tests.kit.messaging import KEYS, Network, random_bytes
 
@@ -98,7 +98,7 @@ class ServerBeside:
 
     def _wire_of(self, name: str) -> Callable[[object], None]:
         def look(effect: object) -> None:
-            if not isinstance(effect, core.AskServer) or name in self.cut:
+            if not isinstance(effect, arbitration.AskServer) or name in self.cut:
                 return
             self.recorded.append(effect.data)
             self.write(f"{name} > {HOST}  {self._told(effect.data)}")
@@ -108,7 +108,7 @@ class ServerBeside:
                 self.write(f"{HOST} > {name}  {self._told(answer)}")
                 if self.rng.random() >= self.loss:
                     delay_s = self.rng.uniform(*self.delay_s)
-                    self.network.deliver(name, core.ServerAnswered(answer), delay_s)
+                    self.network.deliver(name, arbitration.ServerAnswered(answer), delay_s)
 
         return look
 

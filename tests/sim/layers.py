@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from messaging.authkeys import KeyFile, SharedKey
 from messaging.cluster_settings import ClusterSettings, Medium, MediumKind, Timing
-from messaging.core import (
-    DatagramArrived,
-    KeepNodes,
-    KeysWritten,
-    SendDatagram,
-    Started,
-    WriteKeys,
-)
+from messaging.events import DatagramArrived, KeepNodes, SendDatagram, Started
+from messaging.rotation import KeysWritten, WriteKeys
 from tests.sim.processes import Process
 
 if TYPE_CHECKING:

@@ -31,8 +31,8 @@ from crm.plumbing.errors import ConfigurationError
 from crm.plumbing.kernel import Kernel
 from crm.plumbing.machine import Exit, MessageArrived, Note, StopRequested, Tell
 from lrmd.operations import AgentEnded, KillAgent, Operations, StartAgent
-from messaging.children import ChildPlan
-from messaging.core import ChildEnded, ChildStarted, Messaging, SignalChild, StartChild
+from messaging.children import ChildEnded, ChildPlan, ChildStarted, SignalChild, StartChild
+from messaging.core import Messaging
 from pengine import pipeline
 from tests.kit.frail_disk import FOLDER, FrailDisk, Interrupted
 from tests.sim.agents import World

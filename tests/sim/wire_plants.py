@@ -13,7 +13,7 @@ import msgspec
 
 from crm.api import membership as api
 from crm.plumbing.machine import Tell
-from messaging import arbitration, ballot, core
+from messaging import arbitration, ballot, core, events
 from messaging.cluster_settings import Timing
 from messaging.links import Fault
 from messaging.quorumserver import QuorumServer
@@ -251,7 +251,7 @@ class Sulking(Planted):
         if members < self.members:
             self.until = now + 25.0
         self.members = members
-        if isinstance(event, core.DatagramArrived) and now < self.until:
+        if isinstance(event, events.DatagramArrived) and now < self.until:
             return self._meddle(self.inner.tick(now), now)
         return super().receive(event, now)
 

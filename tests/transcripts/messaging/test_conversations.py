@@ -19,7 +19,7 @@ import pytest
 from crm.api import gate
 from crm.api import membership as api
 from crm.plumbing.machine import MessageArrived
-from messaging import core, frame
+from messaging import events, frame
 from tests.kit.messaging import LINK
 from tests.kit.overheard import Overheard
 from tests.kit.quorum_server import ServerBeside
@@ -138,7 +138,7 @@ def replay_refused() -> Overheard:
         before, known = dict(listener.counters), listener._wire.session_of("a")
         network.keep = lambda message: False
         for data in tape:
-            network.feed("b", core.DatagramArrived(LINK, "a", data))
+            network.feed("b", events.DatagramArrived(LINK, "a", data))
         after = listener.counters
         grown = {name: after[name] - before.get(name, 0) for name in sorted(after)}
         dropped = {name: n for name, n in grown.items() if name.startswith("dropped") and n}

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from messaging import core
+from messaging import events
 from messaging.authkeys import KeyFile, SharedKey
 from messaging.children import ChildPlan
 from messaging.nodelist import NodeList
@@ -182,7 +182,7 @@ def test_what_a_joining_node_said_in_an_earlier_life_lets_nobody_in() -> None:
 
     for data in recorded:
         for name in "abc":
-            network.feed(name, core.DatagramArrived("eth1", "d", data))
+            network.feed(name, events.DatagramArrived("eth1", "d", data))
         network.run(0.01)
     network.run(2 * D)
 

@@ -8,7 +8,7 @@ from crm.api import membership as api
 from crm.api.membership import ClientStatus, NodeKind, NodeStatus, ViewEvent
 from crm.plumbing.errors import RemoteProtocolError
 from crm.plumbing.machine import MessageArrived, PeerLost
-from messaging import complaints, core, frame
+from messaging import children, complaints, departure, events, frame, pings
 from messaging.children import ChildPlan
 from tests.kit.messaging import LINK, TIMING, Network, Watch, join
 
@@ -25,7 +25,7 @@ def agreed(nodes: int = 3, seed: int = 0) -> Network:
     return network
 
 
-def events(network: Network, name: str) -> list[ViewEvent]:
+def view_events(network: Network, name: str) -> list[ViewEvent]:
     return [
         message.event
         for message in network.lives[name].messages()
@@ -49,7 +49,9 @@ def test_nodes_that_start_together_agree_within_milliseconds(nodes: int) -> None
     network = agreed(nodes)
 
     assert all(view is not None and view.quorate for view in network.views().values())
-    assert {tuple(events(network, name)) for name in network.lives} == {(ViewEvent.NEW_MEMBERSHIP,)}
+    assert {tuple(view_events(network, name)) for name in network.lives} == {
+        (ViewEvent.NEW_MEMBERSHIP,)
+    }
 
 
 def test_no_node_forms_a_view_of_its_own_while_others_are_starting() -> None:
@@ -251,7 +253,7 @@ def test_a_bridge_keeps_one_neighbour_and_the_other_is_told_first() -> None:
 
     assert network.is_agreed("bc") or network.is_agreed("ac")
     out = "a" if network.is_agreed("bc") else "b"
-    assert ViewEvent.EVICTED in events(network, out)
+    assert ViewEvent.EVICTED in view_events(network, out)
     assert network.lives[out].machine.view is None
     network.heal()
     assert network.run(2 * D, until=lambda: network.is_agreed("abc")) < D
@@ -482,7 +484,7 @@ def test_garbage_and_recordings_change_nothing() -> None:
             data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
         elif number % 3 == 1:
             data = bytearray(rng.randbytes(rng.randrange(300)))
-        network.feed("a", core.DatagramArrived("eth1", "evil", bytes(data)))
+        network.feed("a", events.DatagramArrived("eth1", "evil", bytes(data)))
     network.run(2 * D)
 
     assert network.views() == before
@@ -498,7 +500,7 @@ def test_a_recording_of_a_dead_nodes_life_does_not_bring_it_back() -> None:
     network.run(2 * D)
     for data in tape:
         for name in "ac":
-            network.feed(name, core.DatagramArrived("eth1", "b", data))
+            network.feed(name, events.DatagramArrived("eth1", "b", data))
         network.run(0.001)
 
     assert network.is_agreed("ac")
@@ -521,7 +523,7 @@ def test_children_start_when_the_node_is_active_and_stop_before_it_leaves() -> N
     network.stop("a")
     for name in ("crmd", "mgmtd", "cib"):
         assert life.signals[-1][0] == name and life.exit_code is None
-        network.feed("a", core.ChildEnded(name, 0))
+        network.feed("a", children.ChildEnded(name, 0))
     network.run(0.1)
 
     assert life.exit_code == 0
@@ -533,7 +535,7 @@ def test_a_node_without_a_vital_child_leaves_the_cluster() -> None:
     network.start()
     network.run(0.5)
     for _ in range(11):
-        network.feed("a", core.ChildEnded("cib", 1))
+        network.feed("a", children.ChildEnded("cib", 1))
         network.run(1.1)
 
     assert network.past[0].exit_code == 1
@@ -550,10 +552,10 @@ def test_a_client_can_have_its_node_leave_the_cluster_in_order() -> None:
     network.feed("a", asked)
     network.feed("a", asked)
     assert [name for name, _ in life.signals] == ["cib"], "as an administrator would stop it"
-    network.feed("a", core.ChildEnded("cib", 0))
+    network.feed("a", children.ChildEnded("cib", 0))
     network.run(0.1)
 
-    assert life.exit_code == core.EXIT_STAY_DOWN, (
+    assert life.exit_code == departure.EXIT_STAY_DOWN, (
         "else it would be back at once, as broken as before"
     )
     assert life.texts().count("cib: the disk is broken: leaving the cluster") == 1
@@ -572,18 +574,18 @@ def test_ping_nodes_are_shown_when_they_answer_and_when_they_stop() -> None:
     sent: list[bytes] = []
     original = network._carry_out
 
-    def catch(name: str, owner: object, effects: list[core.Effect]) -> None:
-        sent.extend(e.token for e in effects if isinstance(e, core.SendEcho))
+    def catch(name: str, owner: object, effects: list[events.Effect]) -> None:
+        sent.extend(e.token for e in effects if isinstance(e, pings.SendEcho))
         original(name, owner, effects)  # type: ignore[arg-type]
 
     network._carry_out = catch  # type: ignore[assignment,method-assign]
     network.run(0.25)
-    network.feed("a", core.EchoArrived("elsewhere", sent[-1]))
-    network.feed("a", core.EchoArrived("router", b"wrong"))
+    network.feed("a", pings.EchoArrived("elsewhere", sent[-1]))
+    network.feed("a", pings.EchoArrived("router", b"wrong"))
     shown = api.NodeChanged("router", NodeKind.PING, NodeStatus.PING)
     assert shown not in life.messages()
 
-    network.feed("a", core.EchoArrived("router", sent[-1]))
+    network.feed("a", pings.EchoArrived("router", sent[-1]))
     assert shown in life.messages()
     network.run(2 * D)
 
@@ -596,8 +598,8 @@ def test_ping_nodes_are_shown_when_they_answer_and_when_they_stop() -> None:
 def test_a_flood_that_the_kernel_drops_is_counted_and_told_once_a_minute() -> None:
     network = agreed(2)
     for _ in range(3):
-        network.feed("a", core.PacketsDropped(complaints.FLOOD))
-    network.feed("a", core.PacketsDropped(1))
+        network.feed("a", events.PacketsDropped(complaints.FLOOD))
+    network.feed("a", events.PacketsDropped(1))
 
     assert network.lives["a"].machine.counters["dropped-by-kernel"] == 3 * complaints.FLOOD + 1
     assert [text for text in network.lives["a"].texts() if "flood" in text] == [
@@ -613,10 +615,10 @@ def test_a_challenge_goes_to_all_and_never_to_the_source_a_packet_claims() -> No
     network.run(0.5)
 
     effects = network.lives["a"].machine.receive(
-        core.DatagramArrived(LINK, "192.0.2.66:694", packet), network.now
+        events.DatagramArrived(LINK, "192.0.2.66:694", packet), network.now
     )
 
-    sent = [effect for effect in effects if isinstance(effect, core.SendDatagram)]
+    sent = [effect for effect in effects if isinstance(effect, events.SendDatagram)]
     assert [effect.destination for effect in sent] == [""]
 
 
@@ -635,7 +637,7 @@ def test_a_node_that_no_line_names_is_told_of_with_its_address() -> None:
     packet = stranger.tap[0][1]
 
     for _ in range(5):
-        network.feed("a", core.DatagramArrived(LINK, "192.0.2.7:694", packet))
+        network.feed("a", events.DatagramArrived(LINK, "192.0.2.7:694", packet))
 
     said = [text for text in network.lives["a"].texts() if "192.0.2.7" in text]
     assert said == [

@@ -2,18 +2,18 @@
 
 import pytest
 
-from messaging import core, frame
+from messaging import events, frame
 from tests.kit.messaging import LINK, TIMING, Network
 
 
-def forged(network: Network, number: int, session: str) -> core.DatagramArrived:
+def forged(network: Network, number: int, session: str) -> events.DatagramArrived:
     """A packet that claims to be of `b`."""
     cluster = network.settings.cluster
     sender = frame.sender_tag(cluster, "b")
     head = frame.Header(
         0, frame.cluster_tag(cluster), 1, sender, bytes.fromhex(session), 2**40 + number
     )
-    return core.DatagramArrived(LINK, "10.0.0.9:694", head.pack() + bytes(100))
+    return events.DatagramArrived(LINK, "10.0.0.9:694", head.pack() + bytes(100))
 
 
 @pytest.mark.parametrize("is_living", [True, False])

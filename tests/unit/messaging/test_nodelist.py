@@ -9,7 +9,7 @@ import pytest
 from crm.api import membership as api
 from crm.api.membership import NodeStatus
 from crm.plumbing.machine import MessageArrived
-from messaging import core, nodelist
+from messaging import events, nodelist
 from messaging.nodelist import NodeList
 from tests.kit.messaging import TIMING, Network, Watch, settings
 
@@ -138,11 +138,11 @@ def test_nodes_that_are_absent_are_not_added_beyond_the_quorum() -> None:
 
 def test_every_node_keeps_the_list_for_its_next_life() -> None:
     network = agreed(3)
-    kept: dict[str, core.KeepNodes] = {}
+    kept: dict[str, events.KeepNodes] = {}
 
     def keeper(name: str) -> None:
         def look(effect: object) -> None:
-            if isinstance(effect, core.KeepNodes):
+            if isinstance(effect, events.KeepNodes):
                 kept[name] = effect
 
         network.devices[name] = look

@@ -6,7 +6,7 @@ import random
 import signal
 
 from crm.plumbing.machine import AskAlive, Caller, PeerAlive, PeerConnected, PeerLost
-from messaging import core
+from messaging import children
 from messaging.children import (
     ChildEnded,
     ChildPlan,
@@ -219,7 +219,7 @@ def test_heartbeat_asks_its_children_over_the_bus_and_kills_the_hung_one() -> No
     network.run(5.0)
     life = network.lives["a"]
     for name in ("cib", "crmd"):
-        network.feed("a", core.ChildStarted(name, PIDS[name]))
+        network.feed("a", children.ChildStarted(name, PIDS[name]))
         network.feed("a", PeerConnected(name, Caller(0, 0, PIDS[name])))
 
     for _ in range(20):
@@ -228,5 +228,5 @@ def test_heartbeat_asks_its_children_over_the_bus_and_kills_the_hung_one() -> No
     assert life.signals == [("crmd", KILL)] * (20 // MAX_UNANSWERED - 1)
 
     network.feed("a", PeerLost("crmd"))
-    network.feed("a", core.ChildEnded("crmd", 0, KILL))
+    network.feed("a", children.ChildEnded("crmd", 0, KILL))
     assert life.started == ["cib", "crmd", "crmd"]

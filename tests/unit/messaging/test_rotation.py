@@ -11,7 +11,7 @@ from crm.api import gate
 from crm.api import membership as api
 from crm.plumbing import transcript
 from crm.plumbing.machine import MessageArrived, Tell
-from messaging import core, frame, rotation
+from messaging import frame, rotation
 from messaging.authkeys import KeyFile, SharedKey
 from tests.kit.messaging import KEYS, Network, random_bytes
 
@@ -283,7 +283,7 @@ def test_the_end_of_a_write_counts_for_no_rotation_but_its_own() -> None:
 
 def test_the_new_secret_is_in_no_log_and_no_black_box() -> None:
     secret = b"0123456789abcdef" * 4
-    write = core.WriteKeys(KEYS, KeyFile(2, (SharedKey(2, "sha1", secret),)))
+    write = rotation.WriteKeys(KEYS, KeyFile(2, (SharedKey(2, "sha1", secret),)))
 
     for text in (repr(write), transcript.render(write)):
         assert secret.decode() not in text and "a secret of" not in text

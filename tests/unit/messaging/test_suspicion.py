@@ -9,7 +9,7 @@ import pytest
 from crm.api import membership as api
 from crm.api.membership import NodeStatus
 from crm.plumbing.machine import MessageArrived
-from messaging import core, frame, links
+from messaging import events, frame, links
 from messaging.cluster_settings import Timing
 from messaging.standing import Contact, PeerState
 from messaging.suspicion import Suspicion
@@ -135,7 +135,7 @@ class Behind(Network):
     behind_s = 0.0
 
     def feed(self, name: str, event: object) -> None:
-        if isinstance(event, core.DatagramArrived) and self.behind_s:
+        if isinstance(event, events.DatagramArrived) and self.behind_s:
             event = dataclasses.replace(event, age_s=self.behind_s)
         super().feed(name, event)
 

@@ -9,7 +9,7 @@ import pytest
 
 from crm.api import membership as api
 from crm.plumbing.machine import MessageArrived
-from messaging import core
+from messaging import pings
 from messaging.cluster_settings import PingTarget
 from tests.kit.messaging import TIMING, Network, Watch
 
@@ -150,8 +150,8 @@ def test_a_node_of_two_whom_no_ping_node_answers_has_no_quorum_alone() -> None:
 
     def router_for(name: str) -> Callable[[object], None]:
         def look(effect: object) -> None:
-            if isinstance(effect, core.SendEcho) and name not in unreached:
-                network.deliver(name, core.EchoArrived(effect.host, effect.token), 0.001)
+            if isinstance(effect, pings.SendEcho) and name not in unreached:
+                network.deliver(name, pings.EchoArrived(effect.host, effect.token), 0.001)
 
         return look
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from crm.plumbing.errors import ConfigurationError
-from messaging import core
+from messaging import children, watchdog
 from messaging.children import ChildPlan
 from messaging.watchdog import Watchdog, default_timer_s, open_watchdog
 from tests.kit.messaging import TIMING, Life, Network
@@ -39,9 +39,9 @@ class Guarded:
 
     def carry_out(self, effect: object) -> None:
         match effect:
-            case core.ShowLife():
+            case watchdog.ShowLife():
                 assert self.watchdog.show_life() == ""
-            case core.Disarm():
+            case watchdog.Disarm():
                 self.watchdog.disarm()
 
 
@@ -112,9 +112,9 @@ def test_a_node_whose_vital_child_failed_says_no_farewell_and_is_reset() -> None
     guarded = Guarded(plans=(CIB,))
     network = guarded.network
     network.run(3.0)
-    network.feed("a", core.ChildStarted("cib", 100))
+    network.feed("a", children.ChildStarted("cib", 100))
     failed_at = network.now
-    network.feed("a", core.ChildEnded("cib", 100))
+    network.feed("a", children.ChildEnded("cib", 100))
 
     took = network.run(5.0, until=lambda: network.is_agreed("bc"))
     network.run(5.0)
@@ -129,9 +129,9 @@ def test_a_node_whose_controller_is_killed_while_it_stops_is_reset() -> None:
     guarded = Guarded(plans=(CRMD,))
     network = guarded.network
     network.run(3.0)
-    network.feed("a", core.ChildStarted("crmd", 100))
+    network.feed("a", children.ChildStarted("crmd", 100))
     network.stop("a")
-    network.feed("a", core.ChildEnded("crmd", 0, 9))
+    network.feed("a", children.ChildEnded("crmd", 0, 9))
     killed_at = network.now
 
     took = network.run(5.0, until=lambda: network.is_agreed("bc"))
@@ -151,7 +151,7 @@ def test_without_a_watchdog_nobody_asks_for_one() -> None:
     network.stop("a")
     network.run(3.0)
 
-    assert not [each for each in seen if isinstance(each, core.ShowLife | core.Disarm)]
+    assert not [each for each in seen if isinstance(each, watchdog.ShowLife | watchdog.Disarm)]
 
 
 # --- the device -----------------------------------------------------------------------------
