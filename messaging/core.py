@@ -60,6 +60,7 @@ from messaging import (
     roll,
     rotation,
     standing,
+    streams,
     watchdog,
 )
 from messaging.authkeys import KeyFile
@@ -404,12 +405,10 @@ class Messaging:
         return known is not None and known.contact is not None
 
     def _take_message(
-        self, peer: str, channel: delivery.Channel, payload: bytes, now: float
+        self, peer: str, channel: streams.Channel, payload: bytes, now: float
     ) -> list[Effect]:
         codec = (
-            frame.MEMBERSHIP_MESSAGES
-            if channel is delivery.Channel.CONTROL
-            else frame.NODE_MESSAGES
+            frame.MEMBERSHIP_MESSAGES if channel is streams.Channel.CONTROL else frame.NODE_MESSAGES
         )
         try:
             message = codec.decode(payload)
@@ -437,7 +436,7 @@ class Messaging:
             match effect:
                 case rotation.SayTo(peer, message):
                     payload = frame.NODE_MESSAGES.encode(message)
-                    said = self._delivery.send(peer, delivery.Channel.CLIENTS, payload, now)
+                    said = self._delivery.send(peer, streams.Channel.CLIENTS, payload, now)
                     effects += self._follow_delivery(said, now)
                 case rotation.UseKeys(keys):
                     self._wire.replace_keys(keys)
@@ -453,7 +452,7 @@ class Messaging:
                 case ccm.Speak(peers, message):
                     payload = frame.MEMBERSHIP_MESSAGES.encode(message)
                     effects += self._follow_delivery(
-                        self._delivery.send_to(peers, delivery.Channel.CONTROL, payload, now), now
+                        self._delivery.send_to(peers, streams.Channel.CONTROL, payload, now), now
                     )
                 case ccm.Announce(event, view):
                     effects += self._announce(event, view, now)
@@ -587,7 +586,7 @@ class Messaging:
         """Send a message of the clients' channel to one peer, or to all with contact."""
         receivers = self._receivers(node)
         payload = frame.NODE_MESSAGES.encode(message)
-        outcome = self._delivery.send_to(receivers, delivery.Channel.CLIENTS, payload, now)
+        outcome = self._delivery.send_to(receivers, streams.Channel.CLIENTS, payload, now)
         return self._follow_delivery(outcome, now)
 
     def _greeting(self) -> api.SignedOn:
@@ -694,7 +693,7 @@ class Messaging:
 
     def _say_nodes(self, peers: tuple[str, ...], now: float) -> list[Effect]:
         payload = frame.MEMBERSHIP_MESSAGES.encode(self._roll.message())
-        outcome = self._delivery.send_to(peers, delivery.Channel.CONTROL, payload, now)
+        outcome = self._delivery.send_to(peers, streams.Channel.CONTROL, payload, now)
         return self._follow_delivery(outcome, now)
 
     # --- the end ----------------------------------------------------------------------------

@@ -27,13 +27,8 @@ Source: docs/protocol/wire.md, "Streams"; decision 0011.
 
 from __future__ import annotations
 
-import collections
-import enum
-import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-
-import msgspec
+from dataclasses import dataclass
 
 from crm.plumbing.codec import MAX_MESSAGE_BYTES
 from crm.plumbing.machine import Note, info, warn
@@ -41,35 +36,32 @@ from messaging import frame, packing
 from messaging.pacing import LARGEST_WINDOW, Pace
 from messaging.piecesize import LEAST_PACKET_BYTES, PieceSizes, Way, is_in_parts
 from messaging.standing import Contact
+from messaging.streams import (
+    CHANNELS,
+    MAX_RANGES,
+    Channel,
+    Conversation,
+    Inbound,
+    Outbound,
+    Piece,
+    chunk_bytes,
+    parts_of,
+)
 
 ACK_EVERY = 16
 ACK_S = 0.010
 NAK_S = 0.005
 NAK_AGAIN_S = 0.040
-MAX_RANGES = 32
 MAX_BEFORE = 4
 """An acknowledgement does not wait behind more pieces than that."""
 
 MAX_COPIES = 255
 MAX_QUEUED_BYTES = 3 * MAX_MESSAGE_BYTES
 """How much may wait for a peer before the contact with it ends."""
-MAX_HELD_S = 60.0
 STALL_S = 10.0
 """So long a stream may stand still towards a peer that is heard, at least (`Timing.stall_s`)."""
 
-MAX_PARTS = 8
 LOG_PAUSE_S = 1.0
-_NEVER = float("inf")
-
-
-class Channel(enum.IntEnum):
-    """The two streams to each peer."""
-
-    CONTROL = 0
-    CLIENTS = 1
-
-
-_CHANNELS = tuple(Channel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,102 +98,6 @@ class GiveUp:
 Effect = Transmit | Deliver | GiveUp | Note
 
 
-@dataclass
-class _Piece:
-    last: bool
-    chunk: bytes
-    link: str = ""
-    """Where its first copy went."""
-
-    sent_at: list[float] = field(default_factory=list)
-    in_parts: set[int] = field(default_factory=set)
-    """The copies that travelled in the smallest parts."""
-
-    is_judged: bool = False
-    """Whether it has said already what it says of the size of packets."""
-
-
-@dataclass
-class _Outbound:
-    """The sending end of a stream."""
-
-    pace: Pace
-    waiting: collections.deque[_Piece] = field(default_factory=collections.deque)
-    waiting_bytes: int = 0
-    flight: dict[int, _Piece] = field(default_factory=dict)
-    next_seq: int = 1
-    stalled_s: float = 0.0
-    """How long repetitions of the oldest piece have changed nothing, while this node ran."""
-
-    def repeat_due(self) -> float | None:
-        if not self.flight:
-            return None
-        oldest = next(iter(self.flight.values()))
-        return oldest.sent_at[-1] + self.pace.repeat_s
-
-
-@dataclass
-class _Inbound:
-    """The receiving end of a stream."""
-
-    expected: int = 1
-    early: dict[int, frame.Data] = field(default_factory=dict)
-    torn: dict[int, dict[int, frame.Data]] = field(default_factory=dict)
-    """Pieces of which some parts have come, by number."""
-
-    parts: list[bytes] = field(default_factory=list)
-    size: int = 0
-    unacknowledged: int = 0
-    newest_copy: int = 1
-    newest_at: float = 0.0
-    ack_due: float | None = None
-    nak_due: float | None = None
-    hole_noted: bool = False
-
-    def join_parts(self, part: frame.Data) -> frame.Data | None:
-        """Take in a part of a piece; the whole piece, once all parts of one copy have come."""
-        if part.parts > MAX_PARTS or part.part >= part.parts:
-            return None
-        parts = self.torn.setdefault(part.seq, {})
-        if any((other.copy, other.parts) != (part.copy, part.parts) for other in parts.values()):
-            parts.clear()
-        parts[part.part] = part
-        if len(parts) < part.parts:
-            return None
-        chunk = b"".join(parts[number].chunk for number in range(part.parts))
-        return msgspec.structs.replace(part, chunk=chunk, part=0, parts=1)
-
-    def missing(self) -> tuple[tuple[int, int], ...]:
-        """The holes below the highest piece that came early."""
-        ranges: list[tuple[int, int]] = []
-        following = self.expected
-        for seq in sorted(self.early):
-            if seq > following:
-                ranges.append((following, seq - 1))
-            following = seq + 1
-        return tuple(ranges[:MAX_RANGES])
-
-    def heard(self, now: float) -> frame.Heard:
-        """Say what has arrived; it is acknowledged therewith."""
-        self.unacknowledged = 0
-        self.ack_due = None
-        held_s = min(max(now - self.newest_at, 0.0), MAX_HELD_S)
-        return frame.Heard(self.expected - 1, self.newest_copy, round(1e6 * held_s))
-
-    def owed(self, now: float) -> frame.Heard | None:
-        """Say what has arrived, if that waits to be said and there are no holes to be named."""
-        return None if self.ack_due is None or self.early else self.heard(now)
-
-
-@dataclass
-class _Conversation:
-    """All streams with one peer during one contact."""
-
-    contact: Contact
-    outbound: tuple[_Outbound, ...]
-    inbound: tuple[_Inbound, ...]
-
-
 class Delivery:
     """The machine of all streams of one node. Driven by calls, it answers with effects.
 
@@ -227,7 +123,7 @@ class Delivery:
         self._stall_s = stall_s
         self._best_link = best_link
         self._sizes = PieceSizes()
-        self._conversations: dict[str, _Conversation] = {}
+        self._conversations: dict[str, Conversation] = {}
         self._logged_at: dict[str, float] = {}
         self._dues: dict[str, float] = {}
         """When there is something to do for a peer, as far as nothing was said or heard since."""
@@ -247,10 +143,10 @@ class Delivery:
     def begin(self, peer: str, contact: Contact) -> None:
         """Start fresh streams with a peer."""
         self._touched.add(peer)
-        self._conversations[peer] = _Conversation(
+        self._conversations[peer] = Conversation(
             contact,
-            tuple(_Outbound(Pace(self._patience_s)) for _ in Channel),
-            tuple(_Inbound() for _ in Channel),
+            tuple(Outbound(Pace(self._patience_s)) for _ in Channel),
+            tuple(Inbound() for _ in Channel),
         )
 
     def end(self, peer: str) -> None:
@@ -295,10 +191,10 @@ class Delivery:
             stream = conversation.outbound[channel]
             way = Way(peer, self._best_link(peer))
             effects += self._sizes.try_larger(way, now)
-            piece_bytes = _chunk_bytes(self._sizes.of(way))
+            piece_bytes = chunk_bytes(self._sizes.of(way))
             for start in range(0, len(packed), piece_bytes):
                 chunk = packed[start : start + piece_bytes]
-                stream.waiting.append(_Piece(start + piece_bytes >= len(packed), chunk))
+                stream.waiting.append(Piece(start + piece_bytes >= len(packed), chunk))
             stream.waiting_bytes += len(packed)
             if stream.waiting_bytes > MAX_QUEUED_BYTES:
                 self.end(peer)
@@ -308,7 +204,7 @@ class Delivery:
         return effects
 
     def _pump(
-        self, peer: str, conversation: _Conversation, channel: Channel, now: float
+        self, peer: str, conversation: Conversation, channel: Channel, now: float
     ) -> list[Effect]:
         stream = conversation.outbound[channel]
         effects: list[Effect] = []
@@ -321,7 +217,7 @@ class Delivery:
         return effects
 
     def _transmit(
-        self, peer: str, conversation: _Conversation, channel: Channel, seq: int, now: float
+        self, peer: str, conversation: Conversation, channel: Channel, seq: int, now: float
     ) -> list[Effect]:
         """Send a piece, or send it again: whole, or in parts where that is too long."""
         stream = conversation.outbound[channel]
@@ -365,7 +261,7 @@ class Delivery:
         link = "" if copy > 1 else piece.link
         return [
             Transmit(peer, each, everywhere=copy > 1, is_bulk=is_bulk, link=link)
-            for each in _parts_of(message, packet_bytes)
+            for each in parts_of(message, packet_bytes)
         ]
 
     # --- receiving --------------------------------------------------------------------------
@@ -383,13 +279,13 @@ class Delivery:
         named = (message.your_epoch, message.my_epoch)
         if named != (contact.my_epoch, contact.peer_epoch) or message.channel not in (0, 1):
             return []
-        channel = _CHANNELS[message.channel]
+        channel = CHANNELS[message.channel]
         self._touched.add(peer)
         effects: list[Effect] = []
         if message.heard is not None:
             stream = conversation.outbound[channel]
             effects += self._judge_sizes(peer, stream, message.heard, now)
-            _forget_heard(stream, message.heard, now)
+            stream.forget(message.heard, now)
         if isinstance(message, frame.Ack):
             effects += self._send_missing(peer, conversation, channel, message, now)
         else:
@@ -398,7 +294,7 @@ class Delivery:
             effects += self._pump(peer, conversation, channel, now)
         return effects + self._give_up_stalled(peer, conversation)
 
-    def _give_up_stalled(self, peer: str, conversation: _Conversation) -> list[Effect]:
+    def _give_up_stalled(self, peer: str, conversation: Conversation) -> list[Effect]:
         """End the contact with a peer that is heard, but does not take what is sent to it."""
         if self._conversations.get(peer) is not conversation:
             return []
@@ -414,14 +310,14 @@ class Delivery:
     def _send_missing(
         self,
         peer: str,
-        conversation: _Conversation,
+        conversation: Conversation,
         channel: Channel,
         ack: frame.Ack,
         now: float,
     ) -> list[Effect]:
         stream = conversation.outbound[channel]
         effects: list[Effect] = []
-        lost: _Piece | None = None
+        lost: Piece | None = None
         for first, last in ack.missing[:MAX_RANGES]:
             for seq in range(max(first, 1), min(last, stream.next_seq - 1) + 1):
                 piece = stream.flight.get(seq)
@@ -431,12 +327,12 @@ class Delivery:
         return effects if lost is None else [*effects, *self._judge_size(peer, lost, 2, now)]
 
     def _judge_sizes(
-        self, peer: str, stream: _Outbound, heard: frame.Heard, now: float
+        self, peer: str, stream: Outbound, heard: frame.Heard, now: float
     ) -> list[Effect]:
         """Learn from an acknowledgement whether large packets reach a peer."""
         effects: list[Effect] = []
         if self._sizes.is_in_doubt(peer):
-            for piece in _acknowledged(stream, heard):
+            for piece in stream.acknowledged(heard):
                 if len(piece.sent_at) == 1:
                     effects += self._judge_size(peer, piece, 1, now)
         newest = stream.flight.get(heard.upto)
@@ -444,7 +340,7 @@ class Delivery:
             effects += self._judge_size(peer, newest, heard.copy, now)
         return effects
 
-    def _judge_size(self, peer: str, piece: _Piece, copy: int, now: float) -> list[Note]:
+    def _judge_size(self, peer: str, piece: Piece, copy: int, now: float) -> list[Note]:
         if piece.is_judged:
             return []
         piece.is_judged = True
@@ -455,7 +351,7 @@ class Delivery:
     def _take_piece(
         self,
         peer: str,
-        conversation: _Conversation,
+        conversation: Conversation,
         channel: Channel,
         piece: frame.Data,
         now: float,
@@ -495,7 +391,7 @@ class Delivery:
         return effects
 
     def _append(
-        self, peer: str, channel: Channel, stream: _Inbound, piece: frame.Data
+        self, peer: str, channel: Channel, stream: Inbound, piece: frame.Data
     ) -> list[Effect]:
         """Add a piece in its turn; hand over the message it completes."""
         stream.parts.append(piece.chunk)
@@ -512,7 +408,7 @@ class Delivery:
             return [GiveUp(peer, "sends a message that cannot be unpacked")]
         return [Deliver(peer, channel, payload)]
 
-    def _close_hole(self, peer: str, stream: _Inbound) -> list[Effect]:
+    def _close_hole(self, peer: str, stream: Inbound) -> list[Effect]:
         if stream.early:
             return []
         stream.nak_due = None
@@ -522,7 +418,7 @@ class Delivery:
         return [info("heartbeat", f"No pkts missing from {peer}!")]
 
     def _acknowledge(
-        self, peer: str, conversation: _Conversation, channel: Channel, now: float
+        self, peer: str, conversation: Conversation, channel: Channel, now: float
     ) -> Transmit:
         stream = conversation.inbound[channel]
         contact = conversation.contact
@@ -556,14 +452,14 @@ class Delivery:
             if due is None or now < due:
                 continue
             self._touched.add(peer)
-            for channel in _CHANNELS:
+            for channel in CHANNELS:
                 effects += self._repeat(peer, conversation, channel, now)
                 effects += self._answer(peer, conversation, channel, now)
             effects += self._give_up_stalled(peer, conversation)
         return effects
 
     def _repeat(
-        self, peer: str, conversation: _Conversation, channel: Channel, now: float
+        self, peer: str, conversation: Conversation, channel: Channel, now: float
     ) -> list[Effect]:
         stream = conversation.outbound[channel]
         due = stream.repeat_due()
@@ -578,7 +474,7 @@ class Delivery:
         return effects
 
     def _answer(
-        self, peer: str, conversation: _Conversation, channel: Channel, now: float
+        self, peer: str, conversation: Conversation, channel: Channel, now: float
     ) -> list[Effect]:
         stream = conversation.inbound[channel]
         effects: list[Effect] = []
@@ -590,7 +486,7 @@ class Delivery:
             effects.append(self._acknowledge(peer, conversation, channel, now))
         return effects
 
-    def _note_hole(self, peer: str, stream: _Inbound, now: float) -> list[Effect]:
+    def _note_hole(self, peer: str, stream: Inbound, now: float) -> list[Effect]:
         if stream.hole_noted or now - self._logged_at.get(peer, float("-inf")) < LOG_PAUSE_S:
             return []
         self._logged_at[peer] = now
@@ -609,76 +505,9 @@ class Delivery:
         """Find the deadlines of those anew whose streams may have changed: mostly one of many."""
         for peer in self._touched:
             conversation = self._conversations.get(peer)
-            due = None if conversation is None else _due(conversation)
+            due = None if conversation is None else conversation.due()
             if due is None:
                 self._dues.pop(peer, None)
             else:
                 self._dues[peer] = due
         self._touched.clear()
-
-
-def _due(conversation: _Conversation) -> float | None:
-    """When something is to be repeated, acknowledged or asked for, if nothing comes before."""
-    soonest = _NEVER
-    for outbound in conversation.outbound:
-        if outbound.flight:
-            due = outbound.repeat_due()
-            if due is not None and due < soonest:
-                soonest = due
-    for inbound in conversation.inbound:
-        if inbound.ack_due is not None and inbound.ack_due < soonest:
-            soonest = inbound.ack_due
-        if inbound.nak_due is not None and inbound.nak_due < soonest:
-            soonest = inbound.nak_due
-    return None if soonest == _NEVER else soonest
-
-
-def _chunk_bytes(packet_bytes: int) -> int:
-    """How much of a message a packet of some length holds."""
-    return packet_bytes - frame.PIECE_OVERHEAD_BYTES
-
-
-def _parts_of(piece: frame.Data, packet_bytes: int) -> list[frame.Data]:
-    """Cut a piece into parts if a packet with it would be too long."""
-    room = _chunk_bytes(packet_bytes)
-    if len(piece.chunk) <= room:
-        return [piece]
-    room = max(room, -(-len(piece.chunk) // MAX_PARTS))
-    chunks = [piece.chunk[start : start + room] for start in range(0, len(piece.chunk), room)]
-    return [
-        msgspec.structs.replace(
-            piece,
-            chunk=chunk,
-            part=number,
-            parts=len(chunks),
-            heard=piece.heard if number == 0 else None,
-            ask=piece.ask and number == len(chunks) - 1,
-        )
-        for number, chunk in enumerate(chunks)
-    ]
-
-
-def _acknowledged(stream: _Outbound, heard: frame.Heard) -> list[_Piece]:
-    """Those on their way that have arrived, as an acknowledgement says."""
-    numbers = itertools.takewhile(lambda seq: seq <= heard.upto, stream.flight)
-    return [stream.flight[seq] for seq in numbers]
-
-
-def _forget_heard(stream: _Outbound, heard: frame.Heard, now: float) -> None:
-    """Keep no longer what has arrived, and learn from how long it took."""
-    done = list(itertools.takewhile(lambda seq: seq <= heard.upto, stream.flight))
-    round_trip_s = _round_trip(stream.flight.get(heard.upto), heard, now)
-    for seq in done:
-        del stream.flight[seq]
-    if done:
-        stream.stalled_s = 0.0
-        if round_trip_s is not None:
-            stream.pace.measure(round_trip_s, now)
-        stream.pace.advance(len(done), done[-1], stream.next_seq, round_trip_s)
-
-
-def _round_trip(piece: _Piece | None, heard: frame.Heard, now: float) -> float | None:
-    """How long the piece an acknowledgement is about, and the acknowledgement, were on the way."""
-    if piece is None or not 1 <= heard.copy <= len(piece.sent_at):
-        return None
-    return now - piece.sent_at[heard.copy - 1] - min(heard.held_us / 1e6, MAX_HELD_S)

@@ -27,6 +27,7 @@ from messaging import (
     frame,
     packing,
     quorumserver,
+    streams,
 )
 from messaging.links import Contact
 from messaging.media import icmp, serial
@@ -175,7 +176,7 @@ def _packed_input() -> st.SearchStrategy[bytes]:
 def _take_stream(messages: list[msgspec.Struct]) -> None:
     machine = delivery.Delivery("b", session=b"session-b")
     machine.begin("a", Contact(b"session-a", 0, 0))
-    machine.send("a", delivery.Channel.CLIENTS, bytes(range(256)) * 30, 0.0)
+    machine.send("a", streams.Channel.CLIENTS, bytes(range(256)) * 30, 0.0)
     now = 0.0
     for message in messages:
         now += 0.003
@@ -209,7 +210,7 @@ def _take_member(messages: list[msgspec.Struct]) -> None:
         else:
             is_control = isinstance(message, frame.Join | frame.LetGo)
             codec = frame.MEMBERSHIP_MESSAGES if is_control else frame.NODE_MESSAGES
-            channel = delivery.Channel.CONTROL if is_control else delivery.Channel.CLIENTS
+            channel = streams.Channel.CONTROL if is_control else streams.Channel.CLIENTS
             number = stream[channel].next_seq
             stream[channel].next_seq += 1
             piece = frame.Data(

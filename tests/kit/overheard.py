@@ -9,7 +9,7 @@ import msgspec
 
 from crm.api import membership as api
 from crm.plumbing.errors import RemoteProtocolError
-from messaging import auth, delivery, events, frame
+from messaging import auth, events, frame, streams
 from messaging.authkeys import KeyFile
 from tests.kit.messaging import KEYS, Network, random_bytes
 
@@ -126,7 +126,7 @@ class Overheard(Network):
         head = f"{_stream(piece.channel)} {piece.seq}{again}: "
         if not piece.last or piece.chunk[:1] != b"\0":
             return f"{head}{len(piece.chunk)} bytes{', the last' if piece.last else ''}"
-        is_control = piece.channel == delivery.Channel.CONTROL
+        is_control = piece.channel == streams.Channel.CONTROL
         codec = frame.MEMBERSHIP_MESSAGES if is_control else frame.NODE_MESSAGES
         try:
             inner = codec.decode(piece.chunk[1:])
@@ -154,4 +154,4 @@ class Overheard(Network):
 
 
 def _stream(channel: int) -> str:
-    return delivery.Channel(channel).name.lower()
+    return streams.Channel(channel).name.lower()

@@ -8,8 +8,9 @@ import random
 
 from crm.plumbing.machine import Note
 from messaging import frame
-from messaging.delivery import Channel, Deliver, Delivery, Effect, GiveUp, Transmit
+from messaging.delivery import Deliver, Delivery, Effect, GiveUp, Transmit
 from messaging.standing import Contact
+from messaging.streams import Channel
 
 STALL_S = 5.0
 SESSIONS = {"a": b"session-a", "b": b"session-b"}

@@ -8,8 +8,9 @@ import random
 import pytest
 
 from messaging import frame
-from messaging.delivery import Channel, Deliver, Effect, Transmit
+from messaging.delivery import Deliver, Effect, Transmit
 from messaging.pacing import FIRST_WINDOW, LARGEST_WINDOW, LEAST_WINDOW, REPEAT_S, Pace
+from messaging.streams import Channel
 from tests.unit.messaging.test_delivery import Wire
 
 

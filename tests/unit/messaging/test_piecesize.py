@@ -7,7 +7,6 @@ import random
 import pytest
 
 from messaging import frame
-from messaging.delivery import Channel
 from messaging.pacing import REPEAT_MAX_S
 from messaging.piecesize import (
     LATE_RUN,
@@ -17,6 +16,7 @@ from messaging.piecesize import (
     SPLIT_RUN,
     PieceSize,
 )
+from messaging.streams import Channel
 from tests.kit.streams import Wire
 
 FULL = frame.PIECE_PACKET_BYTES
