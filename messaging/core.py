@@ -53,6 +53,7 @@ from messaging import (
     description,
     events,
     frame,
+    link_events,
     links,
     nodelist,
     outrun,
@@ -269,14 +270,16 @@ class Messaging:
         if received.reason:  # nothing is believed: no deadline moves
             return effects + self._complaints.refused(received.reason, received.sender, source, now)
         if received.is_copy:
-            copy = links.CopyHeard(received.sender, received.session, link, source, arrived.age_s)
+            copy = link_events.CopyHeard(
+                received.sender, received.session, link, source, arrived.age_s
+            )
             news = self._links.receive(copy, now)
             if news:  # else it can only put a deadline off
                 self._clockwork.look_again()
             return effects + self._follow_links(news, now)
         self._clockwork.look_again()
         if received.opened:
-            opened = links.SessionOpened(received.sender, received.session)
+            opened = link_events.SessionOpened(received.sender, received.session)
             effects += self._follow_links(self._links.receive(opened, now), now)
         if received.body is None:
             return effects
@@ -293,7 +296,7 @@ class Messaging:
                 pass
             case frame.Status() | frame.Beat():
                 for_links = message
-        heard = links.PacketHeard(
+        heard = link_events.PacketHeard(
             received.sender, received.session, link, source, for_links, arrived.age_s
         )
         effects += self._follow_links(self._links.receive(heard, now), now)
@@ -317,29 +320,29 @@ class Messaging:
     # --- effects of the parts ---------------------------------------------------------------
 
     def _follow_links(
-        self, outcome: Sequence[links.Effect | pings.Effect], now: float
+        self, outcome: Sequence[link_events.Effect | pings.Effect], now: float
     ) -> list[Effect]:
         effects: list[Effect] = []
         for effect in outcome:
             match effect:
-                case links.Broadcast(message):
+                case link_events.Broadcast(message):
                     effects += self._sender.to_all(message)
                     if self._wire.is_joining:
                         effects += self._sender.everywhere(self._wire.hello(now))
                     effects += [watchdog.ShowLife()] if self._settings.watchdog else []
                     effects += self._follow_links(self._pings.ping_along(now), now)
-                case links.SayTo(peer, beat):
+                case link_events.SayTo(peer, beat):
                     effects += self._sender.to_peer(peer, beat, everywhere=True)
-                case links.MakeContact(peer, contact):
+                case link_events.MakeContact(peer, contact):
                     effects += self._make_contact(peer, contact, now)
-                case links.EndContact():
+                case link_events.EndContact():
                     effects += self._end_contact(effect, now)
                 case standing.ShowNode():
                     effects += self._show_node(effect, now)
                 case standing.ShowLink(node, link, status):
                     shown = api.LinkChanged(node, link, status)
                     effects += self._follow_clients(self._clients.tell(shown), now)
-                case links.BecomeActive():
+                case link_events.BecomeActive():
                     effects += self._become_active(now)
                 case pings.SendEcho() | Note():
                     effects.append(effect)
@@ -357,7 +360,7 @@ class Messaging:
             effects += self._follow_ccm(self._ccm.receive(ccm.PeerActivated(peer), now), now)
         return effects
 
-    def _end_contact(self, ended: links.EndContact, now: float) -> list[Effect]:
+    def _end_contact(self, ended: link_events.EndContact, now: float) -> list[Effect]:
         peer = ended.peer
         self._delivery.end(peer)
         effects = self._follow_clients(self._clients.forget(peer), now)
@@ -393,7 +396,7 @@ class Messaging:
                         effects += self._take_message(peer, channel, payload, now)
                 case delivery.GiveUp(peer, reason):
                     effects.append(error("heartbeat", f"node {peer} {reason}"))
-                    overran = links.PeerOverran(peer)
+                    overran = link_events.PeerOverran(peer)
                     effects += self._follow_links(self._links.receive(overran, now), now)
                 case Note():
                     effects.append(effect)
@@ -426,7 +429,7 @@ class Messaging:
                 return self._follow_rotation(self._rotation.receive(heard, now), now)
             case frame.Leaving():
                 farewell = self._follow_delivery(self._delivery.acknowledge_all(peer, now), now)
-                left = links.PeerTookLeave(peer)
+                left = link_events.PeerTookLeave(peer)
                 return farewell + self._follow_links(self._links.receive(left, now), now)
         return []
 
@@ -480,7 +483,7 @@ class Messaging:
         for effect in outcome:
             match effect:
                 case court.Rule(rulings):
-                    ruled = self._links.receive(links.Ruled(rulings), now)
+                    ruled = self._links.receive(link_events.Ruled(rulings), now)
                     effects += self._follow_links(ruled, now)
                     effects += self._follow_ccm(self._ccm.receive(ccm.Ruled(rulings), now), now)
                 case arbitration.AskServer() | Note():
@@ -495,7 +498,7 @@ class Messaging:
             return effects
         if event is not ViewEvent.EVICTED and view.quorate:
             names = tuple(member.name for member in view.members)
-        changed = links.QuorateViewChanged(names)
+        changed = link_events.QuorateViewChanged(names)
         return effects + self._follow_links(self._links.receive(changed, now), now)
 
     def _follow_children(self, outcome: Sequence[children.Effect], now: float) -> list[Effect]:
@@ -590,24 +593,12 @@ class Messaging:
         return self._follow_delivery(outcome, now)
 
     def _greeting(self) -> api.SignedOn:
-        return api.SignedOn(
-            node=self._node,
-            uuid=self._uuid,
-            cluster=self._settings.cluster,
-            nodes=self._settings.nodes,
-            incarnation=self.incarnation,
-            mode=self._settings.mode,
-            margin_ms=int(self._settings.timing.margin_s * 1000),
-        )
+        return description.of_self(self._node, self._uuid, self.incarnation, self._settings)
 
     def _known_nodes(self) -> list[api.NodeChanged]:
         """Every node there is, as it stands when this life begins."""
         peers, hosts = self._links.peers.values(), self._pings.nodes.values()
-        return [
-            self._own_node(),
-            *map(description.news_of_peer, peers),
-            *map(description.news_of_ping, hosts),
-        ]
+        return [self._own_node(), *description.news_of_all(peers, hosts)]
 
     def _own_node(self) -> api.NodeChanged:
         return api.NodeChanged(self._node, NodeKind.NORMAL, self._status, self._uuid)
@@ -650,7 +641,7 @@ class Messaging:
                     added = api.NodeChanged(node, NodeKind.NORMAL, NodeStatus.INIT)
                     effects += self._follow_clients(self._clients.tell(added), now)
                 case roll.Dismiss(node):
-                    gone = links.PeerTookLeave(node)
+                    gone = link_events.PeerTookLeave(node)
                     effects += self._follow_links(self._links.receive(gone, now), now)
                     self._wire.dismiss(node)
                     self._links.dismiss(node)
@@ -669,7 +660,7 @@ class Messaging:
         session = self._wire.session_of(node)
         if session is None:
             return []
-        opened = links.SessionOpened(node, session)
+        opened = link_events.SessionOpened(node, session)
         return self._follow_links(self._links.receive(opened, now), now)
 
     def _count_anew(self, now: float) -> list[Effect]:

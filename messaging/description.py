@@ -16,6 +16,7 @@ from crm.api.membership import (
     NodeDescription,
     NodeKind,
     NodeStatus,
+    SignedOn,
 )
 from messaging.cluster_settings import ClusterSettings
 from messaging.pings import PingState
@@ -49,14 +50,25 @@ def of_nodes(
     )
 
 
-def news_of_peer(peer: PeerState) -> NodeChanged:
-    """Say what a node is now, as clients are told when it changes."""
-    return NodeChanged(peer.node, NodeKind.NORMAL, peer.shown, peer.uuid)
+def of_self(node: str, uuid: str, incarnation: str, settings: ClusterSettings) -> SignedOn:
+    """Say who and where we are, to whoever signs on."""
+    return SignedOn(
+        node=node,
+        uuid=uuid,
+        cluster=settings.cluster,
+        nodes=settings.nodes,
+        incarnation=incarnation,
+        mode=settings.mode,
+        margin_ms=int(settings.timing.margin_s * 1000),
+    )
 
 
-def news_of_ping(ping: PingState) -> NodeChanged:
-    """Say what a ping node is now."""
-    return NodeChanged(ping.target.name, NodeKind.PING, ping.status)
+def news_of_all(peers: Iterable[PeerState], hosts: Iterable[PingState]) -> list[NodeChanged]:
+    """Say what every peer and ping node is now, as clients are told when it changes."""
+    return [
+        *(NodeChanged(peer.node, NodeKind.NORMAL, peer.shown, peer.uuid) for peer in peers),
+        *(NodeChanged(host.target.name, NodeKind.PING, host.status) for host in hosts),
+    ]
 
 
 def of_peer(peer: PeerState, clients: Iterable[str], now: float) -> NodeDescription:

@@ -32,163 +32,39 @@ Source: docs/protocol/links.md, docs/protocol/membership.md "The quorum lease".
 
 from __future__ import annotations
 
-import enum
 import math
-from dataclasses import dataclass
 
 from crm.api.membership import LinkStatus, NodeKind, NodeStatus
-from crm.plumbing.machine import Note, error, info, warn
-from messaging import frame
+from crm.plumbing.machine import error, info, warn
+from messaging import frame, link_watch
+from messaging.activation import Activation
 from messaging.cluster_settings import ClusterSettings, Timing
 from messaging.holdoff import HoldOff
-from messaging.quorum import Electorate, Rulings
+from messaging.link_events import (
+    BecomeActive,
+    Broadcast,
+    CopyHeard,
+    Effect,
+    EndContact,
+    Event,
+    Fault,
+    MakeContact,
+    PacketHeard,
+    PeerOverran,
+    PeerTookLeave,
+    QuorateViewChanged,
+    Ruled,
+    SayTo,
+    SessionOpened,
+)
+from messaging.peer_deadlines import PeerDeadlines
+from messaging.quorum import Electorate
 from messaging.quorum_lease import QuorumLease
-from messaging.standing import NEVER, Contact, LinkState, PeerState, ShowLink, ShowNode
+from messaging.standing import NEVER, Contact, PeerState, ShowNode
 from messaging.suspicion import Suspicion
 
 ASK_PAUSE_S = 0.005
 LATE_NOTE_PAUSE_S = 10.0
-
-
-class Fault(enum.Enum):
-    """Where the fault lies for which a contact is given up."""
-
-    DEAD = enum.auto()
-    """Nobody hears the peer."""
-
-    PATH = enum.auto()
-    """It lives, but one of the ways between it and this node is broken."""
-
-    LEASE = enum.auto()
-    """Neither is known yet, but this node may not rely on the peer any longer."""
-
-    OWN = enum.auto()
-    """This node did not run for a while."""
-
-
-# --- events -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SessionOpened:
-    """A peer proved that this session is its living one."""
-
-    peer: str
-    session: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PacketHeard:
-    """A believed packet came over a link; `message` is its content if that concerns links.
-
-    `age_s` is how long it lay in a socket of this node before it was read.
-    """
-
-    peer: str
-    session: bytes
-    link: str
-    source: str
-    message: frame.Status | frame.Beat | None
-    age_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class CopyHeard:
-    """What was heard before came over another link too: it says of that link that it works.
-
-    Of the peer it says nothing new: a recording held back by somebody keeps no dead node alive.
-    """
-
-    peer: str
-    session: bytes
-    link: str
-    source: str
-    age_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class QuorateViewChanged:
-    """The names of the quorate view this node is in, empty when it is in none."""
-
-    members: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ruled:
-    """Arbitrators have told this node something else, or the same for longer."""
-
-    rulings: Rulings
-
-
-@dataclass(frozen=True, slots=True)
-class PeerTookLeave:
-    """A peer said that it ends in order."""
-
-    peer: str
-
-
-@dataclass(frozen=True, slots=True)
-class PeerOverran:
-    """More waits for a peer than may wait: nothing more can be sent to it."""
-
-    peer: str
-
-
-Event = (
-    SessionOpened
-    | PacketHeard
-    | CopyHeard
-    | QuorateViewChanged
-    | Ruled
-    | PeerTookLeave
-    | PeerOverran
-)
-
-# --- effects ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Broadcast:
-    """Say this to every peer, on every link."""
-
-    message: frame.Status
-
-
-@dataclass(frozen=True, slots=True)
-class SayTo:
-    """Say this to one peer, on every link it may be heard on."""
-
-    peer: str
-    message: frame.Beat
-
-
-@dataclass(frozen=True, slots=True)
-class MakeContact:
-    """Begin streams with a peer; whatever was before is over."""
-
-    peer: str
-    contact: Contact
-
-
-@dataclass(frozen=True, slots=True)
-class EndContact:
-    """End the streams with a peer; what was not delivered is lost.
-
-    `is_restart`: a new life of the peer is heard already. `free_at`: when nothing that the peer got
-    confirmed in this contact keeps it in a quorum any more, and its margin is over as well.
-    """
-
-    peer: str
-    is_restart: bool = False
-    free_at: float = NEVER
-
-
-@dataclass(frozen=True, slots=True)
-class BecomeActive:
-    """Every configured node is heard or accounted for: clients may run."""
-
-
-Effect = Broadcast | SayTo | MakeContact | EndContact | ShowNode | ShowLink | BecomeActive | Note
 
 
 class Links:
@@ -207,9 +83,7 @@ class Links:
         self._node = node
         self._session = session
         self._uuid = uuid
-        self._status = NodeStatus.UP
         self._members: tuple[str, ...] = ()
-        self._started_at = now
         self._status_due = now
         self._looked_at = now
         self._late_noted_at = NEVER
@@ -217,16 +91,10 @@ class Links:
             name: PeerState(name, settings.timing.deadtime_s, settings.timing.keepalive_s)
             for name in settings.peers_of(node)
         }
+        self._activation = Activation(settings.timing, self.peers, now)
         self._suspicion = Suspicion(settings.timing, self.peers)
         self.lease = QuorumLease(node, self.peers, settings.timing, settings.electorate)
-        self._due: float | None = None
-        """No deadline is earlier; None: look for the earliest again."""
-
-        self._dues: dict[str, float] = {}
-        """The deadlines that each peer brings with it, as they stood when last looked for."""
-
-        self._touched: set[str] | None = None
-        """Whose deadlines are to be looked for again; None: those of all."""
+        self._deadlines = PeerDeadlines(self.peers, self._due_of)
 
     # --- the machine ------------------------------------------------------------------------
 
@@ -234,25 +102,26 @@ class Links:
         """Take over deadlines that may change while we run (`ha_cf.changes`)."""
         self._timing = timing
         self.lease.timing = timing
+        self._activation.timing = timing
         self._suspicion.adjust(timing)
-        self._look_at_all_again()
+        self._deadlines.look_again()
 
     def admit(self, node: str, now: float) -> None:
         """Count and judge a node that was added while we run."""
         timing = self._timing
         self.peers[node] = PeerState(node, timing.deadtime_s, timing.keepalive_s, known_at=now)
         self._suspicion.admit(node)
-        self._look_at_all_again()
+        self._deadlines.look_again()
 
     def dismiss(self, node: str) -> None:
         """Forget a node that was deleted while we run; there is no contact with it."""
         self.peers.pop(node, None)
         self._suspicion.dismiss(node)
-        self._look_at_all_again()
+        self._deadlines.look_again()
 
     def count_by(self, electorate: Electorate) -> None:
         """Count by another list of nodes."""
-        self._look_at_all_again()
+        self._deadlines.look_again()
         self.lease.electorate = electorate
 
     def receive(self, event: Event, now: float) -> list[Effect]:
@@ -265,12 +134,12 @@ class Links:
                 heard = self.peers[peer]
                 if session != heard.session or not heard.is_reachable:
                     return []
-                news = _hear_link(heard, link, source, now - age_s)
+                news = link_watch.hear(heard, link, source, now - age_s)
                 if news:  # a link that was dead has a deadline again
-                    self._look_again_at(peer)
-                elif self._touched is not None:  # what was to be done is only put off
-                    self._touched.add(peer)
-                return news
+                    self._deadlines.may_be_nearer(peer)
+                else:  # what was to be done is only put off
+                    self._deadlines.can_only_be_later(peer)
+                return [*news]
             case SessionOpened(peer, session):
                 effects = self._open_session(self.peers[peer], session, now)
             case QuorateViewChanged(members):
@@ -289,7 +158,7 @@ class Links:
         if isinstance(event, PacketHeard) and lag_s == self._suspicion.lag_s:
             self._follow_packet(event, effects)
         else:
-            self._look_at_all_again()
+            self._deadlines.look_again()
         return effects
 
     def _follow_packet(self, event: PacketHeard, effects: list[Effect]) -> None:
@@ -298,20 +167,11 @@ class Links:
         A sign of life that had no effect can only put off those of its peer.
         """
         if not all(isinstance(effect, SayTo) for effect in effects):
-            self._look_at_all_again()
+            self._deadlines.look_again()
         elif event.message is not None or self.peers[event.peer].contact is None:
-            self._look_again_at(event.peer)
-        elif self._touched is not None:
-            self._touched.add(event.peer)
-
-    def _look_again_at(self, peer: str) -> None:
-        self._due = None
-        if self._touched is not None:
-            self._touched.add(peer)
-
-    def _look_at_all_again(self) -> None:
-        self._due = None
-        self._touched = None
+            self._deadlines.may_be_nearer(event.peer)
+        else:
+            self._deadlines.can_only_be_later(event.peer)
 
     def tick(self, now: float) -> list[Effect]:
         """Speak, probe, and give up, as the time demands."""
@@ -332,31 +192,22 @@ class Links:
             if due is not None and now >= due:
                 effects += self._ask(peer, now)
         effects += self._consider_active(now)
-        self._look_at_all_again()
+        self._deadlines.look_again()
         return effects
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do, or (after packets that only put it off) before that."""
-        if self._due is None:
-            self._due = self._earliest()
-        return self._due
+        return self._deadlines.soonest(self._own_due)
 
-    def _earliest(self) -> float:
-        if self._touched is None:
-            self._dues = {name: self._due_of(peer) for name, peer in self.peers.items()}
-        else:
-            for name in self._touched:
-                self._dues[name] = self._due_of(self.peers[name])
-        self._touched = set()
-        earliest = min(self._dues.values(), default=self._status_due)
+    def _own_due(self) -> float:
+        """When there is something to do that is about no peer."""
+        own = [self._status_due]
         if self.lease.rulings.tie_until > self._looked_at:
-            earliest = min(earliest, self.lease.rulings.tie_until)
-        if self._status is NodeStatus.UP:
-            trust = self._trust_at()
-            initdead = self._started_at + self._timing.initdead_s
-            due = trust if trust > self._looked_at else max(initdead, self._looked_at)
-            earliest = min(earliest, due)
-        return min(earliest, self._status_due)
+            own.append(self.lease.rulings.tie_until)
+        active_at = self._activation.next_deadline(self._looked_at)
+        if active_at is not None:
+            own.append(active_at)
+        return min(own)
 
     def _due_of(self, peer: PeerState) -> float:
         """When there is something to do about a peer; infinity if never."""
@@ -391,7 +242,7 @@ class Links:
             peer.node: self._hearing(peer) for peer in self.peers.values() if peer.is_reachable
         }
         status = frame.Status(
-            status=self._status.value,
+            status=self._activation.status.value,
             stamp=_stamp(now),
             deadtime_ms=_ms(self._timing.deadtime_s),
             keepalive_ms=_ms(self._timing.keepalive_s),
@@ -464,13 +315,13 @@ class Links:
         arrived_at = now - event.age_s
         peer.heard_at = max(peer.heard_at, arrived_at)
         self._suspicion.heard(peer)
-        effects += _hear_link(peer, event.link, event.source, arrived_at)
+        effects += link_watch.hear(peer, event.link, event.source, arrived_at)
         message = event.message
         if isinstance(message, frame.Status):
             effects += self._hear_status(peer, message, arrived_at)
             for name, report in message.hearings.items():
                 if self._suspicion.hear_of(name, peer.node, report, now, is_answer=False):
-                    self._look_again_at(name)
+                    self._deadlines.may_be_nearer(name)
             effects += self._hear_hearing(
                 peer, message.hearings.get(self._node), message.stamp, now
             )
@@ -479,7 +330,7 @@ class Links:
             if message.report is not None and self._suspicion.hear_of(
                 message.about, peer.node, message.report, now, is_answer=True
             ):
-                self._look_again_at(message.about)
+                self._deadlines.may_be_nearer(message.about)
             if message.ask:
                 lacking = peer.contact is None and now - peer.probed_at >= ASK_PAUSE_S
                 answer = self._beat(peer, now, ask=False, about=message.about)
@@ -603,7 +454,7 @@ class Links:
 
     def _start_of(self, peer: PeerState) -> float:
         """Since when a peer not heard of yet could have been heard."""
-        return max(self._started_at, peer.known_at)
+        return max(self._activation.started_at, peer.known_at)
 
     # --- giving up --------------------------------------------------------------------------
 
@@ -617,10 +468,7 @@ class Links:
                 effects += self._call_dead(peer)
         elif peer.shown is not NodeStatus.DEAD and now >= self._suspicion.silence_end(peer):
             effects += self._call_dead(peer)
-        for name, link in peer.links.items():
-            if link.status is LinkStatus.UP and now >= link.heard_at + peer.deadtime_s:
-                effects += _kill_link(peer, name)
-        return effects
+        return [*effects, *link_watch.kill_silent(peer, now, peer.deadtime_s)]
 
     def _judge_silence(self, peer: PeerState, now: float) -> list[Effect]:
         """The deadline of a peer has passed: is it the peer, or the way from it to us?"""
@@ -694,9 +542,7 @@ class Links:
             case Fault.OWN:
                 text = f"node {peer.node} {reason}: this node did not run, and lets go"
                 effects = [error("heartbeat", text)]
-        for name, link in peer.links.items():
-            if link.status is LinkStatus.UP and now >= link.heard_at + self._timing.lease_s:
-                effects += _kill_link(peer, name)
+        effects += link_watch.kill_silent(peer, now, self._timing.lease_s)
         effects.append(EndContact(peer.node, free_at=free_at))
         if fault is Fault.DEAD:
             effects += self._show(peer, NodeStatus.DEAD)
@@ -719,9 +565,7 @@ class Links:
             peer.contact = None
             peer.my_epoch += 1
             effects.append(EndContact(peer.node))
-        for name, link in peer.links.items():
-            if link.status is LinkStatus.UP:
-                effects += _kill_link(peer, name)
+        effects += link_watch.kill_silent(peer, now, NEVER)
         return effects + self._show(peer, NodeStatus.DEAD)
 
     def _show(self, peer: PeerState, status: NodeStatus) -> list[Effect]:
@@ -731,16 +575,9 @@ class Links:
         text = f"Status update for node {peer.node}: status {status.value}"
         return [info("heartbeat", text), ShowNode(peer.node, NodeKind.NORMAL, status)]
 
-    # --- becoming active --------------------------------------------------------------------
-
     def _consider_active(self, now: float) -> list[Effect]:
-        if self._status is not NodeStatus.UP:
+        if not self._activation.begins(now):
             return []
-        if now < self._started_at + self._timing.initdead_s and not all(
-            self._is_accounted_for(peer, now) for peer in self.peers.values()
-        ):
-            return []
-        self._status = NodeStatus.ACTIVE
         return [
             info("heartbeat", "Comm_now_up(): updating status to active"),
             info("heartbeat", "Local status now set to: 'active'"),
@@ -748,53 +585,10 @@ class Links:
             *self._speak(now),
         ]
 
-    def _trust_at(self) -> float:
-        """When no node that is known relies on an earlier life of this one any more."""
-        stated = (peer.deadtime_s for peer in self.peers.values())
-        return self._started_at + max(self._timing.deadtime_s, *stated, 0.0)
-
-    def _is_accounted_for(self, peer: PeerState, now: float) -> bool:
-        """In contact, given up, or left out by the view of somebody in contact.
-
-        A quorate view says it at once. Without quorum it counts after a deadtime only: until
-        then a node that this one worked with in an earlier life may still rely on that life.
-        """
-        if peer.contact is not None or peer.shown is NodeStatus.DEAD:
-            return True
-        is_late = now >= self._trust_at()
-        return any(
-            other.contact is not None
-            and other.announced is NodeStatus.ACTIVE
-            and (other.members or is_late)
-            and peer.node not in other.members
-            for other in self.peers.values()
-        )
-
 
 def _is_held_off(peer: PeerState) -> bool:
     """Whether this node or the peer makes no contact for now."""
     return peer.holdoff.until is not None or peer.holds_us_off
-
-
-def _hear_link(peer: PeerState, name: str, source: str, now: float) -> list[Effect]:
-    link = peer.links.setdefault(name, LinkState())
-    link.heard_at = max(link.heard_at, now)
-    link.source = source
-    if link.status is LinkStatus.UP:
-        return []
-    link.status = LinkStatus.UP
-    return [
-        info("heartbeat", f"Link {peer.node}:{name} up."),
-        ShowLink(peer.node, name, LinkStatus.UP),
-    ]
-
-
-def _kill_link(peer: PeerState, name: str) -> list[Effect]:
-    peer.links[name].status = LinkStatus.DEAD
-    return [
-        info("heartbeat", f"Link {peer.node}:{name} dead."),
-        ShowLink(peer.node, name, LinkStatus.DEAD),
-    ]
 
 
 def _stamp(now: float) -> int:

@@ -29,8 +29,8 @@ from messaging import (
     quorumserver,
     streams,
 )
-from messaging.links import Contact
 from messaging.media import icmp, serial
+from messaging.standing import Contact
 from tests.fuzz import files, inputs
 from tests.fuzz.inputs import Target
 from tests.kit.gate import GateBench

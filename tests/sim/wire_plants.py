@@ -15,7 +15,7 @@ from crm.api import membership as api
 from crm.plumbing.machine import Tell
 from messaging import arbitration, ballot, core, events
 from messaging.cluster_settings import Timing
-from messaging.links import Fault
+from messaging.link_events import Fault
 from messaging.quorumserver import QuorumServer
 from tests.sim.plants import Planted
 

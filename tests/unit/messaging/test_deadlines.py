@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messaging import frame, links
+from messaging import frame, link_events, links
 from tests.kit.messaging import TIMING, settings
 
 RARE = replace(TIMING, keepalive_s=30.0)
@@ -50,15 +50,15 @@ def messages(draw: st.DrawFn, now: float) -> frame.Status | frame.Beat | None:
 
 
 @st.composite
-def events(draw: st.DrawFn, now: float) -> links.Event:
+def events(draw: st.DrawFn, now: float) -> link_events.Event:
     peer = draw(st.sampled_from(PEERS))
     age_s = draw(st.sampled_from((0.0, 0.0, 0.0, 0.3)))
-    heard = links.PacketHeard(peer, SESSIONS[peer], "eth1", "", draw(messages(now)), age_s)
+    heard = link_events.PacketHeard(peer, SESSIONS[peer], "eth1", "", draw(messages(now)), age_s)
     others = (
-        links.CopyHeard(peer, SESSIONS[peer], "eth2", "", age_s),
-        links.QuorateViewChanged(("a", *PEERS)),
-        links.PeerTookLeave(peer),
-        links.PeerOverran(peer),
+        link_events.CopyHeard(peer, SESSIONS[peer], "eth2", "", age_s),
+        link_events.QuorateViewChanged(("a", *PEERS)),
+        link_events.PeerTookLeave(peer),
+        link_events.PeerOverran(peer),
     )
     return draw(st.sampled_from((heard,) * 12 + others))
 
@@ -66,7 +66,7 @@ def events(draw: st.DrawFn, now: float) -> links.Event:
 def make() -> links.Links:
     made = links.Links(settings(4, RARE), node="a", session=SESSIONS["a"], uuid="", now=100.0)
     for peer in PEERS:
-        made.receive(links.SessionOpened(peer, SESSIONS[peer]), 100.0)
+        made.receive(link_events.SessionOpened(peer, SESSIONS[peer]), 100.0)
     return made
 
 

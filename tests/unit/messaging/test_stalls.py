@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from messaging import frame
-from messaging.links import EndContact, Links, PacketHeard, SessionOpened
+from messaging.link_events import EndContact, PacketHeard, SessionOpened
+from messaging.links import Links
 from messaging.streams import Channel
 from tests.kit.messaging import TIMING, settings
 from tests.kit.streams import STALL_S, Wire

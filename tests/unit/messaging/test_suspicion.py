@@ -9,7 +9,7 @@ import pytest
 from crm.api import membership as api
 from crm.api.membership import NodeStatus
 from crm.plumbing.machine import MessageArrived
-from messaging import events, frame, links
+from messaging import events, frame, link_events, links
 from messaging.cluster_settings import Timing
 from messaging.standing import Contact, PeerState
 from messaging.suspicion import Suspicion
@@ -262,13 +262,13 @@ def test_a_report_of_another_life_says_nothing() -> None:
 def test_a_doubting_node_gives_no_report() -> None:
     machine = links.Links(settings(3), node="a", session=b"life-a", uuid="", now=100.0)
     for peer in "bc":
-        machine.receive(links.SessionOpened(peer, f"life-{peer}".encode()), 100.0)
+        machine.receive(link_events.SessionOpened(peer, f"life-{peer}".encode()), 100.0)
     question = frame.Beat("a", True, 1, None, "c")
-    heard = links.PacketHeard("b", b"life-b", "eth1", "b", question)
+    heard = link_events.PacketHeard("b", b"life-b", "eth1", "b", question)
 
     def reports(now: float) -> list[frame.Hearing | None]:
         machine.tick(now)
-        said = [each for each in machine.receive(heard, now) if isinstance(each, links.SayTo)]
+        said = [each for each in machine.receive(heard, now) if isinstance(each, link_events.SayTo)]
         return [each.message.report for each in said if each.message.about == "c"]
 
     assert all(report is not None for report in reports(100.01))
