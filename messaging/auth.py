@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -64,9 +64,8 @@ MAX_REMEMBERED = 1024
 _CRC_SECRET = b"pacekeeper: a key file with method crc protects against accidents only"
 
 
-@dataclass(frozen=True)
-class Received:
-    """What became of one packet.
+class Received(msgspec.Struct, frozen=True):
+    """What became of one packet; a struct, as a flood makes as many of them.
 
     `body` is None when there is nothing to read; `reason` then says why (also a counter's name).
     `reply` is a packet to say on the same link: to the source, or with `to_all` to everybody, where
@@ -312,7 +311,7 @@ class Wire:
         reply, to_all = received.reply, received.to_all
         if reply is None and not is_proven and not received.reason:
             reply, to_all = self._challenge_packet(peer, now), True
-        return replace(
+        return msgspec.structs.replace(
             received,
             reply=reply,
             to_all=to_all,

@@ -35,7 +35,9 @@ class Complaints:
 
     def refused(self, reason: str, sender: str, source: str, now: float) -> list[Note]:
         """A packet was not believed, for this reason ("" if it was); `auth` has counted it."""
-        text = _TEXTS.get(reason, "")
+        text = _TEXTS.get(reason)
+        if text is None or self._was_told(reason, sender, now):  # mostly so, in a flood
+            return []
         return self._tell(reason, sender, text.format(sender=sender, source=source), now)
 
     def unreadable(self, sender: str, problem: str, now: float) -> list[Note]:
@@ -49,9 +51,12 @@ class Complaints:
         text = f"a flood: {count} datagrams that are none of ours in a second"
         return self._tell("flood", "", text if count >= FLOOD else "", now)
 
-    def _tell(self, reason: str, sender: str, text: str, now: float) -> list[Note]:
+    def _was_told(self, reason: str, sender: str, now: float) -> bool:
         last = self._told_at.get((reason, sender), float("-inf"))
-        if not text or now - last < COMPLAINT_PAUSE_S:
+        return now - last < COMPLAINT_PAUSE_S
+
+    def _tell(self, reason: str, sender: str, text: str, now: float) -> list[Note]:
+        if not text or self._was_told(reason, sender, now):
             return []
         self._told_at[reason, sender] = now
         return [warn("heartbeat", text)]

@@ -47,6 +47,9 @@ class Kind(enum.IntEnum):
     HANDSHAKE = 1
 
 
+_LAST_KIND = max(Kind)
+
+
 class Header(NamedTuple):
     """The clear part of a packet."""
 
@@ -69,15 +72,12 @@ def unpack_header(data: bytes) -> Header:
     """
     if not HEADER_BYTES + TAG_BYTES <= len(data) <= MAX_PACKET_BYTES:
         raise RemoteProtocolError("length")
-    magic, version, *rest = _HEADER.unpack_from(data)
-    if magic != MAGIC:
+    fields = _HEADER.unpack_from(data)  # this is done for every packet, forged ones too
+    if fields[0] != MAGIC:
         raise RemoteProtocolError("magic")
-    if version != VERSION:
+    if fields[1] != VERSION or fields[2] > _LAST_KIND:
         raise RemoteProtocolError("version")
-    header = Header(*rest)
-    if header.kind not in (Kind.DATA, Kind.HANDSHAKE):
-        raise RemoteProtocolError("version")
-    return header
+    return Header._make(fields[2:])
 
 
 def cluster_tag(cluster: str) -> bytes:
