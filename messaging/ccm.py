@@ -258,6 +258,15 @@ class Ccm:
     # --- contacts ---------------------------------------------------------------------------
 
     @property
+    def prospect(self) -> tuple[str, ...]:
+        """Who will be in a view that waits, if it is to have no quorum so far."""
+        verdict = self._round.verdict
+        if verdict is None or self._round.is_settled or verdict.quorate:
+            return ()
+        names = tuple(seat.name for seat in verdict.members)
+        return names if self._node in names else ()
+
+    @property
     def is_counted(self) -> bool:
         """Whether the present view counts as is counted now."""
         return self._charter == self._electorate.charter
@@ -335,9 +344,14 @@ class Ccm:
 
     def _weigh_anew(self, now: float) -> list[Effect]:
         """See whether what arbitrators say, or say no more, changes who may act."""
-        if not self._is_active or self.view is None or not self._electorate.has_arbitrator:
+        if not self._is_active or not self._electorate.has_arbitrator:
             return []
         tie, reaches_out = self._claims(self._round.table.get(self._node))
+        prospect = frozenset(self.prospect)
+        if prospect and tie != prospect == self._rulings.tie_at(now):
+            return self._open_round(now)
+        if self.view is None:
+            return []
         if self.view.quorate:
             if not self._has_own_quorum(now):
                 text = "quorum is lost: it rested on the word of an arbitrator"

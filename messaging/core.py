@@ -475,6 +475,7 @@ class Messaging:
             self._links.lease.trusted(now),
             now,
             reaches_out=self._pings.is_any_up,
+            prospect=self._ccm.prospect,
         )
         return self._follow_court(asked, now)
 

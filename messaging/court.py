@@ -6,7 +6,8 @@ how an arbitrator is asked (`arbitration`), nor for what follows from a ruling (
 Theory of operation. In a view without quorum its members need the tie, if it would give them
 quorum. In a quorate view those need it whose word is still fresh, as soon as they are no quorum by
 themselves: so it is asked for while there is time, and a survivor of two nodes does not let go
-between the end of its lease and the view without the other.
+between the end of its lease and the view without the other. While a view waits for those it leaves
+out to stop, its members ask for themselves already.
 
 Source: docs/protocol/quorumd.md.
 """
@@ -64,8 +65,12 @@ class Court:
         now: float,
         *,
         reaches_out: bool,
+        prospect: Sequence[str] = (),
     ) -> list[Effect]:
-        """Ask for what is needed now. `trusted` are those of a quorate view whose word is fresh."""
+        """Ask for what is needed now. `trusted` are those of a quorate view whose word is fresh.
+
+        `prospect` are the members of a view to come, if they have no quorum so far.
+        """
         effects: list[Effect] = []
         reaches_out = reaches_out and electorate.asks_ping_nodes
         if reaches_out is not self._rulings.reaches_out:
@@ -76,6 +81,8 @@ class Court:
         members: Sequence[str] = ()
         if view is not None:
             members = trusted if view.quorate else [member.name for member in view.members]
+        if electorate.needs_tie(prospect):
+            members = prospect
         wanted = tuple(sorted(members)) if electorate.needs_tie(members) else ()
         return effects + self._follow(self._arbitrator.want(wanted, now))
 

@@ -202,8 +202,10 @@ class Electorate:
         return lines
 
     def strength_of(self, node: str) -> int:
-        """What a node brings to a set of members: votes first where votes are what decides."""
-        return 1 if self.chain[0] == "majority" else self.weight_of(node) * len(self.nodes) + 1
+        """What a node brings to a set of members: what is counted first decides first."""
+        if self.chain[0] == "weight":
+            return self.weight_of(node) * len(self.nodes) + 1
+        return self._all_votes + 1 + self.weight_of(node) if "weight" in self.chain else 1
 
     @functools.cached_property
     def votes(self) -> tuple[tuple[str, int], ...]:

@@ -1,8 +1,8 @@
 """Who belongs to the next view: the answer to a complete table of Joins, the same for everybody.
 
-Responsible for the largest fully connected subset, for the numbers of views, the "born" of members
-and the leader. Not responsible for how the table comes about, nor for when a view is installed
-(`ccm`).
+Responsible for which fully connected subset goes on, for the numbers of views, the "born" of members
+and the leader. Not responsible for finding such subsets (`clique`), for how the table comes about,
+nor for when a view is installed (`ccm`).
 
 Born and numbers: the *base* is the quorate view with the highest number any Join comes from (else
 the highest at all). Members of the base keep their born; all others, and members whose contact
@@ -14,14 +14,13 @@ Source: docs/protocol/membership.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from messaging import frame
+from messaging.clique import largest_clique
 from messaging.quorum import Electorate
-
-MAX_EXACT_NODES = 32
-"""Above so many nodes a good subset is found instead of the largest."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,8 @@ def judge(
         if seat.name in table and _continues(table[seat.name], seat)
     }
     leader = leader_of(seats.values()) or max(table)
-    clique = largest_clique(_neighbours(table), leader, electorate.strength_of)
+    ties = Counter(frozenset(join.tie) for join in table.values() if join.tie)
+    clique = largest_clique(_neighbours(table), leader, electorate.strength_of, ties=ties)
     quorate = _has_quorum(table, clique, electorate, was_quorate=bool(base and base.quorate))
     view_id = max(join.highest_id for join in table.values()) + 1
     kept = {name: seat for name, seat in seats.items() if name in clique}
@@ -160,83 +160,6 @@ def _neighbours(table: Mapping[str, frame.Join]) -> dict[str, frozenset[str]]:
         )
         for name in sorted(table)
     }
-
-
-def largest_clique(
-    neighbours: Mapping[str, frozenset[str]],
-    leader: str,
-    strength_of: Callable[[str], int] = lambda _: 1,
-) -> frozenset[str]:
-    """The strongest fully connected subset; with the leader, then with smaller names, on a tie.
-
-    With nodes of equal strength it is the largest. A strength is at least 1.
-    """
-    names = sorted(neighbours)
-    if all(len(neighbours[name]) == len(names) - 1 for name in names):
-        return frozenset(names)
-    if len(names) > MAX_EXACT_NODES:
-        return _shrink_to_clique(neighbours)
-    bits = {name: 1 << index for index, name in enumerate(names)}
-    adjacent = [sum(bits[other] for other in neighbours[name]) for name in names]
-    strengths = [strength_of(name) for name in names]
-    left = (1 << len(names)) - 1
-    lacking = _clique_strength(adjacent, strengths, left)
-    chosen: set[str] = set()
-    for name in [leader, *names]:
-        if name in chosen or not bits.get(name, 0) & left:
-            continue
-        index = names.index(name)
-        rest, needed = left & adjacent[index], lacking - strengths[index]
-        if _clique_strength(adjacent, strengths, rest, needed - 1) >= needed:
-            chosen.add(name)
-            left, lacking = rest, needed
-    return frozenset(chosen)
-
-
-def _clique_strength(
-    adjacent: Sequence[int], strengths: Sequence[int], among: int, known: int = 0
-) -> int:
-    """How strong the strongest clique in a set (bits) is, or `known` if that is more.
-
-    Branch and bound: nodes that one colour can paint are not connected, so a clique has at most one
-    of each colour, the strongest. Source: Tomita and Seki, DMTCS 2003, "MCQ".
-    """
-    painted: list[tuple[int, int]] = []
-    uncoloured, bound, known = among, 0, max(known, 0)
-    while uncoloured:
-        free, colour = uncoloured, []
-        while free:
-            bit = free & -free
-            colour.append(bit)
-            uncoloured ^= bit
-            free &= ~(bit | adjacent[bit.bit_length() - 1])
-        bound += max(strengths[bit.bit_length() - 1] for bit in colour)
-        painted += [(bit, bound) for bit in colour]
-    for bit, most in reversed(painted):
-        if most <= known:
-            return known
-        index = bit.bit_length() - 1
-        own = strengths[index]
-        known = own + _clique_strength(adjacent, strengths, among & adjacent[index], known - own)
-        among ^= bit
-    return known
-
-
-def _shrink_to_clique(neighbours: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    """Drop the least connected node until all are connected (large clusters only)."""
-    left = set(neighbours)
-    while True:
-        degrees = {name: len(neighbours[name] & left) for name in sorted(left)}
-        if all(degree == len(left) - 1 for degree in degrees.values()):
-            return frozenset(left)
-        worst = min(
-            sorted(left, reverse=True),
-            key=lambda name: (
-                degrees[name],
-                sum(degrees[other] for other in neighbours[name] & left),
-            ),
-        )
-        left.remove(worst)
 
 
 def _interrupted(seats: Mapping[str, frame.SeatOf], table: Mapping[str, frame.Join]) -> list[str]:

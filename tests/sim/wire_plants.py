@@ -146,6 +146,15 @@ def relying_for_ever(*arguments: Any, **named: Any) -> Any:
     return machine
 
 
+def asking_late(*arguments: Any, **named: Any) -> Any:
+    """Nobody asks for the tie while a view waits for those whom it leaves out."""
+    machine = core.Messaging(*arguments, **named)
+    court = vars(machine)["_court"]
+    consult = court.consult
+    vars(court)["consult"] = lambda *known, prospect, **more: consult(*known, **more)
+    return machine
+
+
 class GivesTwice(QuorumServer):
     """Whoever asks is given the tie."""
 
@@ -285,6 +294,12 @@ PLANTS: dict[str, Bug] = {
     "server-gives-early": Bug(server=GivesEarly, found="to stop services", acts=_HALVES),
     "relying-for-ever": Bug(
         make=relying_for_ever, server=Served, found="acts on view", acts=_HALVES
+    ),
+    "asking-late": Bug(
+        make=asking_late,
+        server=Served,
+        found="nobody has quorum after",
+        acts=frozenset(("hear_neighbours",)),
     ),
     "hasty": Bug(
         timing=Timing(**_QUICK),

@@ -10,6 +10,8 @@ of their own, or with a quorum server that has faults as well. What must hold:
 - others go on only after whoever is left out has had its margin to stop;
 - of two halves exactly one goes on where a quorum server is heard, and none where it is not;
 - whoever can talk to all of its side, and to nobody else, agrees on one view of exactly that side;
+- of four in a row or ring that hear their neighbours only, two have quorum all the time where a
+  quorum server is heard;
 - a bridge between two sides, or a missing wire, ends in one quorate view that stays;
 - below 20 % of loss alone nobody is declared dead;
 - a crash is agreed upon by all within the deadtime and one round of messages;
@@ -170,7 +172,7 @@ class _Stage:
             self._many_at_once,
         )
         if self.server is not None:
-            acts = (*acts, self._split_in_halves, self._split_in_halves)
+            acts = (*acts, self._split_in_halves, self._split_in_halves, self._hear_neighbours)
         wanted = [act for act in acts if not self._acts or act.__name__[1:] in self._acts]
         for _ in range(ACTS):
             self._trouble_the_server()
@@ -312,6 +314,29 @@ class _Stage:
         others = [name for name in self.names if name not in winners]
         assert self._quorate() == others, f"{others} do not go on: {self._views()}"
         self._check_margin(others, since)
+
+    def _hear_neighbours(self) -> None:
+        """Four in a row or a ring: there is no majority whose members all hear each other."""
+        settings = self.network.settings
+        if len(self.names) != 4 or settings.weights or not self.server:
+            return
+        self._talk(self.server.longest_s)
+        if self.server.is_troubled:
+            return
+        row = self.rng.sample(self.names, 4)
+        is_ring = self.rng.random() < 0.5
+        self._note(
+            f"{' '.join(row)} hear their neighbours only, as a {'ring' if is_ring else 'row'}"
+        )
+        self.network.cut((row[0], row[2]), (row[1], row[3]))
+        if not is_ring:
+            self.network.cut((row[0], row[3]))
+        limit_s = (STABLE + 2) * self.deadtime_s
+        took_s = self.network.run(limit_s, until=lambda: not self._quorate())
+        assert took_s == limit_s, f"nobody has quorum after {took_s:.3f} s: {self._views()}"
+        self._check_one_stable_view("a row or a ring")
+        self._heal()
+        self._await_peace("a row or a ring")
 
     def _check_one_half(self, sides: list[str]) -> None:
         found = "".join(self._quorate())
