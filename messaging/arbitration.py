@@ -8,6 +8,10 @@ eighth of a lease until it is given, then each third. It is this node's from an 
 after it *sent the question*, and for exactly the members asked for. A question of which nothing is
 heard changes nothing: what was given before ends when it ends.
 
+While nobody wants the tie the server is asked once a deadtime which token is good. Such a question
+has none, so it gets nothing; it keeps this node's standing, so that the first question that matters
+needs one message and one answer, and tells that the server is away before anybody needs it.
+
 A ping node is no arbitrator in this sense: it answers both halves, so it can only withhold quorum
 (the plugin `ping`).
 
@@ -109,8 +113,8 @@ class QuorumServerArbitrator:
         self._wanted: tuple[str, ...] = ()
         self._open: dict[bytes, _Question] = {}
         self._due = NEVER
-        self._answered_at = NEVER
-        self._wanted_at = NEVER
+        self._unanswered_since: float | None = None
+        self._is_silent = False
         self._until = NEVER
         self._told = ""
 
@@ -118,8 +122,10 @@ class QuorumServerArbitrator:
         """Ask at once where the members are others than before."""
         if members == self._wanted:
             return []
-        self._wanted, self._wanted_at, self._told, self._until = members, now, "", NEVER
+        self._wanted, self._told, self._until = members, "", NEVER
+        self._unanswered_since, self._is_silent = None, False
         self._open.clear()
+        self._due = now + self._timing.deadtime_s
         return self._ask(now) if members else []
 
     def receive(self, event: ServerAnswered, now: float) -> list[Effect]:
@@ -132,58 +138,78 @@ class QuorumServerArbitrator:
         question = self._open.pop(answer.word, None)
         if question is None:
             return []
-        self._answered_at = now
         if question.sent_at >= self._token_asked_at:
             self._token, self._token_asked_at = answer.token, question.sent_at
+        heard = self._hear_again()
+        if answer.reason:
+            refused = f"quorum server {self._server} refuses: {answer.reason}"
+            heard += self._tell(refused, warn)
         if answer.is_stale:
-            return [] if self._is_under_way(now) else self._ask(now)
+            return heard if self._is_under_way(now) else [*heard, *self._ask(now)]
         until = question.sent_at + self._timing.lease_s
         if not answer.granted:
-            return self._tell(f"quorum server {self._server} refuses: {answer.reason}", warn)
+            return heard
         if now >= until:
-            return []
+            return heard
         self._due = max(self._due, question.sent_at + self._timing.lease_s / 3)
         self._until = max(self._until, until)
         names = " ".join(question.members)
         given = self._tell(f"quorum server {self._server}: {names} may go on", info)
-        return [*given, TieGiven(question.members, self._until)]
+        return [*heard, *given, TieGiven(question.members, self._until)]
 
     def tick(self, now: float) -> list[Effect]:
         """Ask again, and say so when nobody answers."""
-        if not self._wanted or now < self._due:
+        if now < self._due:
             return []
-        effects = self._ask(now)
-        heard_at = max(self._answered_at, self._wanted_at)
-        if now - heard_at >= self._timing.lease_s / 2:
-            effects += self._tell(f"quorum server {self._server} does not answer", warn)
+        effects = self._ask(now) if self._wanted else self._stand(now)
+        since = now if self._unanswered_since is None else self._unanswered_since
+        patience_s = self._timing.lease_s / 2 if self._wanted else 2 * self._timing.deadtime_s
+        if now - since >= patience_s and not self._is_silent:
+            self._is_silent = True
+            effects.append(warn("heartbeat", f"quorum server {self._server} does not answer"))
         return effects
 
-    def next_deadline(self) -> float | None:
+    def next_deadline(self) -> float:
         """When the server is asked again."""
-        return self._due if self._wanted else None
+        return self._due
 
     def replace_keys(self, keys: KeyFile) -> None:
         """Take over other keys of the cluster."""
         self._sealer.replace_keys(keys)
 
     def _is_under_way(self, now: float) -> bool:
-        """Whether a question with the right token need not be asked at once.
+        """Whether no question with the right token need be asked at once.
 
         On a slow way several are open, and all but one have a token that is used up.
         """
         asked = any(question.token == self._token for question in self._open.values())
-        return asked or now < self._until
+        return not self._wanted or asked or now < self._until
 
     def _ask(self, now: float) -> list[Effect]:
-        word = self._random_bytes(ballot.WORD_BYTES)
-        self._open[word] = _Question(self._wanted, now, self._token)
+        return self._send(_Question(self._wanted, now, self._token), self._timing.lease_s / 8)
+
+    def _stand(self, now: float) -> list[Effect]:
+        """Ask for nothing, only which token is good."""
+        return self._send(_Question((self._node,), now, b""), self._timing.deadtime_s)
+
+    def _send(self, question: _Question, pause_s: float) -> list[Effect]:
+        now, word = question.sent_at, self._random_bytes(ballot.WORD_BYTES)
+        self._open[word] = question
         while len(self._open) > MAX_OPEN:
             del self._open[next(iter(self._open))]
-        self._due = now + self._timing.lease_s / 8
+        self._due = now + pause_s
+        if self._unanswered_since is None:
+            self._unanswered_since = now
         lease_ms = round(self._timing.lease_s * 1000)
         hold_ms = lease_ms + round(self._timing.margin_s * 1000) + 1
-        ask = ballot.Ask(self._node, word, self._token, self._wanted, lease_ms, hold_ms)
+        ask = ballot.Ask(self._node, word, question.token, question.members, lease_ms, hold_ms)
         return [AskServer(self._sealer.seal(ask))]
+
+    def _hear_again(self) -> list[Effect]:
+        """The server answers; say so if it was said that it does not."""
+        self._unanswered_since, was_silent, self._is_silent = None, self._is_silent, False
+        text = f"quorum server {self._server} answers again"
+        return [info("heartbeat", text)] if was_silent else []
 
     def _tell(self, text: str, kind: Callable[[str, str], Note]) -> list[Effect]:
         """Say it once until something else is to be said."""

@@ -38,7 +38,8 @@ class Ask(Message, frozen=True, array_like=True):
     """A node asks for the tie for exactly these members, for `lease_ms` from when it asked.
 
     For `hold_ms` from the arrival of this question nobody else gets it. `word` is random. `token`
-    is what the server said last to this node: a recorded question has an old one.
+    is what the server said last to this node: a recorded question has an old one. One without it
+    asks which token is good.
     """
 
     node: str
@@ -53,7 +54,7 @@ class Answer(Message, frozen=True, array_like=True):
     """Whether the members of the question with this `word` have the tie.
 
     `token` belongs into the next question; where `is_stale` the question has to be repeated with
-    it. `reason` says why not.
+    it. `reason` says why not, or why never.
     """
 
     word: bytes

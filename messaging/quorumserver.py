@@ -13,7 +13,7 @@ After a start nobody gets anything for as long as the longest hold there can be:
 before is not known. A question that wants more than that is refused.
 
 A question carries the token the server said last to its node; each token is good for one question.
-So a recorded question holds the tie for nobody.
+So a recorded question holds the tie for nobody. One without a token asks for nothing but that.
 
 Source: docs/protocol/quorumd.md.
 """
@@ -152,11 +152,12 @@ class QuorumServer:
         token = cluster.tokens.get(ask.node, b"")
         if not token or token != ask.token:
             token = cluster.tokens.setdefault(ask.node, self._random_bytes(ballot.WORD_BYTES))
-            return ballot.Answer(ask.word, token, is_stale=True), []
+            reason = self._too_long(ask)
+            return ballot.Answer(ask.word, token, is_stale=True, reason=reason), []
         token = cluster.tokens[ask.node] = self._random_bytes(ballot.WORD_BYTES)
         members = frozenset(ask.members)
         hold_s = ask.hold_ms / 1000
-        reason = self._refusal(cluster, ask.node, members, max(hold_s, ask.lease_ms / 1000), now)
+        reason = self._refusal(cluster, ask, members, now)
         if reason:
             return ballot.Answer(ask.word, token, reason=reason), []
         is_new = cluster.give(members, now + hold_s)
@@ -165,20 +166,23 @@ class QuorumServer:
         return ballot.Answer(ask.word, token, granted=True), [info(NAME, text)] if is_new else []
 
     def _refusal(
-        self,
-        cluster: _Cluster,
-        node: str,
-        members: frozenset[str],
-        hold_s: float,
-        now: float,
+        self, cluster: _Cluster, ask: ballot.Ask, members: frozenset[str], now: float
     ) -> str:
-        if node not in members:
-            return f"node {node} asks for others"
-        if hold_s > self._longest_s:
-            return f"the longest hold is {self._longest_s:g} s, {hold_s:g} s are wanted"
+        if ask.node not in members:
+            return f"node {ask.node} asks for others"
+        too_long = self._too_long(ask)
+        if too_long:
+            return too_long
         if now < self._opens_at:
             return f"it started lately and waits for {self._opens_at - now:.1f} s more"
         if not cluster.may_have(members, now):
             others = sorted({name for each in cluster.grants for name in each} - members)
             return f"{' '.join(others)} may go on"
         return ""
+
+    def _too_long(self, ask: ballot.Ask) -> str:
+        """What this server would refuse at any time."""
+        hold_s = max(ask.hold_ms, ask.lease_ms) / 1000
+        if hold_s <= self._longest_s:
+            return ""
+        return f"the longest hold is {self._longest_s:g} s, {hold_s:g} s are wanted"

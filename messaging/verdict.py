@@ -1,8 +1,8 @@
 """Who belongs to the next view: the answer to a complete table of Joins, the same for everybody.
 
-Responsible for which fully connected subset goes on, for the numbers of views, the "born" of members
-and the leader. Not responsible for finding such subsets (`clique`), for how the table comes about,
-nor for when a view is installed (`ccm`).
+Responsible for which fully connected subset goes on, for the numbers of views, the "born" of its
+members and the leader. Not responsible for finding such subsets (`clique`), for how the table comes
+about, nor for when a view is installed (`ccm`).
 
 Born and numbers: the *base* is the quorate view with the highest number any Join comes from (else
 the highest at all). Members of the base keep their born; all others, and members whose contact

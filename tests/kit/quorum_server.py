@@ -116,6 +116,8 @@ class ServerBeside:
         for ear in self._ears:
             with contextlib.suppress(RemoteProtocolError):
                 message = ear.open(data)
+                if isinstance(message, ballot.Ask) and not message.token:
+                    return "Ask: which token is good"
                 if isinstance(message, ballot.Ask):
                     return f"Ask: the tie for {' '.join(message.members)}, {message.lease_ms} ms"
                 assert isinstance(message, ballot.Answer), "there is nothing else"

@@ -46,6 +46,43 @@ def test_the_survivor_of_two_goes_on_without_losing_quorum_for_a_moment(seed: in
     assert quorate(network) == ["a"] and losses(network, "a") == 0
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_survivor_of_two_has_the_tie_after_one_trip_to_the_server(seed: int) -> None:
+    network, server = served(seed=seed)
+    ask_in_s = 3 / 4 * (TIMING.lease_s - TIMING.doubt_s)
+    server.delay_s = (0.7 * ask_in_s, 0.75 * ask_in_s)
+    network.crash("b")
+    network.run(5 * D)
+
+    assert quorate(network) == ["a"] and losses(network, "a") == 0
+
+
+def test_a_server_that_is_away_is_told_of_before_it_is_needed() -> None:
+    network, server = served(3)
+    silent, again = "quorum server qs does not answer", "quorum server qs answers again"
+    server.stop()
+    network.run(5 * D)
+    assert network.lives["a"].texts().count(silent) == 1 and losses(network, "a") == 0
+
+    server.start()
+    network.run(5 * D)
+    assert network.lives["a"].texts().count(again) == 1
+
+
+def test_a_server_that_began_anew_is_asked_in_one_trip_again() -> None:
+    network, server = served()
+    server.start()
+    network.run(server.longest_s + D)
+    said: list[str] = []
+    network.crash("b")
+    network.run(TIMING.keepalive_s)
+    server.write = lambda text: said.append(text.split("  ")[1])
+    network.run(D)
+
+    first = next(place for place, text in enumerate(said) if text.startswith("Ask: the tie for a"))
+    assert said[first + 1] == "Answer: granted"
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_of_two_cut_nodes_exactly_one_goes_on(seed: int) -> None:
     network, _ = served(seed=seed)

@@ -126,6 +126,16 @@ def test_a_longer_hold_than_the_longest_is_refused() -> None:
     assert "asks for others" in voter.ask("a", "bc", 5.0).reason
 
 
+def test_who_asks_for_nothing_is_told_what_would_be_refused() -> None:
+    voter = Voter()
+    answer = voter.ask_once("a", "a", 5.0, lease_ms=LEASE_MS, hold_ms=2001)
+
+    assert answer.is_stale and "the longest hold is 2 s" in answer.reason
+    voter.tokens.clear()
+    assert voter.ask_once("a", "a", 5.0, lease_ms=LEASE_MS, hold_ms=HOLD_MS).reason == ""
+    assert voter.ask("b", "b", 5.1).granted, "a has asked for nothing"
+
+
 def test_a_recorded_question_is_answered_but_holds_nothing() -> None:
     voter = Voter()
     voter.ask("a", "a", 2.0)
