@@ -35,6 +35,7 @@ from dataclasses import dataclass, field
 from crm.api.membership import Member, View, ViewEvent
 from crm.plumbing.machine import Note, debug, error, info, warn
 from messaging import frame
+from messaging.beginning import Beginning
 from messaging.cluster_settings import ClusterSettings
 from messaging.quorum import Electorate, Rulings
 from messaging.standing import NEVER
@@ -167,7 +168,7 @@ class Ccm:
         self._node = node
         self._incarnation = incarnation
         self._uuid = uuid
-        self._started_at = now
+        self._beginning = Beginning(settings.timing, now)
         self._looked_at = now
         self._is_active = False
         self._peers: dict[str, _Peer] = {}
@@ -194,7 +195,7 @@ class Ccm:
         match event:
             case Activated():
                 self._is_active = True
-                return self._open_round(now)
+                return self._want_round(now)
             case PeerAppeared(peer, incarnation):
                 self._peers[peer] = _Peer(incarnation)
                 self._forget_earlier_lives(peer, incarnation)
@@ -218,6 +219,8 @@ class Ccm:
         """Install a view whose waiting time is over, or begin again."""
         self._looked_at = now
         effects = self._weigh_anew(now)
+        if self._beginning.is_waiting:
+            effects += self._want_round(now)
         if not self._is_active or self._round.is_settled:
             return effects
         return effects + self._go_through_round(now)
@@ -240,7 +243,7 @@ class Ccm:
         """When `tick` has something to do."""
         if not self._is_active:
             return None
-        due = (self._round_due(), self._tie_end())
+        due = (self._round_due(), self._tie_end(), self._beginning.ends)
         return min((each for each in due if each is not None), default=None)
 
     def _round_due(self) -> float | None:
@@ -252,7 +255,7 @@ class Ccm:
         restarts = self._restarts_end()
         if restarts > self._looked_at:
             return restarts
-        patience = self._started_at + self._timing.initdead_s
+        patience = self._beginning.patience_ends
         return min(deadline, patience) if patience > self._looked_at else deadline
 
     # --- contacts ---------------------------------------------------------------------------
@@ -299,7 +302,7 @@ class Ccm:
             return []
         peer.is_active = True
         self._restarting.pop(name, None)
-        return self._open_round(now) if self._is_active else []
+        return self._want_round(now) if self._is_active else []
 
     def _forget_earlier_lives(self, name: str, incarnation: str) -> None:
         """Contact with a new life: the earlier is over. The same one still has its time to stop."""
@@ -331,7 +334,8 @@ class Ccm:
         if self.view is not None and self.view.quorate and not self._has_own_quorum(now):
             effects += self._renounce_quorum()
         if not peer.is_active:
-            return effects + self._conclude(now)
+            wanted = self._want_round(now) if self._beginning.is_waiting else []
+            return effects + (wanted or self._conclude(now))
         return effects + self._open_round(now)
 
     def _counted(self) -> list[str]:
@@ -390,8 +394,24 @@ class Ccm:
 
     # --- rounds -----------------------------------------------------------------------------
 
+    def _want_round(self, now: float) -> list[Effect]:
+        """Open a round, as soon as everybody who starts with us can be named in it."""
+        if self._holds_back(now):
+            self._beginning.is_waiting = True
+            return []
+        return self._open_round(now)
+
+    def _holds_back(self, now: float) -> bool:
+        """Whether this node starts and has not said anything so far, as others start with it."""
+        is_beginning = self._round.number == 0 and self._highest_id == 0
+        return is_beginning and self._somebody_starts and self._beginning.holds_back(now)
+
+    @property
+    def _somebody_starts(self) -> bool:
+        return any(not peer.is_active for peer in self._peers.values())
+
     def _open_round(self, now: float) -> list[Effect]:
-        return self._enter_round(self._highest_round + 1, now)
+        return self._enter_round(max(self._highest_round + 1, self._beginning.round), now)
 
     def _enter_round(self, number: int, now: float) -> list[Effect]:
         """Say our word in a round, the only one we say in it."""
@@ -428,6 +448,8 @@ class Ccm:
         for peer, let_go in [early for early in self._early_let_go if early[1].round == number]:
             effects += self._hear_let_go(peer, let_go, now)
         self._early_let_go = [early for early in self._early_let_go if early[1].round > number]
+        for peer, early_join in self._beginning.end(number):
+            effects += self._hear_join(peer, early_join, now)
         return effects + self._conclude(now)
 
     def _hear_join(self, name: str, join: frame.Join, now: float) -> list[Effect]:
@@ -445,7 +467,13 @@ class Ccm:
         newly_active = not peer.is_active or self._accept_again(join.origin)
         peer.is_active = True
         self._restarting.pop(name, None)
-        if join.round > self._round.number:
+        if join.round > self._round.number and self._holds_back(now):
+            self._beginning.keep(name, join)
+            self._beginning.is_waiting = True
+            return effects
+        if self._beginning.is_waiting and join.round <= self._beginning.round:
+            effects += self._open_round(now)
+        elif join.round > self._round.number:
             effects += self._enter_round(join.round, now)
         elif newly_active:
             effects += self._open_round(now)
@@ -526,9 +554,7 @@ class Ccm:
         if not self._round.is_overdue and not is_mutual(table):
             return []
         nobody_has_view = all(join.view_id == 0 for join in table.values())
-        somebody_starts = any(not peer.is_active for peer in self._peers.values())
-        patient = now < self._started_at + self._timing.initdead_s
-        if nobody_has_view and somebody_starts and patient:
+        if nobody_has_view and self._somebody_starts and now < self._beginning.patience_ends:
             return []
         self._round.verdict = judge(table, self._electorate, is_counted=self.is_counted)
         return self._go_on(now)

@@ -45,7 +45,7 @@ def handshake() -> Overheard:
     """Two nodes start one after the other: b's first packet is a challenge to a, a's answer
     challenges back, and b's answer to that opens its session. Only then is a heartbeat
     believed, a contact made and a view agreed upon."""
-    network = Overheard(2)
+    network = Overheard(2, seed=1)
     network.start("a")
     network.run(0.3)
     network.begin()
