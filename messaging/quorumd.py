@@ -7,26 +7,25 @@ Source: docs/protocol/quorumd.md; the name and place are those of Heartbeat's qu
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import re
 import signal
-import socket
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from crm.plumbing import clock
 from crm.plumbing.daemon import Options, Plan, Shell, parse_options, run
-from crm.plumbing.errors import ConfigurationError, Problem, error, has_errors
+from crm.plumbing.errors import Problem, error, has_errors
 from crm.plumbing.settings import Paths
 from messaging import authkeys, ballot, quorumserver
 from messaging.authkeys import KeyFile
 from messaging.cluster_settings import DEFAULT_QUORUM_PORT
+from messaging.media.answering import AnsweringSocket
 
 log = logging.getLogger("ha.quorumd")
 
@@ -134,18 +133,18 @@ class _Reading:
 
 
 class _Deeds:
-    """The socket, and the signal to read the keys again."""
+    """The socket, and the signal to read the files again."""
 
     def __init__(self, settings: ServerSettings, options: Options) -> None:
         self._settings = settings
         self._options = options
-        self._socket: socket.socket | None = None
+        self._socket: AnsweringSocket | None = None
         self._shell: Shell | None = None
 
     def start(self, shell: Shell) -> None:
         """Open the socket."""
         self._shell = shell
-        self._socket = open_socket(self._settings.address, self._settings.port)
+        self._socket = AnsweringSocket(self._settings.address, self._settings.port)
         shell.loop.add_reader(self._socket, self._read)
         shell.loop.add_signal_handler(signal.SIGHUP, self._reread)
         names = " ".join(sorted(self._settings.keys))
@@ -153,53 +152,31 @@ class _Deeds:
         log.info("port %s, clusters %s; %s", self._settings.port, names, wait)
 
     def carry_out(self, effect: object) -> None:
-        """Send an answer; one that cannot be sent is lost as any datagram may be."""
+        """Send an answer."""
         assert isinstance(effect, quorumserver.SendAnswer), "the only effect of its own"
         if self._socket is not None:
-            with contextlib.suppress(OSError):
-                self._socket.sendto(effect.data, effect.destination)
+            self._socket.send(effect.data, effect.way)
 
     def _read(self) -> None:
         assert self._shell is not None
         assert self._socket is not None
         for _ in range(BATCH):
-            try:
-                data, source = self._socket.recvfrom(ballot.MAX_DATAGRAM_BYTES)
-            except OSError:  # nothing left
+            heard = self._socket.receive(ballot.MAX_DATAGRAM_BYTES)
+            if heard is None:
                 return
-            self._shell.receive(quorumserver.QuestionArrived(data, source))
+            self._shell.receive(quorumserver.QuestionArrived(*heard))
 
     def _reread(self) -> None:
         assert self._shell is not None
         settings, problems = read_settings(self._options.paths)
         report(problems)
         if settings is None:
-            log.error("the changed files are refused; the keys in use stay")
+            log.error("the changed files are refused; the clusters and keys in use stay")
             return
-        if settings.longest_s != self._settings.longest_s or settings.port != self._settings.port:
-            log.warning("a changed port or longest time takes effect at the next start")
+        if replace(settings, keys=self._settings.keys) != self._settings:
+            text = "a changed port, bind address or longest time takes effect at the next start"
+            log.warning(text)
         self._shell.receive(quorumserver.KeysRead(settings.keys))
-
-
-def open_socket(address: str, port: int) -> socket.socket:
-    """Listen on an address; on `::` in both IP versions.
-
-    Raises: ConfigurationError.
-    """
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    opened: socket.socket | None = None
-    try:
-        opened = socket.socket(family, socket.SOCK_DGRAM)
-        if family is socket.AF_INET6:
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address != "::"))
-        opened.setblocking(False)
-        opened.bind((address, port))
-    except (OSError, UnicodeError) as problem:
-        if opened is not None:
-            opened.close()
-        why = getattr(problem, "strerror", None) or str(problem)
-        raise ConfigurationError(f"cannot listen on {address}, port {port}: {why}") from problem
-    return opened
 
 
 def report(problems: list[Problem]) -> None:

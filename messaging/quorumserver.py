@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from crm.plumbing.errors import RemoteProtocolError
 from crm.plumbing.machine import Exit, Note, StopRequested, info
@@ -38,10 +39,10 @@ MAX_GRANTS = 64
 
 @dataclass(frozen=True, slots=True)
 class QuestionArrived:
-    """A datagram came from somewhere."""
+    """A datagram came from somewhere; `way` is what an answer to it needs, whatever that is."""
 
     data: bytes
-    source: tuple[str, int]
+    way: Any  # Any: the shell's, which gets it back
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class SendAnswer:
     """Send a datagram."""
 
     data: bytes
-    destination: tuple[str, int]
+    way: Any  # Any: as it came with the question
 
 
 Event = QuestionArrived | KeysRead | StopRequested
@@ -69,8 +70,13 @@ class _Cluster:
 
     name: str
     sealer: ballot.Sealer
+    is_served: bool = True
     grants: dict[frozenset[str], float] = field(default_factory=dict)
     tokens: dict[str, bytes] = field(default_factory=dict)
+
+    def has_given(self, now: float) -> bool:
+        """Whether somebody may still rely on what it was given."""
+        return any(until > now for until in self.grants.values())
 
     def may_have(self, members: frozenset[str], now: float) -> bool:
         """Whether a set shares a member with all that have the tie."""
@@ -105,11 +111,12 @@ class QuorumServer:
     def receive(self, event: Event, now: float) -> list[Effect]:
         """Answer a question."""
         match event:
-            case QuestionArrived(data, source):
-                return self._answer(data, source, now)
+            case QuestionArrived(data, way):
+                return self._answer(data, way, now)
             case KeysRead(keys):
+                dropped = self._drop_others(keys, now)
                 self._take_keys(keys)
-                return [info(NAME, "the keys were read again")]
+                return [info(NAME, "the keys were read again"), *dropped]
             case StopRequested():
                 return [Exit(0)]
 
@@ -126,16 +133,34 @@ class QuorumServer:
             tag = frame.cluster_tag(name)
             if tag in self._clusters:
                 self._clusters[tag].sealer.replace_keys(of_cluster)
+                self._clusters[tag].is_served = True
                 continue
             sealer = ballot.Sealer(
                 of_cluster, name, is_server=True, random_bytes=self._random_bytes
             )
             self._clusters[tag] = _Cluster(name, sealer)
 
-    def _answer(self, data: bytes, source: tuple[str, int], now: float) -> list[Effect]:
+    def _drop_others(self, keys: dict[str, KeyFile], now: float) -> list[Effect]:
+        """Answer nobody of a cluster that the file names no more.
+
+        What it was given is remembered until it is over: it may be named again before that.
+        """
+        gone = [cluster for cluster in self._clusters.values() if cluster.name not in keys]
+        notes = [
+            info(NAME, f"cluster {each.name} is answered no more")
+            for each in gone
+            if each.is_served
+        ]
+        for cluster in gone:
+            cluster.is_served = False
+            if not cluster.has_given(now):
+                del self._clusters[frame.cluster_tag(cluster.name)]
+        return [*notes]
+
+    def _answer(self, data: bytes, way: Any, now: float) -> list[Effect]:
         try:
             cluster = self._clusters.get(ballot.cluster_of(data))
-            if cluster is None:
+            if cluster is None or not cluster.is_served:
                 return []
             ask = cluster.sealer.open(data)
         except RemoteProtocolError:
@@ -144,7 +169,7 @@ class QuorumServer:
         if len(ask.word) != ballot.WORD_BYTES or not 0 < len(ask.members) <= ballot.MAX_MEMBERS:
             return []
         answer, notes = self._judge(cluster, ask, now)
-        return [SendAnswer(cluster.sealer.seal(answer), source), *notes]
+        return [SendAnswer(cluster.sealer.seal(answer), way), *notes]
 
     def _judge(
         self, cluster: _Cluster, ask: ballot.Ask, now: float

@@ -14,6 +14,7 @@ from crm.plumbing.errors import ConfigurationError, RemoteProtocolError
 from crm.plumbing.settings import Paths
 from messaging import ballot, quorumd
 from messaging.authkeys import KeyFile, SharedKey
+from messaging.media.answering import AnsweringSocket
 from messaging.quorumserver import KeysRead, QuestionArrived, QuorumServer, SendAnswer
 from tests.kit.messaging import KEYS, random_bytes
 
@@ -181,6 +182,28 @@ def test_new_keys_are_taken_over_and_the_tie_is_kept() -> None:
     assert not voter.ask("b", "b", 2.2).granted
 
 
+def test_a_cluster_that_is_named_no_more_is_not_answered() -> None:
+    voter = Voter()
+    assert voter.ask("a", "a", 2.0).granted
+    ask = voter.sealer.seal(ballot.Ask("b", bytes(16), b"", ("b",), LEASE_MS, HOLD_MS))
+
+    effects = voter.server.receive(KeysRead({"other": OTHER_KEYS}), 2.1)
+
+    assert any("cluster lab is answered no more" in str(effect) for effect in effects)
+    assert voter.say(ask, 2.2) == []
+
+
+def test_a_cluster_that_is_named_again_is_given_nothing_twice() -> None:
+    voter = Voter()
+    assert voter.ask("a", "a", 2.0).granted
+    for at in (2.1, 2.2):
+        voter.server.receive(KeysRead({"other": OTHER_KEYS}), at)
+    voter.server.receive(KeysRead({"lab": KEYS}), 2.3)
+
+    assert voter.ask("b", "b", 2.4).reason == "a may go on"
+    assert voter.ask("b", "b", 3.1).granted
+
+
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
     (tmp_path / "etc/ha.d").mkdir(parents=True)
@@ -233,9 +256,9 @@ def test_a_wrong_line_is_refused_with_a_way_out(paths: Paths, line: str, code: s
 
 
 def test_a_port_in_use_is_told_of(paths: Paths) -> None:
-    taken = quorumd.open_socket("127.0.0.1", 0)
+    taken = AnsweringSocket("127.0.0.1", 0)
     try:
         with pytest.raises(ConfigurationError, match="cannot listen on 127"):
-            quorumd.open_socket("127.0.0.1", taken.getsockname()[1])
+            AnsweringSocket("127.0.0.1", taken.port)
     finally:
         taken.close()
