@@ -82,6 +82,10 @@ class Arbitrator(Protocol):
     def replace_keys(self, keys: KeyFile) -> None:
         """Take over other keys of the cluster."""
 
+    @property
+    def trouble(self) -> str:
+        """Why it does not give the tie, or would not; "" where nothing speaks against it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Question:
@@ -115,6 +119,7 @@ class QuorumServerArbitrator:
         self._due = NEVER
         self._unanswered_since: float | None = None
         self._is_silent = False
+        self._refusal = ""
         self._until = NEVER
         self._told = ""
 
@@ -123,7 +128,7 @@ class QuorumServerArbitrator:
         if members == self._wanted:
             return []
         self._wanted, self._told, self._until = members, "", NEVER
-        self._unanswered_since, self._is_silent = None, False
+        self._unanswered_since, self._is_silent, self._refusal = None, False, ""
         self._open.clear()
         self._due = now + self._timing.deadtime_s
         return self._ask(now) if members else []
@@ -141,8 +146,9 @@ class QuorumServerArbitrator:
         if question.sent_at >= self._token_asked_at:
             self._token, self._token_asked_at = answer.token, question.sent_at
         heard = self._hear_again()
+        self._refusal = answer.reason and f"refuses: {answer.reason}"
         if answer.reason:
-            refused = f"quorum server {self._server} refuses: {answer.reason}"
+            refused = f"quorum server {self._server} {self._refusal}"
             heard += self._tell(refused, warn)
         if answer.is_stale:
             return heard if self._is_under_way(now) else [*heard, *self._ask(now)]
@@ -176,6 +182,11 @@ class QuorumServerArbitrator:
     def replace_keys(self, keys: KeyFile) -> None:
         """Take over other keys of the cluster."""
         self._sealer.replace_keys(keys)
+
+    @property
+    def trouble(self) -> str:
+        """What the server is known not to do."""
+        return "does not answer" if self._is_silent else self._refusal
 
     def _is_under_way(self, now: float) -> bool:
         """Whether no question with the right token need be asked at once.

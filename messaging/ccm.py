@@ -261,6 +261,11 @@ class Ccm:
     # --- contacts ---------------------------------------------------------------------------
 
     @property
+    def refused(self) -> list[str]:
+        """The peers that count otherwise, by name."""
+        return sorted(name for name, peer in self._peers.items() if peer.is_refused)
+
+    @property
     def prospect(self) -> tuple[str, ...]:
         """Who will be in a view that waits, if it is to have no quorum so far."""
         verdict = self._round.verdict

@@ -41,6 +41,7 @@ from crm.plumbing.machine import (
     info,
 )
 from messaging import (
+    account,
     apiauth,
     arbitration,
     auth,
@@ -617,6 +618,14 @@ class Messaging:
             counters=self.counters,
             children=self._children.pids,
             mode=self._settings.mode,
+            quorum=account.rules_of(
+                self._ccm.view,
+                self._settings.electorate,
+                self._court.rulings,
+                now,
+                trouble=self._court.trouble,
+                disputed_by=self._ccm.refused,
+            ),
         )
 
     # --- the list of nodes ------------------------------------------------------------------

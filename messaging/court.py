@@ -57,6 +57,16 @@ class Court:
                 settings, keys, node=node, random_bytes=random_bytes
             )
 
+    @property
+    def rulings(self) -> Rulings:
+        """What was ruled."""
+        return self._rulings
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the quorum server; "" if nothing is known to be."""
+        return "" if self._arbitrator is None else self._arbitrator.trouble
+
     def consult(
         self,
         electorate: Electorate,
@@ -84,16 +94,16 @@ class Court:
         if electorate.needs_tie(prospect):
             members = prospect
         wanted = tuple(sorted(members)) if electorate.needs_tie(members) else ()
-        return effects + self._follow(self._arbitrator.want(wanted, now))
+        return effects + self._follow(self._arbitrator.want(wanted, now), now)
 
     def receive(self, event: arbitration.ServerAnswered, now: float) -> list[Effect]:
         """Take in what the quorum server says."""
         arbitrator = self._arbitrator
-        return [] if arbitrator is None else self._follow(arbitrator.receive(event, now))
+        return [] if arbitrator is None else self._follow(arbitrator.receive(event, now), now)
 
     def tick(self, now: float) -> list[Effect]:
         """Ask again."""
-        return [] if self._arbitrator is None else self._follow(self._arbitrator.tick(now))
+        return [] if self._arbitrator is None else self._follow(self._arbitrator.tick(now), now)
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
@@ -104,12 +114,16 @@ class Court:
         if self._arbitrator is not None:
             self._arbitrator.replace_keys(keys)
 
-    def _follow(self, outcome: Sequence[arbitration.Effect]) -> list[Effect]:
+    def _follow(self, outcome: Sequence[arbitration.Effect], now: float) -> list[Effect]:
         effects: list[Effect] = []
         for effect in outcome:
             if isinstance(effect, arbitration.TieGiven):
                 tie = frozenset(effect.members)
-                self._rulings = replace(self._rulings, tie=tie, tie_until=effect.until)
+                had = self._rulings.tie_at(now) == tie
+                since = self._rulings.tie_since if had else now
+                self._rulings = replace(
+                    self._rulings, tie=tie, tie_until=effect.until, tie_since=since
+                )
                 effects.append(Rule(self._rulings))
             else:
                 effects.append(effect)

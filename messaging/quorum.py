@@ -118,13 +118,14 @@ def problem_of(chain: Sequence[str]) -> str:
 class Rulings:
     """What arbitrators have told this node.
 
-    Exactly the nodes in `tie` have the tie, until `tie_until` (monotonic seconds). `reaches_out`: a
-    ping node answers.
+    Exactly the nodes in `tie` have the tie, until `tie_until` (monotonic seconds), and have had it
+    without a break since `tie_since`. `reaches_out`: a ping node answers.
     """
 
     tie: frozenset[str] = frozenset()
     tie_until: float = float("-inf")
     reaches_out: bool = False
+    tie_since: float = float("-inf")
 
     def tie_at(self, now: float) -> frozenset[str]:
         """Who has the tie at a moment."""
@@ -148,6 +149,13 @@ class Electorate:
         self, members: Collection[str], *, holds_tie: bool = False, reaches_out: bool = True
     ) -> tuple[bool, list[str]]:
         """Ask the chain; also name the plugins that were asked, in order."""
+        said = self.ask(members, holds_tie=holds_tie, reaches_out=reaches_out)
+        return said[-1][1] is Verdict.YES, [name for name, _ in said]
+
+    def ask(
+        self, members: Collection[str], *, holds_tie: bool, reaches_out: bool
+    ) -> list[tuple[str, Verdict]]:
+        """Ask plugins in turn until one decides; what each of them says."""
         count = Count(
             members=len(members),
             nodes=len(self.nodes),
@@ -156,13 +164,12 @@ class Electorate:
             holds_tie=holds_tie,
             reaches_out=reaches_out,
         )
-        asked: list[str] = []
+        said: list[tuple[str, Verdict]] = []
         for name in self.chain:
-            asked.append(name)
-            verdict = PLUGINS[name](count)
-            if verdict is not Verdict.TIE:
-                return verdict is Verdict.YES, asked
-        return False, asked
+            said.append((name, PLUGINS[name](count)))
+            if said[-1][1] is not Verdict.TIE:
+                break
+        return said
 
     def has_quorum(
         self, members: Collection[str], *, holds_tie: bool = False, reaches_out: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cli.view import lack
+from cli.view import lack, quorum_source
 from crm.api.membership import (
     Capability,
     ClusterDescription,
@@ -19,7 +19,7 @@ _WELL = (NodeStatus.ACTIVE, NodeStatus.PING)
 
 
 def as_text(cluster: ClusterDescription) -> str:
-    """A line for each node, one below it for each of its links, and the view."""
+    """A line for each node, one below it for each of its links, the view, and why it has quorum."""
     return "\n".join(_lines(cluster))
 
 
@@ -43,6 +43,7 @@ def as_json(cluster: ClusterDescription) -> dict[str, object]:
             }
             for node in cluster.nodes
         ],
+        "quorum": quorum_source.as_json(cluster.quorum),
         "wrong": wrong(cluster),
     }
 
@@ -64,8 +65,9 @@ def wrong(cluster: ClusterDescription) -> list[str]:
     if cluster.view is None:
         found.append(f"node {cluster.node} is in no membership")
     elif not cluster.view.quorate:
-        found.append("this partition has no quorum")
-    return found
+        why = quorum_source.why(cluster.quorum)
+        found.append("this partition has no quorum" + (f": {why}" if why else ""))
+    return [*found, *quorum_source.troubles(cluster.quorum)]
 
 
 def _lines(cluster: ClusterDescription) -> Iterator[str]:
@@ -85,6 +87,9 @@ def _lines(cluster: ClusterDescription) -> Iterator[str]:
     quorum = "quorum" if view.quorate else "no quorum"
     members = " ".join(member.name for member in view.members)
     yield f"  membership {view.id}, {quorum}, {len(view.members)} of {view.total_nodes}: {members}"
+    why = quorum_source.why(cluster.quorum)
+    if why:
+        yield f"  {quorum}: {why}"
 
 
 def _of_node(node: NodeDescription, *, is_own: bool) -> str:

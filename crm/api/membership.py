@@ -288,9 +288,37 @@ class NodeDescription(Message, frozen=True, omit_defaults=True):
     trouble: str = ""
 
 
+class QuorumVerdict(enum.Enum):
+    """What a rule of the quorum says; on a tie the next rule is asked."""
+
+    YES = "yes"
+    NO = "no"
+    TIE = "tie"
+
+
+class QuorumRule(Message, frozen=True, omit_defaults=True):
+    """One of the rules by which quorum is judged, and what it says of the present members.
+
+    `verdict` is None where a rule before it has decided. `votes` of `all_votes` are those of the
+    members, as this rule counts. `server` is the quorum server it asks, `held_ms` for how long the
+    members have had the tie from it without a break (-1: they have it not). `trouble` says why a
+    rule says no, or could not say yes, where it knows.
+    """
+
+    name: str
+    verdict: QuorumVerdict | None = None
+    votes: int = 0
+    all_votes: int = 0
+    server: str = ""
+    held_ms: int = -1
+    trouble: str = ""
+
+
 class ClusterDescription(Message, frozen=True, omit_defaults=True):
     """The answer to `AskCluster`. `counters` are packets by reason (sent, received, dropped-…).
 
+    `quorum` are the rules that decide whether the view has quorum, in the order in which they are
+    asked; empty where the stack does not say.
     `mode` is that of `SignedOn`. `parameters` are directives of ha.cf by name, as text, for whoever
     wants to see them; times are written in milliseconds (`keepalive`, `deadtime`: "3000").
     `stack` is the name by which an administrator knows the cluster layer, `lacks` is what it does
@@ -307,6 +335,7 @@ class ClusterDescription(Message, frozen=True, omit_defaults=True):
     mode: str = "crm"
     stack: str = "heartbeat"
     lacks: dict[Capability, str] = {}
+    quorum: tuple[QuorumRule, ...] = ()
 
 
 class KeyRotated(Message, frozen=True, omit_defaults=True):

@@ -14,6 +14,8 @@ from crm.api.membership import (
     NodeDescription,
     NodeKind,
     NodeStatus,
+    QuorumRule,
+    QuorumVerdict,
     View,
 )
 
@@ -84,3 +86,82 @@ def test_a_partition_without_quorum_is_wrong_and_so_is_no_membership() -> None:
     alone = msgspec.structs.replace(whole, view=None)
     assert health.wrong(alone) == ["node a is in no membership"]
     assert health.as_text(alone).endswith("in no membership")
+
+
+HALF = QuorumRule("majority", QuorumVerdict.TIE, 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("rules", "is_quorate", "said"),
+    [
+        (
+            [QuorumRule("majority", QuorumVerdict.YES, 3, 4), QuorumRule("quorumd", server="qs")],
+            True,
+            "quorum: 3 of 4 nodes are a majority",
+        ),
+        (
+            [QuorumRule("weight", QuorumVerdict.NO, 300, 700), QuorumRule("twonodes")],
+            False,
+            "no quorum: 300 of 700 votes are less than half",
+        ),
+        (
+            [QuorumRule("majority", QuorumVerdict.TIE, 1, 2),
+             QuorumRule("twonodes", QuorumVerdict.YES, 1, 2)],
+            True,
+            "quorum: 1 of 2 nodes are half of them, one of two nodes goes on by itself, and fencing"
+            " keeps them apart",
+        ),
+        (
+            [HALF, QuorumRule("twonodes", QuorumVerdict.NO, 2, 4)],
+            False,
+            "no quorum: 2 of 4 nodes are half of them, which is enough in a cluster of two nodes"
+            " only",
+        ),
+        (
+            [HALF, QuorumRule("quorumd", QuorumVerdict.YES, server="qs", held_ms=12_345)],
+            True,
+            "quorum: 2 of 4 nodes are half of them, the tie is held from quorum server qs for 12 s",
+        ),
+        (
+            [HALF, QuorumRule("quorumd", QuorumVerdict.NO, server="qs", trouble="refuses: c d may"
+                              " go on")],
+            False,
+            "no quorum: 2 of 4 nodes are half of them, quorum server qs refuses: c d may go on",
+        ),
+        (
+            [HALF, QuorumRule("ping", QuorumVerdict.NO), QuorumRule("quorumd", server="qs")],
+            False,
+            "no quorum: 2 of 4 nodes are half of them, no ping node answers",
+        ),
+        (
+            [HALF],
+            False,
+            "no quorum: 2 of 4 nodes are half of them, no rule decides that",
+        ),
+        (
+            [QuorumRule("majority", QuorumVerdict.YES, 2, 3),
+             QuorumRule("agreement", QuorumVerdict.NO, trouble="c in contact counts otherwise")],
+            False,
+            "no quorum: 2 of 3 nodes are a majority, but c in contact counts otherwise",
+        ),
+    ],
+)  # fmt: skip
+def test_it_is_said_by_which_rules_there_is_quorum_or_none(
+    rules: list[QuorumRule], is_quorate: bool, said: str
+) -> None:
+    view = msgspec.structs.replace(VIEW, quorate=is_quorate)
+    told = msgspec.structs.replace(cluster(), view=view, quorum=tuple(rules))
+
+    assert health.as_text(told).splitlines()[-1] == f"  {said}"
+    lacking = [f"this partition has {said}"]
+    assert health.wrong(told) == ([] if is_quorate else lacking)
+
+
+def test_a_server_that_is_silent_is_told_of_before_it_is_needed() -> None:
+    rules = (
+        QuorumRule("majority", QuorumVerdict.YES, 3, 4),
+        QuorumRule("quorumd", server="qs", trouble="does not answer"),
+    )
+    told = msgspec.structs.replace(cluster(), quorum=rules)
+
+    assert health.wrong(told) == ["quorum server qs does not answer"]
