@@ -1,8 +1,9 @@
 """Agreement on views: from "whom I am in contact with" to one list all its members share.
 
-Responsible for rounds, for letting go before others act, for quorum and the events clients see. Not
-responsible for who is in contact (`links`), for carrying messages (`delivery`), nor for computing
-the view of a complete round (`verdict`).
+Responsible for when a round begins and ends, for letting go before others act, and for quorum. Not
+responsible for who is in contact (`links`), for carrying messages (`delivery`), for what was said
+in a round (`round`), for computing the view of a complete one (`verdict`), nor for what a view
+means while it lasts (`present`).
 
 Theory of operation. Whenever a contact of an active node changes, it opens a *round* with a
 number above all it knows, and says `Join`: whom it is in contact with, from which view it comes.
@@ -30,16 +31,19 @@ Source: docs/protocol/membership.md; the words are Heartbeat's CCM.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from crm.api.membership import Member, View, ViewEvent
-from crm.plumbing.machine import Note, debug, error, info, warn
+from crm.api.membership import View
+from crm.plumbing.machine import Note, debug, error, warn
 from messaging import frame
 from messaging.beginning import Beginning
 from messaging.cluster_settings import ClusterSettings
+from messaging.present import Announce as Announce
+from messaging.present import Present
 from messaging.quorum import Electorate, Rulings
+from messaging.round import Life, Round
 from messaging.standing import NEVER
-from messaging.verdict import Verdict, cookie_of, is_mutual, judge, leader_of
+from messaging.verdict import Verdict, is_mutual, judge
 
 MAX_EARLY_LETGOS = 256
 
@@ -114,14 +118,6 @@ class Speak:
     message: frame.Join | frame.LetGo
 
 
-@dataclass(frozen=True, slots=True)
-class Announce:
-    """Tell clients about the membership."""
-
-    event: ViewEvent
-    view: View
-
-
 Effect = Speak | Announce | Note
 
 # --- the machine --------------------------------------------------------------------------
@@ -134,23 +130,6 @@ class _Peer:
     is_refused: bool = False
 
 
-@dataclass
-class _Round:
-    """One round: what was said in it, and what came out."""
-
-    number: int = 0
-    table: dict[str, frame.Join] = field(default_factory=dict)
-    let_go: set[tuple[str, str]] = field(default_factory=set)
-    leases: dict[str, dict[tuple[str, str], float]] = field(default_factory=dict)
-    """By speaker: until when the lives it has given up may not be left out by a quorum."""
-
-    verdict: Verdict | None = None
-    is_settled: bool = True
-    is_overdue: bool = False
-    install_at: float | None = None
-    begun_at: float = 0.0
-
-
 class Ccm:
     """The machine of membership on one node."""
 
@@ -158,12 +137,7 @@ class Ccm:
         self, settings: ClusterSettings, *, node: str, incarnation: str, uuid: str, now: float
     ) -> None:
         self._timing = settings.timing
-        self._cluster = settings.cluster
-        self._names = settings.sorted_nodes
         self._electorate = settings.electorate
-        self._last_count: Electorate | None = None
-        """By what the last quorate view was counted."""
-
         self._rulings = Rulings()
         self._node = node
         self._incarnation = incarnation
@@ -172,21 +146,15 @@ class Ccm:
         self._looked_at = now
         self._is_active = False
         self._peers: dict[str, _Peer] = {}
-        self._round = _Round()
+        self._present = Present(
+            node, incarnation=incarnation, cluster=settings.cluster, contacts=self._peers
+        )
+        self._round = Round()
         self._highest_round = 0
-        self._highest_id = 0
         self._early_let_go: list[tuple[str, frame.LetGo]] = []
-        self._let_go_at: dict[tuple[str, str], float] = {}
-        self._leases: dict[tuple[str, str], float] = {}
-        self._broken: set[str] = set()
+        self._let_go_at: dict[Life, float] = {}
+        self._leases: dict[Life, float] = {}
         self._restarting: dict[str, float] = {}
-        self._seats: tuple[frame.SeatOf, ...] = ()
-        self._cookie = ""
-        self._charter = ""
-        """By what charter the present view was counted."""
-
-        self._in_flux = False
-        self.view: View | None = None
 
     # --- the machine ------------------------------------------------------------------------
 
@@ -261,35 +229,33 @@ class Ccm:
     # --- contacts ---------------------------------------------------------------------------
 
     @property
+    def view(self) -> View | None:
+        """The view this node is in."""
+        return self._present.view
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the present view counts as is counted now."""
+        return self._present.counts_by(self._electorate)
+
+    @property
     def refused(self) -> list[str]:
         """The peers that count otherwise, by name."""
         return sorted(name for name, peer in self._peers.items() if peer.is_refused)
 
     @property
-    def prospect(self) -> tuple[str, ...]:
+    def prospect(self) -> list[str]:
         """Who will be in a view that waits, if it is to have no quorum so far."""
         verdict = self._round.verdict
         if verdict is None or self._round.is_settled or verdict.quorate:
-            return ()
-        names = tuple(seat.name for seat in verdict.members)
-        return names if self._node in names else ()
-
-    @property
-    def is_counted(self) -> bool:
-        """Whether the present view counts as is counted now."""
-        return self._charter == self._electorate.charter
-
-    @property
-    def _knows_count(self) -> bool:
-        """Whether this node was in a quorate view that counted as is counted now."""
-        last = self._last_count
-        return last is not None and last.charter == self._electorate.charter
+            return []
+        names = self._round.members_to_be
+        return names if self._node in names else []
 
     def _count_anew(self, electorate: Electorate, now: float) -> list[Effect]:
         """Count otherwise; a round makes the view that says so."""
         if electorate.charter == self._electorate.charter:
             return []
-        self._names = tuple(sorted(electorate.nodes))
         self._electorate = electorate
         for peer in self._peers.values():
             peer.is_refused = False
@@ -326,30 +292,22 @@ class Ccm:
         known = NEVER if lost.free_at == NEVER else self._leases.get(life, NEVER)
         self._leases[life] = max(lost.free_at, known)
         self._restarting.pop(name, None)
-        if lost.is_restart and any(seat.name == name for seat in self._seats):
+        if lost.is_restart and name in self._present.names:
             self._restarting[name] = now + self._timing.deadtime_s
-        if any(seat.name == name for seat in self._seats):
-            self._broken.add(name)
+        in_flux = self._present.lose(name)
         if not self._is_active:
             return []
-        effects: list[Effect] = []
-        if self.view is not None and name == self.view.leader and not self._in_flux:
-            self._in_flux = True
-            effects.append(Announce(ViewEvent.NOT_PRIMARY, self.view))
-        if self.view is not None and self.view.quorate and not self._has_own_quorum(now):
+        effects: list[Effect] = [*in_flux]
+        if self._present.is_quorate and not self._has_own_quorum(now):
             effects += self._renounce_quorum()
         if not peer.is_active:
             wanted = self._want_round(now) if self._beginning.is_waiting else []
             return effects + (wanted or self._conclude(now))
         return effects + self._open_round(now)
 
-    def _counted(self) -> list[str]:
-        """This node and the members in contact with us ever since the view came."""
-        return [self._node, *(seat.name for seat in self._seats if self._is_unbroken(seat))]
-
     def _has_own_quorum(self, now: float) -> bool:
         """Whether we and those we count could act."""
-        return self._electorate.lets_act(self._counted(), self._rulings, now)
+        return self._electorate.lets_act(self._present.counted(), self._rulings, now)
 
     def _weigh_anew(self, now: float) -> list[Effect]:
         """See whether what arbitrators say, or say no more, changes who may act."""
@@ -365,15 +323,12 @@ class Ccm:
             if not self._has_own_quorum(now):
                 text = "quorum is lost: it rested on the word of an arbitrator"
                 return [warn("ccm", text), *self._renounce_quorum(), *self._open_round(now)]
-            rests_on_tie = self._electorate.needs_tie(self._counted())
+            rests_on_tie = self._electorate.needs_tie(self._present.counted())
             is_told = reaches_out is self._rulings.reaches_out or not rests_on_tie
             return [] if is_told else self._open_round(now)
-        may_act = self._electorate.lets_act(self._names_in_view(), self._rulings, now)
+        may_act = self._electorate.lets_act(self._present.names, self._rulings, now)
         is_told = (tie, reaches_out) == (self._rulings.tie_at(now), self._rulings.reaches_out)
         return self._open_round(now) if may_act and not is_told else []
-
-    def _names_in_view(self) -> list[str]:
-        return [seat.name for seat in self._seats]
 
     def _claims(self, join: frame.Join | None) -> tuple[frozenset[str], bool]:
         """What a Join says of arbitrators."""
@@ -381,21 +336,19 @@ class Ccm:
 
     def _tie_end(self) -> float | None:
         """When the quorum that rests on the tie ends, unless the tie is given for longer."""
-        if self.view is None or not self.view.quorate:
-            return None
-        return self._rulings.tie_until if self._electorate.needs_tie(self._counted()) else None
-
-    def _is_unbroken(self, seat: frame.SeatOf) -> bool:
-        return seat.name in self._peers and seat.name not in self._broken
+        rests_on_tie = self._present.is_quorate and (
+            self._electorate.needs_tie(self._present.counted())
+        )
+        return self._rulings.tie_until if rests_on_tie else None
 
     def _renounce_quorum(self) -> list[Effect]:
-        """Let go at once: what is left without us may agree on anything, but we may not wait."""
-        seats = tuple(
-            seat for seat in self._seats if seat.name == self._node or self._is_unbroken(seat)
-        )
-        view_id = self._highest_id + 1
-        cookie = f"{cookie_of(view_id, seats)}-{self._incarnation}"
-        return self._take_view(seats, view_id, cookie, quorate=False, leader=leader_of(seats))
+        self._forget_waits()
+        return [*self._present.renounce_quorum(self._electorate)]
+
+    def _forget_waits(self) -> None:
+        """Another view, or none: nobody is waited for on account of the one before."""
+        self._restarting.clear()
+        self._let_go_at.clear()
 
     # --- rounds -----------------------------------------------------------------------------
 
@@ -408,7 +361,7 @@ class Ccm:
 
     def _holds_back(self, now: float) -> bool:
         """Whether this node starts and has not said anything so far, as others start with it."""
-        is_beginning = self._round.number == 0 and self._highest_id == 0
+        is_beginning = self._round.number == 0 and self._present.highest_id == 0
         return is_beginning and self._somebody_starts and self._beginning.holds_back(now)
 
     @property
@@ -422,33 +375,34 @@ class Ccm:
         """Say our word in a round, the only one we say in it."""
         self._highest_round = number
         self._leases = {life: at for life, at in self._leases.items() if at > now}
-        last = self._last_count
+        present = self._present
+        before = present.count_before(self._electorate)
         join = frame.Join(
             round=number,
             origin=self._node,
             incarnation=self._incarnation,
             uuid=self._uuid,
-            nodes=len(self._names),
+            nodes=len(self._electorate.nodes),
             reach=tuple((name, self._peers[name].incarnation) for name in self._reach()),
-            broken=tuple(sorted(self._broken)),
-            highest_id=self._highest_id,
-            view_id=0 if self.view is None else self.view.id,
-            cookie=self._cookie,
-            quorate=self.view is not None and self.view.quorate,
-            members=self._seats,
+            broken=tuple(sorted(present.broken)),
+            highest_id=present.highest_id,
+            view_id=0 if present.view is None else present.view.id,
+            cookie=present.cookie,
+            quorate=present.is_quorate,
+            members=present.seats,
             leases=tuple(
                 (*life, math.ceil((at - now) * 1000)) for life, at in sorted(self._leases.items())
             ),
             charter=self._electorate.charter,
             tie=tuple(sorted(self._rulings.tie_at(now))),
             reaches_out=self._rulings.reaches_out,
-            is_counted=self._knows_count,
-            before=() if self._knows_count or last is None else last.votes,
-            disputes=any(peer.is_refused for peer in self._peers.values()),
+            is_counted=before is None,
+            before=before or (),
+            disputes=bool(self.refused),
             margin_ms=math.ceil(self._timing.margin_s * 1000),
         )
-        self._round = _Round(number, {self._node: join}, is_settled=False, begun_at=now)
-        self._round.leases[self._node] = dict(self._leases)
+        self._round = Round(number, begun_at=now, is_settled=False)
+        self._round.say(join, dict(self._leases))
         effects: list[Effect] = [Speak(tuple(sorted(self._peers)), join)]
         for peer, let_go in [early for early in self._early_let_go if early[1].round == number]:
             effects += self._hear_let_go(peer, let_go, now)
@@ -461,7 +415,8 @@ class Ccm:
         peer = self._peers.get(name)
         if peer is None or (join.origin == name and join.incarnation != peer.incarnation):
             return []
-        self._highest_id = max(self._highest_id, join.highest_id, join.view_id)
+        present = self._present
+        present.highest_id = max(present.highest_id, join.highest_id, join.view_id)
         if not self._is_active:
             self._highest_round = max(self._highest_round, join.round)
             peer.is_active = True
@@ -484,12 +439,8 @@ class Ccm:
             effects += self._open_round(now)
         if join.round != self._round.number or join.origin in self._round.table:
             return effects
-        self._round.table[join.origin] = join
-        self._round.leases[join.origin] = {
-            (other, incarnation): now + left_ms / 1000
-            for other, incarnation, left_ms in join.leases
-        }
-        if join.view_id == 0 and self._has_seat(join.origin, join.incarnation):
+        self._round.hear(join, now)
+        if join.view_id == 0 and present.has_seat(join.origin, join.incarnation):
             self._let_go_at.setdefault((join.origin, join.incarnation), now)
         named = {other for other, _ in join.reach}
         onward = tuple(
@@ -505,20 +456,18 @@ class Ccm:
         """Until when members are waited for whose new life is heard and not active yet."""
         return max(self._restarting.values(), default=float("-inf"))
 
-    def _has_seat(self, name: str, incarnation: str) -> bool:
-        return any(seat.name == name and seat.incarnation == incarnation for seat in self._seats)
-
     def _refuse(self, join: frame.Join, now: float) -> list[Effect]:
         """A node with another idea of the cluster, or of its quorum, takes no part here."""
         peer = self._peers.get(join.origin)
         if peer is None or peer.is_refused:
             return []
         peer.is_refused = True
+        count = len(self._electorate.nodes)
         text = (
-            f"Node count from node {join.origin} does not agree: local count={len(self._names)},"
+            f"Node count from node {join.origin} does not agree: local count={count},"
             f" count in message ={join.nodes}"
         )
-        if join.nodes == len(self._names):
+        if join.nodes == count:
             text = (
                 f"node {join.origin} counts quorum otherwise: are node, nodeweight, quorum_server"
                 " and 'env quorum' of ha.cf the same on all nodes?"
@@ -533,29 +482,13 @@ class Ccm:
             peer.is_refused = False
         return was_refused
 
-    def _closure(self) -> set[str] | None:
-        """The names the table must hold, if it holds them all."""
-        table = self._round.table
-        found = {self._node}
-        pending = [self._node]
-        while pending:
-            join = table.get(pending.pop())
-            if join is None:
-                return None
-            for name, _ in join.reach:
-                if name not in found:
-                    found.add(name)
-                    pending.append(name)
-        return found
-
     def _conclude(self, now: float) -> list[Effect]:
         """Compute the view once the round is complete."""
         if self._round.verdict is not None or self._round.is_settled:
             return self._go_on(now)
-        closure = self._closure()
-        if closure is None or now < self._restarts_end():
+        table = self._round.complete_table(self._node)
+        if table is None or now < self._restarts_end():
             return []
-        table = {name: self._round.table[name] for name in sorted(closure)}
         if not self._round.is_overdue and not is_mutual(table):
             return []
         nobody_has_view = all(join.view_id == 0 for join in table.values())
@@ -569,20 +502,20 @@ class Ccm:
         verdict = self._round.verdict
         if verdict is None or self._round.is_settled or self._round.install_at is not None:
             return []
-        if all(seat.name != self._node for seat in verdict.members):
+        if self._node not in self._round.members_to_be:
             return self._step_aside()
-        lives = [(join.origin, join.incarnation) for join in self._round.table.values()]
+        lives = self._round.lives
         if any(life not in self._let_go_at for life in lives if life[0] in verdict.must_let_go):
             return []
-        free_at = max(self._margins(verdict) + self._leases_left(verdict), default=now)
+        free_at = max(self._margins() + self._leases_left(verdict), default=now)
         if free_at > now:
             self._round.install_at = free_at
             return []
         return self._install(now)
 
-    def _margins(self, verdict: Verdict) -> list[float]:
+    def _margins(self) -> list[float]:
         """Until when those who have let go have time to stop: each as long as it says."""
-        seated = {seat.name for seat in verdict.members}
+        seated = self._round.members_to_be
         return [
             self._let_go_at[join.origin, join.incarnation]
             + (join.margin_ms / 1000 or self._timing.margin_s)
@@ -592,30 +525,13 @@ class Ccm:
 
     def _leases_left(self, verdict: Verdict) -> list[float]:
         """Until when lives that the view leaves out may rely on one of its members."""
-        if not verdict.quorate:
-            return []
-        seated = {seat.name for seat in verdict.members}
-        return [
-            free_at
-            for name in seated
-            for life, free_at in self._round.leases.get(name, {}).items()
-            if life[0] not in seated and life not in self._let_go_at
-        ]
+        return list(self._round.leases_left(self._let_go_at)) if verdict.quorate else []
 
     def _step_aside(self) -> list[Effect]:
         """The others form a view without us: tell our clients, then the others."""
         self._round.is_settled = True
-        effects: list[Effect] = []
-        if self.view is not None:
-            effects.append(info("ccm", "this node was evicted from the membership"))
-            effects.append(Announce(ViewEvent.EVICTED, self.view))
-        self.view = None
-        self._seats = ()
-        self._restarting.clear()
-        self._cookie = ""
-        self._broken.clear()
-        self._let_go_at.clear()
-        self._in_flux = False
+        self._forget_waits()
+        effects = self._present.step_aside()
         let_go = frame.LetGo(self._round.number, self._node, self._incarnation)
         return [*effects, Speak(tuple(sorted(self._peers)), let_go)]
 
@@ -650,75 +566,22 @@ class Ccm:
         assert verdict is not None, "a view is installed after a verdict"
         self._round.is_settled = True
         if verdict.unchanged and self.view is not None:
-            return self._restore(self.view)
-        names = [seat.name for seat in verdict.members]
+            return [*self._present.restore()]
+        names = self._round.members_to_be
         is_late = verdict.quorate and (
             self._electorate.needs_tie(names)
             and not self._electorate.lets_act(names, self._rulings, now)
         )
-        effects = self._take_view(
-            verdict.members,
-            verdict.view_id,
-            f"{verdict.cookie}-{self._incarnation}" if is_late else verdict.cookie,
-            quorate=verdict.quorate and not is_late,
-            leader=verdict.leader,
-        )
+        self._forget_waits()
+        effects: list[Effect] = [
+            *self._present.take(
+                verdict.members,
+                verdict.view_id,
+                f"{verdict.cookie}-{self._incarnation}" if is_late else verdict.cookie,
+                self._electorate,
+                quorate=verdict.quorate and not is_late,
+                leader=verdict.leader,
+            )
+        ]
         # The others may have quorum by what we said in this round, and it is true no more.
         return effects + self._open_round(now) if is_late else effects
-
-    def _take_view(
-        self,
-        seats: tuple[frame.SeatOf, ...],
-        view_id: int,
-        cookie: str,
-        *,
-        quorate: bool,
-        leader: str,
-    ) -> list[Effect]:
-        """Make a view the present one and announce it."""
-        previous = {(seat.name, seat.incarnation, seat.born) for seat in self._seats}
-        following = {(seat.name, seat.incarnation, seat.born) for seat in seats}
-        lost = {name for name, *_ in previous - following if name != self._node}
-        view = View(
-            id=view_id,
-            members=tuple(
-                Member(
-                    name=seat.name,
-                    uuid=seat.uuid,
-                    index=self._names.index(seat.name),
-                    born=seat.born,
-                    incarnation=seat.incarnation,
-                    votes=self._electorate.votes_of(seat.name),
-                )
-                for seat in seats
-            ),
-            quorate=quorate,
-            new=tuple(sorted(name for name, *_ in following - previous)),
-            lost=tuple(sorted(lost)),
-            total_nodes=len(self._names),
-            leader=leader,
-            votes_needed=self._electorate.votes_needed,
-        )
-        self.view = view
-        self._seats = seats
-        self._restarting.clear()
-        self._cookie = cookie
-        self._charter = self._electorate.charter
-        self._last_count = self._electorate if quorate else self._last_count
-        self._highest_id = max(self._highest_id, view_id)
-        self._broken.clear()
-        self._let_go_at.clear()
-        self._in_flux = False
-        event = ViewEvent.NEW_MEMBERSHIP if quorate else ViewEvent.INVALID
-        names = [seat.name for seat in seats]
-        _, asked = self._electorate.decide(names, holds_tie=quorate)
-        lines = self._electorate.debug_lines(names, asked, self._cluster)
-        return [*(debug("ccm", line) for line in lines), Announce(event, view)]
-
-    def _restore(self, view: View) -> list[Effect]:
-        """The round confirmed the view we have."""
-        if not self._in_flux:
-            return []
-        self._in_flux = False
-        event = ViewEvent.PRIMARY_RESTORED if view.quorate else ViewEvent.INVALID
-        return [Announce(event, view)]
