@@ -7,7 +7,8 @@ Theory of operation. In a view without quorum its members need the tie, if it wo
 quorum. In a quorate view those need it whose word is still fresh, as soon as they are no quorum by
 themselves: so it is asked for while there is time, and a survivor of two nodes does not let go
 between the end of its lease and the view without the other. While a view waits for those it leaves
-out to stop, its members ask for themselves already.
+out to stop, its members ask for themselves already. Who holds the tie in vain, as other members of
+its view do not get it, lets others have a turn.
 
 Source: docs/protocol/quorumd.md.
 """
@@ -51,6 +52,9 @@ class Court:
         """Whether anybody outside the cluster is asked at all."""
 
         self._rulings = Rulings()
+        self._deadtime_s = settings.timing.deadtime_s
+        self._patience_ends: float | None = None
+        self._turn_ends: float | None = None
         self._arbitrator: arbitration.Arbitrator | None = None
         if electorate.asks_server:
             self._arbitrator = arbitration.QuorumServerArbitrator(
@@ -85,6 +89,7 @@ class Court:
         reaches_out = reaches_out and electorate.asks_ping_nodes
         if reaches_out is not self._rulings.reaches_out:
             self._rulings = replace(self._rulings, reaches_out=reaches_out)
+            self._patience_ends = self._turn_ends = None
             effects.append(Rule(self._rulings))
         if self._arbitrator is None:
             return effects
@@ -94,7 +99,26 @@ class Court:
         if electorate.needs_tie(prospect):
             members = prospect
         wanted = tuple(sorted(members)) if electorate.needs_tie(members) else ()
+        is_quorate = view is not None and view.quorate
+        if self._gives_way(wanted, now, is_in_vain=not is_quorate):
+            wanted = ()
         return effects + self._follow(self._arbitrator.want(wanted, now), now)
+
+    def _gives_way(self, wanted: tuple[str, ...], now: float, *, is_in_vain: bool) -> bool:
+        """Whether others have their turn, as this node held the tie for a deadtime to no avail.
+
+        Some member does not get it: the server hears this one only, and refuses the other half.
+        """
+        holds = bool(wanted) and self._rulings.tie_at(now) == frozenset(wanted)
+        if not (holds and is_in_vain):
+            self._patience_ends = None
+        elif self._patience_ends is None:
+            self._patience_ends = now + self._deadtime_s
+        elif now >= self._patience_ends:
+            self._patience_ends, self._turn_ends = None, now + 2 * self._deadtime_s
+        if self._turn_ends is not None and now >= self._turn_ends:
+            self._turn_ends = None
+        return self._turn_ends is not None
 
     def receive(self, event: arbitration.ServerAnswered, now: float) -> list[Effect]:
         """Take in what the quorum server says."""
@@ -107,7 +131,10 @@ class Court:
 
     def next_deadline(self) -> float | None:
         """When `tick` has something to do."""
-        return None if self._arbitrator is None else self._arbitrator.next_deadline()
+        if self._arbitrator is None:
+            return None
+        due = (self._arbitrator.next_deadline(), self._patience_ends, self._turn_ends)
+        return min((each for each in due if each is not None), default=None)
 
     def replace_keys(self, keys: KeyFile) -> None:
         """Take over other keys of the cluster."""

@@ -106,6 +106,27 @@ def test_the_half_that_the_server_cannot_hear_lets_go() -> None:
     assert network.is_agreed("ab") and network.is_agreed("cd")
 
 
+def test_a_half_that_holds_the_tie_in_vain_gives_way() -> None:
+    network, server = served(4)
+    server.cut |= set("bcd")
+    network.partition("ab", "cd")
+    network.run(2 * D)
+    server.cut = {"b"}
+    network.run(4 * D)
+
+    assert quorate(network) == ["c", "d"], "b does not hear the server, so ab can gain nothing"
+    lost = [losses(network, name) for name in "cd"]
+    network.run(10 * D)
+    assert quorate(network) == ["c", "d"]
+    assert [losses(network, name) for name in "cd"] == lost, "ab asks in vain again"
+
+    network.crash("c")
+    network.crash("d")
+    server.cut.clear()
+    network.run(4 * D)
+    assert quorate(network) == ["a", "b"]
+
+
 def test_without_the_server_a_tie_is_no_quorum_and_a_majority_is() -> None:
     network, server = served(4)
     server.stop()
