@@ -153,6 +153,9 @@ class Ccm:
         self._highest_round = 0
         self._early_let_go: list[tuple[str, frame.LetGo]] = []
         self._let_go_at: dict[Life, float] = {}
+        self._margins_s: dict[str, float] = {}
+        """How long each node has to stop what runs on it, as it said last."""
+
         self._leases: dict[Life, float] = {}
         self._restarting: dict[str, float] = {}
 
@@ -282,6 +285,11 @@ class Ccm:
             for life, at in self._leases.items()
             if life[0] != name or life[1] == incarnation
         }
+        self._let_go_at = {
+            life: at
+            for life, at in self._let_go_at.items()
+            if life[0] != name or life[1] == incarnation
+        }
 
     def _lose_peer(self, lost: PeerVanished, now: float) -> list[Effect]:
         name = lost.peer
@@ -346,9 +354,8 @@ class Ccm:
         return [*self._present.renounce_quorum(self._electorate)]
 
     def _forget_waits(self) -> None:
-        """Another view, or none: nobody is waited for on account of the one before."""
+        """Another view, or none: no restart is waited for on account of the one before."""
         self._restarting.clear()
-        self._let_go_at.clear()
 
     # --- rounds -----------------------------------------------------------------------------
 
@@ -375,6 +382,9 @@ class Ccm:
         """Say our word in a round, the only one we say in it."""
         self._highest_round = number
         self._leases = {life: at for life, at in self._leases.items() if at > now}
+        self._let_go_at = {
+            life: at for life, at in self._let_go_at.items() if at + self._margin_s(life[0]) > now
+        }
         present = self._present
         before = present.count_before(self._electorate)
         join = frame.Join(
@@ -440,8 +450,14 @@ class Ccm:
         if join.round != self._round.number or join.origin in self._round.table:
             return effects
         self._round.hear(join, now)
-        if join.view_id == 0 and present.has_seat(join.origin, join.incarnation):
-            self._let_go_at.setdefault((join.origin, join.incarnation), now)
+        self._margins_s[join.origin] = join.margin_ms / 1000 or self._timing.margin_s
+        life = (join.origin, join.incarnation)
+        if join.view_id > 0:  # whatever it let go before, it was in a view when it said this
+            self._let_go_at.pop(life, None)
+        elif present.has_seat(*life):
+            self._let_go_at.setdefault(life, now)
+        if life in self._round.let_go:
+            self._let_go_at.setdefault(life, self._round.let_go[life])
         named = {other for other, _ in join.reach}
         onward = tuple(
             other
@@ -513,14 +529,16 @@ class Ccm:
             return []
         return self._install(now)
 
+    def _margin_s(self, name: str) -> float:
+        return self._margins_s.get(name, self._timing.margin_s)
+
     def _margins(self) -> list[float]:
-        """Until when those who have let go have time to stop: each as long as it says."""
+        """Until when those who have let go have time to stop, be they heard still or not."""
         seated = self._round.members_to_be
         return [
-            self._let_go_at[join.origin, join.incarnation]
-            + (join.margin_ms / 1000 or self._timing.margin_s)
-            for join in self._round.table.values()
-            if join.origin not in seated and (join.origin, join.incarnation) in self._let_go_at
+            at + self._margin_s(life[0])
+            for life, at in self._let_go_at.items()
+            if life[0] not in seated
         ]
 
     def _leases_left(self, verdict: Verdict) -> list[float]:
@@ -545,7 +563,7 @@ class Ccm:
         known = (let_go.origin, let_go.incarnation)
         if known in self._round.let_go:
             return []
-        self._round.let_go.add(known)
+        self._round.let_go[known] = now
         self._let_go_at.setdefault(known, now)
         effects: list[Effect] = []
         join = self._round.table.get(let_go.origin)
@@ -583,5 +601,7 @@ class Ccm:
                 leader=verdict.leader,
             )
         ]
+        for seat in verdict.members:
+            self._let_go_at.pop((seat.name, seat.incarnation), None)
         # The others may have quorum by what we said in this round, and it is true no more.
         return effects + self._open_round(now) if is_late else effects

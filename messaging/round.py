@@ -30,7 +30,9 @@ class Round:
     verdict: Verdict | None = None
     install_at: float | None = None
     table: dict[str, frame.Join] = field(default_factory=dict)
-    let_go: set[Life] = field(default_factory=set)
+    let_go: dict[Life, float] = field(default_factory=dict)
+    """When it was heard of each life that it let go in this round."""
+
     _leases: dict[str, dict[Life, float]] = field(default_factory=dict)
     """By speaker: until when the lives it has given up may not be left out by a quorum."""
 
@@ -74,10 +76,12 @@ class Round:
     def leases_left(self, let_go: Container[Life]) -> Iterator[float]:
         """Until when lives that the view leaves out may rely on one of its members.
 
-        Those who are known to have let go rely on nobody.
+        Those who are known to have let go rely on nobody, as long as they say so themselves: of who
+        takes no part in this round nobody knows what it did since.
         """
         seated = set(self.members_to_be)
+        idle = {life for life in self.lives if life in let_go}
         for name in seated:
             for life, free_at in self._leases.get(name, {}).items():
-                if life[0] not in seated and life not in let_go:
+                if life[0] not in seated and life not in idle:
                     yield free_at

@@ -292,3 +292,53 @@ def test_a_half_without_the_tie_is_one_view_to_all_its_members() -> None:
 
     said = node.said[-1][1]
     assert isinstance(said, Join) and said.cookie == cookie_of(said.view_id, said.members)
+
+
+def evicting(node: Node) -> None:
+    """A round at 1.0 in which b is left out, as it does not hear c; it lets go at once."""
+    node.feed(Heard("b", current(node, "b", "a", 2)), 1.0)
+    node.feed(Heard("c", current(node, "c", "a", 2)), 1.0)
+    node.feed(Heard("b", frame.LetGo(2, "b", "life-b")), 1.0)
+    assert node.machine.next_deadline() == 1.0 + kit.TIMING.margin_s
+
+
+def test_who_let_go_and_is_heard_no_more_has_its_margin_still() -> None:
+    node = in_view_of_three()
+    evicting(node)
+    node.feed(PeerVanished("b", free_at=1.01), 1.01)
+    node.feed(Heard("c", current(node, "c", "a", 3)), 1.02)
+
+    assert len(node.announced) == 1
+    node.tick(1.0 + kit.TIMING.margin_s)
+    assert [len(view.members) for _, view in node.announced] == [3, 2]
+
+
+def test_who_let_go_has_its_margin_still_when_this_node_lost_its_quorum_meanwhile() -> None:
+    node = in_view_of_three()
+    evicting(node)
+    view_of_three = current(node, "c", "a", 2).members
+    for peer in "bc":
+        node.feed(PeerVanished(peer, free_at=1.01), 1.01)
+    assert [event for event, _ in node.announced][-1] is ViewEvent.INVALID
+    node.feed(PeerAppeared("c", "life-c"), 1.02)
+    node.feed(PeerActivated("c"), 1.02)
+    number = max(said.round for _, said in node.said)
+    node.feed(Heard("c", current(node, "c", "a", number, members=view_of_three)), 1.03)
+
+    assert node.machine.view is not None and not node.machine.view.quorate
+    node.tick(1.0 + kit.TIMING.margin_s)
+    assert node.machine.view is not None and node.machine.view.quorate
+
+
+def test_to_have_let_go_once_is_not_to_let_go_again() -> None:
+    """It was in the next view that this node has not come to, and is left out of the one after."""
+    node = in_view_of_three()
+    evicting(node)
+    node.feed(Heard("c", current(node, "c", "ab", 3)), 1.01)
+    node.feed(Heard("c", current(node, "c", "a", 4)), 1.02)
+    node.feed(Heard("b", current(node, "b", "a", 4, view_id=2)), 1.02)
+    node.tick(1.0 + kit.TIMING.margin_s)
+    assert len(node.announced) == 1
+
+    node.feed(Heard("b", frame.LetGo(4, "b", "life-b")), 2.0)
+    assert node.machine.next_deadline() == 2.0 + kit.TIMING.margin_s
