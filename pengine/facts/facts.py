@@ -297,13 +297,12 @@ def conclude(cluster: Cluster, wall: datetime) -> Facts:
         return flatten(sets.get(key, ()), situation(now, attributes)) if known is None else known
 
     meta = {i.id: i.meta.pairs for item in items for i in (item, *instances_of(item))}
-    links, link_problems = linking.conclude_links(
-        cluster, nodes, _known_ids(items, activity), parameters, meta, now
-    )
+    names = _known_ids(items, activity)
+    links, link_problems = linking.conclude_links(cluster, nodes, names, parameters, meta, now)
     links = with_containers(links, known_connections, items)
     problems += link_problems
     tickets, ticket_problems = conclude_tickets(
-        cluster, items, activity, fencing_enabled=settings.fencing_enabled
+        cluster, items, activity, frozenset(names), fencing_enabled=settings.fencing_enabled
     )
     problems += ticket_problems
     locks = conclude_locks(

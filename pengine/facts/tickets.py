@@ -9,7 +9,7 @@ Source: docs/scheduler/tickets.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
@@ -56,12 +56,13 @@ def conclude_tickets(
     cluster: Cluster,
     items: tuple[Placeable, ...],
     activity: Mapping[str, Activity],
+    known: Collection[str],
     *,
     fencing_enabled: bool,
 ) -> tuple[Tickets, list[Problem]]:
-    """Judge every dependency on a ticket against the state of the ticket."""
+    """Judge every dependency on a ticket; `known` are the names by which constraints may name."""
     judging = _Judging(activity, fencing_enabled)
-    named = _items_by_name(items)
+    named = {key: item for key, item in _items_by_name(items).items() if key in known}
     states = {ticket.id: ticket for ticket in cluster.tickets}
     tags = dict(cluster.tags)
     problems: list[Problem] = []

@@ -77,3 +77,16 @@ def test_a_node_does_not_leave_with_what_is_frozen_on_it() -> None:
     )
     assert leaving.encode() in document
     assert actions(decide(document)) == []
+
+
+def _clone_needs(named: str, status: str = "") -> bytes:
+    inner = f'<clone id="c">{primitive("a")}</clone>'
+    needs = f'<rsc_ticket id="t" ticket="T" rsc="{named}"/>'
+    return cib(inner, constraints=needs, status=status or None)
+
+
+def test_a_ticket_of_what_is_in_a_clone_is_needed_once_a_history_knows_it() -> None:
+    assert "c_start_0" not in actions(decide(_clone_needs("c")))
+    assert "c_start_0" in actions(decide(_clone_needs("a")))
+    known = state("node1", {"a": stopped()}) + state("node2", {"a": stopped()})
+    assert "c_start_0" not in actions(decide(_clone_needs("a", known)))
