@@ -102,22 +102,30 @@ def preferences_of(facts: Facts, item: Placeable) -> list[Preference]:
     return [
         preference
         for preference in facts.links.preferences
-        if preference.resource == item.id and not _is_for_leaders(preference)
+        if preference.resource == item.id and _counts(preference, item)
     ]
 
 
-def _is_for_leaders(preference: Preference) -> bool:
-    """Tell whether a preference is about promotion alone; what leads was unpromoted before."""
-    return preference.role is Role.PROMOTED
+def _counts(preference: Preference, item: Placeable) -> bool:
+    """Tell whether a preference says where an item may be; one of promotion does not.
+
+    What leads was unpromoted before. Where something is when it is stopped, it is not.
+    """
+    match preference.role:
+        case Role.PROMOTED:
+            return False
+        case Role.STOPPED:
+            return item.meta.must_stop
+        case _:
+            return True
 
 
 def location(facts: Facts, tally: Tally, targets: dict[str, list[Placeable]]) -> None:
     """Apply location constraints."""
     for preference in facts.links.preferences:
-        if _is_for_leaders(preference):
-            continue
         for item in targets.get(preference.resource, ()):
-            _prefer(facts, tally, item, preference)
+            if _counts(preference, item):
+                _prefer(facts, tally, item, preference)
 
 
 def _prefer(facts: Facts, tally: Tally, item: Placeable, preference: Preference) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.kit.pengine import (
+    actions,
     cib,
     decide,
     group,
@@ -228,3 +229,12 @@ def test_a_negative_stickiness_drives_nothing_away() -> None:
     status = state("node1", {"a": started()}) + state("node2", {"a": stopped()})
     document = cib(primitive("a", meta={"resource-stickiness": "-5"}), status=status)
     assert decide(document).placement.node_of("a") == "node1"
+
+
+def test_a_wish_for_where_something_is_stopped_keeps_it_from_nowhere() -> None:
+    def ban(role: str) -> bytes:
+        place = f'<rsc_location id="l" rsc="a" node="node1" score="-INFINITY" role="{role}"/>'
+        return cib(primitive("a"), constraints=place, nodes=("node1",))
+
+    assert "a_start_0@node1" in actions(decide(ban("Stopped")))
+    assert "a_start_0@node1" not in actions(decide(ban("Started")))
