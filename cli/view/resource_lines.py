@@ -121,8 +121,17 @@ def shown_items(facts: Facts) -> list[Placeable]:
         for item in facts.items
         if not (isinstance(item, Instance) and facts.is_invented(item.id))
     ]
-    shown += [instance for instance in facts.removed if facts.activity[instance.id].nodes]
+    shown += [instance for instance in facts.removed if is_active(facts, instance)]
     return shown
+
+
+def is_active(facts: Facts, item: Placeable) -> bool:
+    """Tell whether anything of an item is active; on a node that is down for good nothing is."""
+    return any(
+        facts.node(name).online or facts.node(name).unclean or not facts.is_looked_after(i)
+        for i in instances_of(item)
+        for name in facts.activity[i.id].nodes
+    )
 
 
 class Lines:
@@ -391,11 +400,11 @@ class Lines:
                 continue
             is_meant = True
             here = [name for name in self._places(copy) if scope.has_node(name)]
-            if clone.is_unique and copy.is_removed and not self._is_active(copy):
+            if clone.is_unique and copy.is_removed and not is_active(self.facts, copy):
                 continue
             if clone.is_unique or self.style.detail or self._has_own_lines(copy):
                 yield from self._copy(copy, depth, wanted=wanted)
-            elif self._is_active(copy) and here:
+            elif is_active(self.facts, copy) and here:
                 lists[self._listed_as(clone, copy)].append(here[0])
         if clone.is_unique or self.style.detail:
             return
@@ -421,35 +430,36 @@ class Lines:
         states = [self.facts.activity[i.id] for i in parts]
         if isinstance(copy, Instance) and states[0].pending not in ("", "probe"):
             return True
-        if not self._is_active(copy):
+        if not is_active(self.facts, copy):
             return False
         if copy.is_removed or any(state.failed for state in states):
             return True
         if not all(is_managed(self.facts, i, classic=self.style.classic) for i in parts):
             return True
-        if not all(self._is_active(i) for i in parts):
+        if not all(is_active(self.facts, i) for i in parts):
             return True
         places = self._places(copy)
         return len(places) != 1 or _is_silent(self.facts.node(places[0]))
-
-    def _is_active(self, copy: Instance | GroupInstance) -> bool:
-        """Tell whether anything of a copy is active; on a node that is down for good nothing is."""
-        facts = self.facts
-        return any(
-            facts.node(name).online or facts.node(name).unclean or not facts.is_looked_after(i)
-            for i in instances_of(copy)
-            for name in facts.activity[i.id].nodes
-        )
 
     def _places(self, copy: Instance | GroupInstance) -> list[str]:
         names = (name for i in instances_of(copy) for name in self.facts.activity[i.id].nodes)
         return list(dict.fromkeys(names))
 
     def _listed_as(self, clone: CloneInstance, copy: Instance | GroupInstance) -> str:
-        if not clone.promotable:
-            return "Started"
         roles = (self.facts.activity[i.id].role for i in instances_of(copy))
-        return "Promoted" if Role.PROMOTED in roles else "Unpromoted"
+        if Role.PROMOTED in roles:
+            return "Promoted"
+        return "Unpromoted" if clone.promotable else "Started"
+
+    def _may_list(self, clone: CloneInstance, node: NodeFacts) -> bool:
+        """Tell whether a node is worth saying that nothing of a clone is there.
+
+        In a cluster that is opted in to, all that is said is of nodes that know the clone.
+        """
+        activity = self.facts.activity
+        return self.facts.settings.symmetric or any(
+            activity[i.id].is_known_on(node.name) for i in instances_of(clone)
+        )
 
     def _stopped(self, clone: CloneInstance) -> Iterator[str]:
         """Yield the nodes where nothing of an anonymous clone is active, by the reason for it."""
@@ -460,6 +470,8 @@ class Lines:
         for node in facts.nodes:
             known = clone.id in facts.reserved.get(node.name, (clone.id,))
             if node.name in busy or node.is_unlisted or not known:
+                continue
+            if not self._may_list(clone, node):
                 continue
             if not self.style.scope.has_node(node.name):
                 continue

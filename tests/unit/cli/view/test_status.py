@@ -42,9 +42,10 @@ def picture(
     options: str = "",
     nodes: str = '<node id="1" uname="n1"/><node id="2" uname="n2"/>',
     constraints: str = "",
+    fencing: str = UNFENCED,
 ) -> ClusterView:
     text = (
-        f"<cib {root}><configuration><crm_config><cluster_property_set id='o'>{UNFENCED}{options}"
+        f"<cib {root}><configuration><crm_config><cluster_property_set id='o'>{fencing}{options}"
         f"</cluster_property_set></crm_config><nodes>{nodes}</nodes>"
         f"<resources>{resources}</resources><constraints>{constraints}</constraints></configuration>"
         f"<status>{''.join(states)}</status></cib>"
@@ -243,3 +244,36 @@ def test_a_bundle_shows_what_runs_in_each_container_where_the_container_is() -> 
         "    * b-0\t(ocf:x:T):\t Started n1\n"
         "    * b-1\t(ocf:x:T):\t Stopped"
     )
+
+
+def test_a_copy_found_promoted_is_listed_so_even_if_its_clone_cannot_be_promoted() -> None:
+    clone = f'<clone id="c">{A}</clone>'
+    view = picture(clone, node_state(1, history("a", ("monitor", 0, 8))), node_state(2))
+    assert monitor.text(view, Wishes()).splitlines()[-1] == "    * Promoted: [ n1 ]"
+
+
+@pytest.mark.parametrize(("symmetric", "listed"), [("true", "[ n1 n2 ]"), ("false", "[ n1 ]")])
+def test_where_clusters_are_opted_in_to_only_nodes_that_know_a_clone_are_listed(
+    symmetric: str, listed: str
+) -> None:
+    clone = f'<clone id="c">{A}</clone>'
+    options = f'<nvpair id="s" name="symmetric-cluster" value="{symmetric}"/>'
+    view = picture(clone, node_state(1, history("a", PROBE)), node_state(2), options=options)
+    lines = monitor.text(view, Wishes(inactive=True)).splitlines()
+    assert lines[-1] == f"    * Stopped: {listed}"
+
+
+def test_what_nobody_configured_is_not_shown_where_a_guest_is_down() -> None:
+    guest = A.replace(
+        "/>",
+        '><meta_attributes id="m"><nvpair id="g" name="remote-node" value="g1"/></meta_attributes>'
+        "</primitive>",
+    )
+    device = '<primitive id="f" class="stonith" type="T"/>'
+    inside = (
+        '<node_state id="g1" uname="g1" remote_node="true"><lrm id="g1"><lrm_resources>'
+        f"{history('old', START)}</lrm_resources></lrm></node_state>"
+    )
+    fencing = UNFENCED.replace("false", "true")
+    view = picture(guest + device, node_state(1), node_state(2), inside, fencing=fencing)
+    assert "old" not in monitor.text(view, Wishes(inactive=True))
