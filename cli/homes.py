@@ -26,22 +26,23 @@ HEAPS = ("all", "local", "foreign", "failback")
 
 @dataclass(frozen=True)
 class Line:
-    """One line of haresources: its resource, its home ("" if it has none), and where it runs."""
+    """One line of haresources: its resource, its home ("" if it has none), and where it runs.
+
+    `pull` is the score that draws it home.
+    """
 
     id: str
     home: str
     nodes: tuple[str, ...] = ()
+    pull: int = 0
 
 
 def lines_of(configuration: Item, facts: Facts) -> list[Line]:
     """List the lines behind a configuration, in its order."""
     resources = configuration.first("resources") or Item("resources")
     constraints = configuration.first("constraints") or Item("constraints")
-    return [
-        Line(each.id, _home_of(each.id, constraints), _places(each.id, facts))
-        for each in resources.children
-        if each.id
-    ]
+    homes = {each.id: _home_of(each.id, constraints) for each in resources.children if each.id}
+    return [Line(name, home, _places(name, facts), pull) for name, (pull, home) in homes.items()]
 
 
 def held_by(node: str, lines: Iterable[Line]) -> str:
@@ -66,8 +67,11 @@ def exchanged(heap: str) -> str:
     return {"all": "all", "local": "foreign"}.get(heap, "local")
 
 
-def _home_of(resource: str, constraints: Item) -> str:
-    """Find the node a resource prefers; what `move`, `ban` and `hb_standby` made is no home."""
+def _home_of(resource: str, constraints: Item) -> tuple[int, str]:
+    """Find the node a resource prefers, and how much.
+
+    What `move`, `ban` and `hb_standby` made is no home.
+    """
     best = (0, "")
     passing = {each.id for each in moves.left_over(constraints, resource, wherever=True)}
     for each in constraints.each("rsc_location"):
@@ -77,7 +81,7 @@ def _home_of(resource: str, constraints: Item) -> str:
             score, node = _score_of(part), moves.node_of(each)
             if node and score > best[0]:
                 best = (score, node)
-    return best[1]
+    return best
 
 
 def _score_of(part: Item) -> int:

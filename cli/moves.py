@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from cli.tools import moments
+from crm.model import score as scores
 from crm.model.configuration import Item
 from crm.model.readxml import dates
 
 BAN, PREFER, HOLD = "cli-ban", "cli-prefer", "cli-hold"
+_TAKER_S_SHARE = 2
 
 
 def ban_id(resource: str, node: str) -> str:
@@ -38,13 +40,28 @@ def preference(resource: str, node: str, *, role: str = "Started", until: str = 
     return _about(made, node, "INFINITY", until, parts)
 
 
-def hold(resource: str, node: str, attribute: str) -> Item:
-    """Make the constraint that draws a resource to a node as long as it has an attribute.
+def hold(resource: str, taker: str, giver: str, pull: int, *, taken: str, given: str) -> Item:
+    """Make the constraint that keeps a resource at a node, against what draws it to another.
 
-    A transient attribute ends with this life of the node, and the hold with it.
+    `pull` is the score that draws it to the giver. It holds as long as the taker has the attribute
+    `taken` and the giver has `given`: a transient attribute ends with this life of a node. The
+    giver keeps a score of 1, so that the resource stays there when it had to help out.
     """
     name = f"{HOLD}-{resource}"
-    rule = Item("rule", {"id": f"{name}-rule", "score": "INFINITY", "boolean-op": "and"})
+    made = Item("rsc_location", {"id": name, "rsc": resource, "role": "Started"})
+    is_mandatory = pull >= scores.INFINITY  # it cannot be outweighed, only matched
+    here = scores.INFINITY if is_mandatory else _TAKER_S_SHARE
+    made.children.append(_while_defined(name, taker, taken, here))
+    if pull > 0 and not is_mandatory:
+        made.children.append(_while_defined(f"{name}-away", giver, given, 1 - pull))
+    return made
+
+
+def _while_defined(name: str, node: str, attribute: str, score: int) -> Item:
+    rule = Item(
+        "rule",
+        {"id": f"{name}-rule", "score": scores.text(scores.limit(score)), "boolean-op": "and"},
+    )
     about = {"attribute": "#uname", "operation": "eq", "value": node, "type": "string"}
     rule.children = [
         Item("expression", {"id": f"{name}-expr", **about}),
@@ -53,9 +70,7 @@ def hold(resource: str, node: str, attribute: str) -> Item:
             {"id": f"{name}-defined", "attribute": attribute, "operation": "defined"},
         ),
     ]
-    made = Item("rsc_location", {"id": name, "rsc": resource, "role": "Started"})
-    made.children.append(rule)
-    return made
+    return rule
 
 
 def _about(made: Item, node: str, score: str, until: str, parts: tuple[str, ...]) -> Item:

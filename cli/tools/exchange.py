@@ -8,8 +8,9 @@ The giver is kept off (a ban that ends by itself after `BAN_LIFETIME`, should th
 until the other node runs what was given; then the ban is taken back, so that the giver can help
 out when the other node dies. If the other node does not take it, all constraints become what they
 were. With `auto_failback off` the resources stay where they are then. With `on` they would go home
-at once: a constraint holds them as long as the taker has a transient attribute. That ends with this
-life of the taker: when it dies and returns, what is at home elsewhere stays there.
+at once: a constraint holds them as long as both nodes have a transient attribute. That ends with
+this life of a node: when the taker dies and returns, what is at home elsewhere stays there; when
+the giver does, it gets back what is at home there, as after any fault.
 
 Source: Heartbeat's hb_standby and hb_takeover; tools, "Heartbeat's own tools".
 """
@@ -44,8 +45,8 @@ BAN_LIFETIME = "PT1H"
 """The classic limit of the whole dialogue."""
 
 ANSWER_LIMIT_S = 3600.0
-HOLDS = "hb_holds"
-"""The transient attribute of a node that has taken what is at home elsewhere."""
+HOLDS, GAVE = "hb_holds", "hb_gave"
+"""The transient attributes of a node that has taken what is at home elsewhere, and of that one."""
 
 LOOKS = 3
 """How often the cluster may come to rest without the resources having moved."""
@@ -105,12 +106,13 @@ class Exchange:
             each for line in given for each in moves.left_over(constraints, line.id, wherever=True)
         ]
         holds = [
-            moves.hold(line.id, taker, HOLDS)
+            moves.hold(line.id, taker, line.home, line.pull, taken=HOLDS, given=GAVE)
             for line in given
             if line.home != taker and self._goes_home()
         ]
         if holds:
-            self._mark(taker)
+            self._mark(taker, HOLDS)
+            self._mark(giver, GAVE)
         self._change([*map(removal, ended), *map(creation, (*bans, *holds))])
         undone = [*map(removal, (*bans, *holds)), *map(creation, ended)]
         with contextlib.ExitStack() as undoing:  # also when it is interrupted while it waits
@@ -119,9 +121,9 @@ class Exchange:
             undoing.pop_all()
         self._change([removal(ban) for ban in bans])
 
-    def _mark(self, node: str) -> None:
-        """Remember at a node, for this life of it, that it holds what is at home elsewhere."""
-        mark = attributes.UpdateAttribute(HOLDS, "1", node=node, dampen_ms=0, request=1)
+    def _mark(self, node: str, what: str) -> None:
+        """Remember at a node, for this life of it, what it has taken or given."""
+        mark = attributes.UpdateAttribute(what, "1", node=node, dampen_ms=0, request=1)
         self._cib.ask(attributes.SERVICE, mark)
 
     def _goes_home(self) -> bool:

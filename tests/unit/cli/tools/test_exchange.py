@@ -33,6 +33,7 @@ class Pair(ClusterAtTheGate):
         self._folder = root
         self.nodes = NODES
         self.mode = "haresources"
+        self.failback = failback
         self.parameters = {"auto_failback": failback}
         self.document = _converted(root, failback)
         self.is_stubborn = False
@@ -65,25 +66,36 @@ class Pair(ClusterAtTheGate):
 
     def lose(self, name: str) -> None:
         """Let a node die, and the others do what follows; its transient attributes end."""
-        self.mark(name, "hb_holds", None)
+        self.forget(name)
         self.come_to_rest("-d", name)
 
     def return_to_life(self, name: str) -> None:
         """Let a node come back, and the cluster do what follows."""
         self.come_to_rest("-u", name)
 
-    def mark(self, node: str, name: str, value: str | None) -> None:
+    def forget(self, node: str) -> None:
+        """Drop the transient attributes of a node, as a cluster does with those of a lost one."""
         root = xml.parse(self.document.text())
         for each in root.iterfind(f"status/node_state[@uname='{node}']/transient_attributes"):
             each.getparent().remove(each)
-        if value is not None:
-            (state,) = root.iterfind(f"status/node_state[@uname='{node}']")
-            text = (
-                f'<transient_attributes id="{node}"><instance_attributes id="status-{node}">'
-                f'<nvpair id="status-{node}-{name}" name="{name}" value="{value}"/>'
-                "</instance_attributes></transient_attributes>"
-            )
-            state.append(xml.parse(text.encode()))
+        self.document = documents.Document(root)
+
+    def mark(self, node: str, name: str, value: str | None) -> None:
+        assert value is not None, "nobody takes such an attribute away"
+        root = xml.parse(self.document.text())
+        (state,) = root.iterfind(f"status/node_state[@uname='{node}']")
+        known = {each.get("name"): each.get("value") for each in state.iter("nvpair")}
+        for each in state.findall("transient_attributes"):
+            state.remove(each)
+        pairs = "".join(
+            f'<nvpair id="status-{node}-{name}" name="{name}" value="{value}"/>'
+            for name, value in {**known, name: value}.items()
+        )
+        text = (
+            f'<transient_attributes id="{node}"><instance_attributes id="status-{node}">{pairs}'
+            "</instance_attributes></transient_attributes>"
+        )
+        state.append(xml.parse(text.encode()))
         self.document = documents.Document(root)
 
     def leftovers(self) -> list[str]:
@@ -190,6 +202,42 @@ def test_a_taker_that_died_and_came_back_takes_nothing_of_the_giver_s(pair: Pair
 
     pair.return_to_life("node2")
 
+    assert pair.places()[OURS] == "node1"
+
+
+def test_a_giver_that_was_down_gets_its_own_again_where_that_is_on(pair: Pair) -> None:
+    assert hb_standby.main(["all"]) == 0
+    pair.lose("node1")
+    assert pair.places()[OURS] == "node2"
+
+    pair.return_to_life("node1")
+
+    home = {"on": "node1", "off": "node2"}[pair.failback]
+    assert pair.places() == {OURS: home, THEIRS: "node2"}
+
+
+def test_a_giver_that_helped_out_keeps_its_own_until_it_dies_too(pair: Pair) -> None:
+    assert hb_standby.main(["all"]) == 0
+    pair.lose("node2")
+    pair.return_to_life("node2")
+
+    pair.lose("node1")
+    assert pair.places()[OURS] == "node2"
+    pair.return_to_life("node1")
+
+    assert pair.places()[OURS] == {"on": "node1", "off": "node2"}[pair.failback]
+
+
+@pytest.mark.parametrize("score", ["1", "INFINITY"])
+def test_whatever_draws_it_home_what_was_given_stays_given(pair: Pair, score: str) -> None:
+    text = pair.document.text().replace(b'score="100"', f'score="{score}"'.encode())
+    pair.document = documents.Document(xml.parse(text))
+    assert hb_standby.main(["local"]) == 0
+
+    pair.come_to_rest()
+
+    assert pair.places()[OURS] == "node2"
+    pair.lose("node2")
     assert pair.places()[OURS] == "node1"
 
 
