@@ -614,7 +614,7 @@ class Messaging:
                 self._own_node(), peers, hosts, self._clients.at, now, self._settings
             ),
             view=self._ccm.view,
-            parameters=dict(self._settings.parameters),
+            parameters={**self._settings.parameters, "hbversion": VERSION},
             counters=self.counters,
             children=self._children.pids,
             mode=self._settings.mode,

@@ -34,7 +34,14 @@ def of_nodes(
     """Describe this node, its peers and the ping nodes, in this order."""
     own_clients = tuple(clients_at(own.node))
     nodes = (
-        NodeDescription(own.node, own.kind, own.status, own.uuid, clients=own_clients),
+        NodeDescription(
+            own.node,
+            own.kind,
+            own.status,
+            own.uuid,
+            links=_own_links(settings),
+            clients=own_clients,
+        ),
         *(of_peer(peer, clients_at(peer.node), now) for peer in peers),
     )
     return (
@@ -61,6 +68,11 @@ def of_self(node: str, uuid: str, incarnation: str, settings: ClusterSettings) -
         mode=settings.mode,
         margin_ms=int(settings.timing.margin_s * 1000),
     )
+
+
+def _own_links(settings: ClusterSettings) -> tuple[LinkDescription, ...]:
+    """The links as this node has them: it does not listen to itself, so it misses nothing."""
+    return tuple(LinkDescription(name, LinkStatus.UP, 0) for name in settings.links)
 
 
 def news_of_all(peers: Iterable[PeerState], hosts: Iterable[PingState]) -> list[NodeChanged]:

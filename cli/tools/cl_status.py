@@ -1,6 +1,7 @@
 """`cl_status`: questions about the cluster layer.
 
-Exit codes: 0 true or ok, 1 false or failed, 2 bad parameters, 3 other trouble.
+Exit codes: 0 true or ok, 1 false or failed (also: no heartbeat runs), 11 bad parameters, 13 other
+trouble. The words are those of Heartbeat 3.0.6, seen side by side; docs/tools.md has what differs.
 
 Source: heartbeat, "Command-line tools"; tools, "cl_status".
 """
@@ -21,31 +22,34 @@ from crm.api.membership import (
     AskCluster,
     Capability,
     ClusterDescription,
+    LinkStatus,
     NodeDescription,
     NodeKind,
     NodeStatus,
 )
 from crm.plumbing import process
-from crm.plumbing.errors import CrmError, UsageError
+from crm.plumbing.errors import CrmError, Unreachable, UsageError
 from crm.plumbing.settings import Paths
 
 OK = 0
 FAILED = 1
-BAD_PARAMETERS = 2
-TROUBLE = 3
+BAD_PARAMETERS = 11
+TROUBLE = 13
 TIMEOUT_S = 5.0
 USAGE = """usage: cl_status [--root DIR] [-m] [-v] SUBCOMMAND
-  hbstatus                       is heartbeat running here
-  listnodes [-n | -p]            the nodes; only normal ones, only ping nodes
+  hbstatus                       is heartbeat running here; -v: also listnodes -v
+  listnodes [-n | -p]            the nodes; only normal ones, only ping nodes; -v: also their state
   nodestatus NODE                init, up, active, dead or ping; with -v also why
   nodetype NODE | normal | ping  the type of a node, or the nodes of a type
   nodeweight NODE                its votes
   nodesite NODE                  its site
-  listhblinks NODE               its links
+  listhblinks NODE               its links; -v: also their state
   hblinkstatus NODE LINK         up or dead
   clientstatus NODE CLIENT [MS]  online or offline
   rscstatus                      none, local, foreign, all or transition
-  hbparameter -p NAME            a directive of ha.cf (also: parameter)"""
+  hbparameter -p NAME            a directive of ha.cf (also: parameter)
+-m answers in a sentence, where there is one"""
+FLAGS = frozenset({"-m", "-v", "-n", "-p"})
 
 
 class Answer(NamedTuple):
@@ -53,6 +57,8 @@ class Answer(NamedTuple):
 
     text: str
     code: int = OK
+    is_line: bool = False
+    """Printed even if it is empty."""
 
 
 class Question(NamedTuple):
@@ -62,11 +68,25 @@ class Question(NamedTuple):
     flags: frozenset[str]
     parameter: str = ""
 
+    @property
+    def is_verbose(self) -> bool:
+        """With -v: more of it."""
+        return "-v" in self.flags
+
+    @property
+    def is_for_people(self) -> bool:
+        """With -m: in a sentence."""
+        return "-m" in self.flags
+
+
+class NoSuchThing(CrmError):
+    """A link, a client or their node is unknown; the caller has to name another."""
+
 
 def parse(arguments: Sequence[str]) -> tuple[str, str, Question]:
     """Split a call into root, subcommand and question.
 
-    Raises: UsageError if an option has no value or no subcommand is given.
+    Raises: UsageError if an option is unknown or has no value, or no subcommand is given.
     """
     rest = list(arguments)
     root, parameter = "", ""
@@ -80,6 +100,8 @@ def parse(arguments: Sequence[str]) -> tuple[str, str, Question]:
             value = rest.pop(0)
             root, parameter = (value, parameter) if word == "--root" else (root, value)
         elif word.startswith("-"):
+            if word not in FLAGS:
+                raise UsageError(f"unknown option {word}")
             flags.add(word)
         else:
             words.append(word)
@@ -103,22 +125,42 @@ def _is_ping(node: NodeDescription) -> bool:
     return node.kind is NodeKind.PING
 
 
+def _known(cluster: ClusterDescription, name: str) -> NodeDescription:
+    """Find a node of which something is asked that it might not have either."""
+    try:
+        return _node(cluster, name)
+    except UsageError as problem:
+        raise NoSuchThing(str(problem)) from problem
+
+
 def _list_nodes(cluster: ClusterDescription, question: Question) -> Answer:
     nodes = [
-        node.node
+        node
         for node in cluster.nodes
         if not ("-n" in question.flags and _is_ping(node))
         and not ("-p" in question.flags and not _is_ping(node))
     ]
-    return Answer("\n".join(nodes))
+    if not question.is_verbose:
+        return Answer("\n".join(node.node for node in nodes))
+    return Answer("\n".join(_at_length(node, question) for node in nodes))
+
+
+def _at_length(node: NodeDescription, question: Question) -> str:
+    links = [f"\t{link.name}\t{link.status.value}" for link in node.links]
+    head = [f"\n{node.node}\t{node.status.value}\t(nodetype: {node.kind.value})"]
+    return "\n".join([*head, *_head_of_links(question), *links])
+
+
+def _head_of_links(question: Question) -> list[str]:
+    return ["\tthis node has the following heartbeat links:"] if question.is_for_people else []
 
 
 def _node_status(cluster: ClusterDescription, question: Question) -> Answer:
     node = _node(cluster, question.words[0])
     word = node.status.value
-    if "-m" in question.flags:
-        word = f"The cluster node {node.node} is {word}."
-    if "-v" in question.flags and node.trouble:
+    if question.is_for_people:
+        word = f"The cluster node {node.node} is {word}"
+    if question.is_verbose and node.trouble:
         word = f"{word} ({node.trouble})"
     return Answer(word, FAILED if node.status is NodeStatus.DEAD else OK)
 
@@ -127,7 +169,9 @@ def _node_type(cluster: ClusterDescription, question: Question) -> Answer:
     word = question.words[0]
     if word in ("normal", "ping"):
         return Answer("\n".join(node.node for node in cluster.nodes if node.kind.value == word))
-    return Answer(_node(cluster, word).kind.value)
+    node = _node(cluster, word)
+    sentence = f"The node {node.node}'s type: {node.kind.value}"
+    return Answer(sentence if question.is_for_people else node.kind.value)
 
 
 def _node_weight(cluster: ClusterDescription, question: Question) -> Answer:
@@ -135,33 +179,44 @@ def _node_weight(cluster: ClusterDescription, question: Question) -> Answer:
 
 
 def _node_site(cluster: ClusterDescription, question: Question) -> Answer:
-    return Answer(_node(cluster, question.words[0]).site or "(none)")
+    return Answer(_node(cluster, question.words[0]).site, is_line=True)
 
 
 def _list_links(cluster: ClusterDescription, question: Question) -> Answer:
-    links = _node(cluster, question.words[0]).links
-    return Answer("\n".join(f"\t{link.name}" for link in links))
+    links = [
+        f"\t{link.name}" + (f"\t{link.status.value}" if question.is_verbose else "")
+        for link in _known(cluster, question.words[0]).links
+    ]
+    return Answer("\n".join([*_head_of_links(question), *links]))
 
 
 def _link_status(cluster: ClusterDescription, question: Question) -> Answer:
     name, wanted = question.words
-    for link in _node(cluster, name).links:
+    for link in _known(cluster, name).links:
         if link.name == wanted:
-            silence = f" (silent for {link.silent_ms} ms)" if "-v" in question.flags else ""
-            return Answer(link.status.value + silence, OK if link.status.value == "up" else FAILED)
-    raise UsageError(f"node '{name}' has no link '{wanted}'")
+            word = link.status.value
+            if question.is_for_people:
+                word = f"The node {name}'s heartbeat link {wanted} is {word}"
+            silence = f" (silent for {link.silent_ms} ms)" if question.is_verbose else ""
+            return Answer(word + silence, OK if link.status is LinkStatus.UP else FAILED)
+    raise NoSuchThing(f"node '{name}' has no link '{wanted}'")
 
 
 def _client_status(cluster: ClusterDescription, question: Question) -> Answer:
-    is_online = question.words[1] in _node(cluster, question.words[0]).clients
+    is_online = question.words[1] in _known(cluster, question.words[0]).clients
     return Answer("online" if is_online else "offline", OK if is_online else FAILED)
 
 
 def _parameter(cluster: ClusterDescription, question: Question) -> Answer:
-    if not question.parameter:
+    name = question.parameter
+    if not name:
         raise UsageError("hbparameter needs '-p NAME'")
-    value = cluster.parameters.get(question.parameter)
-    return Answer("", FAILED) if value is None else Answer(value)
+    value = cluster.parameters.get(name)
+    if value is None:
+        return Answer("", FAILED)
+    return Answer(
+        f"Heartbeat parameter {name}'s value: {value}" if question.is_for_people else value
+    )
 
 
 Handler = Callable[[ClusterDescription, Question], Answer]
@@ -209,15 +264,34 @@ def _resource_status(root: Path, question: Question) -> Answer:
 
     if question.words:
         raise UsageError("rscstatus takes no words")
-    return Answer(exchange.held_here("cl_status", root, timeout_s=TIMEOUT_S))
+    word = exchange.held_here("cl_status", root, timeout_s=TIMEOUT_S)
+    if not question.is_for_people:
+        return Answer(word)
+    if word == "transition":
+        return Answer("This node's resources are in transition.")
+    return Answer(f"This node is holding {word} resources.")
 
 
-def _heartbeat_status(root: Path) -> Answer:
+def _heartbeat_status(root: Path, question: Question) -> Answer:
     """Tell from the pid file: this question must be answered when nothing runs."""
     pid = process.read_pid_file(Paths(root).pid_file)
-    if pid is not None and process.is_running(pid):
-        return Answer("Heartbeat is running on this machine.")
-    return Answer("Heartbeat is stopped on this machine.", FAILED)
+    if pid is None or not process.is_running(pid):
+        return Answer("Heartbeat is stopped on this machine.", FAILED)
+    if question.is_verbose:
+        return _heartbeat_at_length(_ask(root), question)
+    return Answer("Heartbeat is running on this machine.")
+
+
+def _heartbeat_at_length(cluster: ClusterDescription, question: Question) -> Answer:
+    version = cluster.parameters.get("hbversion", cluster.stack)
+    head = [f"version:\t{version}", f'managed by:\t"{cluster.mode}"']
+    if question.is_for_people:
+        head = [
+            f"Heartbeat version {version}",
+            f'Resources controlled by "{cluster.mode}"',
+            "The nodes are as follow:",
+        ]
+    return Answer("\n".join([*head, _list_nodes(cluster, question).text]))
 
 
 def _ask(root: Path) -> ClusterDescription:
@@ -232,13 +306,13 @@ def main(argv: list[str] | None = None) -> int:
     """Answer one question; the exit code is the classic one."""
     arguments = sys.argv[1:] if argv is None else argv
     if not arguments or arguments[0] in ("-h", "-?", "--help"):
-        click.echo(USAGE, err=not arguments)
-        return OK if arguments else BAD_PARAMETERS
+        click.echo(USAGE)
+        return OK
     try:
         root_option, subcommand, question = parse(arguments)
         root = gateclient.installation_root(root_option or None)
         if subcommand == "hbstatus":
-            found = _heartbeat_status(root)
+            found = _heartbeat_status(root, question)
         elif subcommand == "rscstatus":
             found = _resource_status(root, question)
         elif subcommand in SUBCOMMANDS:
@@ -248,10 +322,16 @@ def main(argv: list[str] | None = None) -> int:
     except UsageError as problem:
         click.echo(f"cl_status: {problem}\n{USAGE}", err=True)
         return BAD_PARAMETERS
-    except CrmError as problem:
+    except NoSuchThing as problem:
         click.echo(f"cl_status: {problem}", err=True)
+        return TROUBLE
+    except Unreachable as problem:
+        click.echo(f"cl_status: Cannot signon with heartbeat\n  {problem}", err=True)
+        return FAILED
+    except CrmError as problem:
+        click.echo(f"cl_status: {str(problem).removeprefix('cl_status: ')}", err=True)
         return TROUBLE if isinstance(problem, gateclient.Denied) else FAILED
-    if found.text:
+    if found.text or found.is_line:
         click.echo(found.text)
     return found.code
 

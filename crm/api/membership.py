@@ -319,8 +319,8 @@ class ClusterDescription(Message, frozen=True, omit_defaults=True):
 
     `quorum` are the rules that decide whether the view has quorum, in the order in which they are
     asked; empty where the stack does not say.
-    `mode` is that of `SignedOn`. `parameters` are directives of ha.cf by name, as text, for whoever
-    wants to see them; times are written in milliseconds (`keepalive`, `deadtime`: "3000").
+    `mode` is that of `SignedOn`. `parameters` are directives of ha.cf by name, for whoever wants to
+    see them: as the file has them, the others as it would (`keepalive`: "3", "1000ms").
     `stack` is the name by which an administrator knows the cluster layer, `lacks` is what it does
     not have, and for each what to use in its place.
     """

@@ -170,7 +170,7 @@ class _Builder:
             )
         may_join = settings.autojoin == "any"
         if not settings.nodes and not may_join:
-            self._fail("no-nodes", "", "no node is listed", "add 'node NAME' lines")
+            self._fail("no-nodes", "", "no nodes defined", "add 'node NAME' lines")
         elif node not in settings.nodes and not may_join:
             self._fail(
                 "local-node-missing",
@@ -193,8 +193,8 @@ class _Builder:
             self._fail(
                 "no-resources",
                 "crm",
-                "neither 'crm yes' nor a haresources file: haresources cannot be opened",
-                "add 'crm yes', or write /etc/ha.d/haresources",
+                f"Cannot open resources file [{PurePath(self._path).with_name('haresources')}]",
+                "write it, or state 'crm yes' for resources that come from the CIB",
             )
         if settings.crm and has_haresources:
             haresources = PurePath(self._path).with_name("haresources")
@@ -393,7 +393,7 @@ class _Builder:
         )
 
     def _parameters(self, timing: Timing) -> dict[str, str]:
-        """What `cl_status hbparameter` answers; times in milliseconds."""
+        """What `cl_status hbparameter` answers: the words of the file, or the default in them."""
         parameters: dict[str, str] = {}
         for statement in self._statements:
             name = statement.directive.name
@@ -410,7 +410,7 @@ class _Builder:
             ("initdead", timing.initdead_s),
             ("deadping", timing.deadping_s),
         ):
-            parameters[name] = str(_ms(seconds))
+            parameters.setdefault(name, f"{_ms(seconds)}ms")
         return parameters
 
     # --- problems -----------------------------------------------------------------------------

@@ -31,7 +31,7 @@ def test_what_only_this_node_watches_is_taken_over_at_once() -> None:
     assert change.settings.timing.warntime_s == 3.0
     assert change.settings.timing.deadping_s == 7.0
     assert change.settings.log.debug == 1
-    assert change.settings.parameters["warntime"] == "3000"
+    assert change.settings.parameters["warntime"] == "3"
 
 
 def test_a_debug_line_that_is_taken_away_is_taken_over_as_well() -> None:
