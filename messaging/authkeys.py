@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from crm.plumbing.errors import Problem, error, has_errors, warning
 
 MAX_KEY_NUMBER = 15
+NO_NUMBER = -1
 _AUTH = re.compile(r"a\w*?\s*(\d+)\s*\Z", re.IGNORECASE)
 _AUTH_AND_MORE = re.compile(r"a\w*?\s*(\d{1,2})\b", re.IGNORECASE)
 _METHODS = ("crc", "md5", "sha1")
@@ -94,7 +95,7 @@ class _Reading:
             )
         )
         meant = match or _AUTH_AND_MORE.match(content)
-        self.signing = int(meant[1]) if meant else -1
+        self.signing = int(meant[1]) if meant else NO_NUMBER
 
     def take_key_line(self, content: str, number: int) -> None:
         """Note a key; of several with one number the last one counts."""
@@ -110,7 +111,7 @@ class _Reading:
             text = f"{path}: Missing auth directive in keyfile"
             hint = "begin the file with 'auth N'"
             self.problems.append(error("no-auth-line", path, text, hint))
-        elif signing not in self.keys or self.key_before_auth:
+        elif signing != NO_NUMBER and (signing not in self.keys or self.key_before_auth):
             where = f"{path}:{self.signing_line}"
             text = f"Auth Key [{signing}] not found in keyfile [{path}]"
             hint = f"write the key on a line of its own below: '{signing} sha1 SECRET'"

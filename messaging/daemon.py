@@ -49,6 +49,7 @@ from messaging.programs import OWN_DAEMONS, Program
 log = logging.getLogger("ha.heartbeat")
 
 MAX_UNKNOWN_ENDS = 64
+EXIT_BAD_CALL = 2
 DEBUG_UP, DEBUG_DOWN = signal.SIGUSR1, signal.SIGUSR2
 
 
@@ -356,7 +357,7 @@ def main(argv: list[str] | None = None) -> int:
         wish = call.parse(options.extra)
     except UsageError as problem:
         print(f"heartbeat: {problem}\n{call.USAGE}", file=sys.stderr)  # noqa: T201
-        return 1
+        return EXIT_BAD_CALL
     is_named = any(word.partition("=")[0] == "--node" for word in given)
     stated = "" if is_named else startup.stated_name(options.paths)
     node = startup.node_name(stated or options.node)

@@ -44,7 +44,7 @@ def stop(paths: Paths) -> int:
     """Ask the running heartbeat to end, and wait for it."""
     pid = _pid(paths)
     if pid is None:
-        print("heartbeat is stopped. No process")  # noqa: T201
+        print("INFO: Heartbeat already stopped.", file=sys.stderr)  # noqa: T201
         return 0
     os.kill(pid, signal.SIGTERM)
     waited_s = 0.0

@@ -21,7 +21,7 @@ from crm.plumbing import atomicfile
 from crm.plumbing.errors import ConfigurationError, Problem, error, has_errors, warning
 from crm.plumbing.log import LogTargets
 from crm.plumbing.settings import CLUSTER_USER, Paths
-from messaging import apiauth, authkeys, hostcache, programs, watchdog
+from messaging import apiauth, authkeys, home_nodes, hostcache, programs, watchdog
 from messaging.apiauth import Rights
 from messaging.authkeys import KeyFile
 from messaging.cluster_settings import DEFAULT_PORT, ClusterSettings, MediumKind
@@ -72,6 +72,7 @@ def read_all(paths: Paths, node: str) -> tuple[Readings | None, list[Problem], i
     settings = replace(settings, nodes=known_nodes.names)
     problems += found
     place = ("--root", str(paths.root), "--node", node)
+    problems += _check_home_nodes(settings, paths)
     extra, found = programs.from_respawn_lines(
         settings,
         place,
@@ -115,6 +116,17 @@ def _check_ports(settings: ClusterSettings, paths: Paths) -> list[Problem]:
             hint = "take another one with 'udpport', if that runs here"
             found.append(warning("port-of-another", str(paths.ha_cf), text, hint))
     return found
+
+
+def _check_home_nodes(settings: ClusterSettings, paths: Paths) -> list[Problem]:
+    if settings.crm:
+        return []
+    text, problems, _ = _read_text(paths.haresources, "Cannot open resources file [%s]")
+    return (
+        problems
+        if text is None
+        else home_nodes.check(text, settings.nodes, path=str(paths.haresources))
+    )
 
 
 def _check_serial_lines(settings: ClusterSettings, paths: Paths) -> list[Problem]:

@@ -60,6 +60,12 @@ def test_mistakes_of_both_files_are_shown_together(tmp_path: Path) -> None:
     assert code == startup.EXIT_NOT_CONFIGURED
 
 
+def test_a_home_node_that_is_not_listed_keeps_heartbeat_from_starting(tmp_path: Path) -> None:
+    paths = installed(tmp_path, ha_cf=HA_CF.replace("crm yes", "auto_failback on"))
+    paths.haresources.write_text("n1 10.0.0.1\nn9 httpd\n")
+    assert refused(paths) == (["bad-nodename"], startup.EXIT_NOT_CONFIGURED)
+
+
 def test_a_watchdog_that_is_not_there_is_refused_with_its_remedy(tmp_path: Path) -> None:
     paths = installed(tmp_path, ha_cf=HA_CF + "watchdog /dev/watchdog\n")
     readings, (problem,), code = startup.read_all(paths, "n1")

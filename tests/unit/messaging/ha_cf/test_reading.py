@@ -210,10 +210,11 @@ def test_haresources_mode_advises_to_convert_the_failback_word() -> None:
     assert codes == ["legacy-failback", "legacy-failback"]
 
 
-def test_parameters_tell_times_in_milliseconds() -> None:
-    parameters = accepted(BASE).parameters
+def test_parameters_are_told_as_the_file_has_them_and_defaults_in_its_words() -> None:
+    parameters = accepted("warntime 2500ms\n" + BASE).parameters
 
-    assert (parameters["keepalive"], parameters["deadtime"]) == ("1000", "10000")
+    assert (parameters["deadtime"], parameters["warntime"]) == ("10", "2500ms")
+    assert parameters["deadping"] == "10000ms"
 
 
 def test_the_lease_ends_before_the_deadtime_and_after_two_keepalives() -> None:
@@ -268,6 +269,12 @@ def test_a_wrong_key_file_is_refused(text: str, code: str) -> None:
 
     assert keys is None
     assert code in [problem.code for problem in problems]
+
+
+def test_an_auth_line_without_a_number_is_one_mistake() -> None:
+    _, problems = authkeys.read("auth: 1\n1 sha1 x\n")
+
+    assert [problem.code for problem in problems] == ["bad-auth-line"]
 
 
 def test_the_number_may_follow_auth_without_a_blank() -> None:
