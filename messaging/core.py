@@ -374,10 +374,16 @@ class Messaging:
         uuid = self._links.peers[shown.node].uuid if shown.node in self._links.peers else ""
         changed = api.NodeChanged(shown.node, shown.kind, shown.status, uuid)
         effects = self._follow_clients(self._clients.tell(changed), now)
+        if shown.status is NodeStatus.DEAD and self._is_classic(shown.kind):
+            effects.append(info("heartbeat", f"Resources being acquired from {shown.node}."))
         if shown.status is NodeStatus.ACTIVE:
             activated = ccm.PeerActivated(shown.node)
             effects += self._follow_ccm(self._ccm.receive(activated, now), now)
         return effects
+
+    def _is_classic(self, kind: NodeKind = NodeKind.NORMAL) -> bool:
+        """Tell whether the log has the lines of haresources mode, about a node of this kind."""
+        return kind is NodeKind.NORMAL and self._settings.mode == "haresources"
 
     def _become_active(self, now: float) -> list[Effect]:
         self._status = NodeStatus.ACTIVE
@@ -514,6 +520,8 @@ class Messaging:
                 case children.ChildrenGone(in_order):
                     if not in_order:
                         self._departure.hold_on()
+                    elif self._is_classic():
+                        effects.append(info("heartbeat", "All HA resources relinquished."))
                     effects += self._take_leave(now)
                 case children.StartChild() | children.SignalChild() | AskAlive() | Note():
                     effects.append(effect)
@@ -705,6 +713,7 @@ class Messaging:
     def _stop_children(self, now: float) -> list[Effect]:
         return [
             info("heartbeat", "Heartbeat shutdown in progress."),
+            *([info("heartbeat", "Giving up all HA resources.")] if self._is_classic() else []),
             *self._follow_children(self._children.stop(now), now),
         ]
 

@@ -354,6 +354,7 @@ class Controller(Member):
         self._outbox.node = self._roster.node = self._states.node = message.node
         self._roster.uuids[message.node] = message.uuid
         self._release.allow(message.margin_ms / 1000)
+        self._executor.is_classic = message.mode == "haresources"
         self._election = Election(message.node, FEATURE_SET)
 
     def _client_changed(self, message: membership.ClientChanged, now: float) -> None:

@@ -18,6 +18,7 @@ from collections import deque
 
 from crm.api import lrm
 from crm.api.peers import Order
+from crm.controller import classic
 from crm.controller.history import is_as_expected, parse_key
 from crm.controller.outbox import Outbox
 from crm.model.outcomes import ExitCode, OperationStatus
@@ -35,6 +36,8 @@ class Executor:
         self.is_connected = False
         self.description: lrm.ExecutorDescription | None = None
         self.kept: deque[lrm.OperationFinished] = deque(maxlen=MAX_KEPT)
+        self.is_classic = False
+        """In haresources mode the log names the scripts of old."""
         self._outbox = outbox
         self._next_call = 1
         self._active: dict[str, lrm.OperationFinished] = {}
@@ -130,6 +133,9 @@ class Executor:
             )
             return None
         self._outbox.note(_performing(order))
+        if self.is_classic and order.operation in classic.OPERATIONS:
+            said = classic.running(order.agent, order.operation, order.parameters)
+            self._outbox.note(info("ResourceManager", said))
         self._outbox.tell(lrm.SERVICE, _execute(call, reign, order))
         return None
 

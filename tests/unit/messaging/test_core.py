@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -115,6 +116,26 @@ def test_the_log_tells_the_classic_story_of_a_start() -> None:
         "cluster:linux-ha, member_count=3, member_quorum_votes=300",
     ):
         assert text in texts
+
+
+@pytest.mark.parametrize("mode", ["crm", "haresources"])
+def test_in_haresources_mode_the_log_tells_who_takes_and_gives_up_resources(mode: str) -> None:
+    network = Network(2)
+    network.settings = replace(network.settings, crm=mode == "crm")
+    network.start("a", "b")
+    network.run(5.0, until=lambda: network.is_agreed("ab"))
+    life = network.lives["b"]
+
+    network.stop("b")
+    network.run(5.0, until=lambda: network.is_agreed("a"))
+
+    own = [text for text in life.texts() if "HA resources" in text]
+    taken = [text for text in network.lives["a"].texts() if "being acquired" in text]
+    said = (own, taken) != ([], [])
+    assert said is (mode == "haresources")
+    if said:
+        assert own == ["Giving up all HA resources.", "All HA resources relinquished."]
+        assert taken == ["Resources being acquired from b."]
 
 
 # --- crash, restart, leave ------------------------------------------------------------------
