@@ -9,7 +9,9 @@ the nursery ends. A nursery whose parent ends sees the end of its socket and end
 the end of their *lifeline*, a pipe whose other end only the parent holds.
 
 A request is one datagram of JSON, with descriptors beside it. It is synchronous, because it takes
-two forks (a few milliseconds) and must take less than `TIMEOUT_S`.
+two forks (a few milliseconds) and must take less than `TIMEOUT_S`; the first one also waits for
+the imports, for `WARM_UP_S`. A nursery that is given up begins again at the beginning: with one
+limit for both, a computer so busy that the imports take longer would never start anything.
 """
 
 from __future__ import annotations
@@ -35,7 +37,10 @@ from crm.plumbing.daemon import EXIT_BUG, LIFELINE
 from crm.plumbing.errors import ConfigurationError, Unreachable
 
 TIMEOUT_S = 10.0
-"""No loop waits for a nursery, so it may be slow; the first answer waits for its imports."""
+"""No loop waits for a nursery, so it may be slow."""
+
+WARM_UP_S = 180.0
+"""The imports take half a second, on a computer with nothing else to do."""
 
 MAX_REQUEST_BYTES = 200_000
 EXIT_NOT_STARTED = 127
@@ -76,6 +81,7 @@ class Nursery:
         self._timeout_s = timeout_s
         self._socket: socket.socket | None = None
         self._lifeline: tuple[int, int] | None = None
+        self._is_warm = False
         self.pid = 0
 
     @classmethod
@@ -168,7 +174,7 @@ class Nursery:
         return self._ask(job, streams or ())
 
     def _adopt(self, ours: socket.socket, pid: int) -> None:
-        ours.settimeout(self._timeout_s)
+        self._is_warm = False
         self._socket = ours
         self.pid = pid
         if self._lifeline is None:
@@ -182,6 +188,7 @@ class Nursery:
             raise ConfigurationError(f"cannot start '{job.name}': {len(request)} bytes of words")
         rights = array.array("i", descriptors)
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if descriptors else []
+        self._socket.settimeout(self._timeout_s if self._is_warm else WARM_UP_S)
         try:
             self._socket.sendmsg([request], ancillary)
             reply = self._socket.recv(4096)
@@ -189,6 +196,7 @@ class Nursery:
             # A late answer must not be taken for the answer to the next question.
             self.close()
             raise Unreachable(f"cannot start '{job.name}': no answer from nursery") from problem
+        self._is_warm = bool(reply)
         if reply.isdigit():
             return int(reply)
         if not reply:

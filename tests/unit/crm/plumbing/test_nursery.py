@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def test_streams_are_those_the_parent_gives(nursery: Nursery) -> None:
 
 def test_a_child_that_nobody_waits_for_any_more_does_not_live() -> None:
     nursery = Nursery.start(["json"], timeout_s=0.01)
+    assert end_of(nursery.spawn_program(["/bin/true"], name="first")) == 0
     reading, writing = os.pipe()
     null = os.open(os.devnull, os.O_RDWR)
     os.kill(nursery.pid, signal.SIGSTOP)
@@ -97,6 +99,24 @@ def test_a_child_that_nobody_waits_for_any_more_does_not_live() -> None:
     assert select.select([reading], [], [], 30)[0], "the child holds its output open"
     assert os.read(reading, 10) == b""
     os.close(reading)
+
+
+def test_the_first_answer_waits_for_the_imports_however_long_they_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    (tmp_path / "slow_to_import.py").write_text(f"open({str(gate)!r}).read()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    nursery = Nursery.start(["slow_to_import"], timeout_s=0.0)
+    opening = threading.Thread(target=lambda: gate.open("w").close())
+    opening.start()
+
+    assert end_of(nursery.spawn(f"{CHILDREN}:leave", ["4"], name="cib")) == 4
+
+    opening.join()
+    nursery.close()
+    assert end_of(nursery.pid) == 0
 
 
 def test_a_dead_nursery_is_reported_and_can_be_replaced(nursery: Nursery) -> None:
