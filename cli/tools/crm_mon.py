@@ -150,6 +150,8 @@ def crm_mon(call: click.Context, /, **options: Any) -> int:  # Any: click's opti
     wishes = Wishes(
         sections=_sections(call.meta.get("sections", []), as_xml=as_xml),
         stack="heartbeat" if context.workspace.is_live else "unknown",
+        release=monitor.RELEASE if context.workspace.is_live else "",
+        leftovers=given is not None,
         inactive=options["inactive"],
         **{
             name: options[name]

@@ -11,16 +11,21 @@ from pengine.facts.facts import Facts
 from pengine.facts.failures import FailCount
 from pengine.facts.nodes import NodeFacts
 
-_INTERNAL = frozenset({"shutdown", "terminate", "standby", "probe_complete"})
+_INTERNAL = frozenset({"shutdown", "terminate", "standby"})
 _BOOKKEEPING = ("#", "fail-count-", "last-failure-")
 
 
-def shown_attributes(node: NodeFacts) -> list[tuple[str, str]]:
-    """List the attributes of a node that say something to people, sorted by name."""
+def shown_attributes(node: NodeFacts, *, classic: bool = False) -> list[tuple[str, str]]:
+    """List the attributes of a node that say something to people, sorted by name.
+
+    With `classic` also that a node was probed, which was told of before release 2.1.6.
+    """
     return [
         (name, value)
         for name, value in sorted(node.attributes.items())
-        if name not in _INTERNAL and not name.startswith(_BOOKKEEPING)
+        if name not in _INTERNAL
+        and (classic or name != "probe_complete")
+        and not name.startswith(_BOOKKEEPING)
     ]
 
 

@@ -7,6 +7,7 @@ Source: tools, "crm_mon".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -19,11 +20,13 @@ from cli.view.resource_lines import Scope
 from cli.view.status import ClusterView
 from cli.view.wishes import Wishes
 from crm.model import score
-from crm.model.outcomes import ExitCode
+from crm.model.outcomes import ExitCode, OperationStatus
 from pengine.facts.failures import FailCount
 from pengine.facts.instances import BundleInstance, Instance, instances_of
 from pengine.facts.nodes import NodeFacts
 
+_LAST_FAILURE = "_last_failure_0"
+_KEY = re.compile(r"(?P<name>.+)_(?P<task>[a-z][a-z_-]*)_(?P<interval>\d+)")
 _RC_WORDS = {
     ExitCode.OK: "ok",
     ExitCode.ERROR: "error",
@@ -54,10 +57,24 @@ class Entry(msgspec.Struct, frozen=True):
     rc: int
     status: int
     changed_s: int
-    exec_ms: int
-    queue_ms: int
-    reason: str
+    exec_ms: int | None
+    queue_ms: int | None
+    reason: str | None
     id: str
+    has_key: bool
+
+    @property
+    def name(self) -> str:
+        """Whose it is: the name of the resource, without a number where copies are alike."""
+        if self.instance is None or self.instance.is_removed:
+            return self.history
+        return self.instance.id if self.instance.is_unique else self.instance.history_id
+
+    @property
+    def key_name(self) -> str:
+        """Whose it is by the key of the operation."""
+        parts = _KEY.fullmatch(self.key)
+        return parts["name"] if parts else self.history
 
     @property
     def word(self) -> str:
@@ -121,18 +138,23 @@ def _entry(
         rc=number("rc-code"),
         status=number("op-status"),
         changed_s=number("last-rc-change"),
-        exec_ms=number("exec-time"),
-        queue_ms=number("queue-time"),
-        reason=element.get("exit-reason", ""),
+        exec_ms=None if element.get("exec-time") is None else number("exec-time"),
+        queue_ms=None if element.get("queue-time") is None else number("queue-time"),
+        reason=element.get("exit-reason"),
         id=element.get("id", ""),
+        has_key=bool(element.get("operation_key")),
     )
 
 
 def shown(found: Iterator[Entry]) -> Iterator[Entry]:
     """Leave out what says nothing: probes that found nothing, and second records of failures."""
-    for each in found:
+    every = list(found)
+    firsts = {(e.node.name, e.history, e.call) for e in every if not e.id.endswith(_LAST_FAILURE)}
+    for each in every:
         is_idle = each.task == "monitor" and each.interval_ms == 0 and each.rc == 7
-        is_second = each.id.endswith("_last_failure_0")
+        is_second = each.id.endswith(_LAST_FAILURE) and (
+            (each.node.name, each.history, each.call) in firsts
+        )
         if each.node.online and not is_idle and not is_second and each.task != "notify":
             yield each
 
@@ -155,7 +177,7 @@ def operations(view: ClusterView, wishes: Wishes, scope: Scope) -> list[str]:
             lines.append(f"  * Node: {node_name(view, each.node, wishes)}:")
         if each.history != history:
             history = each.history
-            lines.append(f"    * {history}: {_migration(view, each)}:")
+            lines.append(f"    * {each.name}: {_migration(view, each)}:")
         lines.append(f"      * {_operation_line(each, wishes)}")
     return ["Operations:", *lines] if lines else []
 
@@ -190,12 +212,13 @@ def migration_text(view: ClusterView, instance: Instance, node: str) -> str:
 def _operation_line(entry: Entry, wishes: Wishes) -> str:
     details = [f'interval="{entry.interval_ms}ms"'] if entry.interval_ms else []
     if wishes.timing:
-        details += [
-            f'last-rc-change="{moment(entry.changed_s)}"',
-            f'exec-time="{entry.exec_ms}ms"',
-            f'queue-time="{entry.queue_ms}ms"',
-            f"rc={entry.rc} ({rc_word(entry.rc)})",
-        ]
+        if entry.changed_s:
+            details.append(f'last-rc-change="{moment(entry.changed_s)}"')
+        if entry.exec_ms is not None:
+            details.append(f'exec-time="{entry.exec_ms}ms"')
+        if entry.queue_ms is not None:
+            details.append(f'queue-time="{entry.queue_ms}ms"')
+        details.append(f"rc={entry.rc} ({rc_word(entry.rc)})")
     line = f"({entry.call}) {entry.word}"
     return f"{line}: {' '.join(details)}" if details else line
 
@@ -272,14 +295,14 @@ def _failure(entry: Entry) -> str:
     name = entry.word
     if entry.interval_ms:
         name = f"{_readable(entry.interval_ms)}-interval {name}"
-    if entry.status in (0, 4):
+    if entry.status == OperationStatus.DONE:
         word = f"returned '{rc_word(entry.rc)}'"
     else:
         word = f"could not be executed ({entry.status_word})"
     reason = f" ({entry.reason})" if entry.reason else ""
     when = f" at {moment(entry.changed_s)}" if entry.changed_s else ""
     took = f" after {_readable(entry.exec_ms)}" if entry.exec_ms else ""
-    return f"{entry.history} {name} on {entry.node.name} {word}{reason}{when}{took}"
+    return f"{entry.key_name} {name} on {entry.node.name} {word}{reason}{when}{took}"
 
 
 def _readable(duration_ms: int) -> str:
@@ -290,18 +313,23 @@ def _readable(duration_ms: int) -> str:
         if rest > size:
             count, rest = divmod(rest, size)
             parts.append(f"{count}{unit}")
-    for unit, size in (("s", 1000), ("ms", 1)):
-        count, rest = divmod(rest, size)
-        if count:
-            parts.append(f"{count}{unit}")
+    seconds, rest = divmod(rest, 1000)
+    if seconds and rest:
+        parts.append(f"{seconds}.{rest:03}s")
+    elif seconds:
+        parts.append(f"{seconds}s")
+    elif rest:
+        parts.append(f"{rest}ms")
     return "".join(parts)
 
 
 def _exact_failure(entry: Entry) -> str:
     reason = f", exitreason='{entry.reason}'" if entry.reason else ""
-    changed = f", last-rc-change='{moment(entry.changed_s)}'" if entry.changed_s else ""
+    when = ""
+    if entry.changed_s:
+        when = f", last-rc-change='{moment(entry.changed_s)}'"
+        when += f", queued={entry.queue_ms or 0}ms, exec={entry.exec_ms or 0}ms"
     return (
         f"{entry.key} on {entry.node.name} '{rc_word(entry.rc)}' ({entry.rc}): call={entry.call}, "
-        f"status='{entry.status_word}'{reason}{changed}, queued={entry.queue_ms}ms, "
-        f"exec={entry.exec_ms}ms"
+        f"status='{entry.status_word}'{reason}{when}"
     )

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import msgspec
 
 from cli.view import history, node_lines
-from cli.view.extras import descriptions, shown_attributes
+from cli.view.extras import descriptions, moment, shown_attributes
 from cli.view.resource_lines import Lines, Scope, Style, is_disabled, is_fully_up, shown_items
 from cli.view.status import ClusterView
 from cli.view.wishes import Wishes
@@ -61,7 +61,8 @@ def text(view: ClusterView, wishes: Wishes) -> str:
         blocks.append(_tickets(view))
     if wishes.shows("bans"):
         blocks.append(_bans(view, wishes, scope))
-    blocks.append(_leftovers(view, scope))
+    if wishes.leftovers:
+        blocks.append(_leftovers(view, scope))
     if view.is_partial:
         blocks.append([f"*** {_PARTIAL} ***"])
     return "\n\n".join("\n".join(block) for block in blocks if block)
@@ -70,9 +71,15 @@ def text(view: ClusterView, wishes: Wishes) -> str:
 # --- summary and nodes --------------------------------------------------------------------------
 
 
-def version(view: ClusterView) -> str:
-    """Give the release of the DC's software."""
-    return view.facts.settings.text("dc-version") or RELEASE
+def version(view: ClusterView, wishes: Wishes) -> str:
+    """Give the release of the DC's software, "" where nobody tells."""
+    return view.facts.settings.text("dc-version") or wishes.release
+
+
+def is_mixed(view: ClusterView) -> bool:
+    """Tell whether the nodes run different releases."""
+    members = (each for each in view.nodes if not each.is_remote and each.online)
+    return len({each.attributes.get("#feature-set", "") for each in members}) > 1
 
 
 def stack(view: ClusterView, wishes: Wishes) -> str:
@@ -87,7 +94,9 @@ def _summary(view: ClusterView, wishes: Wishes) -> list[str]:
     if dc is not None:
         has_quorum = view.cluster.has_quorum
         quorum = "partition with quorum" if has_quorum else "partition WITHOUT quorum"
-        leader = f"{history.node_name(view, dc, wishes)} (version {version(view)}) - {quorum}"
+        quorum = f"MIXED-VERSION {quorum}" if is_mixed(view) else quorum
+        told = version(view, wishes) or "unknown"
+        leader = f"{history.node_name(view, dc, wishes)} (version {told}) - {quorum}"
     lines = ["Cluster Summary:"]
     if wishes.shows("stack"):
         lines.append(f"  * Stack: {stack(view, wishes)}")
@@ -162,7 +171,7 @@ def _by_node(view: ClusterView, node: NodeFacts, wishes: Wishes, scope: Scope) -
     if wishes.brief:
         kinds = Counter(str(each.resource.agent) for each in here)
         rows = [f"{count}\t({kind}):\tActive" for kind, count in sorted(kinds.items())]
-        if not rows and node.is_remote:
+        if not rows:
             return
     else:
         hidden = _connections(view)
@@ -248,7 +257,7 @@ def expected(view: ClusterView, node: str, name: str) -> int | None:
 def _attributes(view: ClusterView, wishes: Wishes, scope: Scope) -> list[str]:
     lines: list[str] = []
     for node in view.nodes:
-        pairs = shown_attributes(node)
+        pairs = shown_attributes(node, classic=True)
         if not pairs or not node.online or not scope.has_node(node.name):
             continue
         lines.append(f"  * Node: {history.node_name(view, node, wishes)}:")
@@ -268,16 +277,31 @@ def _connectivity(view: ClusterView, node: NodeFacts, name: str, value: str) -> 
 
 def _tickets(view: ClusterView) -> list[str]:
     lines = []
-    for state in view.root.iterfind("status/tickets/ticket_state"):
+    for name, state in tickets(view).items():
         word = "granted" if state.get("granted") == "true" else "revoked"
         word += " [standby]" if state.get("standby") == "true" else ""
-        lines.append(f"  * {state.get('id')}\t{word}")
+        if state.get("last-granted", "").isdigit():
+            word += f" last-granted='{moment(int(state['last-granted']))}'"
+        lines.append(f"  * {name}:\t{word}")
     return ["Tickets:", *lines] if lines else []
 
 
+def tickets(view: ClusterView) -> dict[str, dict[str, str]]:
+    """Collect the tickets there are, with what is known of each; constraints name some too."""
+    found: dict[str, dict[str, str]] = {}
+    for state in view.root.iterfind("status/tickets/ticket_state"):
+        found[state.get("id", "")] = {str(k): str(v) for k, v in state.attrib.items()}
+    for constraint in view.root.iterfind("configuration/constraints/rsc_ticket"):
+        found.setdefault(constraint.get("ticket", ""), {})
+    return found
+
+
 def banned(view: ClusterView, scope: Scope) -> Iterator[tuple[str, str, NodeFacts, int, bool]]:
-    """Yield constraint, resource, node, score, and whether only the promoted role is meant."""
-    for each in view.facts.links.preferences:
+    """Yield constraint, resource, node, score, and whether only the promoted role is meant.
+
+    The last constraint comes first, as ever.
+    """
+    for each in reversed(view.facts.links.preferences):
         if scope.resources is not None and each.resource not in scope.resources:
             continue
         for name, points in each.scores:
@@ -383,11 +407,15 @@ def one_line(view: ClusterView) -> tuple[int, str]:
     if view.is_partial:
         return 3, "CLUSTER UNKNOWN: access lists hide a part of the cluster"
     problems = ["No DC"] if view.dc is None else []
-    problems += [f"offline node: {node.name}" for node in view.nodes if not node.online]
+    away = [node for node in view.nodes if not node.online]
+    if away:
+        problems.append(" ".join(f"offline node: {node.name}" for node in away))
     if problems:
-        first, *rest = problems
-        return 1, "CLUSTER WARN: " + " ".join([f"{first},", *rest] if rest else [first])
+        return 1, f"CLUSTER WARN: {', '.join(problems)}"
     idle = sum(node.standby for node in view.nodes)
-    told = [f"{len(view.nodes) - idle} nodes online"]
+    up = len(view.nodes) - idle
+    told = [f"{up} node{'' if up == 1 else 's'} online"]
     told += [f"{idle} standby node{'' if idle == 1 else 's'}"] if idle else []
-    return 0, f"CLUSTER OK: {', '.join(told)}, {_instance_count(view)}"
+    total = counts(view)[0]
+    told.append(f"{total} resource instance{'' if total == 1 else 's'} configured")
+    return 0, f"CLUSTER OK: {', '.join(told)}"

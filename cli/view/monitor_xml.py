@@ -69,7 +69,7 @@ def _summary(view: ClusterView, wishes: Wishes) -> etree._Element:
     if wishes.shows("stack"):
         etree.SubElement(root, "stack", type=monitor.stack(view, wishes))
     if wishes.shows("dc"):
-        _add_dc(root, view)
+        _add_dc(root, view, wishes)
     if wishes.shows("times"):
         now = time.strftime("%a %b %e %H:%M:%S %Y")
         etree.SubElement(root, "last_update", time=now)
@@ -87,17 +87,16 @@ def _summary(view: ClusterView, wishes: Wishes) -> etree._Element:
     return root
 
 
-def _add_dc(root: etree._Element, view: ClusterView) -> None:
+def _add_dc(root: etree._Element, view: ClusterView, wishes: Wishes) -> None:
     dc = view.dc
     element = etree.SubElement(root, "current_dc", present=_yes(dc is not None))
     if dc is None:
         return
-    told = {each.attributes.get("#feature-set", "") for each in view.nodes if not each.is_remote}
-    element.set("version", monitor.version(view))
+    element.set("version", monitor.version(view, wishes))
     element.set("name", dc.name)
     element.set("id", dc.id)
     element.set("with_quorum", _yes(view.cluster.has_quorum))
-    element.set("mixed_version", _yes(len(told) > 1))
+    element.set("mixed_version", _yes(monitor.is_mixed(view)))
 
 
 def _add_options(root: etree._Element, view: ClusterView) -> None:
@@ -134,7 +133,7 @@ def _add_nodes(root: etree._Element, view: ClusterView, wishes: Wishes, scope: S
 def _add_attributes(root: etree._Element, view: ClusterView, scope: Scope) -> None:
     holder = etree.Element("node_attributes")
     for node in view.nodes:
-        pairs = shown_attributes(node)
+        pairs = shown_attributes(node, classic=True)
         if not pairs or not node.online or not scope.has_node(node.name):
             continue
         element = etree.SubElement(holder, "node", name=node.name)
@@ -157,8 +156,8 @@ def _add_history(root: etree._Element, view: ClusterView, wishes: Wishes, scope:
     for each in history.shown(history.entries(view, scope)):
         if node is None or node.get("name") != each.node.name:
             node, record = etree.SubElement(holder, "node", name=each.node.name), None
-        if record is None or record.get("id") != each.history:
-            record = etree.SubElement(node, "resource_history", id=each.history)
+        if record is None or record.get("id") != each.name:
+            record = etree.SubElement(node, "resource_history", id=each.name)
             _describe(record, view, each.instance, each.node.name)
         if wishes.shows("operations"):
             _add_operation(record, each)
@@ -187,37 +186,50 @@ def _add_operation(record: etree._Element, entry: history.Entry) -> None:
     element.set("rc_text", history.rc_word(entry.rc))
     if entry.interval_ms:
         element.set("interval", f"{entry.interval_ms}ms")
-    element.set("last-rc-change", moment(entry.changed_s))
-    element.set("exec-time", f"{entry.exec_ms}ms")
-    element.set("queue-time", f"{entry.queue_ms}ms")
+    if entry.changed_s:
+        element.set("last-rc-change", moment(entry.changed_s))
+    if entry.exec_ms is not None:
+        element.set("exec-time", f"{entry.exec_ms}ms")
+    if entry.queue_ms is not None:
+        element.set("queue-time", f"{entry.queue_ms}ms")
 
 
 def _add_failures(root: etree._Element, view: ClusterView, scope: Scope) -> None:
     holder = etree.Element("failures")
     for each in history.failed(view, scope):
         words = {
-            "op_key": each.key,
+            "op_key" if each.has_key else "id": each.key,
             "node": each.node.name,
             "exitstatus": history.rc_word(each.rc),
-            "exitreason": each.reason,
+            "exitreason": "none" if each.reason is None else each.reason,
             "exitcode": str(each.rc),
             "call": str(each.call),
             "status": each.status_word,
-            "last-rc-change": time.strftime("%F %T +00:00", time.gmtime(each.changed_s)),
-            "queued": str(each.queue_ms),
-            "exec": str(each.exec_ms),
-            "interval": str(each.interval_ms),
-            "task": each.task,
         }
+        if each.changed_s:
+            words |= {
+                "last-rc-change": _with_zone(each.changed_s),
+                "queued": str(each.queue_ms or 0),
+                "exec": str(each.exec_ms or 0),
+                "interval": str(each.interval_ms),
+                "task": each.task,
+            }
         etree.SubElement(holder, "failure", words)
     _add_if_any(root, holder)
 
 
+def _with_zone(at_s: int) -> str:
+    """Write a time with the zone of the reader; that of Greenwich is a letter."""
+    there = time.localtime(at_s)
+    zone = time.strftime("%z", there)
+    return time.strftime("%F %T", there) + ("Z" if zone == "+0000" else f" {zone[:3]}:{zone[3:]}")
+
+
 def _add_tickets(root: etree._Element, view: ClusterView) -> None:
     holder = etree.Element("tickets")
-    for state in view.root.iterfind("status/tickets/ticket_state"):
+    for name, state in monitor.tickets(view).items():
         is_granted = state.get("granted") == "true"
-        element = etree.SubElement(holder, "ticket", id=state.get("id", ""))
+        element = etree.SubElement(holder, "ticket", id=name)
         element.set("status", "granted" if is_granted else "revoked")
         element.set("standby", _yes(state.get("standby") == "true"))
         if state.get("last-granted", "").isdigit():

@@ -28,7 +28,7 @@ from pengine.facts.instances import (
 )
 from pengine.facts.nodes import NodeFacts, display_key
 
-_PENDING = {
+PENDING = {
     "start": "Starting",
     "stop": "Stopping",
     "promote": "Promoting",
@@ -321,8 +321,8 @@ class Lines:
         state = self.facts.activity[instance.id]
         if state.failed:
             return "FAILED Promoted" if state.role is Role.PROMOTED else "FAILED"
-        if state.pending in _PENDING:
-            return _PENDING[state.pending]
+        if state.pending in PENDING:
+            return PENDING[state.pending]
         if not state.nodes:
             unable = self._why_unable(instance)
             unable = unable.lower() if self.style.classic else unable

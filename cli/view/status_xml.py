@@ -11,7 +11,7 @@ from lxml import etree
 
 from cli.view import node_lines
 from cli.view.extras import counted, moment, shown_attributes
-from cli.view.resource_lines import Scope, is_fully_up, is_managed, shown_items
+from cli.view.resource_lines import PENDING, Scope, is_fully_up, is_managed, shown_items
 from crm.model.cluster import Cluster
 from crm.model.roles import Role
 from pengine.facts.facts import Facts
@@ -212,7 +212,9 @@ def _resource(facts: Facts, instance: Instance, *, classic: bool) -> etree._Elem
     role = state.role if state.nodes or state.role > Role.STOPPED else Role.STOPPED
     if role is Role.STARTED and instance.is_promotable:
         role = Role.UNPROMOTED
-    element.set("role", (role if role is not Role.UNKNOWN else Role.STOPPED).word)
+    word = (role if role is not Role.UNKNOWN else Role.STOPPED).word
+    is_told = classic and state.pending in PENDING
+    element.set("role", PENDING[state.pending] if is_told else word)
     wanted = instance.meta.pairs.get("target-role")
     if wanted:
         element.set("target_role", wanted)
@@ -227,7 +229,7 @@ def _resource(facts: Facts, instance: Instance, *, classic: bool) -> etree._Elem
     for name, value in words.items():
         element.set(name, _yes(value))
     element.set("nodes_running_on", str(len(state.nodes)))
-    if state.pending:
+    if state.pending and not is_told:
         element.set("pending", state.pending.capitalize())
     for name in state.nodes:
         node = facts.node(name)

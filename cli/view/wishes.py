@@ -27,6 +27,10 @@ class Wishes:
     detail: bool = False
     brief: bool = False
     stack: str = "unknown"
+    release: str = ""
+    """What runs where the DC does not say: known of a running cluster only."""
+    leftovers: bool = False
+    """Whether to remind of what `crm resource move` and `ban` left."""
     node: str = ""
     resource: str = ""
 

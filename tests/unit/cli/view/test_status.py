@@ -93,7 +93,9 @@ def test_the_whole_picture_is_laid_out_as_people_know_it() -> None:
         node_state(1, history("a", START), history("b", START), history("p", START)),
         node_state(2, history("p", START)),
     )
-    lines = monitor.text(view, Wishes(inactive=True, stack="heartbeat")).splitlines()
+    lines = monitor.text(
+        view, Wishes(inactive=True, stack="heartbeat", release=monitor.RELEASE)
+    ).splitlines()
     assert lines[0:3] == [
         "Cluster Summary:",
         "  * Stack: heartbeat",
@@ -216,7 +218,7 @@ def test_what_move_and_ban_left_behind_is_named_in_one_line() -> None:
         '<rsc_location id="by-hand" rsc="a" node="n1" score="10"/>'
     )
     view = picture(A, node_state(1), constraints=left)
-    assert monitor.text(view, Wishes()).splitlines()[-1] == (
+    assert monitor.text(view, Wishes(leftovers=True)).splitlines()[-1] == (
         "Left by move or ban: cli-prefer-a, cli-ban-b-on-n2 (to end it: crm resource clear a b)"
     )
 
@@ -277,3 +279,76 @@ def test_what_nobody_configured_is_not_shown_where_a_guest_is_down() -> None:
     fencing = UNFENCED.replace("false", "true")
     view = picture(guest + device, node_state(1), node_state(2), inside, fencing=fencing)
     assert "old" not in monitor.text(view, Wishes(inactive=True))
+
+
+def test_one_line_counts_nodes_and_names_each_that_is_away() -> None:
+    up, idle = node_state(1), node_state(2)
+    standby = (
+        '<node id="1" uname="n1"/><node id="2" uname="n2"><instance_attributes id="i">'
+        '<nvpair id="s" name="standby" value="on"/></instance_attributes></node>'
+    )
+    assert monitor.one_line(picture(A, up, idle, nodes=standby)) == (
+        0, "CLUSTER OK: 1 node online, 1 standby node, 1 resource instance configured",
+    )  # fmt: skip
+    away = picture(A, node_state(1, crmd="offline"), node_state(2, crmd="offline"), root="")
+    assert monitor.one_line(away) == (
+        1, "CLUSTER WARN: No DC, offline node: n1 offline node: n2",
+    )  # fmt: skip
+
+
+def test_in_brief_by_node_only_nodes_that_run_something_are_shown() -> None:
+    view = picture(A, node_state(1, history("a", START)), node_state(2))
+    lines = monitor.text(view, Wishes(by_node=True, brief=True)).splitlines()
+    at = lines.index("Node List:")
+    assert lines[at + 1 :][:3] == [
+        "  * Node n1: online:",
+        "    * Resources:",
+        "      * 1\t(ocf:x:T):\tActive",
+    ]
+    assert not any("n2" in line for line in lines)
+
+
+def test_a_ticket_that_only_a_constraint_names_counts_as_revoked() -> None:
+    wanted = '<rsc_ticket id="t" ticket="tickA" rsc="a"/>'
+    view = picture(A, node_state(1), constraints=wanted)
+    lines = monitor.text(view, Wishes(sections=frozenset({"tickets"}))).splitlines()
+    assert lines[-2:] == ["Tickets:", "  * tickA:\trevoked"]
+
+
+def test_the_last_negative_constraint_comes_first() -> None:
+    bans = "".join(
+        f'<rsc_location id="l{n}" rsc="a" node="n{n}" score="-INFINITY"/>' for n in (1, 2)
+    )
+    view = picture(A, node_state(1), node_state(2), constraints=bans)
+    lines = monitor.text(view, Wishes(sections=frozenset({"bans"}))).splitlines()
+    assert [line.split("\t")[0] for line in lines[-2:]] == ["  * l2", "  * l1"]
+
+
+def test_what_a_record_does_not_tell_is_not_made_up() -> None:
+    view = picture(A, node_state(1, history("a", ("start", 0, 1))))
+    wishes = Wishes(sections=frozenset({"operations", "failures"}), timing=True, detail=True)
+    lines = monitor.text(view, wishes).splitlines()
+    assert "      * (1) start: rc=1 (error)" in lines
+    assert lines[-1] == "  * a_start_0 on n1 'error' (1): call=1, status='complete'"
+
+
+@pytest.mark.parametrize(
+    ("took_ms", "shown"),
+    [(58, "58ms"), (30160, "30.160s"), (60000, "60s"), (90500, "1m30.500s"), (2000, "2s")],
+)
+def test_a_duration_is_told_in_seconds_and_thousandths(took_ms: int, shown: str) -> None:
+    failed = history("a", ("start", 0, 1)).replace(
+        "op-status", f'last-rc-change="1" exec-time="{took_ms}" op-status'
+    )
+    lines = monitor.text(picture(A, node_state(1, failed)), Wishes()).splitlines()
+    assert lines[-1].endswith(f" after {shown}")
+
+
+def test_nodes_of_different_releases_are_told_of() -> None:
+    told = [
+        f'<transient_attributes id="{n}"><instance_attributes id="i{n}"><nvpair id="f{n}"'
+        f' name="#feature-set" value="3.{n}"/></instance_attributes></transient_attributes>'
+        for n in (1, 2)
+    ]
+    view = picture(A, node_state(1, extra=told[0]), node_state(2, extra=told[1]))
+    assert "MIXED-VERSION partition with quorum" in monitor.text(view, Wishes())
