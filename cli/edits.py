@@ -1,4 +1,4 @@
-"""Changes of a configuration: add, merge, delete, rename, and what references follow.
+"""Changes of a configuration: finding objects, adding, merging and replacing them.
 
 Pure functions on the `<configuration>` item; nothing is printed, read or written. A change that
 cannot be made raises before anything is touched.
@@ -8,12 +8,11 @@ Source: crm-shell, section 2, "configure", and section 3, "Kinds of several obje
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from cli.grammar import ids
-from cli.grammar.resources import CONTAINERS, RESOURCES
+from cli.grammar.resources import HOLDERS, RESOURCES
 from cli.grammar.statements import keyword_of
 from crm.model.configuration import MEMBER, Item, own_ids
 from crm.model.names import is_xml_id
@@ -41,7 +40,7 @@ SECTION_OF = {
     "alert": "alerts",
 }
 
-_NAMING = {
+NAMING = {
     "rsc_location": ("rsc",),
     "rsc_colocation": ("rsc", "with-rsc"),
     "rsc_order": ("first", "then"),
@@ -98,7 +97,7 @@ def objects(configuration: Item) -> Iterator[Located]:
 
 def _with_members(located: Located) -> Iterator[Located]:
     yield located
-    if located.item.tag in (*CONTAINERS, "bundle"):
+    if located.item.tag in HOLDERS:
         for child in located.item.each(*RESOURCES):
             yield from _with_members(Located(child, located.item, located.section))
 
@@ -169,7 +168,7 @@ def add(configuration: Item, item: Item, keyword: str) -> None:
     Raises: EditRefused if the id is taken or unfit, or something named does not exist.
     """
     if keyword in ("property", "rsc_defaults", "op_defaults"):
-        _check_id(item)
+        check_id(item)
         name = "crm_config" if keyword == "property" else keyword
         _merge_options(section(configuration, name), item, own_ids(configuration))
         return
@@ -179,7 +178,7 @@ def add(configuration: Item, item: Item, keyword: str) -> None:
     if item.tag == "node":
         _put_node(configuration, item)
         return
-    _check_id(item)
+    check_id(item)
     taken = own_ids(configuration) - _node_ids(configuration)
     existing = next((each for each in objects(configuration) if each.item.id == item.id), None)
     if item.id in taken:
@@ -195,10 +194,17 @@ def add(configuration: Item, item: Item, keyword: str) -> None:
     _check_template(configuration, item)
     members = _take_members(configuration, item)
     for member in members:
-        _name_instead(configuration, member.id, item.id)
-    item.children = [child for child in item.children if child.tag != MEMBER] + members
+        name_instead(configuration, member.id, item.id)
+    _put_members(item, members)
     ids.fill(item, taken - {id_ for member in members for id_ in own_ids(member)})
     section(configuration, SECTION_OF[item.tag]).children.append(item)
+
+
+def _put_members(item: Item, members: list[Item]) -> None:
+    """Put resources where their names stand in what is to hold them."""
+    at = next((i for i, each in enumerate(item.children) if each.tag == MEMBER), 0)
+    others = [each for each in item.children if each.tag != MEMBER]
+    item.children = [*others[:at], *members, *others[at:]]
 
 
 def _node_ids(configuration: Item) -> set[str]:
@@ -207,12 +213,12 @@ def _node_ids(configuration: Item) -> set[str]:
     return {node.id for node in nodes.children} if nodes is not None else set()
 
 
-def _name_instead(configuration: Item, old: str, new: str) -> list[str]:
+def name_instead(configuration: Item, old: str, new: str) -> list[str]:
     """Let simple constraints name another resource: a container speaks for its members."""
     notes: list[str] = []
     constraints = configuration.first("constraints")
     for item in constraints.children if constraints is not None else []:
-        for attribute in _NAMING.get(item.tag, ()):
+        for attribute in NAMING.get(item.tag, ()):
             if item.get(attribute) == old:
                 item.attributes[attribute] = new
                 notes.append(f"modified {keyword_of(item)}:{item.id} from {old} to {new}")
@@ -231,7 +237,11 @@ def _name_instead_in_set(made: Item, old: str, new: str) -> None:
     made.children[named.index(old)].attributes["id"] = new
 
 
-def _check_id(item: Item) -> None:
+def check_id(item: Item) -> None:
+    """Make sure that an id can be one.
+
+    Raises: EditRefused if not.
+    """
     if not is_xml_id(item.id):
         raise EditRefused(
             error(
@@ -257,7 +267,7 @@ def _take_members(configuration: Item, item: Item) -> list[Item]:
     found: list[Located] = []
     for member in item.each(MEMBER):
         located = need_resource(configuration, member.id)
-        if located.parent.tag in CONTAINERS:
+        if located.parent.tag in HOLDERS:
             raise EditRefused(
                 error(
                     "member-taken",
@@ -292,13 +302,11 @@ def _resolve_references(configuration: Item, item: Item) -> None:
             if other.id == target and holder is None:
                 holder = other
         else:
-            inner = next((each for each in holder.walk() if each.tag == part.tag), None) \
-                if holder else None  # fmt: skip
-            if inner is None or not inner.id:
-                raise EditRefused(
-                    error("unknown-reference", target, f"there is no {part.tag} '{target}'")
-                )
-            part.attributes["id-ref"] = inner.id
+            if holder is None:
+                continue  # the check before a commit tells of it
+            inner = next((each for each in holder.walk() if each.tag == part.tag), None)
+            if inner is not None and inner.id:
+                part.attributes["id-ref"] = inner.id
 
 
 def _merge_options(where: Item, item: Item, taken: set[str]) -> None:
@@ -324,13 +332,31 @@ def _put_node(configuration: Item, item: Item) -> None:
     nodes = section(configuration, "nodes")
     for node in nodes.each("node"):
         if node.get("uname") == item.get("uname") or (item.id and node.id == item.id):
-            item.attributes = node.attributes | item.attributes
-            node.attributes, node.children = item.attributes, item.children
-            ids.fill(node, own_ids(configuration))
+            ids.fill(item, own_ids(configuration))
+            _merge_into_node(node, item)
             return
     item.attributes.setdefault("id", item.get("uname"))
     ids.fill(item, own_ids(configuration))
     nodes.children.append(item)
+
+
+def _merge_into_node(node: Item, item: Item) -> None:
+    """Let a node that is given again have what it had, and what is new."""
+    if item.get("description"):
+        node.attributes["description"] = item.get("description")
+    before = {tag: node.first(tag) for tag in ("instance_attributes", "utilization")}
+    for made in item.children:
+        known = before.get(made.tag)
+        if known is None:
+            node.children.append(made)
+            continue
+        for pair in made.each("nvpair"):
+            same = (each for each in known.each("nvpair") if each.get("name") == pair.get("name"))
+            present = next(same, None)
+            if present is None:
+                known.children.append(pair)
+            elif "value" in pair.attributes:
+                present.attributes["value"] = pair.get("value")
 
 
 def _replace_topology(configuration: Item, item: Item) -> None:
@@ -343,248 +369,7 @@ def _replace_topology(configuration: Item, item: Item) -> None:
     ids.fill(where, taken)
 
 
-# --- deleting -----------------------------------------------------------------------------------
-
-
-def delete(configuration: Item, name: str) -> list[str]:
-    """Remove an object and what only makes sense with it; returns what else was changed.
-
-    The members of a deleted group or clone stay. Constraints and tags that name a deleted
-    resource lose it, or go when nothing is left of them.
-
-    Raises: EditRefused if there is no such object.
-    """
-    located = need(configuration, name)
-    item, parent = located.item, located.parent
-    notes: list[str] = []
-    if item.tag in CONTAINERS and parent.tag in CONTAINERS:
-        # A clone without its group would be empty: the clone goes first.
-        notes += delete(configuration, parent.id)
-        parent = section(configuration, "resources")
-    at = next(index for index, child in enumerate(parent.children) if child is item)
-    if item.tag in CONTAINERS:
-        members = item.each(*RESOURCES)
-        if members:
-            notes += _name_instead(configuration, item.id, members[0].id)
-        del parent.children[at]
-        section(configuration, "resources").children.extend(members)
-    else:
-        del parent.children[at]
-    if item.tag in ("crm_config", "fencing-topology"):
-        return notes
-    if item.tag in RESOURCES:
-        if parent.tag in CONTAINERS and not parent.each(*RESOURCES):
-            notes.append(f"hanging {keyword_of(parent)}:{parent.id} deleted")
-            notes += delete(configuration, parent.id)
-        notes += _forget_resource(configuration, item.id)
-    notes += _forget_tagged(configuration, item.id)
-    return notes
-
-
-def _forget_resource(configuration: Item, name: str) -> list[str]:
-    notes: list[str] = []
-    constraints = section(configuration, "constraints")
-    for item in list(constraints.children):
-        named = [item.get(each) for each in _NAMING.get(item.tag, ())]
-        gone = name in named
-        changed = False
-        for made in item.each("resource_set"):
-            kept = [each for each in made.children if each.id != name]
-            changed |= len(kept) != len(made.children)
-            made.children = kept
-        if changed:
-            item.children = [
-                each for each in item.children if each.tag != "resource_set" or each.children
-            ]
-            gone = not _is_meaningful(item)
-            if not gone:
-                _simplify(item)
-        if gone:
-            constraints.children.remove(item)
-            notes.append(f"hanging {keyword_of(item)}:{item.id} deleted")
-        elif changed:
-            notes.append(f"constraint {keyword_of(item)}:{item.id} updated")
-    return notes
-
-
-def _is_meaningful(item: Item) -> bool:
-    """Tell whether a constraint still says something, after sets lost members."""
-    left = sum(len(made.children) for made in item.each("resource_set"))
-    return left >= (1 if item.tag in ("rsc_location", "rsc_ticket") else 2)
-
-
-def _simplify(item: Item) -> None:
-    """Write what is left of sets in the simple form, as people would.
-
-    That is one plain set of two, and an order between two sets of one.
-    """
-    names = {
-        "rsc_colocation": ("rsc", "with-rsc", "role"),
-        "rsc_order": ("first", "then", "action"),
-    }
-    sets = item.each("resource_set")
-    if item.tag == "rsc_order" and [len(made.children) for made in sets] == [1, 1]:
-        for prefix, made in zip(("first", "then"), sets, strict=True):
-            item.attributes[prefix] = made.children[0].id
-            if made.get("action"):
-                item.attributes[f"{prefix}-action"] = made.get("action")
-            item.children.remove(made)
-        return
-    if item.tag not in names or len(sets) != 1 or len(sets[0].children) != 2:
-        return
-    if {"sequential", "require-all"} & sets[0].attributes.keys():
-        return
-    first, second, qualifier = names[item.tag]
-    for prefix, reference in zip((first, second), sets[0].children, strict=True):
-        item.attributes[prefix] = reference.id
-        if sets[0].get(qualifier):
-            item.attributes[f"{prefix}-{qualifier}"] = sets[0].get(qualifier)
-    item.children.remove(sets[0])
-
-
-def _forget_tagged(configuration: Item, name: str) -> list[str]:
-    notes: list[str] = []
-    tags = configuration.first("tags")
-    for tag in list(tags.children) if tags is not None else []:
-        assert tags is not None
-        kept = [each for each in tag.children if each.id != name]
-        if len(kept) == len(tag.children):
-            continue
-        tag.children = kept
-        if not kept:
-            tags.children.remove(tag)
-            notes.append(f"hanging tag:{tag.id} deleted")
-    return notes
-
-
-# --- renaming -----------------------------------------------------------------------------------
-
-
-def rename(configuration: Item, old: str, new: str) -> None:
-    """Give an object another id, here and wherever it is named.
-
-    Raises: EditRefused if the old id does not exist or the new one is taken or unfit.
-    """
-    located = need(configuration, old)
-    item = located.item
-    _check_id(Item(item.tag, {"id": new}))
-    if new in own_ids(configuration):
-        raise EditRefused(error("id-taken", new, f"there is a '{new}' already"))
-    item.attributes["id"] = new
-    for part in configuration.walk():
-        if part.tag in ("resource_ref", "obj_ref", "role") and part.id == old:
-            part.attributes["id"] = new
-        for attribute in (*_NAMING.get(part.tag, ()), "template", "id-ref"):
-            if part.attributes.get(attribute) == old:
-                part.attributes[attribute] = new
-        if part.tag == "fencing-level" and old in part.get("devices").split(","):
-            devices = [new if each == old else each for each in part.get("devices").split(",")]
-            part.attributes["devices"] = ",".join(devices)
-        if part.tag == "acl_permission":
-            _rename_in_permission(part, old, new)
-
-
-def _rename_in_permission(permission: Item, old: str, new: str) -> None:
-    """Let rights to an object go on being rights to it."""
-    if permission.get("reference") == old:
-        permission.attributes["reference"] = new
-    if xpath := permission.get("xpath"):
-        named = rf"(@id\s*=\s*)(['\"]){re.escape(old)}\2"
-        permission.attributes["xpath"] = re.sub(named, rf"\g<1>\g<2>{new}\g<2>", xpath)
-
-
-# --- attributes of resources and nodes ----------------------------------------------------------
-
-
-def set_pair(
-    item: Item, tag: str, name: str, value: str, *, taken: set[str], owner: str = ""
-) -> None:
-    """Set one attribute in a set of an object; the set is made when there is none."""
-    for made in item.each(tag):
-        for pair in made.each("nvpair"):
-            if pair.get("name") == name:
-                pair.attributes["value"] = value
-                return
-    made_set = next((made for made in item.each(tag) if not made.each("rule")), None)
-    if made_set is None:
-        made_set = Item(tag)
-        item.children.append(made_set)
-    made_set.children.append(Item("nvpair", {"name": name, "value": value}))
-    shell = Item(item.tag, {"id": owner or item.id, "uname": item.get("uname")}, [made_set])
-    ids.fill(shell, taken)
-
-
-def unset_pair(item: Item, tag: str, name: str) -> bool:
-    """Remove one attribute; its set stays, even empty. Tells whether it was there."""
-    for made in item.each(tag):
-        for pair in made.each("nvpair"):
-            if pair.get("name") != name:
-                continue
-            made.children.remove(pair)
-            return True
-    return False
-
-
-def get_pair(item: Item, tag: str, name: str) -> str | None:
-    """Read one attribute of an object."""
-    for made in item.each(tag):
-        for pair in made.each("nvpair"):
-            if pair.get("name") == name:
-                return pair.get("value")
-    return None
-
-
-def add_operation(configuration: Item, item: Item, operation: Item) -> None:
-    """Add an operation to a primitive.
-
-    Raises: EditRefused if the same operation exists.
-    """
-    operations = item.first("operations")
-    for known in operations.children if operations is not None else []:
-        if (known.get("name"), known.get("interval")) == (
-            operation.get("name"),
-            operation.get("interval"),
-        ):
-            text = f"'{item.id}' has a {operation.get('name')} every {operation.get('interval')}"
-            raise EditRefused(error("operation-exists", item.id, f"{text} already"))
-    if operations is None:
-        operations = Item("operations")
-        item.children.append(operations)
-    operations.children.append(operation)
-    ids.fill(item, own_ids(configuration))
-
-
-def set_value(configuration: Item, path: str, value: str) -> None:
-    """Change an existing value: `ID.NAME`, `ID.OP.NAME` or `ID.OP.INTERVAL.NAME`.
-
-    Raises: EditRefused if there is no such value.
-    """
-    name, *middle, attribute = path.split(".")
-    refused = EditRefused(error("unknown-value", path, f"there is no value '{path}' to change"))
-    if not attribute or not name or not path.count("."):
-        raise refused
-    item = need(configuration, name).item
-    for part in _parts(item, middle):
-        if attribute in part.attributes and attribute != "id" and (middle or part is item):
-            part.attributes[attribute] = value
-            return
-        for pair in part.walk():
-            if pair.tag == "nvpair" and pair.get("name") == attribute:
-                pair.attributes["value"] = value
-                return
-    raise refused
-
-
-def _parts(item: Item, middle: list[str]) -> list[Item]:
-    if not middle:
-        return [item, *(each for each in item.children if each.tag != "operations")]
-    operations = item.first("operations")
-    found = operations.children if operations is not None else []
-    return [
-        each
-        for each in found
-        if each.get("name") == middle[0] and (len(middle) == 1 or each.get("interval") == middle[1])
-    ]
+# --- replacing ----------------------------------------------------------------------------------
 
 
 def change_group(configuration: Item, words: list[str]) -> None:
@@ -630,7 +415,8 @@ def put_in_place(configuration: Item, existing: Located, item: Item) -> None:
     _resolve_references(configuration, item)
     _check_template(configuration, item)
     old = existing.item
-    if item.tag in CONTAINERS:
+    ids.keep(old, item)
+    if item.tag in HOLDERS:
         wanted = [member.id for member in item.each(MEMBER)]
         released = old.each(*RESOURCES)
         for each in released:
@@ -638,7 +424,9 @@ def put_in_place(configuration: Item, existing: Located, item: Item) -> None:
         section(configuration, "resources").children.extend(released)
         members = _take_members(configuration, item)
         assert [each.id for each in members] == wanted
-        item.children = [each for each in item.children if each.tag != MEMBER] + members
+        _put_members(item, members)
+    if item.tag == "node":
+        item.attributes = {"id": old.id} | item.attributes
     old.attributes, old.children = item.attributes, item.children
     old.comments = item.comments or old.comments
     taken = own_ids(configuration)

@@ -9,6 +9,7 @@ import fnmatch
 from collections.abc import Sequence
 
 from cli.edits import EditRefused, Located, find, objects
+from cli.grammar.resources import agent_name
 from cli.grammar.statements import ALIASES
 from crm.model.configuration import Item
 from crm.plumbing.errors import error
@@ -74,7 +75,8 @@ def _related(everything: list[Located], name: str) -> list[Located]:
     return [
         each
         for each in everything
-        if each.item.id == name
+        if name in (each.item.id, each.item.get("type"), agent_name(each.item))
+        or name == ":".join(each.item.get(part) for part in ("class", "provider", "type"))
         or name in each.item.attributes.values()
         or any(
             part.id == name and part.tag in ("resource_ref", "obj_ref", "role")

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import msgspec
 
 from cli.asking import nothing_words, partial_words, unjudged
+from cli.grammar.resources import HOLDERS, RESOURCES
 from cli.reasons import command_line
 from crm.api import cib
 from crm.api.gateclient import Denied, Session, asking_user, connect
@@ -469,6 +470,14 @@ def shadow_directory(root: Path, environment: Mapping[str, str] = os.environ) ->
     return Path(environment.get("CIB_shadow_dir") or root / SHADOW_DIRECTORY)
 
 
+def _settle(configuration: Item) -> None:
+    """Let the sets of what holds resources stand before these, in whatever order they came."""
+    resources = configuration.first("resources")
+    for holder in resources.walk() if resources is not None else ():
+        if holder.tag in HOLDERS:
+            holder.children.sort(key=lambda each: each.tag in RESOURCES)
+
+
 class Workspace:
     """A document being edited."""
 
@@ -490,6 +499,7 @@ class Workspace:
         """The document as edited; read when first needed."""
         if self._working is None:
             self._base = self.source.read()
+            _settle(configuration_of(self._base))
             self._working = self._base.copy()
             if self.source.is_partial and self._warn is not None:
                 self._warn(partial_words())

@@ -45,37 +45,50 @@ def parse_role(words: Words) -> Item:
         right = words.take("a right").lower()
         if right not in RIGHTS:
             words.fail(f"'{right}' is none of {', '.join(RIGHTS)}", back=1)
-        made.children.append(_parse_permission(words, right))
+        made.children += _parse_permissions(words, right)
     if not made.children:
         words.fail("expected read, write or deny")
     return made
 
 
-def _parse_permission(words: Words, right: str) -> Item:
-    made = Item("acl_permission", {"kind": right})
-    while words.left and not (words.is_next(*RIGHTS) and len(made.attributes) > 1):
+def _parse_permissions(words: Words, right: str) -> list[Item]:
+    """Parse what stands after a right: each thing it is for makes a permission of its own."""
+    common = {"kind": right}
+    while words.left:
+        word = words.peek()
+        if word.startswith("description="):
+            common["description"] = word.partition("=")[2]
+        elif word.endswith(":") and len(word) > 1:
+            common["id"] = word[:-1]
+        else:
+            break
+        words.take("an attribute")
+    made: list[Item] = []
+    typed: dict[str, str] = {}
+    while words.left and not (words.is_next(*RIGHTS) and (made or typed)):
         word = words.take("what the right is for")
         name, _, value = word.partition(":")
-        if word.startswith("description="):
-            made.attributes["description"] = word.partition("=")[2]
-        elif name == "xpath":
-            made.attributes["xpath"] = value
+        if name == "xpath":
+            made.append(Item("acl_permission", {"xpath": value}))
         elif name in ("ref", "reference"):
-            made.attributes["reference"] = value
-        elif name in ("type", "tag"):
-            made.attributes["object-type"] = value
+            made.append(Item("acl_permission", {"reference": value}))
+        elif name in ("type", "tag", "object-type"):
+            typed["object-type"] = value
         elif name in ("attribute", "attr"):
-            if "object-type" not in made.attributes and not words.peek().startswith(
-                ("type:", "tag:")
-            ):
-                words.fail("'attribute:' needs 'type:' as well", back=1)
-            made.attributes["attribute"] = value
+            typed["attribute"] = value
         elif name in SHORTCUTS:
-            made.attributes["xpath"] = _expand(words, word)
+            made.append(Item("acl_permission", {"xpath": _expand(words, word)}))
         else:
             words.fail(f"'{word}' is no xpath:, ref:, type: or shortcut", back=1)
-    if not made.attributes.keys() & {"xpath", "reference", "object-type"}:
+    if "attribute" in typed and "object-type" not in typed:
+        words.fail("'attribute:' needs 'type:' as well", back=1)
+    if typed:
+        made.append(Item("acl_permission", typed))
+    if not made:
         words.fail(f"expected what the right '{right}' is for")
+    for each in made:
+        each.attributes = common | each.attributes
+        common.pop("id", None)  # only one can have it
     return made
 
 
@@ -101,7 +114,8 @@ def _shortened(xpath: str) -> str:
             found = re.fullmatch(pattern, xpath)
             if found:
                 return ":".join([name, *found.groups()])
-    return f'xpath:"{xpath}"'
+    escaped = xpath.replace('"', '\\"')
+    return f'xpath:"{escaped}"'
 
 
 def render_role(made: Item, _referred: set[str]) -> list[str]:
@@ -175,7 +189,9 @@ def parse_topology(words: Words, nodes: list[str]) -> Item:
             target, index = {"target-pattern": word[8:]}, 0
         elif word.startswith("attr:"):
             name, _, value = word[5:].partition("=")
-            target, index = {"target-attribute": name, "target-value": value}, 0
+            if target is None or target.get("target-attribute") != name:
+                index = 0  # as ever: the levels of one attribute are counted through
+            target = {"target-attribute": name, "target-value": value}
         elif target is None:
             for_all.append(word)
         else:
@@ -241,6 +257,7 @@ def parse_alert(words: Words) -> Item:
         elif words.is_next("}") and in_braces:
             words.take("}")
             in_braces = False
+            current = made
         elif words.is_next("select"):
             words.take("select")
             made.children.append(_parse_selection(words))
@@ -257,6 +274,8 @@ def parse_alert(words: Words) -> Item:
 def _parse_selection(words: Words) -> Item:
     made = Item("select")
     while words.is_next(*_SELECTIONS):
+        if words.is_next("attributes") and "=" in words.peek(1):
+            break  # not what is selected, but attributes of the alert
         kind = words.take("a kind").lower()
         part = Item(f"select_{kind}")
         if kind == "attributes" and words.is_next("{"):
@@ -276,16 +295,20 @@ def render_alert(made: Item, referred: set[str]) -> list[str]:
     if made.get("description"):
         parts.append(f"description={quoted(made.get('description'))}")
     keywords = {"instance_attributes": "attributes", "meta_attributes": "meta"}
+    if len(made.each("select")) > 1:
+        raise CannotSay(made.id)
     for child in made.children:
         if child.tag in keywords:
             parts.append(render_set(child, keywords[child.tag], referred))
         elif child.tag == "select":
             parts.append(_render_selection(child))
-        elif child.tag == "recipient":
+        elif child.tag == "recipient" and not child.get("description"):
             words = [quoted(child.get("value"))]
-            if child.get("description"):
-                words.append(f"description={quoted(child.get('description'))}")
             words += [render_set(part, keywords[part.tag], referred) for part in child.children]
+            # Without braces the sets that follow would be those of the recipient.
+            at = made.children.index(child)
+            if any(later.tag in keywords for later in made.children[at:]):
+                words = ["{", *words, "}"]
             parts.append(" ".join(["to", *words]))
         else:
             raise CannotSay(made.id)

@@ -106,12 +106,13 @@ def _parse_sets(words: Words, qualifier: Qualifier) -> tuple[list[_Reference], l
         elif word in _BRACKETS:
             bracketed = True
             open_set = None
-            sets.append(_parse_bracket(words, qualifier))
+            sets += _parse_bracket(words, qualifier)
         elif word in _BRACKETS.values():
             words.fail(f"'{word}' closes nothing")
         elif word.partition("=")[0] in _SET_OPTIONS and open_set is not None:
             name, _, value = words.take("an option").partition("=")
-            open_set.attributes[name] = "true" if _boolean(words, name, value) else "false"
+            if not _boolean(words, name, value):  # what holds anyway is not written down
+                open_set.attributes[name] = "false"
             bracketed = True
         elif "=" in word:
             break
@@ -131,14 +132,14 @@ def _parse_sets(words: Words, qualifier: Qualifier) -> tuple[list[_Reference], l
     return [], sets
 
 
-def _parse_bracket(words: Words, qualifier: Qualifier) -> Item:
+def _parse_bracket(words: Words, qualifier: Qualifier) -> list[Item]:
+    """Parse sets in brackets: one, or more where the role or action changes."""
     opening = words.take("a bracket")
     closing = _BRACKETS[opening]
-    made = _new_set(qualifier, "")
+    sets: list[Item] = []
     options: dict[str, bool] = {"sequential": False}
     if opening == "[":
         options = {"require-all": False, "sequential": False}
-    first = True
     while True:
         if not words.left:
             words.fail(f"the '{opening}' is not closed")
@@ -157,22 +158,21 @@ def _parse_bracket(words: Words, qualifier: Qualifier) -> Item:
             options[name] = _boolean(words, name, value)
             continue
         found = _reference(words, qualifier)
-        if first and found.qualifier:
-            made.attributes[qualifier.name] = found.qualifier
-        elif not first and found.qualifier != made.get(qualifier.name):
-            words.fail(f"all resources of one set have the same {qualifier.name}", back=1)
-        first = False
-        made.children.append(Item("resource_ref", {"id": found.resource}))
-    if not made.children:
+        if not sets or sets[-1].get(qualifier.name) != found.qualifier:
+            sets.append(_new_set(qualifier, found.qualifier))
+        sets[-1].children.append(Item("resource_ref", {"id": found.resource}))
+    if not sets:
         words.fail("a resource set is empty")
     words.take(closing)
-    made.attributes |= {name: "false" for name, value in options.items() if not value}
-    return made
+    for made in sets:
+        made.attributes |= {name: "false" for name, value in options.items() if not value}
+    return sets
 
 
 def _render_sets(made: Item, qualifier: Qualifier) -> str:
     sets = made.each("resource_set")
     parts: list[str] = []
+    before: str | None = None
     for part in sets:
         suffix = f":{part.get(qualifier.name)}" if part.get(qualifier.name) else ""
         names = [f"{reference.id}{suffix}" for reference in part.children]
@@ -186,6 +186,10 @@ def _render_sets(made: Item, qualifier: Qualifier) -> str:
         elif parallel:
             names = ["(", *names, ")"]
         parts += names
+        ends_open = not (any_of or parallel)
+        if ends_open and before == part.get(qualifier.name):
+            raise CannotSay(made.id)  # read again, the two would be one
+        before = part.get(qualifier.name) if ends_open else None
     plain = not any(part in ("(", "[") for part in parts)
     if plain and sum(len(part.children) for part in sets) <= 2:
         parts.insert(0, DEGENERATE)
@@ -201,6 +205,8 @@ def parse_location(words: Words) -> Item:
     target = words.take("a resource")
     if target == "{":
         made.children += _parse_location_set(words)
+    elif target == "//":
+        words.fail("expected a pattern between the slashes", back=1)
     elif len(target) > 2 and target[0] == target[-1] == "/":
         made.attributes["rsc-pattern"] = target[1:-1]
     else:
@@ -240,7 +246,7 @@ def _parse_location_set(words: Words) -> list[Item]:
             words.fail("the '{' is not closed")
         _split_brackets(words)
         if words.peek() in _BRACKETS:
-            sets.append(_parse_bracket(words, ROLE))
+            sets += _parse_bracket(words, ROLE)
             open_set = None
             continue
         if is_score(words.peek()):

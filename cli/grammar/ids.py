@@ -13,8 +13,13 @@ from itertools import count
 
 from crm.model.configuration import REFERENCE_TAGS, Item
 
-_WITHOUT_ID = frozenset({"operations", "member", "configuration", "select"} | REFERENCE_TAGS)
-_NUMBERED_FROM_ZERO = frozenset({"resource_set", "acl_permission", "attribute"})
+_WITHOUT_ID = frozenset(
+    {"operations", "member", "configuration", "select", "docker", "podman", "rkt", "network",
+     "storage"} | REFERENCE_TAGS
+)  # fmt: skip
+_NUMBERED_FROM_ZERO = frozenset(
+    {"resource_set", "acl_permission", "attribute", "port-mapping", "storage-mapping"}
+)
 
 
 def fill(item: Item, taken: set[str]) -> None:
@@ -24,6 +29,54 @@ def fill(item: Item, taken: set[str]) -> None:
             taken.add(part.id)
     # The sets of a node are called by its name, which people know, not by its id.
     _fill_below(item, item.get("uname") if item.tag == "node" else item.id, taken)
+
+
+def keep(old: Item, new: Item) -> None:
+    """Give the parts of a new form of an object the ids that the like parts of the old one have.
+
+    Alike are first parts that say the same, then those that are about the same: a pair of that
+    name, an operation of that name and interval, a rule of that score.
+    """
+    left = [child for child in old.children if child.tag not in REFERENCE_TAGS]
+    named = {child.id for child in new.children if child.id}
+    left = [child for child in left if child.id not in named]
+    wanting = [
+        child
+        for child in new.children
+        if not child.id and "id-ref" not in child.attributes and child.tag not in REFERENCE_TAGS
+    ]
+    for likeness in (_content, _subject):
+        for child in list(wanting):
+            same = (each for each in left if likeness(each) == likeness(child))
+            match = next(same, None)
+            if match is None:
+                continue
+            wanting.remove(child)
+            left.remove(match)
+            if match.id and not _needs_none(child):
+                child.attributes["id"] = match.id
+            keep(match, child)
+
+
+def _content(item: Item) -> tuple[object, ...]:
+    """Say all that is in a part, but for ids."""
+    attributes = sorted(pair for pair in item.attributes.items() if pair[0] != "id")
+    return (item.tag, tuple(attributes), tuple(_content(child) for child in item.children))
+
+
+_ABOUT = {
+    "nvpair": ("name",),
+    "op": ("name", "interval", "role"),
+    "rule": ("score", "score-attribute", "role"),
+    "expression": ("attribute", "operation"),
+    "fencing-level": ("target", "target-pattern", "target-attribute", "target-value", "index"),
+    "recipient": ("value",),
+}
+"""What a part is about, by its tag; of other parts the place among their like tells."""
+
+
+def _subject(item: Item) -> tuple[str, ...]:
+    return (item.tag, *(item.get(name) for name in _ABOUT.get(item.tag, ())))
 
 
 def _fill_below(item: Item, owner: str, taken: set[str]) -> None:

@@ -41,8 +41,8 @@ def parse_set(words: Words, tag: str, stops: frozenset[str], *, keyword: str = "
             made.children.append(parse_rule(words))
         else:
             made.children.append(parse_pair(words))
-    if not made.children and "id-ref" not in made.attributes:
-        words.fail(f"expected at least one name=value after '{keyword or words.last()}'")
+    if not made.children and not keyword and "id-ref" not in made.attributes:
+        words.fail(f"expected at least one name=value after '{words.last()}'")
     return made
 
 

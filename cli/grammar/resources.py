@@ -23,7 +23,10 @@ OP_ATTRIBUTES = (
 """Attributes of an operation the schema knows; any other word is a parameter of it."""
 
 CONTAINERS = ("group", "clone", "master")
-RESOURCES = ("primitive", *CONTAINERS, "bundle")
+HOLDERS = (*CONTAINERS, "bundle")
+"""What has other resources inside."""
+
+RESOURCES = ("primitive", *HOLDERS)
 _AGENT_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]*\Z")
 _KEYWORDS = frozenset({*RESOURCE_SETS, "operations", "op"})
 _OP_KEYWORDS = _KEYWORDS | {"op_params", "op_meta"}
@@ -88,6 +91,8 @@ def _parse_resource_part(words: Words, made: Item) -> None:
         while words.peek().startswith(("$id=", "$id-ref=")):
             name, _, value = words.take("an id").partition("=")
             operations.attributes[name[1:]] = value
+        if not operations.attributes:
+            words.fail("expected $id=ID or $id-ref=ID after 'operations'")
     elif words.is_next("op"):
         words.take("op")
         _operations(made).children.append(_parse_operation(words))

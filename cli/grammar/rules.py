@@ -23,7 +23,7 @@ DATE_FIELDS = (
 )  # fmt: skip
 DURATION_FIELDS = ("hours", "minutes", "seconds", "days", "months", "weeks", "years")
 SOURCES = ("meta", "param")
-INFINITE_WORDS = {"inf", "+inf", "infinity", "+infinity"}
+INFINITE_WORDS = {"inf", "infinity"}
 
 
 class CannotSay(Exception):
@@ -48,6 +48,8 @@ def score_attributes(word: str) -> dict[str, str]:
 def score_value(text: str) -> str | None:
     """Write a score as the CIB does, or None if the text is no score."""
     lower = text.lower()
+    if lower in ("+inf", "+infinity"):
+        return "+INFINITY"
     if lower in INFINITE_WORDS or lower == "mandatory":
         return "INFINITY"
     if lower in ("-inf", "-infinity"):
@@ -60,7 +62,7 @@ def score_value(text: str) -> str | None:
 
 def shown_score(value: str) -> str:
     """Write a score of the CIB as the shell shows it."""
-    return value.replace("INFINITY", "inf").replace("infinity", "inf").replace("+inf", "inf")
+    return value.replace("INFINITY", "inf").replace("infinity", "inf")
 
 
 # --- parsing ------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ def parse_node(words: Words) -> Item:
     elif word.endswith(":"):
         made.attributes["id"] = word[:-1]
         word = words.take("a node name")
-    name, _, kind = word.partition(":")
+    name, _, kind = word.removeprefix("id=").partition(":")
     if kind and kind.lower() not in NODE_TYPES:
         words.fail(f"'{kind}' is none of the node types {', '.join(NODE_TYPES)}", back=1)
     made.attributes["uname"] = name
@@ -52,7 +52,7 @@ def parse_node(words: Words) -> Item:
 def render_node(made: Item, referred: set[str]) -> list[str]:
     """Write a node, part by part."""
     name, kind = made.get("uname"), made.get("type")
-    shown = f"{name}:{kind}" if kind and kind not in ("normal", "member") else name
+    shown = f"{name}:{kind}" if kind and kind != "normal" else name
     parts = [f"node {shown}" if made.id == name or not made.id else f"node {made.id}: {shown}"]
     if made.get("description"):
         parts.append(f"description={quoted(made.get('description'))}")
@@ -73,16 +73,16 @@ def parse_options(words: Words) -> Item:
         made.attributes["id"] = words.take("an id")[4:]
     elif word.endswith(":") and "=" not in word:
         made.attributes["id"] = words.take("an id")[:-1]
+    if not words.left and made.id == default_id and not word:
+        words.fail("expected at least one name=value")
     while words.is_next("rule"):
         words.take("rule")
         made.children.append(parse_rule(words))
-    if not words.left:
-        words.fail("expected at least one name=value")
     while words.left:
         name, equals, value = words.take("name=value").partition("=")
         if not equals or not name:
             words.fail(f"expected name=value, not '{name}'", back=1)
-        if not value and words.kind == "property":
+        if not value:
             words.fail(f"an empty value for '{name}' is not allowed", back=1)
         made.children.append(Item("nvpair", {"name": name, "value": value}))
     return made

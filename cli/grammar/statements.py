@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from cli.grammar import acls, constraints, resources, settings
+from cli.grammar import acls, bundles, constraints, resources, settings
 from cli.grammar.rules import CannotSay
 from cli.grammar.tokens import Token, Words, split
 from crm.model.configuration import Item
@@ -20,7 +20,6 @@ ALIASES = {
     "master": "ms",
     "rsc-template": "rsc_template",
     "rsc-ticket": "rsc_ticket",
-    "user": "acl_target",
 }
 
 
@@ -41,6 +40,7 @@ _PARSE: dict[str, Parse] = {
     "group": resources.parse_container,
     "clone": resources.parse_container,
     "ms": resources.parse_container,
+    "bundle": bundles.parse_bundle,
     "tag": acls.parse_tag,
     "location": constraints.parse_location,
     "colocation": constraints.parse_colocation,
@@ -62,6 +62,7 @@ _RENDER: dict[str, Render] = {
     "group": resources.render_container,
     "clone": resources.render_container,
     "master": resources.render_container,
+    "bundle": bundles.render_bundle,
     "tag": acls.render_tag,
     "rsc_location": constraints.render_location,
     "rsc_colocation": constraints.render_colocation,

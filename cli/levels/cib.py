@@ -12,6 +12,7 @@ from cli.workspace import FileSource, Workspace, configuration_of, open_source, 
 from crm.model.configuration import Item
 from crm.model.names import is_xml_id
 from crm.model.writexml.configuration import document as write_document
+from crm.model.writexml.configuration import element as write_element
 from crm.plumbing.atomicfile import write_durably
 
 SCHEMA = "pacemaker-3.9"
@@ -88,6 +89,19 @@ def commit(context: Context, call: Call) -> None:
     context.terminal.tell(f"cib.commit: committed '{name}' shadow CIB to the cluster")
 
 
+def diff(context: Context, _call: Call) -> None:
+    """Show how the shadow CIB in use differs from the live one."""
+    from crm.cib import difference  # only here
+
+    if not context.shadow:
+        raise CommandFailed("no-shadow", "no shadow CIB is in use", "say: cib use NAME")
+    shadow = write_element(FileSource(_existing(context, context.shadow)).read())
+    live = write_element(_live(context).document)
+    changes = difference.write(live, shadow, as_cib=True)
+    if changes is not None:
+        context.terminal.show("\n".join(difference.text_lines(changes, live, shadow)))
+
+
 def delete(context: Context, call: Call) -> None:
     """Delete a shadow CIB; not the one in use."""
     for name in call.words:
@@ -137,6 +151,7 @@ LEVEL = Level(
         Command("delete", delete, "name ...", 1, None, "delete it"),
         Command("reset", reset, "name", 1, 1, "copy the live one over it"),
         Command("import", import_file, "file [name]", 1, 2, "make one from a file and use it"),
+        Command("diff", diff, "", summary="how it differs from the live one"),
         Command("list", list_shadows, "", summary="show their names"),
     ),
 )

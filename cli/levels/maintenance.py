@@ -6,14 +6,15 @@ Source: crm-shell, section 2, "maintenance".
 from __future__ import annotations
 
 from cli import edits
-from cli.levels.resource import maintenance as resource_maintenance
+from cli.levels.resource import change_meta
 from cli.shell.context import Call, Command, Context, Level
 from crm.model.configuration import Item
 
 
 def _switch(context: Context, call: Call, value: str) -> None:
     if call.words:
-        resource_maintenance(context, Call((call.words[0], value), call.line))
+        words = (call.words[0], "set", "maintenance", value)
+        change_meta(context, Call(words, call.line))
         return
 
     def edit(configuration: Item) -> None:

@@ -49,6 +49,12 @@ def move(context: Context, call: Call) -> None:
         _ban(context, name, "", lifetime)
         return
     check_node(context, node)
+    leaving: list[str] = []
+    if forced:  # the present node is banned as well, if there is one
+        view = read_status(context.workspace.document)
+        places = places_of(view, need_resource(configuration, name))
+        leaving = [place for place, _role in places if place != node]
+        leaving = leaving if len(places) == 1 else []
 
     def edit(configuration: Item) -> None:
         located = need_resource(configuration, name)
@@ -56,6 +62,10 @@ def move(context: Context, call: Call) -> None:
         _drop(configuration, moves.overruled(constraints, name, node))
         made = moves.preference(located.item.id, node, until=_until(lifetime))
         constraints.children.append(made)
+        for left in leaving:
+            ban = moves.ban(located.item.id, left, until=_until(lifetime))
+            _drop(configuration, [each for each in constraints.children if each.id == ban.id])
+            constraints.children.append(ban)
 
     apply_change(context, edit)
     context.terminal.tell(f"Move constraint created for {name} to {node}")

@@ -8,9 +8,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 
-from cli import edits
-from cli.edits import get_pair, need_node, section, set_pair, unset_pair
+from cli import removals
+from cli.edits import need_node, section
 from cli.shell.context import Call, Command, CommandFailed, Context, Level
+from cli.values import get_pair, set_pair, unset_pair
 from cli.view.status import read_status
 from cli.workspace import ask_daemon
 from crm.api import attributes, controller
@@ -329,7 +330,7 @@ def delete(context: Context, call: Call) -> None:
         raise CommandFailed("node-online", f"'{name}' is online", "stop heartbeat there first")
 
     def edit(configuration: Item) -> None:
-        edits.delete(configuration, need_node(configuration, name).id)
+        removals.delete(configuration, need_node(configuration, name).id)
 
     context.terminal.report(context.workspace.apply(edit, force=context.is_forced))
 

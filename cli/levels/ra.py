@@ -19,6 +19,9 @@ def classes(context: Context, _call: Call) -> None:
 
 def list_agents(context: Context, call: Call) -> None:
     """Show the agents of a class (and provider)."""
+    if call.words[0] not in catalog.CLASSES:
+        known = ", ".join(catalog.CLASSES)
+        raise CommandFailed("unknown-class", f"there is no class '{call.words[0]}'", known)
     provider = call.words[1] if len(call.words) > 1 else ""
     found = catalog.types(context.root, call.words[0], provider)
     if context.as_json:

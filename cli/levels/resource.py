@@ -12,7 +12,7 @@ import fnmatch
 from collections.abc import Callable
 
 from cli import edits, parameters, subjects
-from cli.edits import EditRefused, Located, get_pair, need_resource, set_pair, unset_pair
+from cli.edits import EditRefused, Located, need_resource
 from cli.grammar import ids
 from cli.grammar.resources import RESOURCES
 from cli.levels.moving import ban, clear, move
@@ -21,12 +21,14 @@ from cli.levels.waiting import wait_until_idle
 from cli.parameters import Wanted
 from cli.shell.context import Call, Command, CommandFailed, Context, Level
 from cli.subjects import Subject
+from cli.values import drop_meta, get_pair, set_pair, unset_pair
 from cli.view import history, monitor, recorded
 from cli.view.status import read_status
 from cli.workspace import ask_daemon
 from crm.api import attributes, controller
 from crm.model.configuration import Item, own_ids
 from crm.model.options import is_true
+from crm.plumbing import durations
 
 META = "meta_attributes"
 FORCE_WORDS = ("force", "--force", "-f")
@@ -95,7 +97,8 @@ def operations(context: Context, call: Call) -> None:
     if wanted:
         need_resource(context.workspace.configuration, wanted)
     view = read_status(context.workspace.document)
-    context.terminal.show(recorded.text(view.facts, view.root, wanted, node))
+    found = recorded.text(view.facts, view.root, wanted, node, everything=bool(wanted))
+    context.terminal.show(found)
 
 
 def explain(context: Context, call: Call) -> None:
@@ -154,17 +157,23 @@ def _set_on(context: Context, words: tuple[str, ...], name: str, value: str) -> 
     def edit(configuration: Item) -> None:
         for located in _named(configuration, words):
             item = _target(configuration, located)
-            _set_meta(configuration, item, name, value)
-            if context.is_forced:  # members that say otherwise follow
-                _unset_below(item, name)
+            taken = own_ids(configuration)
+            if item.tag in ("clone", "master"):  # the clone speaks for what is in it
+                for child in item.each(*RESOURCES):
+                    drop_meta(child, name)
+            if context.is_forced:  # what says otherwise, in members too, goes
+                for part in item.walk():
+                    if part is not item and part.tag in RESOURCES:
+                        drop_meta(part, name)
+                    if part.tag in RESOURCES and name in _CONTRARY:
+                        drop_meta(part, _CONTRARY[name])
+            set_pair(item, META, name, value, taken=taken)
 
     apply_change(context, edit)
 
 
-def _unset_below(item: Item, name: str) -> None:
-    for part in item.walk():
-        if part is not item and part.tag in RESOURCES:
-            unset_pair(part, META, name)
+_CONTRARY = {"maintenance": "is-managed", "is-managed": "maintenance"}
+"""Meta attributes that decide the same: one of them is enough."""
 
 
 def start(context: Context, call: Call) -> None:
@@ -406,10 +415,33 @@ def _update_attribute(context: Context, name: str, value: str | None, node: str)
 # --- tracing ------------------------------------------------------------------------------------
 
 
+def _traced(call: Call) -> tuple[str, str | None]:
+    """Read which operation is meant, "" for all, and its interval in seconds if one is said."""
+    name, interval = call.words[1] if len(call.words) > 1 else "", None
+    if len(call.words) > 2:
+        if not call.words[2].isdigit():
+            raise CommandFailed("wrong-arguments", "expected: RSC [OP] [SECONDS]")
+        interval = call.words[2]
+    return ("monitor", "0") if name == "probe" else (name, interval)
+
+
+def _is_traced(operation: Item, name: str, interval: str | None) -> bool:
+    if name not in ("", operation.get("name")):
+        return False
+    return interval is None or _ms(operation.get("interval", "0")) == int(interval) * 1000
+
+
+def _ms(text: str) -> int:
+    try:
+        return durations.parse_ms(text)
+    except ValueError:
+        return -1
+
+
 def trace(context: Context, call: Call) -> None:
     """Let an agent log what its shell does, for one operation or all."""
     name = call.words[0]
-    wanted = "monitor" if call.words[1:2] == ("probe",) else "".join(call.words[1:2])
+    wanted, interval = _traced(call)
 
     def edit(configuration: Item) -> None:
         item = need_resource(configuration, name).item
@@ -418,40 +450,52 @@ def trace(context: Context, call: Call) -> None:
         if holder is None:
             holder = Item("operations")
             item.children.append(holder)
-        names = [wanted] if wanted else ["start", "stop", "monitor"]
-        for operation in names:
-            if any(each.get("name") == operation for each in holder.children):
-                continue
-            made = Item("op", {"name": operation, "interval": "0"})
-            holder.children.append(made)
+        for operation in [wanted] if wanted else ["start", "stop", "monitor"]:
+            if not any(_is_traced(each, operation, interval) for each in holder.children):
+                made = Item("op", {"name": operation, "interval": interval or "0"})
+                holder.children.append(made)
+        if not wanted:
+            holder.children.sort(key=lambda each: _RANK_OF_TRACED.get(each.get("name"), 2))
         ids.fill(item, taken)
         for each in holder.children:
-            if not wanted or each.get("name") == wanted:
+            if _is_traced(each, wanted, interval):
                 set_pair(each, "instance_attributes", "trace_ra", "1", taken=taken)
 
     apply_change(context, edit)
     context.terminal.tell(f"Trace set for {name}")
 
 
+_RANK_OF_TRACED = {"start": 0, "stop": 1}
+
+
 def untrace(context: Context, call: Call) -> None:
     """Take the trace away again."""
     name = call.words[0]
+    wanted, interval = _traced(call)
 
     def edit(configuration: Item) -> None:
         item = need_resource(configuration, name).item
         holder = item.first("operations")
         for each in list(holder.children) if holder is not None else []:
             assert holder is not None
+            if not _is_traced(each, wanted, interval):
+                continue
             if not unset_pair(each, "instance_attributes", "trace_ra"):
                 continue
             each.children = [part for part in each.children if part.children]
-            if each.get("interval") == "0" and not each.children:
-                holder.children.remove(each)
+            is_bare = each.attributes.keys() <= {"id", "name", "interval"}
+            if is_bare and each.get("interval") == "0" and not each.children:
+                holder.children.remove(each)  # trace made it
         if holder is not None and not holder.children:
             item.children.remove(holder)
 
     apply_change(context, edit)
-    context.terminal.tell(f"Stop tracing {name}")
+    told = f" for operation {wanted}" if wanted else ""
+    context.terminal.tell(f"Stop tracing {name}{told}")
+
+
+change_meta = _attribute("meta")
+"""Set, show or delete a meta attribute."""
 
 
 LEVEL = Level(
@@ -480,7 +524,7 @@ LEVEL = Level(
                 "show or change a fail count"),
         Command("param", _attribute("param"), "rsc {set|show|delete} name [value]", 3, 4,
                 "a parameter", changes=True),
-        Command("meta", _attribute("meta"), "rsc {set|show|delete} name [value]", 3, 4,
+        Command("meta", change_meta, "rsc {set|show|delete} name [value]", 3, 4,
                 "a meta attribute", changes=True),
         Command("utilization", _attribute("utilization"), "rsc {set|show|delete} name [value]",
                 3, 4, "a utilization", changes=True),
@@ -492,7 +536,8 @@ LEVEL = Level(
         Command("operations", operations, "[rsc] [node]", 0, 2, "show recorded operations"),
         Command("explain", explain, "rsc [node]", 1, 2, "say why it is where it is"),
         Command("scores", scores, "", summary="show allocation scores"),
-        Command("trace", trace, "rsc [op]", 1, 2, "log what the agent does", changes=True),
-        Command("untrace", untrace, "rsc [op]", 1, 2, "stop tracing", changes=True),
+        Command("trace", trace, "rsc [op [seconds]]", 1, 3, "log what the agent does",
+                changes=True),
+        Command("untrace", untrace, "rsc [op [seconds]]", 1, 3, "stop tracing", changes=True),
     ),
 )  # fmt: skip

@@ -49,5 +49,15 @@ LEVEL = Level(
         Command("status", status, "[option ...]", most=None, summary="show the cluster once"),
         Command("verify", verify, "[scores]", most=1, summary="check the configuration"),
     ),
-    levels=("cib", "cluster", "configure", "maintenance", "node", "options", "ra", "resource"),
+    levels=(
+        "cib",
+        "cluster",
+        "configure",
+        "maintenance",
+        "node",
+        "options",
+        "ra",
+        "resource",
+        "site",
+    ),
 )

@@ -26,6 +26,7 @@ LEVELS = {
     "options": "cli.levels.options",
     "cib": "cli.levels.cib",
     "ra": "cli.levels.ra",
+    "site": "cli.levels.site",
 }
 """Where each level lives; its module has it as `LEVEL`."""
 
@@ -192,7 +193,7 @@ class Cursor:
 
     def _go_up(self) -> None:
         if len(self._path) == 1:
-            raise Left
+            raise CommandFailed("no-level-above", "there is no level above this one", "say: quit")
         if not self._leave():
             self.failed = True
 

@@ -5,6 +5,8 @@ Source: crm-shell, section 2, "ra".
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from lxml import etree
 
 from crm.plumbing import xml
@@ -44,3 +46,21 @@ def required_of(metadata: bytes) -> dict[str, bool]:
 def _text(element: etree._Element, tag: str) -> str:
     found = element.find(tag)
     return (found.text or "").strip() if found is not None else ""
+
+
+class Advice(NamedTuple):
+    """What an agent advises for one of its operations."""
+
+    name: str
+    timeout: str
+    role: str
+
+
+def advice_of(metadata: bytes) -> list[Advice]:
+    """List the timeouts an agent advises, in the order in which it tells of its operations."""
+    root = xml.parse(metadata)
+    return [
+        Advice(each.get("name", ""), each.get("timeout", ""), each.get("role", "").lower())
+        for each in root.iterfind("actions/action")
+        if each.get("timeout")
+    ]

@@ -58,7 +58,11 @@ def _has_foreign_signs(item: Item) -> bool:
 
 def as_xml_statement(item: Item) -> str:
     """Write an object the language cannot say as `xml <...>`."""
-    made = element(item)
+    shown = item.copy()
+    for part in shown.walk():
+        if part.tag == "rule" and part.get("boolean-op") == "and":
+            del part.attributes["boolean-op"]  # it is so anyway
+    made = element(shown)
     etree.indent(made, space="  ")
     return "xml " + " \\\n".join(etree.tostring(made, encoding="ascii").decode().splitlines())
 

@@ -59,11 +59,13 @@ def operations(
                 yield _recorded(instance, name, entry)
 
 
-def text(facts: Facts, root: etree._Element, resource: str, node: str) -> str:
-    """Write all recorded operations, one a line."""
+def text(facts: Facts, root: etree._Element, resource: str, node: str, *, everything: bool) -> str:
+    """Write recorded operations, one a line; see `operations`."""
     lines = Lines(facts, Style(places=False, classic=True))
     status = root.find("status")
-    found = () if status is None else operations(facts, status, resource, node, everything=True)
+    found = (
+        () if status is None else operations(facts, status, resource, node, everything=everything)
+    )
     return "\n".join(f"{lines.instance(each.instance)}: {each.text}" for each in found)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli import edits
+from cli import edits, values
 from cli.grammar.statements import parse
 from cli.workspace import (
     CommitRefused,
@@ -145,9 +145,9 @@ def test_a_file_in_the_dialect_of_heartbeat_2_is_upgraded_as_it_is_read(path: Pa
     path.write_text(HEARTBEAT_2)
     configuration = Workspace(FileSource(path)).configuration
     vip = edits.need_resource(configuration, "vip").item
-    assert edits.get_pair(vip, "instance_attributes", "ip") == "10.0.0.1"
+    assert values.get_pair(vip, "instance_attributes", "ip") == "10.0.0.1"
     options = edits.section(configuration, "crm_config").children[0]
-    assert edits.get_pair(Item("x", {}, [options]), options.tag, "stonith-enabled") == "false"
+    assert values.get_pair(Item("x", {}, [options]), options.tag, "stonith-enabled") == "false"
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
