@@ -54,6 +54,8 @@ def _agrees(judge: ModuleType, vector: dict[str, Any], cibs: dict[str, str], box
         "exit": done.code, "stdout": done.out, "stderr": done.err, "box": str(box),
         "cib": cib.read_text() if cib.exists() else None, "files": {},
     }  # fmt: skip
+    named = [name for name in vector["expect"].get("files") or {} if (box / name).exists()]
+    got["files"] = {name: (box / name).read_text() for name in named}
     if "show" in vector["expect"]:
         shown = run(["crm", "configure", "show"], environment=environment, directory=box)
         got["show"] = shown.out
