@@ -149,7 +149,7 @@ class QuorumServerArbitrator:
         self._refusal = answer.reason and f"refuses: {answer.reason}"
         if answer.reason:
             refused = f"quorum server {self._server} {self._refusal}"
-            heard += self._tell(refused, warn)
+            heard += self._tell("refused", warn("heartbeat", refused))
         if answer.is_stale:
             return heard if self._is_under_way(now) else [*heard, *self._ask(now)]
         until = question.sent_at + self._timing.lease_s
@@ -160,7 +160,8 @@ class QuorumServerArbitrator:
         self._due = max(self._due, question.sent_at + self._timing.lease_s / 3)
         self._until = max(self._until, until)
         names = " ".join(question.members)
-        given = self._tell(f"quorum server {self._server}: {names} may go on", info)
+        text = f"quorum server {self._server}: {names} may go on"
+        given = self._tell("given", info("heartbeat", text))
         return [*heard, *given, TieGiven(question.members, self._until)]
 
     def tick(self, now: float) -> list[Effect]:
@@ -222,10 +223,9 @@ class QuorumServerArbitrator:
         text = f"quorum server {self._server} answers again"
         return [info("heartbeat", text)] if was_silent else []
 
-    def _tell(self, text: str, kind: Callable[[str, str], Note]) -> list[Effect]:
+    def _tell(self, what: str, note: Note) -> list[Effect]:
         """Say it once until something else is to be said."""
-        sort = text.partition(":")[0]
-        if sort == self._told:
+        if what == self._told:
             return []
-        self._told = sort
-        return [kind("heartbeat", text)]
+        self._told = what
+        return [note]

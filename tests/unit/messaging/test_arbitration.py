@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+
 import pytest
 
 from crm.api import membership as api
-from tests.kit.messaging import TIMING, Network, Watch
+from crm.plumbing.machine import Note
+from messaging import ballot
+from messaging.arbitration import AskServer, Effect, QuorumServerArbitrator, ServerAnswered
+from tests.kit.messaging import KEYS, TIMING, Network, Watch, random_bytes
+from tests.kit.messaging import settings as kit_settings
 from tests.kit.quorum_server import ServerBeside
 
 D = TIMING.deadtime_s
@@ -67,6 +74,26 @@ def test_a_server_that_is_away_is_told_of_before_it_is_needed() -> None:
     server.start()
     network.run(5 * D)
     assert network.lives["a"].texts().count(again) == 1
+
+
+def test_a_server_with_an_address_of_ipv6_is_told_of_as_any_other() -> None:
+    settings = replace(kit_settings(2), quorum_server="2001:db8::1", quorum_port=5561)
+    made = random_bytes(random.Random(0))
+    machine = QuorumServerArbitrator(settings, KEYS, node="a", random_bytes=made)
+    server = ballot.Sealer(KEYS, settings.cluster, is_server=True, random_bytes=made)
+
+    def told(asked: list[Effect], now: float, *, granted: bool, reason: str = "") -> list[str]:
+        question = next(server.open(each.data) for each in asked if isinstance(each, AskServer))
+        assert isinstance(question, ballot.Ask)
+        answer = ballot.Answer(question.word, b"token", granted=granted, reason=reason)
+        effects = machine.receive(ServerAnswered(server.seal(answer)), now)
+        return [each.text for each in effects if isinstance(each, Note)]
+
+    refused = told(machine.want(("a",), 0.0), 0.01, granted=False, reason="b may go on")
+    given = told(machine.tick(D), D + 0.01, granted=True)
+
+    assert refused == ["quorum server 2001:db8::1 refuses: b may go on"]
+    assert given == ["quorum server 2001:db8::1: a may go on"]
 
 
 def test_a_server_that_began_anew_is_asked_in_one_trip_again() -> None:
