@@ -33,6 +33,7 @@ BATCH = 64
 EXIT_NOT_CONFIGURED = 6
 MOST_S = 3600.0
 _TIME = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(s|ms)?\Z", re.ASCII)
+_PORT = re.compile(r"\d{1,5}\Z", re.ASCII)
 USAGE = """usage: quorumd [-f] [--check] [--root DIR] [--log-level info|debug]
   -f       stay in the foreground (it always does: systemd or a shell starts it)
   --check  read the file and the keys, say what they mean or what is wrong"""
@@ -81,7 +82,7 @@ class _Reading:
                 self._take_keys(number, name, key_file)
             case ["cluster", name, _]:
                 self._refuse(number, f"cluster '{name}' is listed twice", "remove a line")
-            case ["port", word] if word.isdecimal() and 0 < int(word) < 65536:
+            case ["port", word] if _PORT.match(word) and 0 < int(word) < 65536:
                 self._values["port"] = int(word)
             case ["bind", address]:
                 self._values["address"] = address
@@ -109,10 +110,10 @@ class _Reading:
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
             mode = stat.S_IMODE(path.stat().st_mode)
-        except OSError as trouble:
+        except (OSError, ValueError) as trouble:  # the latter where no path can be so
             self._refuse(
                 number,
-                f"{path}: {trouble.strerror}",
+                f"{path}: {getattr(trouble, 'strerror', None) or trouble}",
                 "copy etc/ha.d/authkeys of a node to that place",
             )
             return
