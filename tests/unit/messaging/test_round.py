@@ -35,4 +35,7 @@ def test_the_members_to_be_wait_for_what_each_of_them_said_of_others() -> None:
 
     assert here.members_to_be == ["a", "b"]
     assert sorted(here.leases_left(())) == [5.0, 5.7], "b is in the view, whatever its life"
-    assert list(here.leases_left({("c", "life-c")})) == []
+    let_go = {("c", "life-c")}
+    assert sorted(here.leases_left(let_go)) == [5.0, 5.7], "nobody knows what c did since"
+    here.hear(join("c", "c"), 5.0)
+    assert list(here.leases_left(let_go)) == []

@@ -339,6 +339,10 @@ def test_what_is_changed_and_then_removed_with_its_parent_is_judged_where_it_sto
 @settings(max_examples=200, deadline=None)
 @given(PERMISSIONS, st.lists(EDITS, min_size=1, max_size=3))
 @example([("read", "/cib")], [("<group", "<!-- new --><group")])
+@example(
+    [("write", "/cib/configuration")],
+    [('value="Started"', 'value="Stopped"'), (' epoch="5"', ' epoch="6"')],
+)
 def test_a_whole_replacement_and_a_patch_smuggle_nothing(
     permissions: list[Permission], edits: list[tuple[str, str]]
 ) -> None:
@@ -351,7 +355,9 @@ def test_a_whole_replacement_and_a_patch_smuggle_nothing(
     made = copy.deepcopy(source.root)
     difference = _patch_between(documents.Document(made), target)
     patched = _outcomes(permissions, [api.XmlOperation(Task.PATCH, difference)])
-    assert whole is None or whole[0] is whole[1]
+    # A version that is named may be refused; the twin sees only that it was counted on.
+    names_version = source.root.get("epoch") != target.root.get("epoch")
+    assert whole is None or whole[0] is whole[1] or (names_version and whole[0])
     assert whole == patched
 
 
