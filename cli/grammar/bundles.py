@@ -1,4 +1,4 @@
-"""Bundles: `bundle ID {docker|podman|rkt} K=V ... [network ...] [storage ...] [primitive RSC]`.
+"""Bundles: `bundle ID {docker|podman} K=V ... [network ...] [storage ...] [primitive RSC]`.
 
 Parse and render share this file. The primitive is parsed as a name, as members of groups are.
 
@@ -13,7 +13,7 @@ from cli.grammar.rules import CannotSay
 from cli.grammar.tokens import Words, quoted
 from crm.model.configuration import MEMBER, Item
 
-RUNTIMES = ("docker", "podman", "rkt")
+RUNTIMES = ("docker", "podman")
 _MAPPINGS = {"network": "port-mapping", "storage": "storage-mapping"}
 _KEYWORDS = frozenset({*RUNTIMES, *_MAPPINGS, "meta", "primitive"})
 _FIRST_PARTS = (*RUNTIMES, *_MAPPINGS)
