@@ -72,7 +72,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crm.api import cib as api
 from crm.api.membership import View
@@ -543,6 +543,7 @@ class Mastery:
         else:
             if isinstance(asker, RemoteAsker):
                 self._following.flush(now)
+                answer = replace(answer, shown_from=(self.reign, self.sequence))
             self._outbox.answer(asker, answer)
         self._tell_of_replacement()
 

@@ -12,7 +12,8 @@ import msgspec
 from crm.api import cib as api
 from crm.api import membership
 from crm.cib import wire
-from crm.model.version import Version
+from crm.cib.disk import Mark
+from crm.model.version import Reign, Version
 from crm.plumbing import errors
 from crm.plumbing.machine import Note, Tell, debug, error, info, warn
 
@@ -40,12 +41,13 @@ Asker = LocalAsker | RemoteAsker
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How a change ended."""
+    """How a change ended, and where in the sequence of a reign a copy has to be to show it."""
 
     outcome: api.Outcome
     version: Version
     findings: tuple[api.Finding, ...] = ()
     xml: bytes = b""
+    shown_from: Mark = (Reign(), 0)
 
 
 class Outbox:
@@ -84,7 +86,13 @@ class Outbox:
             self.to_node(
                 asker.node,
                 wire.Forwarded(
-                    asker.token, answer.outcome, answer.version, answer.findings, answer.xml
+                    asker.token,
+                    answer.outcome,
+                    answer.version,
+                    answer.findings,
+                    answer.xml,
+                    reign=answer.shown_from[0],
+                    sequence=answer.shown_from[1],
                 ),
             )
             return

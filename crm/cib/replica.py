@@ -405,7 +405,8 @@ class Replica:
                 else:
                     master.asked(asker, change, now)
             case wire.Forwarded():
-                self._forwarding.answered(message, node, now)
+                reached = None if self._promise.problem else self._mark()
+                self._forwarding.answered(message, node, reached, now)
             case _:
                 pass  # meant for a role we no longer have
 
@@ -503,6 +504,7 @@ class Replica:
             )
             self._outbox.replaced(self.document.version)
         self._to_acknowledge(changed=adopted.configuration_differs or self._is_write_older)
+        self._forwarding.shows(self._installed)
 
     def _give(self) -> None:
         """Send our copy to the master who asked for it, once it is packed."""
@@ -543,6 +545,7 @@ class Replica:
         if message.digest:
             self._copy.warrant = message.warrant
             self._to_acknowledge(changed=True)
+        self._forwarding.shows(self._installed)
 
     def _apply_all(self, node: str, message: wire.Apply) -> bool:
         for change in message.changes:

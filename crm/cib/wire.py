@@ -109,7 +109,11 @@ class Forward(Message, frozen=True):
 
 
 class Forwarded(Message, frozen=True, omit_defaults=True):
-    """How a forwarded change ended. `not_master`: nothing was done, ask somebody else."""
+    """How a forwarded change ended. `not_master`: nothing was done, ask somebody else.
+
+    The client is told when its node's copy is at `sequence` of `reign`, so that it finds there what
+    it is told of.
+    """
 
     token: int
     outcome: Outcome
@@ -117,6 +121,8 @@ class Forwarded(Message, frozen=True, omit_defaults=True):
     findings: tuple[Finding, ...] = ()
     xml: bytes = b""
     not_master: bool = False
+    reign: Reign = Reign()
+    sequence: int = 0
 
 
 PEERS = Codec(Hail, Present, Give, Snapshot, Apply, Acknowledge, Dismiss, Forward, Forwarded)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import random
+from typing import Any
 
 from crm.api.cib import Change, ChangeReply, Origin, Outcome
 from crm.cib import store as stores
@@ -17,6 +18,7 @@ from crm.cib.slices import SLICE_BYTES
 from crm.cib.warrants import Warrant
 from crm.model.version import Reign
 from crm.plumbing.kernel import Kernel
+from crm.plumbing.machine import Tell
 from tests.kit.frail_disk import FOLDER, FrailDisk
 from tests.sim import cib_faults, cib_offline, cib_writers
 from tests.sim.cluster import Cluster
@@ -24,6 +26,7 @@ from tests.sim.engine import Violation
 from tests.sim.faults import Script
 from tests.sim.ledger import Entry, Ledger
 from tests.sim.nodes import Makers, Node
+from tests.sim.processes import Process
 
 SIZES = ((2, 3, 4, 5), (2, 10, 2, 2))
 LENGTH_S = 60.0
@@ -51,6 +54,7 @@ class CibCluster(Cluster):
         slice_bytes = self.engine.random.choice(SLICES)
         for node in self.nodes.values():
             node.slice_bytes = slice_bytes
+            node.watchers.append(self._watch_answers)
         for write in cib_faults.writes(self.engine.random, list(self.nodes), length_s):
             self.engine.at(write.when, self.befall, write)
 
@@ -169,6 +173,20 @@ class CibCluster(Cluster):
         process = node.process("cib")
         document: Document | None = getattr(process and process.machine, "document", None)
         return document
+
+    def _watch_answers(self, process: Process, effect: object) -> None:
+        """I3: who was told "ok" and reads at the same node right after sees what was changed.
+
+        A node whose disk takes no promise cannot follow, and waits for nothing.
+
+        Raises: Violation.
+        """
+        match effect:
+            case Tell("mgmtd", ChangeReply(outcome=Outcome.OK, version=version)):
+                machine: Any = process.machine  # it is the cib's, or a plant around it
+                found = machine.document.version
+                if found < version and not machine._promise.problem:
+                    raise Violation("I3 agreed", f"{process.label} is at {found}, told {version}")
 
     # --- writers ----------------------------------------------------------------------------------
 

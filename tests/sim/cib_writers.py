@@ -224,7 +224,9 @@ class Writers:
         return entry if cib_offline.edit_by_tool(disk, steps) else None
 
     def _status(self, node: str, value: str, document: Document) -> Wish:
-        given = f'<node_state id="stray" uname="stray" crm-debug-origin="{value}"/>'
+        large = "".join(f'<x id="x{n}"/>' for n in range(self._chance.choice((0, 200))))
+        state = f'<node_state id="stray" uname="stray" crm-debug-origin="{value}">'
+        given = f"{state}{large}</node_state>"
         operation = XmlOperation(XmlTask.MODIFY, given.encode(), "status", may_create=True)
         return Wish((operation,), None)
 

@@ -83,9 +83,9 @@ def test_the_rights_of_the_writer_are_those_in_the_copy() -> None:
 # --- in a cluster ------------------------------------------------------------------------------
 
 
-def cluster() -> Network:
+def cluster(seed: int = 1) -> Network:
     """Three nodes, n1 rules; a replacement takes longer than any message."""
-    network = Network(3, 1)
+    network = Network(3, seed)
     network.slice_bytes = 1
     for name in NODES:
         network.crash(name)
@@ -162,6 +162,48 @@ def test_what_is_too_much_to_repeat_is_taken_as_a_whole_by_the_members() -> None
         assert not any("lost step" in note or "Archived" in note for note in notes)
     history = network.replica("n2")._copy.history
     assert history.entries[-6].after == network.outcomes["n1", large].version
+
+
+def large_status(value: str) -> api.XmlOperation:
+    """A change of nothing but the status, too large to be repeated in one turn."""
+    pairs = "".join(f'<nvpair id="a{n}" name="a{n}" value="{value}"/>' for n in range(100))
+    text = (
+        '<status><node_state id="1" uname="n1"><transient_attributes id="1">'
+        f'<instance_attributes id="s1">{pairs}</instance_attributes></transient_attributes>'
+        "</node_state></status>"
+    )
+    return api.XmlOperation(api.XmlTask.MODIFY, text.encode(), "status", may_create=True)
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_who_is_answered_at_another_node_finds_a_large_status_change_there(seed: int) -> None:
+    network = cluster(seed)
+    request = network.change("n2", large_status("7"))
+    while answer(network, request, "n2") is None:
+        network.run(NAP_S)
+
+    assert answer(network, request, "n2") is OK
+    assert _has_it(network, "n2")
+
+
+def test_who_has_not_got_his_large_status_change_when_the_master_dies_is_not_told_ok() -> None:
+    network = cluster()
+    request = network.change("n2", large_status("7"))
+    while not _has_it(network, "n1"):
+        network.run(NAP_S)
+    network.run(0.011)  # the answer has come
+    assert not _has_it(network, "n2")
+    network.crash("n1")
+    network.partition(("n2", "n3"), lost=("n1",))
+    network.elect()
+    network.run(2.0)
+
+    assert answer(network, request, "n2") is api.Outcome.UNKNOWN_OUTCOME
+    assert not _has_it(network, "n2")
+
+
+def _has_it(network: Network, node: str) -> bool:
+    return b'name="a99" value="7"' in network.replica(node).document.text()
 
 
 def test_it_is_refused_with_everything_as_it_was() -> None:
