@@ -321,8 +321,10 @@ class Mastery:
 
     def asked(self, asker: Asker, change: api.Change, now: float) -> None:
         """Make a change, or hold it until it may be made."""
-        if self._may_begin(change, now) or self._is_hopeless(change):
+        if self._may_begin(change, now):
             self._make(asker, change, now, now + HELD_S)
+        elif (hopeless := self._hopeless(change)) is not None:
+            self._refuse(asker, hopeless)
         elif len(self._held) >= MAX_HELD:
             self._not_ready(asker, "too many changes are waiting")
         else:
@@ -418,8 +420,10 @@ class Mastery:
         """Make what was held and may be made now."""
         held, self._held = self._held, deque()
         for item in held:
-            if self._may_begin(item.change, now) or self._is_hopeless(item.change):
+            if self._may_begin(item.change, now):
                 self._make(item.asker, item.change, now, item.until)
+            elif (hopeless := self._hopeless(item.change)) is not None:
+                self._refuse(item.asker, hopeless)
             else:
                 self._held.append(item)
 
@@ -447,10 +451,11 @@ class Mastery:
             return self.is_settled and not self._is_undecided
         return self.is_settled or (now >= self._grace_until and not self._better.is_one_known)
 
-    def _is_hopeless(self, change: api.Change) -> bool:
-        """Tell whether a change would be refused even if the reign were settled by now."""
+    def _hopeless(self, change: api.Change) -> objections.Refusal | None:
+        """Say what will keep a change from being made, whoever's copy wins: disks that refuse."""
         configuration = api.touches_configuration(change.operations) and not change.dry_run
-        return configuration and bool(self._failing_disks())
+        failing = self._failing_disks() if configuration else {}
+        return objections.not_durable(failing) if failing else None
 
     def _failing_disks(self) -> dict[str, str]:
         """Name the members that cannot write, and why."""
@@ -509,8 +514,12 @@ class Mastery:
         """Refuse a change that must not be made as things are."""
         refusal = self._objection(change)
         if refusal is not None:
-            self._outbox.refuse(asker, refusal[0], self._copy.document.version, refusal[1])
+            self._refuse(asker, refusal)
         return refusal is not None
+
+    def _refuse(self, asker: Asker, refusal: objections.Refusal) -> None:
+        outcome, problem = refusal
+        self._outbox.refuse(asker, outcome, self._copy.document.version, problem)
 
     def _made(
         self, asker: Asker, change: api.Change, carried: operations.Carried, now: float

@@ -14,7 +14,7 @@ from crm.cib import wire
 from crm.cib.disk import KeepPromise, Persisted
 from crm.cib.replica import Replica
 from crm.cib.warrants import Standing, Warrant
-from crm.model.version import Reign
+from crm.model.version import Reign, Version
 from crm.plumbing import xml
 from crm.plumbing.codec import Message
 from crm.plumbing.machine import Exit, MessageArrived, Note, PeerLost, StopRequested
@@ -155,6 +155,22 @@ def test_a_raised_admin_epoch_wins_whatever_the_reigns_say() -> None:
     network.run(2.0)
     network.heal()
     assert {network.replica(n).document.version.admin_epoch for n in NAMES} == {7}
+
+
+def test_before_it_is_known_whose_copy_wins_no_base_is_called_stale() -> None:
+    network = together()
+    network.nodes["n1"].disk.broken = True
+    network.elect()  # a promise must be kept, and cannot be
+    network.run(0.1)
+    base = Version(9, 9, 9)
+    early = network.change("n1", create("a"), based_on=base)
+    network.run(1.0)
+    assert outcome(network, "n1", early) is api.Outcome.NOT_DURABLE
+    network.nodes["n1"].disk.broken = False
+    network.run(10.0)
+    late = network.change("n1", create("b"), based_on=base)
+    network.run(1.0)
+    assert outcome(network, "n1", late) is api.Outcome.CONFLICT
 
 
 def test_a_full_disk_at_a_follower_refuses_and_later_recovers() -> None:
