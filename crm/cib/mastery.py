@@ -18,7 +18,8 @@ member is always an earlier state of the master's copy.
 the configuration waits until every member of the view has presented itself in this reign, no copy
 that was presented is better than ours, and our own promise is durable ("settled"). If the view is
 quorate it is stamped: the copy's warrant (`warrants`) names this reign, and the version reached.
-It is answered OK when it is durable here and at every member of the view. Members that leave the
+It is answered OK when it is durable here and at every member of the view (`vouching`, which says
+why nothing acknowledged is lost). Members that leave the
 view are no longer waited for while the view stays quorate; when quorum is lost, what was not
 answered is answered "unknown".
 
@@ -27,45 +28,11 @@ the same reign, and number anew. So an acknowledgement names the life of the mas
 the member had, and counts in no other; what was presented to the first life is true for the second,
 and stamped nothing was: that waits for the promise.
 
-*A raised admin_epoch* is stamped like any change. When that is durable everywhere, the warrant
-with the new `decided` goes out without a change; the answer waits until that is durable, too, and
-other changes of the configuration wait with it. A master that takes over a raise which does not
-decide yet stamps it first, and then does the same.
-
-*Why nothing acknowledged is lost (I2).* Let c be an acknowledged change, made in reign R, at
-version s, and d the admin_epoch there. Claim: a copy whose warrant is (d, R, s) or greater holds
-c, unless its `decided` is greater and was raised without quorum. By induction over reigns:
-
-- In one reign with one `decided` the stamped versions are one chain: only its master stamps, on
-  its own copy, and it takes over another in mid-reign only before its first stamp, or where
-  `decided` is greater, or where the other goes on from the same stamped version by what nobody was
-  asked about. A restart begins a new reign, because the promise to the last one was durable before
-  its first stamp. So
-  (d, R, s') with s' >= s holds c. Changes without quorum stand on top of a stamped version and
-  leave the warrant alone; so do edits of files.
-- What is answered "it is so already" is stamped first as if it had been changed, so it is a c
-  like any other. Only what daemons tell again at each election is not (`is_somebodys`): they see
-  when it is lost, and tell it anew.
-- A later reign's master stamps after every member of a quorate view has promised it and shown its
-  copy. One of them had c durable, with (d, R, s) or more, since copies only give way to greater
-  ones; so the master's copy is (d, R, s) or more, and holds c. An earlier master acknowledges
-  nothing more: that member refuses it.
-- `decided` > d, raised with quorum, in reign E. If E = R it came later in the chain of c; if
-  E > R, its master held c when it began. E < R cannot be: the raise was stamped under E and
-  durable at every member of a quorate view before it decided, so a member of it showed it to the
-  master of R. A greater `decided` could have hidden it there, but only one of another raise
-  between: the lesser would have had to be open when the greater was stamped, and a master makes
-  no change while one is. So the copy c was made in had that admin_epoch already.
-
-A snapshot cut short changes nothing. Two nodes may each have quorum alone; then the later reign
-wins. What is decided without quorum outranks all this on purpose.
-
 *What may be lost:* any message (hails are repeated each second, snapshots asked for again),
 changes of the status that were replicated to nobody (the DC's join writes them anew), and
 configuration changes that were never acknowledged.
 
-Source: docs/protocol/cib.md, decision 4 of the design; the argument is Raft's, with "every
-member of an agreed view" in the place of "a majority".
+Source: docs/protocol/cib.md, decision 4 of the design.
 """
 
 from __future__ import annotations
@@ -88,8 +55,9 @@ from crm.cib.replication import Replication
 from crm.cib.slices import SLICE_BYTES
 from crm.cib.snapshots import Reading
 from crm.cib.unanswered import Pending, Unanswered
+from crm.cib.vouching import Vouching
 from crm.cib.warrants import Standing, pair_of
-from crm.model.version import Reign, Version
+from crm.model.version import Reign
 from crm.plumbing import errors
 
 HAIL_AGAIN_S = 1.0
@@ -163,6 +131,7 @@ class Mastery:
         """A replacement the subscribers are not told of yet: a DC who hears of it rules anew, and
         who waits for an answer would be told that its outcome is not known."""
         self._unanswered = Unanswered(outbox, lambda: copy.document.version)
+        self._vouching = Vouching(reign, copy, disk, self._following, self._unanswered)
         self._errands = Errands(outbox)
         self._last_tried = now
         outbox.to_node("", wire.Hail(reign))
@@ -192,6 +161,7 @@ class Mastery:
     def viewed(self, view: View | None, now: float) -> None:
         """Take in the membership: forget who left, hail who came."""
         self._view = view
+        self._vouching.has_quorum = view is not None and view.quorate
         members = () if view is None else view.members
         self._following.members = tuple(
             member.name for member in members if member.name != self.node
@@ -409,9 +379,7 @@ class Mastery:
         self._better.ask(now)
         self._was_settled = self._was_settled or self.is_settled
         self._make_held(now)
-        if self._is_undecided and self.is_settled:
-            self._vouch(now)
-        self._answer_durable(now)
+        self._vouching.proceed(now, is_settled=self.is_settled)
         if self._tell_of_replacement():
             self._make_held(now)
         self._errands.proceed(self, self._copy.document.version, now)
@@ -430,16 +398,6 @@ class Mastery:
     # --- making changes -----------------------------------------------------------------------
 
     @property
-    def _has_quorum(self) -> bool:
-        return self._view is not None and self._view.quorate
-
-    @property
-    def _is_undecided(self) -> bool:
-        """Tell whether an admin_epoch was raised that does not decide yet; it must, before more."""
-        copy = self._copy
-        return self._has_quorum and copy.warrant.decided < copy.document.version.admin_epoch
-
-    @property
     def _is_changing_much(self) -> bool:
         """Tell whether a large change is being made, spread, or still to be told of."""
         return self._draft is not None or self._following.is_spreading or self._untold is not None
@@ -448,7 +406,7 @@ class Mastery:
         if self._is_changing_much:
             return False
         if api.touches_configuration(change.operations) and not change.dry_run:
-            return self.is_settled and not self._is_undecided
+            return self.is_settled and not self._vouching.is_undecided
         return self.is_settled or (now >= self._grace_until and not self._better.is_one_known)
 
     def _hopeless(self, change: api.Change) -> objections.Refusal | None:
@@ -463,7 +421,7 @@ class Mastery:
         return {**self._failing.reasons, **({self.node: own} if own else {})}
 
     def _may_write_without_force(self) -> bool:
-        return self._has_quorum or objections.no_quorum_policy(self._copy) == "ignore"
+        return self._vouching.has_quorum or objections.no_quorum_policy(self._copy) == "ignore"
 
     def _make(self, asker: Asker, change: api.Change, now: float, until: float) -> None:
         """Make a change, or begin to; `until` says how long it may still be held if need be."""
@@ -532,7 +490,7 @@ class Mastery:
         if carried.patch:
             self._replicate(carried, change.origin, now)
         if carried.outcome is api.Outcome.OK and not change.dry_run:
-            self._decide_alone(change, carried.after, now)
+            self._vouching.decide_alone(change, carried.after, now)
         if carried.outcome is api.Outcome.OK and configuration and not change.dry_run:
             # A change that changes nothing says "it is so": that, too, must be durable first, and
             # stamped, or it would lose against what an earlier master could tell nobody of.
@@ -544,11 +502,11 @@ class Mastery:
                     now + ACKNOWLEDGE_S,
                     change.force,
                     pair_of(carried.after),
-                    carried.after.admin_epoch if self._has_quorum else 0,
+                    carried.after.admin_epoch if self._vouching.has_quorum else 0,
                     self.reign if api.is_somebodys(change.operations) else Reign(),
                 )
             )
-            self._answer_durable(now)
+            self._vouching.answer(now, is_settled=self.is_settled)
         else:
             if isinstance(asker, RemoteAsker):
                 self._following.flush(now)
@@ -563,18 +521,6 @@ class Mastery:
         self._outbox.changed(self._untold, alone=not self.members)
         self._untold = None
         return True
-
-    def _decide_alone(self, change: api.Change, version: Version, now: float) -> None:
-        """Let an admin_epoch decide that stood open, if that is asked for without quorum."""
-        is_open = self._copy.warrant.decided < version.admin_epoch
-        if is_open and not self._has_quorum and operations.names(change.operations, version):
-            self._copy.warrant = self._copy.warrant.deciding(version.admin_epoch)
-            self._tell_warrant(now)
-
-    def _tell_warrant(self, now: float) -> None:
-        """Send the warrant, and write it."""
-        self._following.flush(now, digest=self._copy.document.digest())
-        self._disk.want()
 
     def _objection(self, change: api.Change) -> objections.Refusal | None:
         configuration = api.touches_configuration(change.operations)
@@ -610,11 +556,7 @@ class Mastery:
         )
         digest = ""
         if carried.configuration:
-            warrant = self._copy.warrant
-            if self._has_quorum:
-                self._copy.warrant = warrant.with_quorum(self.reign, carried.after)
-            else:
-                self._copy.warrant = warrant.without_quorum(carried.after)
+            self._vouching.stamp(carried.after)
             digest = self._copy.document.digest()
             self._copy.note(carried.trace, change, digest, self.node, self._copy.warrant)
             self._disk.want()
@@ -629,47 +571,6 @@ class Mastery:
             self._outbox.changed(change, alone=not self.members)
 
     # --- answering ----------------------------------------------------------------------------
-
-    def _answer_durable(self, now: float) -> None:
-        """Answer what is durable everywhere, and cannot lose any more, in order."""
-        while (first := self._unanswered.first) is not None and self._is_durable(first.sequence):
-            if self._is_vouched_for(first):
-                self._unanswered.answer_first()
-            elif not (self.is_settled and self._vouch(now)):
-                return
-
-    def _is_vouched_for(self, pending: Pending) -> bool:
-        """Tell whether only an administrator's decision may outrank what is to be answered."""
-        warrant = self._copy.warrant
-        if not self._has_quorum:
-            return warrant.decided >= pending.decides
-        is_stamped = warrant.written >= pending.written and warrant.settled >= pending.reached
-        return is_stamped and warrant.decided >= pending.reached[0]
-
-    def _vouch(self, now: float) -> bool:
-        """Take the next step until nothing but an administrator's decision outranks our copy.
-
-        First it is stamped with this reign, as a change would; then, when every member has that on
-        its disk, its admin_epoch decides. What is to be answered waits for that. Tells whether a
-        step was taken.
-        """
-        copy = self._copy
-        warrant, version = copy.warrant, copy.document.version
-        is_stamped = warrant.written == self.reign and warrant.settled == pair_of(version)
-        if self._has_quorum and not is_stamped:
-            copy.warrant = warrant.with_quorum(self.reign, version)
-        elif self._is_durable(self._following.configuration_sequence):
-            copy.warrant = warrant.deciding(version.admin_epoch)
-        else:
-            return False
-        self._tell_warrant(now)
-        self._unanswered.postpone(self._following.configuration_sequence)
-        return True
-
-    def _is_durable(self, sequence: int) -> bool:
-        mark = self._disk.durable
-        here = self._disk.is_durable or (mark[0] == self.reign and mark[1] >= sequence)
-        return here and not self.behind(self.members, sequence)
 
     def _not_ready(self, asker: Asker, reason: str) -> None:
         problem = errors.error("not-ready", "cib", reason, "try again")
@@ -686,7 +587,7 @@ class Mastery:
             return f"waiting for the copy of {self._better.awaited}"
         if self._is_changing_much:
             return "a large change is being made"
-        if self._is_undecided:
+        if self._vouching.is_undecided:
             sequence = self._following.configuration_sequence
             missing = ", ".join(self.behind(self.members, sequence)) or self.node
             return f"a raised admin_epoch is not on the disk of {missing} yet"

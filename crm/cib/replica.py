@@ -3,8 +3,8 @@
 Theory of operation
 -------------------
 The local crmd says whether this node rules (`BecomeMaster`) or whom it follows
-(`BecomeFollower`). A master's duties are `mastery`'s, whose theory says why no acknowledged
-change is lost. This module is the other end of the same conversation:
+(`BecomeFollower`). A master's duties are `mastery`'s; why no acknowledged change is lost stands
+in `vouching`. This module is the other end of the same conversation:
 
 - *Hailed* by a master, it makes the promise to his reign durable (if it has promised nothing
   greater), and then presents what its copy is worth. A greater promise is the refusal.

@@ -18,7 +18,7 @@ nobody else is asked there; and so does one that stands open when it is set once
 is quorum it decides when every member has it on its disk: until then it is a change like any other,
 so a master that is cut off and does not know it yet decides nothing.
 
-Source: decision 0028; why nothing acknowledged is lost stands in `mastery`.
+Source: decision 0028; why nothing acknowledged is lost stands in `vouching`.
 """
 
 from __future__ import annotations
