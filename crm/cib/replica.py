@@ -3,42 +3,36 @@
 Theory of operation
 -------------------
 The local crmd says whether this node rules (`BecomeMaster`) or whom it follows
-(`BecomeFollower`). A master's duties are `mastery`'s; why no acknowledged change is lost stands
-in `vouching`. This module is the other end of the same conversation:
+(`BecomeFollower`). A master's duties are `mastery`'s, a follower's `following`'s; why no
+acknowledged change is lost stands in `vouching`.
 
-- *Hailed* by a master, it makes the promise to his reign durable (if it has promised nothing
-  greater), and then presents what its copy is worth. A greater promise is the refusal.
-- *Installed* by his snapshot, it applies his changes in sequence, and acknowledges those of the
-  configuration once they are durable. A gap or a wrong digest makes it present itself again.
-- A hail of a greater reign ends our own mastery. If our crmd still wants us to rule, we try
-  again a second later with a greater reign; crmds decide who rules, reigns only order it.
+A hail of a greater reign ends our own mastery. If our crmd still wants us to rule, we try again a
+second later with a greater reign; crmds decide who rules, reigns only order it.
 
 Reads are answered from the local copy at once. Changes go to the master (`forwarding`).
 Subscribers hear of every change of the local copy, in order.
 
-What may be lost: any message between nodes. What holds: the copy of an installed node is a
-state its master's copy has been in; a promise is never taken back.
+What may be lost: any message between nodes. What holds: a promise is never taken back.
 
 Source: docs/protocol/cib.md.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from crm.api import cib as api
 from crm.api import controller, membership
-from crm.cib import operations, patch, reads, revisions, sayings, wire
+from crm.cib import operations, reads, revisions, sayings, wire
 from crm.cib.disk import Disk, Mark, Persisted
 from crm.cib.document import Document
+from crm.cib.following import Following
 from crm.cib.forwarding import Forwarding
 from crm.cib.localcopy import LocalCopy
 from crm.cib.mastery import Mastery
 from crm.cib.outbox import Asker, LocalAsker, Outbox, RemoteAsker
 from crm.cib.promise import Promise
 from crm.cib.slices import SLICE_BYTES
-from crm.cib.snapshots import Reading
 from crm.cib.warrants import Warrant
 from crm.model.version import Reign
 from crm.plumbing import errors
@@ -46,8 +40,6 @@ from crm.plumbing.machine import Exit, MessageArrived, PeerConnected, PeerLost, 
 
 Event = MessageArrived | PeerConnected | PeerLost | StopRequested | Persisted
 REBID_S = 1.0
-MAX_EARLY_CHANGES = 1_000
-"""So many changes may come while the copy is read that they follow."""
 
 
 class Replica:
@@ -93,18 +85,17 @@ class Replica:
         self._mastery: Mastery | None = None
         self._wants_to_rule = False
         self._rebid_at: float | None = None
-        self._installed: tuple[Reign, int] | None = None
-        self._masters_life = 0
-        self._is_write_older = False
-        """Whether what is being written was begun under another life of the master."""
-        self._due: Mark | None = None
-        self._present_to: tuple[str, Reign] | None = None
+        self._following = Following(
+            self._copy,
+            self._disk,
+            self._outbox,
+            self._promise,
+            self._forwarding,
+            clock=clock,
+            slice_bytes=slice_bytes,
+        )
         self._stopping = False
-        self._master_named = ""
         self._early: dict[str, bytes] = {}
-        self._reading: Reading | None = None
-        self._early_changes: deque[wire.Apply] = deque()
-        self._give_to: wire.Give | None = None
         self._slice_bytes = slice_bytes
 
     # --- the machine --------------------------------------------------------------------------
@@ -141,8 +132,8 @@ class Replica:
                 self._rule(self.promised.number + 1, now)
         self._promise.tick(now)
         self._copy.discard()
-        self._read_on(now)
-        self._give()
+        self._following.read_on(now)
+        self._following.give(is_master=self._mastery is not None)
         if self._mastery is not None:
             self._mastery.tick(now)
         self._forwarding.tick(self.document.version, now)
@@ -163,7 +154,7 @@ class Replica:
     @property
     def _has_more_to_do(self) -> bool:
         """Tell whether something goes on in the next turn that would be too long in one."""
-        return self._reading is not None or self._give_to is not None or self._copy.has_discarded
+        return self._following.has_more_to_do or self._copy.has_discarded
 
     @property
     def document(self) -> Document:
@@ -205,7 +196,7 @@ class Replica:
         """Say which place of which sequence the copy is at now."""
         if self._mastery is not None:
             return self._mastery.reign, self._mastery.sequence
-        return self._installed if self._installed is not None else (Reign(), 0)
+        return self._following.reached
 
     def _stop(self) -> None:
         self._stopping = True
@@ -261,8 +252,7 @@ class Replica:
     def _rule(self, number: int, now: float) -> None:
         waiting = [] if self._mastery is None else self._mastery.end()
         self._rebid_at = None
-        self._stop_following()
-        self._present_to = None
+        self._following.rule_oneself()
         self._promise.made = Reign(number, self.node)
         self._mastery = Mastery(
             node=self.node,
@@ -278,7 +268,7 @@ class Replica:
         )
         self._outbox.info(f"cib_process_readwrite: We are now in R/W mode (reign {self.promised})")
         self._promise.keep()
-        self._master_named = ""
+        self._following.master_named = ""
         self._forwarding.set_master("", self.document.version, now)
         self._mastery.viewed(self._view, now)
         for asker, change in [*waiting, *self._forwarding.take_back()]:
@@ -288,8 +278,8 @@ class Replica:
         self._wants_to_rule = False
         self._rebid_at = None
         waiting = self._step_down()
-        self._master_named = "" if master == self.node else master
-        self._forwarding.set_master(self._master_named, self.document.version, now)
+        named = self._following.master_named = "" if master == self.node else master
+        self._forwarding.set_master(named, self.document.version, now)
         for asker, change in waiting:
             self._forwarding.add(asker, change, self.document.version, now)
 
@@ -383,15 +373,16 @@ class Replica:
         match message:
             case wire.Hail(reign=reign):
                 self._hailed(node, reign, now)
+            case wire.Apply(reign=reign) if reign > self.promised:
+                self._hailed(node, reign, now)
             case wire.Apply():
-                self._apply(node, message, now)
+                self._following.apply(node, message)
             case wire.Snapshot() if master is not None:
                 master.given(node, message, now)
             case wire.Snapshot():
-                self._install(node, message, now)
+                self._following.install(node, message, now)
             case wire.Give(reign=reign) if reign == self.promised and node == reign.dc:
-                self._give_to = message
-                self._give()
+                self._following.asked_to_give(message, is_master=master is not None)
             case wire.Present() if master is not None:
                 self._presented(node, message, now)
             case wire.Acknowledge() if master is not None:
@@ -432,160 +423,11 @@ class Replica:
         if reign > self.promised:
             if self._mastery is not None:
                 self._yield(reign, now)
-            self._promise.made = reign
-            self._stop_following()
-            self._due = None
-            self._present_to = (node, reign)
-            self._promise.keep()
-            return
-        self._present_to = (node, reign)
-        if not self._promise.is_kept and not self._promise.is_to_be_tried_again:
-            self._promise.keep()  # it was made when our own reign ended, before he hailed us
-        self._present()
-
-    def _stop_following(self) -> None:
-        """Forget how far our copy follows a master's; what is being read of his is not taken."""
-        self._installed = None
-        self._reading = None
-
-    def _present(self) -> None:
-        """Answer a hail, once the promise it needs is durable."""
-        if self._present_to is None or not self._promise.is_kept:
-            return
-        node, reign = self._present_to
-        self._present_to = None
-        self._outbox.to_node(node, wire.Present(reign, self.promised, self._copy.standing()))
-
-    def _install(self, node: str, message: wire.Snapshot, now: float) -> None:
-        if message.reign == self.promised and message.reign.dc == node:
-            self._installed = None
-            self._reading = Reading(message, self.document)
-            self._early_changes.clear()
-            self._read_on(now)
-
-    def _read_on(self, now: float) -> None:
-        """Read a slice of the master's copy, take it over when all is read, and catch up."""
-        reading = self._reading
-        if reading is None:
-            return
-        reign, node = reading.snapshot.reign, reading.snapshot.reign.dc
-        try:
-            if not reading.advance(self._slice_bytes):
-                return
-        except (errors.RemoteProtocolError, errors.ConfigurationError) as problem:
-            self._outbox.error(f"cib_peer_callback: What {node} sent is of no use: {problem}")
-            self._reading = None
-            return
-        self._reading = None
-        self._take_over(node, reading, now)
-        early, self._early_changes = self._early_changes, deque()
-        for message in early:
-            if message.sequence > reading.snapshot.sequence and self._installed is not None:
-                self._apply(node, message, now)
-        assert self._installed is None or self._installed[0] == reign
-
-    def _take_over(self, node: str, reading: Reading, now: float) -> None:
-        before = self.document.version
-        snapshot = reading.snapshot
-        adopted = self._copy.adopt_reading(reading, node, self._clock())
-        self._installed = (snapshot.reign, snapshot.sequence)
-        if snapshot.life != self._masters_life:
-            self._masters_life = snapshot.life
-            self._is_write_older = self._disk.is_writing
-        # He may have told us that he is no master when he was not yet, or not any more.
-        if node == self._master_named:
-            self._forwarding.set_master(node, self.document.version, now)
-        if adopted.given_up is not None:
-            self._outbox.warn(f"Archived our configuration: {adopted.given_up.reason}")
-            self._outbox.add(adopted.given_up)
-        if adopted.differs:
-            self._outbox.info(
-                f"cib_process_replace: Replaced {before} with {self.document.version} from {node}"
-            )
-            self._outbox.replaced(self.document.version)
-        self._to_acknowledge(changed=adopted.configuration_differs or self._is_write_older)
-        self._forwarding.shows(self._installed)
-
-    def _give(self) -> None:
-        """Send our copy to the master who asked for it, once it is packed."""
-        asked = self._give_to
-        if asked is None:
-            return
-        if asked.reign != self.promised or self._mastery is not None:
-            self._give_to = None
-            return
-        pieces = self._copy.packed(self._slice_bytes)
-        if pieces is None:
-            return
-        missed = () if asked.standing is None else self._copy.history_since(asked.standing)
-        snapshot = wire.Snapshot(asked.reign, 0, self._copy.warrant, pieces, missed)
-        self._outbox.to_node(asked.reign.dc, snapshot)
-        self._give_to = None
-
-    def _apply(self, node: str, message: wire.Apply, now: float) -> None:
-        if message.reign > self.promised:
-            self._hailed(node, message.reign, now)
-            return
-        if self._reading is not None and message.reign == self._reading.snapshot.reign:
-            if len(self._early_changes) < MAX_EARLY_CHANGES:
-                self._early_changes.append(message)  # the gap is noticed if these are too many
-            return
-        if self._installed is None or message.reign != self._installed[0]:
-            return  # not installed yet, or of an earlier reign
-        expected = self._installed[1] + 1
-        if message.sequence < expected:
-            return
-        if message.sequence > expected or not self._apply_all(node, message):
-            self._outbox.warn(f"Asking {node} for its CIB: lost step at {message.sequence}")
-            self._installed = None
-            self._present_to = (node, message.reign)
-            self._present()
-            return
-        self._installed = (message.reign, message.sequence)
-        if message.digest:
-            self._copy.warrant = message.warrant
-            self._to_acknowledge(changed=True)
-        self._forwarding.shows(self._installed)
-
-    def _apply_all(self, node: str, message: wire.Apply) -> bool:
-        for change in message.changes:
-            try:
-                trace = operations.apply_patch(
-                    self.document, change.patch, change.before, change.after
-                )
-            except (errors.StaleVersion, errors.ConfigurationError, patch.PatchDoesNotFit) as why:
-                self._outbox.error(f"A change of {node} does not fit: {why}")
-                return False
-            if trace is not None:
-                digest = message.digest or self.document.digest()
-                self._copy.note(trace, change, digest, node, message.warrant)
-            self._outbox.changed(change, alone=False)
-        if message.digest and message.digest != self.document.digest():
-            self._outbox.error(f"{node} has another configuration at {self.document.version}")
-            return False
-        return True
+            self._following.follow(node, reign)
+        else:
+            self._following.hailed(node, reign)
 
     # --- the disk -----------------------------------------------------------------------------
-
-    def _to_acknowledge(self, *, changed: bool) -> None:
-        if changed:
-            self._disk.want()
-        self._due = self._installed
-        if self._disk.is_durable:
-            self._acknowledge(self._due)
-
-    def _acknowledge(self, mark: Mark | None) -> None:
-        if mark is None or self._installed is None or mark[0] != self._installed[0]:
-            return
-        disk = self._disk
-        self._outbox.to_node(
-            mark[0].dc,
-            wire.Acknowledge(
-                mark[0], mark[1], disk.problem, disk.is_broken, life=self._masters_life
-            ),
-        )
-        if self._due is not None and self._due <= mark:
-            self._due = None
 
     def _persisted(self, event: Persisted, now: float) -> None:
         if event.ticket % 2:
@@ -594,7 +436,7 @@ class Replica:
         content = self._disk.finished(event, now)
         if content is None:
             return
-        is_older, self._is_write_older = self._is_write_older, False
+        covers = self._following.write_ended()
         if not event.ok:
             self._outbox.error(sayings.of_failure(content, event))
         elif said := sayings.of_write(content, event):
@@ -603,10 +445,8 @@ class Replica:
             return  # it is tried in the other way at once
         if self._mastery is not None:
             self._mastery.written(content.mark, now)
-        elif not is_older and (event.ok or self._disk.problem):
-            self._acknowledge(content.mark)
-        if self._mastery is None and self._disk.is_durable:
-            self._acknowledge(self._due)  # the write had begun at an earlier mark than is due
+        else:
+            self._following.may_be_durable(content.mark if covers else None)
 
     def _promise_written(self, event: Persisted, now: float) -> None:
         if not self._promise.finished(event, now):
@@ -621,7 +461,7 @@ class Replica:
             self._mastery.promise_problem = ""
             self._mastery.advance(now)
         else:
-            self._present()
+            self._following.present()
 
     def _tell_of_broken_promise(self, now: float) -> None:
         """Name the disk that keeps a reign from being settled, so that nobody waits in vain."""
@@ -631,9 +471,8 @@ class Replica:
             if is_broken:
                 self._mastery.own_disk_is_broken()
             self._mastery.advance(now)
-        elif self._present_to is not None:
-            node, reign = self._present_to
-            self._outbox.to_node(node, wire.Acknowledge(reign, 0, reason, is_broken))
+        else:
+            self._following.tell_of_broken_promise(reason, is_broken=is_broken)
 
 
 def _holds(view: membership.View, node: str) -> bool:
