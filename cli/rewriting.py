@@ -155,6 +155,17 @@ def _names(given: Iterable[Statement]) -> set[str]:
     return found | {each.item.tag for each in given if each.item.tag == TOPOLOGY}
 
 
+def _delete_the_unnamed(
+    configuration: Item, objects: Iterable[Located], given: Iterable[Statement]
+) -> None:
+    """Delete those of some objects that statements leave out."""
+    kept = _names(given)
+    for each in objects:
+        is_kept = not kept.isdisjoint((each.item.id, each.name, each.item.tag))
+        if not is_kept and edits.find(configuration, each.item.id or each.item.tag) is not None:
+            removals.delete(configuration, each.item.id or each.item.tag)
+
+
 def rewrite(
     configuration: Item, chosen: Sequence[Located], text: str, around: Surroundings, name: str
 ) -> None:
@@ -162,12 +173,7 @@ def rewrite(
 
     Raises: EditRefused with the problems, each with its line.
     """
-    given = statements(text, around, name)
-    kept = _names(given)
-    for each in chosen:
-        is_kept = not kept.isdisjoint((each.item.id, each.name, each.item.tag))
-        if not is_kept and edits.find(configuration, each.item.id or each.item.tag) is not None:
-            removals.delete(configuration, each.item.id or each.item.tag)
+    _delete_the_unnamed(configuration, chosen, statements(text, around, name))
     load(configuration, text, around, name, replaces=True)
 
 
@@ -178,11 +184,5 @@ def push(
 
     Raises: EditRefused with the problems, each with its line.
     """
-    given = statements(text, around, name)
-    kept = _names(given)
-    for each in everything:
-        if not kept.isdisjoint((each.item.id, each.name, each.item.tag)):
-            continue
-        if edits.find(configuration, each.item.id or each.item.tag) is not None:
-            removals.delete(configuration, each.item.id or each.item.tag)
+    _delete_the_unnamed(configuration, everything, statements(text, around, name))
     load(configuration, text, around, name)

@@ -9,15 +9,12 @@ Source: docs/protocol/cib.md, "Patches".
 from __future__ import annotations
 
 import copy
-from collections import Counter
 
 from lxml import etree
 
 from crm.cib import document as documents
 from crm.cib import edits, elements, slices
 from crm.plumbing import xml
-
-_Key = tuple[str, str, int]
 
 _STEP = 2_000
 """What looking at an element costs, and editing it."""
@@ -45,8 +42,8 @@ def becoming(
 ) -> slices.Work[None]:
     """Do what `become` does, step by step."""
     _set_attributes(edit, old, new)
-    wanted = _keyed(new)
-    present = _keyed(old)
+    wanted = elements.keyed(new)
+    present = elements.keyed(old)
     yield _STEP
     for key, own in list(present.items()):
         if key not in wanted or (own.text or "") != (wanted[key].text or ""):
@@ -89,17 +86,3 @@ def _set_attributes(edit: edits.Edit, old: etree._Element, new: etree._Element) 
         edit.set(old, str(name), None)
     for name, value in new.attrib.items():
         edit.set(old, str(name), str(value))
-
-
-def _keyed(parent: etree._Element) -> dict[_Key, etree._Element]:
-    """Name each child by kind, id (or text, for a comment) and number among its equals."""
-    seen: Counter[tuple[str, str]] = Counter()
-    result: dict[_Key, etree._Element] = {}
-    for child in parent:
-        if elements.is_element(child):
-            name = (str(child.tag), child.get("id", ""))
-        else:
-            name = ("#comment", child.text or "")
-        result[(*name, seen[name])] = child
-        seen[name] += 1
-    return result

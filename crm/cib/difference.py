@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections import Counter
 
 from lxml import etree
 
@@ -23,7 +22,6 @@ from crm.cib import edits, elements, patch
 from crm.model.version import Version
 from crm.plumbing import xml
 
-_Key = tuple[str, str, int]
 _MARKER = "__crm_diff_marker__"
 _FILTERED = frozenset({"cib-last-written", "update-origin", "update-client", "update-user"})
 _WHO_AND_WHEN = (*sorted(_FILTERED), "crm-debug-origin")
@@ -60,7 +58,7 @@ class _Writer:
 
     def deletions(self, old: etree._Element, new: etree._Element) -> None:
         """Write what of the old document is gone."""
-        present, wanted = _keyed(old), _keyed(new)
+        present, wanted = elements.keyed(old), elements.keyed(new)
         kept = _kept(present, wanted)
         gone = 0
         for place, (key, child) in enumerate(present.items()):
@@ -76,7 +74,7 @@ class _Writer:
     def changes(self, old: etree._Element, new: etree._Element) -> None:
         """Write what of the new document is changed, created or moved."""
         self._attributes(old, new)
-        present, wanted = _keyed(old), _keyed(new)
+        present, wanted = elements.keyed(old), elements.keyed(new)
         kept = _kept(present, wanted)
         order = list(kept)
         seen = 0
@@ -233,10 +231,10 @@ def _subtract(
         for name, value in elements.attributes_of(left).items()
         if name not in _FILTERED and right.get(name) != value
     }
-    others = _keyed(right)
+    others = elements.keyed(right)
     children = [
         rest
-        for key, child in _keyed(left).items()
+        for key, child in elements.keyed(left).items()
         if elements.is_element(child)
         and (rest := _subtract(child, others.get(key), marker)) is not None
     ]
@@ -259,23 +257,9 @@ def _entry(operation: str, path: str, position: int | None = None) -> etree._Ele
     return entry
 
 
-def _keyed(parent: etree._Element) -> dict[_Key, etree._Element]:
-    """Name each child by kind, id (or text, for a comment) and number among its equals."""
-    seen: Counter[tuple[str, str]] = Counter()
-    result: dict[_Key, etree._Element] = {}
-    for child in parent:
-        if elements.is_element(child):
-            name = (str(child.tag), child.get("id", ""))
-        else:
-            name = ("#comment", child.text or "")
-        result[(*name, seen[name])] = child
-        seen[name] += 1
-    return result
-
-
 def _kept(
-    present: dict[_Key, etree._Element], wanted: dict[_Key, etree._Element]
-) -> dict[_Key, int]:
+    present: dict[elements.Key, etree._Element], wanted: dict[elements.Key, etree._Element]
+) -> dict[elements.Key, int]:
     """Number what both have, in the old order. A comment cannot be moved: it must stand as it did.
 
     That is, the same elements and as many comments since the last of them stand before it.
@@ -292,15 +276,15 @@ def _kept(
 
 
 def _places(
-    children: dict[_Key, etree._Element],
-    others: dict[_Key, etree._Element],
-    ranks: dict[_Key, int],
-) -> dict[_Key, tuple[int, int, int]]:
+    children: dict[elements.Key, etree._Element],
+    others: dict[elements.Key, etree._Element],
+    ranks: dict[elements.Key, int],
+) -> dict[elements.Key, tuple[int, int, int]]:
     """Say where comments stand: after how many common elements, which, and how many comments.
 
     The highest rank and the number together tell which: in the old order they are one another.
     """
-    result: dict[_Key, tuple[int, int, int]] = {}
+    result: dict[elements.Key, tuple[int, int, int]] = {}
     elements = beyond = comments = 0
     for key in children:
         if key not in others:

@@ -5,9 +5,13 @@ Source: docs/protocol/cib.md, "Patches"; the form of a path is that of crm_diff.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from lxml import etree
+
+Key = tuple[str, str, int]
+"""What a child is known by among its siblings."""
 
 
 def is_element(node: etree._Element) -> bool:
@@ -52,3 +56,17 @@ def step_of(element: etree._Element) -> tuple[str, int]:
     if before or next(element.itersiblings(tag), None) is not None:
         return f"{tag}[{before + 1}]", before
     return tag, 0
+
+
+def keyed(parent: etree._Element) -> dict[Key, etree._Element]:
+    """Name each child by kind, id (or text, for a comment) and number among its equals."""
+    seen: Counter[tuple[str, str]] = Counter()
+    result: dict[Key, etree._Element] = {}
+    for child in parent:
+        if is_element(child):
+            name = (str(child.tag), child.get("id", ""))
+        else:
+            name = ("#comment", child.text or "")
+        result[(*name, seen[name])] = child
+        seen[name] += 1
+    return result
