@@ -105,6 +105,8 @@ def timed(call: Callable[[], None], seconds: float) -> list[float]:
 
 def figures(taken: list[float], seconds: float) -> str:
     """Rate, and median, 95th and 99th percentile and maximum of milliseconds."""
+    if len(taken) < 2:
+        return f"{len(taken) / seconds:7.0f} /s   too few for a distribution: longer --seconds"
     cuts = statistics.quantiles(taken, n=100)
     return (
         f"{len(taken) / seconds:7.0f} /s   ms: median {statistics.median(taken):6.2f}"
