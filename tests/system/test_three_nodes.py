@@ -151,10 +151,10 @@ def test_every_daemon_stopped_in_turn_is_replaced_and_nothing_restarts(
         os.kill(pid, signal.SIGSTOP)
         _await_replaced(lab, node, daemon, pid, limit_s=30)
         await_online(lab, others[-1], 3, limit_s=10)
-        assert places(await_running(lab, others[-1], limit_s=10)) == before, daemon
+        assert places(await_running(lab, others[-1], limit_s=40)) == before, daemon
         assert starts_and_stops(lab) == counts, f"{daemon}: something was restarted"
     _await_replaced(lab, node, "pengine", pengine, limit_s=150)
-    assert places(await_running(lab, others[-1], limit_s=10)) == before
+    assert places(await_running(lab, others[-1], limit_s=40)) == before
     assert starts_and_stops(lab) == counts
     log_of(lab, node).await_line("has given no sign of life for 15 s: killing it", limit_s=1)
 
