@@ -50,6 +50,7 @@ from messaging.authkeys import KeyFile, SharedKey
 from messaging.cluster_settings import ClusterSettings, Medium, MediumKind, Timing
 from messaging.media import udp
 from messaging.media.sieve import Sieve
+from tests.kit import talker
 from tests.kit.messaging import Network
 from tests.kit.team import Answer, Team, Worker
 
@@ -208,11 +209,11 @@ class Node:
     async def idle(self, seconds: float) -> Answer:
         """Traffic and CPU of some seconds in which nobody sends anything."""
         self.longest_gap_s, self.heard, views = 0.0, {}, self.views
-        before, cpu, began = _sent_by_us(), time.process_time(), time.perf_counter()
+        before, cpu, began = talker.sent(DEVICE), time.process_time(), time.perf_counter()
         dropped, kept = dict(self.machine.counters), self._kept_away()
         await asyncio.sleep(seconds)
         took = time.perf_counter() - began
-        packets, size = (now - then for now, then in zip(_sent_by_us(), before, strict=True))
+        packets, size = (now - then for now, then in zip(talker.sent(DEVICE), before, strict=True))
         grown = collections.Counter(self.machine.counters)
         grown.subtract(dropped)
         return {
@@ -265,16 +266,6 @@ class Node:
             ways.append(500 * (time.perf_counter() - began))
         ways.sort()
         return {"median_ms": statistics.median(ways), "p99_ms": ways[len(ways) * 99 // 100]}
-
-
-def _sent_by_us() -> tuple[int, int]:
-    """Packets and bytes that have left by the interface, as the kernel counts them."""
-    for line in Path("/proc/net/dev").read_text().splitlines():
-        name, _, numbers = line.partition(":")
-        if name.strip() == DEVICE:
-            fields = numbers.split()
-            return int(fields[9]), int(fields[8])
-    return 0, 0
 
 
 async def _serve(name: str, count: int, keepalive_s: float) -> None:

@@ -280,16 +280,9 @@ class Ccm:
 
     def _forget_earlier_lives(self, name: str, incarnation: str) -> None:
         """Contact with a new life: the earlier is over. The same one still has its time to stop."""
-        self._leases = {
-            life: at
-            for life, at in self._leases.items()
-            if life[0] != name or life[1] == incarnation
-        }
-        self._let_go_at = {
-            life: at
-            for life, at in self._let_go_at.items()
-            if life[0] != name or life[1] == incarnation
-        }
+        for times in (self._leases, self._let_go_at):
+            for life in [life for life in times if life[0] == name and life[1] != incarnation]:
+                del times[life]
 
     def _lose_peer(self, lost: PeerVanished, now: float) -> list[Effect]:
         name = lost.peer

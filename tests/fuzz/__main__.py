@@ -15,6 +15,7 @@ import random
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -61,11 +62,7 @@ def _try_batch(target: Target, number: int, tally: Tally, samples: Samples) -> s
         samples.keep(value)
         target.take(value)
 
-    try:
-        take()
-    except Exception:  # noqa: BLE001 — whatever escapes is what is looked for
-        return traceback.format_exc()
-    return ""
+    return _escapes(take)
 
 
 def _try_mutants(target: Target, until_cpu: float, tally: Tally, samples: Samples) -> str:
@@ -74,16 +71,16 @@ def _try_mutants(target: Target, until_cpu: float, tally: Tally, samples: Sample
         for _ in range(20):
             tally.inputs += 1
             value = samples.mutant()
-            if _escapes(target, value):
-                least = smallest(value, lambda candidate: bool(_escapes(target, candidate)))
-                return f"{_escapes(target, least)}with {least!r}"
+            if _escapes(target.take, value):
+                least = smallest(value, lambda candidate: bool(_escapes(target.take, candidate)))
+                return f"{_escapes(target.take, least)}with {least!r}"
     return ""
 
 
-def _escapes(target: Target, value: Any) -> str:
-    """What escapes from a target, as a story."""
+def _escapes(take: Callable[..., None], *value: Any) -> str:
+    """What escapes when something is taken, as a story; "" where nothing does."""
     try:
-        target.take(value)
+        take(*value)
     except Exception:  # noqa: BLE001 — whatever escapes is what is looked for
         return traceback.format_exc()
     return ""

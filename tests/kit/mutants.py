@@ -186,11 +186,7 @@ class Mutating:
         place = self.root.find(".//crm_config/cluster_property_set")
         if place is None:
             return ""
-        for old in self.root.findall(f".//crm_config//nvpair[@name='{name}']"):
-            old.set("value", value)
-            break
-        else:
-            self._pair(place, name, value)
+        self._set(self.root.findall(f".//crm_config//nvpair[@name='{name}']"), place, name, value)
         return f"option {name}={value}"
 
     def _meta(self) -> str:
@@ -209,11 +205,7 @@ class Mutating:
         if place is None:
             place = etree.Element("meta_attributes", id=self._new_id())
             element.insert(0, place)
-        for old in place.findall(f"nvpair[@name='{name}']"):
-            old.set("value", value)
-            break
-        else:
-            self._pair(place, name, value)
+        self._set(place.findall(f"nvpair[@name='{name}']"), place, name, value)
         return f"meta {element.get('id')} {name}={value}"
 
     def _node(self) -> str:
@@ -362,8 +354,14 @@ class Mutating:
         element.set(name, value)
         return f"{element.tag} {element.get('id')} {name}={value}"
 
-    def _pair(self, place: etree._Element, name: str, value: str) -> None:
-        etree.SubElement(place, "nvpair", id=self._new_id(), name=name, value=value)
+    def _set(
+        self, present: Sequence[etree._Element], place: etree._Element, name: str, value: str
+    ) -> None:
+        """Change the first of the pairs that are present, or add one at a place."""
+        if present:
+            present[0].set("value", value)
+        else:
+            etree.SubElement(place, "nvpair", id=self._new_id(), name=name, value=value)
 
     def _transient(self, state: etree._Element, name: str, value: str) -> None:
         place = state.find("transient_attributes/instance_attributes")
@@ -372,11 +370,8 @@ class Mutating:
             if outer is None:
                 outer = etree.SubElement(state, "transient_attributes", id=state.get("id", ""))
             place = etree.SubElement(outer, "instance_attributes", id=self._new_id())
-        for old in place.findall("nvpair"):
-            if old.get("name") == name:
-                old.set("value", value)
-                return
-        self._pair(place, name, value)
+        present = [old for old in place.findall("nvpair") if old.get("name") == name]
+        self._set(present, place, name, value)
 
     def _within(self, one: etree._Element, other: etree._Element) -> bool:
         return one in list(other.iter()) or other in list(one.iter())

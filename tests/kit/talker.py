@@ -102,9 +102,9 @@ class Talker(abc.ABC):
 
     async def idle(self, seconds: float) -> Answer:
         """What is sent, and used of the processor, while nobody says anything."""
-        (packets, size), cpu_s, began = sent(), daemon_cpu_s(), time.monotonic()
+        (packets, size), cpu_s, began = sent(DEVICE), daemon_cpu_s(), time.monotonic()
         await asyncio.sleep(seconds)
-        (packets_now, size_now), took_s = sent(), time.monotonic() - began
+        (packets_now, size_now), took_s = sent(DEVICE), time.monotonic() - began
         return {
             "packets": (packets_now - packets) / took_s,
             "bytes": (size_now - size) / took_s,
@@ -165,14 +165,17 @@ class Talker(abc.ABC):
             return {"problem": f"'{' '.join(words)}' has not ended within {LIMIT_S:.0f} s: {state}"}
 
 
-def sent() -> tuple[int, int]:
-    """Packets and bytes that have left by the interface, as the kernel counts them."""
+def sent(device: str) -> tuple[int, int]:
+    """Packets and bytes that have left by an interface, as the kernel counts them.
+
+    Raises: CrmError if there is no such interface.
+    """
     for line in Path("/proc/net/dev").read_text().splitlines():
         name, _, numbers = line.partition(":")
-        if name.strip() == DEVICE:
+        if name.strip() == device:
             fields = numbers.split()
             return int(fields[9]), int(fields[8])
-    raise CrmError(f"there is no interface {DEVICE}")
+    raise CrmError(f"there is no interface {device}")
 
 
 def daemon_cpu_s() -> float:

@@ -15,8 +15,6 @@ for such a reason may stand in `crm_calls_accepted.txt`.
 from __future__ import annotations
 
 import argparse
-import difflib
-import re
 import shlex
 import shutil
 import sys
@@ -25,21 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.kit import shell, tool_vectors
+from tests.reference import tool_peer
 
 PEER = "/usr/sbin"
 CALLS = Path(__file__).with_name("crm_calls.txt")
 ACCEPTED = Path(__file__).with_name("crm_calls_accepted.txt")
-_NAMELESS = re.compile(r"c\d+")
 _MAX_LINES = 12
-
-
-def read_cibs(judge: Any) -> dict[str, str]:  # Any: the module that runs the vectors
-    """Collect the CIBs that have a name, those of the shell's vectors before the others."""
-    found: dict[str, str] = {}
-    for kind in ("tool-vectors", "crm-vectors"):
-        for _vector, cibs in judge.load([tool_vectors.REFERENCE / kind]):
-            found |= {name: text for name, text in cibs.items() if not _NAMELESS.fullmatch(name)}
-    return found
 
 
 def as_vector(cib: str, line: str) -> dict[str, Any]:
@@ -102,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"nothing to compare with: no {PEER}/crm, or no CIBs in {tool_vectors.REFERENCE}")
         return 0
     judge = tool_vectors.comparison()
-    cibs = read_cibs(judge)
+    cibs = tool_peer.read_cibs(judge, "tool-vectors", "crm-vectors")
     accepted = set(ACCEPTED.read_text().splitlines()) if ACCEPTED.exists() else set()
     lines = [line for line in options.calls.read_text().splitlines() if "\t" in line]
     if options.words:
@@ -130,10 +119,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _print(line: str, found: dict[str, tuple[list[str], list[str]]], limit: int) -> None:
     print(f"### [{line}".replace("\t", "] "), flush=True)
-    for part, (wanted, got) in found.items():
-        lines = list(difflib.unified_diff(wanted, got, n=0, lineterm=""))[2:]
-        for each in [each for each in lines if not each.startswith("@@")][:limit]:
-            print(f"    {part} {each}")
+    tool_peer.print_differences(found, limit)
 
 
 if __name__ == "__main__":

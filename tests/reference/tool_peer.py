@@ -27,11 +27,15 @@ _NAMELESS = re.compile(r"c\d+")
 _MAX_LINES = 12
 
 
-def read_cibs(judge: Any) -> dict[str, str]:  # Any: the module that runs the vectors
-    """Collect the CIBs that have a name; the others are what single vectors leave behind."""
+def read_cibs(judge: Any, *kinds: str) -> dict[str, str]:  # Any: the module that runs the vectors
+    """Collect the CIBs that have a name; the others are what single vectors leave behind.
+
+    Of two with one name that of the later kind of vectors is taken.
+    """
     found: dict[str, str] = {}
-    for _vector, cibs in judge.load([tool_vectors.REFERENCE / "tool-vectors"]):
-        found |= {name: text for name, text in cibs.items() if not _NAMELESS.fullmatch(name)}
+    for kind in kinds:
+        for _vector, cibs in judge.load([tool_vectors.REFERENCE / kind]):
+            found |= {name: text for name, text in cibs.items() if not _NAMELESS.fullmatch(name)}
     return found
 
 
@@ -62,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--show", type=int, default=_MAX_LINES)
     options = parser.parse_args(argv)
     judge = tool_vectors.comparison()
-    cibs = read_cibs(judge)
+    cibs = read_cibs(judge, "tool-vectors")
     calls = [line.split("\t", 1) for line in options.calls.read_text().splitlines()]
     if options.words:
         calls = [call for call in calls if any(word in call[1] for word in options.words)]
@@ -81,6 +85,11 @@ def main(argv: list[str] | None = None) -> int:
 def _print(cib: str, line: str, found: dict[str, tuple[list[str], list[str]]], limit: int) -> None:
     if found:
         print(f"### [{cib}] {line}")
+    print_differences(found, limit)
+
+
+def print_differences(found: dict[str, tuple[list[str], list[str]]], limit: int) -> None:
+    """Print the first lines in which each part differs."""
     for part, (wanted, got) in found.items():
         lines = list(difflib.unified_diff(wanted, got, n=0, lineterm=""))[2:]
         for each in [each for each in lines if not each.startswith("@@")][:limit]:
